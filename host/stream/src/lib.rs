@@ -1,0 +1,25 @@
+//! The pure part of wasmill: what a row, a field, a watermark and a window are, and the traits through which sources,
+//! plugins and sinks meet the engine. No sockets, files, wasmtime, timely or wall clock in here.
+
+pub mod batch;
+pub mod binary;
+pub mod column;
+pub mod config;
+pub mod error;
+pub mod field;
+pub mod key;
+pub mod ledger;
+pub mod plugin;
+pub mod position;
+pub mod sink;
+pub mod source;
+pub mod time;
+pub mod units;
+pub mod watermark;
+pub mod window;
+
+pub use batch::{Batch, Firing, Lineage, Pane};
+pub use binary::Binary;
+pub use column::{Cells, Column, Fault, FaultKind};
+pub use error::{Error, ErrorKind, Result};
+pub use position::{Positions, Sequence, SplitId};

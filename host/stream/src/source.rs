@@ -1,0 +1,181 @@
+//! What a source must do: announce its splits, then hand over chunks of records through a [`SplitSender`] that makes it
+//! wait when the job is behind. Implemented in `connect`, driven by `engine`.
+
+use crate::{Binary, Error, Positions, Result, SplitId};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+/// Records of one split, in order, as they were read.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The records. A chunk should hold some hundred kilobytes: small ones cost time per record, large ones memory.
+    pub values: Binary,
+    /// One position per record.
+    pub positions: Positions,
+}
+
+/// What a split has to say.
+#[derive(Debug)]
+pub enum SplitEvent {
+    /// Records.
+    Rows(Chunk),
+    /// There is nothing to read at the moment. Only a split that has caught up may be declared idle.
+    CaughtUp,
+    /// The split has ended for good and holds no watermark any more.
+    Done,
+}
+
+/// A source whose settings were checked. Nothing is opened yet.
+#[async_trait]
+pub trait Source: Send {
+    /// Reads until the source ends or [`Intake::stopped`]. Calls [`Intake::open`] exactly once and before anything else
+    /// is sent: the job's watermark waits for it. An error ends the job.
+    async fn run(self: Box<Self>, intake: Intake) -> Result<()>;
+}
+
+/// Where split events of one worker go.
+#[derive(Clone)]
+pub struct WorkerQueue {
+    /// Events with the index of their split; `None` opens a split.
+    pub sender: mpsc::Sender<Delivery>,
+    /// Wakes the worker's thread.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// One message to a worker.
+#[derive(Debug)]
+pub enum Delivery {
+    /// The splits that this worker has to expect. Sent to every worker once, also when it gets none.
+    Open(Vec<SplitId>),
+    /// Something of one of its splits.
+    Event(SplitId, SplitEvent),
+    /// The source has returned: all its splits are done.
+    Closed,
+}
+
+/// The engine's side of a source: where splits are opened and where the wish to stop arrives.
+pub struct Intake {
+    queues: Vec<WorkerQueue>,
+    budget: Arc<Semaphore>,
+    budget_bytes: u32,
+    stop: watch::Receiver<bool>,
+}
+
+impl Intake {
+    /// An intake over one queue per worker, with a budget of bytes that may be in flight for this source.
+    pub fn new(queues: Vec<WorkerQueue>, budget_bytes: u32, stop: watch::Receiver<bool>) -> Self {
+        Self { queues, budget: Arc::new(Semaphore::new(budget_bytes as usize)), budget_bytes, stop }
+    }
+
+    /// Announces all splits and deals them to the workers. The senders come back in the same order.
+    pub async fn open(&self, splits: Vec<SplitId>) -> Result<Vec<SplitSender>> {
+        let workers = self.queues.len();
+        for (worker, queue) in self.queues.iter().enumerate() {
+            let mine = splits.iter().skip(worker).step_by(workers).cloned().collect();
+            deliver(queue, Delivery::Open(mine)).await?;
+        }
+        let senders = splits.into_iter().enumerate().map(|(at, split)| SplitSender {
+            split,
+            queue: self.queues[at % workers].clone(),
+            budget: self.budget.clone(),
+            budget_bytes: self.budget_bytes,
+            stop: self.stop.clone(),
+        });
+        Ok(senders.collect())
+    }
+
+    /// Whether the job wants its sources to stop reading.
+    pub fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Resolves when the job wants its sources to stop reading.
+    pub async fn stopped(&self) {
+        wait_for_stop(self.stop.clone()).await;
+    }
+}
+
+/// The way of one split's records into the job.
+pub struct SplitSender {
+    split: SplitId,
+    queue: WorkerQueue,
+    budget: Arc<Semaphore>,
+    budget_bytes: u32,
+    stop: watch::Receiver<bool>,
+}
+
+impl SplitSender {
+    /// The split's id.
+    pub fn split(&self) -> &SplitId {
+        &self.split
+    }
+
+    /// Hands over records. Waits while the job has too many bytes in flight: this is where back-pressure reaches a source.
+    pub async fn rows(&self, values: Binary, positions: Positions) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let cost = (values.total_bytes() as u64).clamp(1, u64::from(self.budget_bytes)) as u32;
+        let permit = tokio::select! {
+            biased;
+            permit = self.budget.clone().acquire_many_owned(cost) => permit.map_err(|_| closed())?,
+            () = wait_for_stop(self.stop.clone()) => return Err(closed()),
+        };
+        let values = values.guard(|bytes| Bytes::from_owner(Budgeted { bytes, _permit: permit }));
+        self.send(SplitEvent::Rows(Chunk { values, positions })).await
+    }
+
+    /// Says that the split has nothing to read at the moment.
+    pub async fn caught_up(&self) -> Result<()> {
+        self.send(SplitEvent::CaughtUp).await
+    }
+
+    /// Says that the split has ended.
+    pub async fn done(self) -> Result<()> {
+        self.send(SplitEvent::Done).await
+    }
+
+    /// Whether the job wants its sources to stop reading.
+    pub fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Resolves when the job wants its sources to stop reading.
+    pub async fn stopped(&self) {
+        wait_for_stop(self.stop.clone()).await;
+    }
+
+    async fn send(&self, event: SplitEvent) -> Result<()> {
+        deliver(&self.queue, Delivery::Event(self.split.clone(), event)).await
+    }
+}
+
+/// Bytes that give their share of the budget back when the last batch that shares them is dropped.
+struct Budgeted {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Budgeted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Sends to a worker and wakes it.
+pub async fn deliver(queue: &WorkerQueue, delivery: Delivery) -> Result<()> {
+    queue.sender.send(delivery).await.map_err(|_| closed())?;
+    (queue.wake)();
+    Ok(())
+}
+
+async fn wait_for_stop(mut stop: watch::Receiver<bool>) {
+    // A dropped sender means that the job is gone, which is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn closed() -> Error {
+    Error::closed("the job has stopped")
+}
