@@ -1,1 +1,34 @@
+//! Sources and sinks. Each lives in a folder or file of its own and is one line in [`SOURCES`] or [`SINKS`]; the check of
+//! job files, `--help` and the documentation walk these lists.
 
+use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::sink::Sink;
+use wasmill_stream::source::Source;
+
+/// A kind of source: `type = "NAME"` in a `[source.…]` table.
+pub struct SourceKind {
+    /// Its name in job files.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// Reads its settings. Reports every problem; returns `None` if there is one. Touches nothing outside.
+    /// The first argument is the source's name in the job file, the first part of its split ids.
+    pub check: fn(&str, &mut Section<'_>, &mut Problems) -> Option<Box<dyn Source>>,
+}
+
+/// A kind of sink: `type = "NAME"` in a `[sink.…]` table.
+pub struct SinkKind {
+    /// Its name in job files.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// Reads its settings. Reports every problem; returns `None` if there is one. Touches nothing outside.
+    /// The first argument is the sink's name in the job file.
+    pub check: fn(&str, &mut Section<'_>, &mut Problems) -> Option<Box<dyn Sink>>,
+}
+
+/// Every source.
+pub const SOURCES: &[SourceKind] = &[];
+
+/// Every sink.
+pub const SINKS: &[SinkKind] = &[];

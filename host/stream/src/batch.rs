@@ -55,6 +55,8 @@ pub struct Firing {
 /// Rows in columns. Every column that is there has `times.len()` rows.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
+    /// The node of the job that made these rows.
+    pub step: Arc<str>,
     /// Event times in milliseconds since 1970-01-01T00:00:00Z.
     pub times: Vec<i64>,
     /// Keys, once a transform has set them.
@@ -88,6 +90,7 @@ impl Batch {
     /// The chosen rows, in the order given, sharing bytes with this batch.
     pub fn select(&self, rows: &[u32]) -> Self {
         Self {
+            step: self.step.clone(),
             times: rows.iter().map(|&row| self.times[row as usize]).collect(),
             keys: self.keys.as_ref().map(|keys| keys.select(rows)),
             values: self.values.select(rows),
@@ -108,28 +111,77 @@ impl Batch {
         }
     }
 
-    /// An id that a replay of the same input gives again, for sinks that overwrite by id. A window's result is
-    /// identified by (step, window, key), so a late pane replaces the earlier one; a record by (split, position).
-    /// `nth` tells rows of the same origin apart.
-    pub fn row_id(&self, step: &str, row: usize, nth: usize) -> String {
-        let mut text = match (&self.lineage, &self.firings) {
+    /// Ids that a replay of the same input gives again, for sinks that overwrite by id. A window's result is identified
+    /// by (step, window, key), so a late pane replaces the earlier one; a record by (step, split, position). Rows of the
+    /// same origin stand next to each other and are numbered.
+    pub fn row_ids(&self) -> Vec<String> {
+        let mut ids = Vec::with_capacity(self.len());
+        let (mut previous, mut nth) = (String::new(), 0);
+        for row in 0..self.len() {
+            let origin = self.origin_id(row);
+            nth = if origin == previous { nth + 1 } else { 0 };
+            let id = if nth == 0 { origin.clone() } else { format!("{origin}|{nth}") };
+            // OpenSearch refuses ids above 512 bytes.
+            ids.push(if id.len() > 480 { format!("{:032x}", xxh3_128(id.as_bytes())) } else { id });
+            previous = origin;
+        }
+        ids
+    }
+
+    fn origin_id(&self, row: usize) -> String {
+        let step = &self.step;
+        match (&self.lineage, &self.firings) {
             (_, Some(firings)) => {
+                let Firing { start, end, .. } = firings[row];
                 let key = self.key(row).unwrap_or_default();
-                let prefix = format!("{step}|{}|{}|", firings[row].start, firings[row].end);
                 match std::str::from_utf8(key) {
-                    Ok(key) => prefix + key,
-                    Err(_) => format!("{prefix}{:032x}", xxh3_128(key)),
+                    Ok(key) => format!("{step}|{start}|{end}|{key}"),
+                    Err(_) => format!("{step}|{start}|{end}|{:032x}", xxh3_128(key)),
                 }
             }
             (Some(lineage), None) => {
                 format!("{step}|{}|{}", lineage.split, lineage.positions.text(lineage.record(row)))
             }
             (None, None) => format!("{step}|{:032x}", xxh3_128(self.values.get(row))),
-        };
-        if nth > 0 {
-            text.push_str(&format!("|{nth}"));
         }
-        // OpenSearch refuses ids above 512 bytes.
-        if text.len() > 480 { format!("{:032x}", xxh3_128(text.as_bytes())) } else { text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two results of one window and key get different ids, a correction of the window gets the same ones again.
+    #[test]
+    fn window_ids_are_stable_and_unique() {
+        let batch = |pane| Batch {
+            step: "count".into(),
+            times: vec![9; 3],
+            keys: Some(["a", "a", "b"].into_iter().collect()),
+            values: ["1", "2", "3"].into_iter().collect(),
+            firings: Some(vec![Firing { start: 0, end: 10, pane }; 3]),
+            ..Batch::default()
+        };
+        let ids = batch(Pane::OnTime).row_ids();
+        assert_eq!(ids, ["count|0|10|a", "count|0|10|a|1", "count|0|10|b"]);
+        assert_eq!(batch(Pane::Late).row_ids(), ids);
+    }
+
+    /// A record's id names its split and position, whatever was filtered before it.
+    #[test]
+    fn record_ids_survive_a_selection() {
+        let lineage = Lineage {
+            split: SplitId::new("trips", 3),
+            positions: Arc::new(Positions::Consecutive { first: 100 }),
+            records: None,
+        };
+        let batch = Batch {
+            step: "trips".into(),
+            times: vec![0; 4],
+            values: ["w", "x", "y", "z"].into_iter().collect(),
+            lineage: Some(lineage),
+            ..Batch::default()
+        };
+        assert_eq!(batch.select(&[1, 3]).select(&[1]).row_ids(), ["trips|trips/3|103"]);
     }
 }
