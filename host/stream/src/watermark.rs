@@ -45,3 +45,204 @@ impl Default for WatermarkSpec {
         }
     }
 }
+
+/// How far the event time of a split, of several, or of a whole source has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// No row earlier than this (milliseconds) is expected. `i64::MIN` before anything is known.
+    At(i64),
+    /// Silent and caught up: does not hold others back, and does not let event time run on alone either.
+    Idle,
+    /// Ended for good.
+    Done,
+}
+
+impl Progress {
+    /// Nothing is known yet: holds everything.
+    pub const UNKNOWN: Self = Self::At(i64::MIN);
+
+    /// The progress of both together: the earlier of two times; an idle one counts only if no other is active, and
+    /// then holds; only when all have ended has the whole ended. Associative and commutative, [`Progress::Done`] is neutral.
+    pub fn meet(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::At(a), Self::At(b)) => Self::At(a.min(b)),
+            (Self::At(a), _) | (_, Self::At(a)) => Self::At(a),
+            (Self::Idle, _) | (_, Self::Idle) => Self::Idle,
+            (Self::Done, Self::Done) => Self::Done,
+        }
+    }
+
+    /// The watermark that follows, given the one before. It never goes back; when everything is idle it holds, and it
+    /// reaches the end of time only when everything has ended.
+    pub fn watermark(self, before: i64) -> i64 {
+        match self {
+            Self::At(time) => before.max(time),
+            Self::Idle => before,
+            Self::Done => i64::MAX,
+        }
+    }
+}
+
+/// Follows one split. Wall-clock times are milliseconds since the epoch and are passed in.
+#[derive(Debug)]
+pub struct SplitClock {
+    spec: WatermarkSpec,
+    watermark: i64,
+    caught_up: bool,
+    last_row: i64,
+    done: bool,
+}
+
+impl SplitClock {
+    /// A split that was just opened.
+    pub fn new(spec: WatermarkSpec, now: i64) -> Self {
+        Self { spec, watermark: i64::MIN, caught_up: false, last_row: now, done: false }
+    }
+
+    /// Rows were read, the latest of them at `latest`. Times too far in the future move the watermark only up to the limit.
+    pub fn rows(&mut self, latest: i64, now: i64) {
+        self.active(now);
+        if let Strategy::BoundedDisorder(disorder) = self.spec.strategy {
+            self.raise(self.clamp(latest, now).saturating_sub(disorder.millis()));
+        }
+    }
+
+    /// A marker said that nothing earlier than `watermark` will come.
+    pub fn marker(&mut self, watermark: i64, now: i64) {
+        self.active(now);
+        if self.spec.strategy == Strategy::Markers {
+            self.raise(self.clamp(watermark, now));
+        }
+    }
+
+    /// The split has nothing to read at the moment.
+    pub fn caught_up(&mut self) {
+        self.caught_up = true;
+    }
+
+    /// The split has ended.
+    pub fn finish(&mut self) {
+        self.done = true;
+    }
+
+    /// How far it is.
+    pub fn progress(&self, now: i64) -> Progress {
+        if self.done {
+            return Progress::Done;
+        }
+        let silent = now.saturating_sub(self.last_row);
+        match self.spec.idle_timeout {
+            Some(timeout) if self.caught_up && silent >= timeout.millis() => Progress::Idle,
+            _ => Progress::At(self.watermark),
+        }
+    }
+
+    fn active(&mut self, now: i64) {
+        self.last_row = now;
+        self.caught_up = false;
+    }
+
+    fn clamp(&self, time: i64, now: i64) -> i64 {
+        time.min(now.saturating_add(self.spec.max_future.millis()))
+    }
+
+    fn raise(&mut self, watermark: i64) {
+        self.watermark = self.watermark.max(watermark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{Just, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+    use proptest::strategy::Strategy as _;
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    fn clock(strategy: Strategy) -> SplitClock {
+        SplitClock::new(WatermarkSpec { strategy, ..WatermarkSpec::default() }, NOW)
+    }
+
+    /// A row from the far future moves the watermark no further than the wall clock allows.
+    #[test]
+    fn the_future_is_clamped() {
+        let mut split = clock(Strategy::BoundedDisorder(Period::from_millis(1_000)));
+        split.rows(NOW - 60_000, NOW);
+        assert_eq!(split.progress(NOW), Progress::At(NOW - 61_000));
+        split.rows(NOW + 86_400_000, NOW);
+        assert_eq!(split.progress(NOW), Progress::At(NOW + 300_000 - 1_000));
+        split.rows(i64::MAX, NOW);
+        split.rows(i64::MIN, NOW);
+        assert_eq!(split.progress(NOW), Progress::At(NOW + 299_000));
+    }
+
+    /// Only a split that is both silent long enough and caught up is idle; its next row brings it back.
+    #[test]
+    fn idleness_needs_silence_and_having_caught_up() {
+        let mut split = clock(Strategy::BoundedDisorder(Period::from_millis(0)));
+        split.rows(5, NOW);
+        assert_eq!(split.progress(NOW + 60_000), Progress::At(5));
+        split.caught_up();
+        assert_eq!(split.progress(NOW + 29_999), Progress::At(5));
+        assert_eq!(split.progress(NOW + 30_000), Progress::Idle);
+        split.rows(7, NOW + 40_000);
+        assert_eq!(split.progress(NOW + 60_000), Progress::At(7));
+        split.finish();
+        assert_eq!(split.progress(NOW + 60_000), Progress::Done);
+    }
+
+    /// With markers only markers count, and an older marker changes nothing.
+    #[test]
+    fn markers_rule() {
+        let mut split = clock(Strategy::Markers);
+        split.rows(500, NOW);
+        assert_eq!(split.progress(NOW), Progress::UNKNOWN);
+        split.marker(400, NOW);
+        split.marker(300, NOW);
+        assert_eq!(split.progress(NOW), Progress::At(400));
+    }
+
+    /// All idle holds the watermark, all ended releases it, and a split that knows nothing yet holds everything.
+    #[test]
+    fn meeting_of_progress() {
+        use Progress::{At, Done, Idle};
+        let meet = |all: &[Progress]| all.iter().fold(Done, |a, b| a.meet(*b));
+        assert_eq!(meet(&[]).watermark(5), i64::MAX);
+        assert_eq!(meet(&[Idle, Idle]).watermark(5), 5);
+        assert_eq!(meet(&[Idle, Done]).watermark(5), 5);
+        assert_eq!(meet(&[Idle, At(9), Done]).watermark(5), 9);
+        assert_eq!(meet(&[At(9), Progress::UNKNOWN]).watermark(5), 5);
+    }
+
+    fn progress() -> impl proptest::strategy::Strategy<Value = Progress> {
+        prop_oneof![any::<i64>().prop_map(Progress::At), Just(Progress::Idle), Just(Progress::Done)]
+    }
+
+    proptest! {
+        /// The way splits are dealt to workers cannot change the minimum.
+        #[test]
+        fn meet_is_associative_and_commutative(a in progress(), b in progress(), c in progress()) {
+            prop_assert_eq!(a.meet(b).meet(c), a.meet(b.meet(c)));
+            prop_assert_eq!(a.meet(b), b.meet(a));
+            prop_assert_eq!(a.meet(Progress::Done), a);
+        }
+
+        /// Whatever a split reports, the watermark that follows never goes back.
+        #[test]
+        fn watermarks_never_go_back(steps in proptest::collection::vec((any::<i64>(), 0u8..4), 0..50)) {
+            let mut split = clock(Strategy::BoundedDisorder(Period::from_millis(10)));
+            let (mut watermark, mut now) = (i64::MIN, NOW);
+            for (value, kind) in steps {
+                match kind {
+                    0 => split.rows(value, now),
+                    1 => split.marker(value, now),
+                    2 => split.caught_up(),
+                    _ => now += 20_000,
+                }
+                let next = split.progress(now).watermark(watermark);
+                prop_assert!(next >= watermark);
+                watermark = next;
+            }
+        }
+    }
+}
