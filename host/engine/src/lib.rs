@@ -1,8 +1,22 @@
 //! Runs a job as one timely computation: workers, epochs, exchange by key, back-pressure, clean stop.
 //! It sees sources, sinks and plugins only through the traits of `wasmill-stream`.
+//!
+//! Timely's timestamp is an *epoch*: a slice of wall-clock time that all sources close together. Sources stamp what they
+//! read with the open epoch and announce their watermark when they close it; stateful steps apply epochs strictly in order.
 
 pub mod graph;
 pub mod run;
 
+mod admit;
+mod epoch;
+mod operator;
+mod parcel;
+mod plan;
+mod progress;
+mod verdict;
+mod wake;
+mod worker;
+mod writer;
+
 pub use graph::{Graph, Input, Node, NodeKind, Port};
-pub use run::{Options, Running, start};
+pub use run::{Options, Running, Stopper, start};

@@ -1,0 +1,17 @@
+//! The operators that a worker builds, one file per kind of node. Each file holds the step's logic on batches and, at its
+//! end, the timely operator around it.
+
+pub mod aggregate;
+pub mod intake;
+pub mod sink;
+pub mod source;
+pub mod transform;
+
+use crate::parcel::Parcel;
+use timely::dataflow::Stream;
+
+/// The timestamp of the dataflow: the epoch.
+pub type Epoch = u64;
+
+/// An edge of the dataflow.
+pub type Rows<'scope> = Stream<'scope, Epoch, Parcel>;

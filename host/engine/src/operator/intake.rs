@@ -1,0 +1,181 @@
+//! What happens to records before they are rows: the source's decoder plugin, the fields that later steps want, event
+//! time, in-stream markers, and the watermark of the split. Knows nothing of timely.
+
+use crate::admit::{self, admit};
+use crate::plan::{PlanKind, PlanNode};
+use std::sync::Arc;
+use wasmill_stream::field::{Decoder, FieldSpec, FieldType};
+use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::plugin::{Needs, Transform, View};
+use wasmill_stream::source::Chunk;
+use wasmill_stream::time::TimeFormat;
+use wasmill_stream::watermark::{EventTime, SplitClock, Strategy};
+use wasmill_stream::{Batch, Cells, Column, Lineage, Result, SplitId};
+
+/// Where a column of the one decoding pass goes.
+const TYPE_POINTER: &str = "type";
+const WATERMARK_POINTER: &str = "watermark";
+
+/// Turns chunks of one source into batches, on one worker.
+pub struct Intake {
+    name: Arc<str>,
+    ledger: Arc<StepLedger>,
+    plugin: Option<Predecoder>,
+    decoder: Decoder,
+    decodes: bool,
+    time: EventTime,
+    /// Places in the decoded columns: the event time, the marker's type and value, then what is emitted.
+    time_column: Option<usize>,
+    marker_columns: Option<(usize, usize)>,
+    emitted: Vec<usize>,
+    emits_values: bool,
+}
+
+/// The source's own transform and the fields that it wants.
+struct Predecoder {
+    logic: Box<dyn Transform>,
+    needs: Needs,
+    decoder: Decoder,
+}
+
+impl Intake {
+    /// The intake of a source node.
+    pub fn new(node: &PlanNode) -> Result<Self> {
+        let PlanKind::Source { decoder, time, watermark } = &node.kind else {
+            unreachable!("an intake belongs to a source");
+        };
+        let mut fields: Vec<FieldSpec> = Vec::new();
+        let mut place = |spec: &FieldSpec| match fields.iter().position(|field| field == spec) {
+            Some(at) => at,
+            None => {
+                fields.push(spec.clone());
+                fields.len() - 1
+            }
+        };
+        let emitted = node.main.fields.iter().map(&mut place).collect();
+        let time_column = match time {
+            EventTime::Field(spec) => Some(place(spec)),
+            EventTime::Plugin | EventTime::Arrival => None,
+        };
+        let marker_columns = (watermark.strategy == Strategy::Markers).then(|| {
+            let text = marker_field(TYPE_POINTER, FieldType::Text);
+            let time = marker_field(WATERMARK_POINTER, FieldType::Time(TimeFormat::Iso8601));
+            (place(&text), place(&time))
+        });
+        let plugin = match decoder {
+            Some(plugin) => {
+                let needs = plugin.needs().clone();
+                Some(Predecoder { logic: plugin.instantiate()?, decoder: Decoder::new(&needs.fields), needs })
+            }
+            None => None,
+        };
+        Ok(Self {
+            name: node.name.clone(),
+            ledger: node.ledger.clone(),
+            plugin,
+            decoder: Decoder::new(&fields),
+            decodes: !fields.is_empty(),
+            time: time.clone(),
+            time_column,
+            marker_columns,
+            emitted,
+            emits_values: node.main.values,
+        })
+    }
+
+    /// Turns a chunk into a batch and moves the split's clock. `None` if no row is left. `now`: wall clock, ms.
+    pub fn take(&mut self, split: &SplitId, chunk: Chunk, clock: &mut SplitClock, now: i64) -> Result<Option<Batch>> {
+        StepLedger::add(&self.ledger.read, chunk.values.len());
+        StepLedger::add(&self.ledger.bytes, chunk.values.total_bytes());
+        let lineage = Lineage { split: split.clone(), positions: Arc::new(chunk.positions), records: None };
+        let mut batch = Batch {
+            step: self.name.clone(),
+            times: vec![now; chunk.values.len()],
+            values: chunk.values,
+            lineage: Some(lineage),
+            ..Batch::default()
+        };
+        let mut emitted = batch.len();
+        if let Some(plugin) = &mut self.plugin {
+            (batch, emitted) = plugin.apply(batch, &self.ledger)?;
+        }
+        let columns = if self.decodes { self.decoder.decode(&batch.values) } else { Vec::new() };
+        let kept = self.stamp(&mut batch, &columns, clock, now);
+        batch.fields = self.emitted.iter().map(|&at| columns[at].clone()).collect();
+        if let Some(kept) = kept {
+            emitted -= (batch.len() - kept.len()).min(emitted);
+            batch = batch.select(&kept);
+        }
+        if let Some(latest) = batch.times.iter().copied().max() {
+            clock.rows(latest, now);
+        }
+        if !self.emits_values {
+            batch.values = Default::default();
+        }
+        StepLedger::add(&self.ledger.emitted, emitted);
+        StepLedger::add(&self.ledger.written, batch.len());
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    /// Sets event times and obeys markers. Returns the rows that stay rows, if not all.
+    fn stamp(&self, batch: &mut Batch, columns: &[Column], clock: &mut SplitClock, now: i64) -> Option<Vec<u32>> {
+        let markers = self.obey_markers(columns, clock, now);
+        let time = self.time_column.map(|at| &columns[at]);
+        if let Some(Column { cells: Cells::Int(times), .. }) = time {
+            batch.times.copy_from_slice(times);
+        }
+        let faults = time.map(|column| column.faults.as_slice()).unwrap_or_default();
+        if faults.is_empty() && markers.is_empty() {
+            return None;
+        }
+        let mut keep = vec![true; batch.len()];
+        for &row in &markers {
+            keep[row as usize] = false;
+        }
+        StepLedger::add(&self.ledger.control, markers.len());
+        for fault in faults {
+            // A marker has no event time and needs none.
+            if std::mem::replace(&mut keep[fault.row as usize], false)
+                && let EventTime::Field(spec) = &self.time
+            {
+                let reason = format!("no event time: {}", admit::reason(spec, fault.kind));
+                self.ledger.reject(batch, fault.row as usize, &reason);
+            }
+        }
+        Some((0..batch.len() as u32).filter(|&row| keep[row as usize]).collect())
+    }
+
+    /// The rows that are markers, ascending.
+    fn obey_markers(&self, columns: &[Column], clock: &mut SplitClock, now: i64) -> Vec<u32> {
+        let Some((kind, value)) = self.marker_columns else { return Vec::new() };
+        let (Cells::Text(kinds), Cells::Int(values)) = (&columns[kind].cells, &columns[value].cells) else {
+            return Vec::new();
+        };
+        let faulty = |row: u32| columns[value].faults.binary_search_by_key(&row, |fault| fault.row).is_ok();
+        let mut markers = Vec::new();
+        for (row, kind) in kinds.iter().enumerate() {
+            if kind == b"watermark" && !faulty(row as u32) {
+                clock.marker(values[row], now);
+                markers.push(row as u32);
+            }
+        }
+        markers
+    }
+}
+
+impl Predecoder {
+    /// Runs the plugin. Returns its rows and how many records led to one.
+    fn apply(&mut self, mut batch: Batch, ledger: &StepLedger) -> Result<(Batch, usize)> {
+        let columns: Vec<usize> = (0..self.needs.fields.len()).collect();
+        batch.fields = self.decoder.decode(&batch.values);
+        if let Some(kept) = admit(&batch, &self.needs.fields, &columns, ledger) {
+            batch = batch.select(&kept);
+        }
+        let outcome = self.logic.transform(&View::of(&batch, &self.needs, &columns))?;
+        super::transform::settle(&batch, outcome, &self.needs, ledger)
+    }
+}
+
+fn marker_field(name: &str, kind: FieldType) -> FieldSpec {
+    FieldSpec { pointers: vec![vec![name.to_owned()]], kind, optional: true }
+}

@@ -1,0 +1,66 @@
+//! How a job ends: the wish to stop, and the first error of any of its parts.
+
+use crate::wake::Bell;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use wasmill_stream::{Error, ErrorKind};
+
+/// Shared by every part of a running job.
+pub struct Verdict {
+    error: Mutex<Option<Error>>,
+    aborted: AtomicBool,
+    stop: watch::Sender<bool>,
+    /// Rung on abort, so that parked workers notice.
+    bells: Mutex<Vec<Arc<Bell>>>,
+}
+
+impl Verdict {
+    /// No verdict yet.
+    pub fn new() -> Self {
+        Self {
+            error: Mutex::new(None),
+            aborted: AtomicBool::new(false),
+            stop: watch::Sender::new(false),
+            bells: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Adds a bell to ring on abort.
+    pub fn wake_on_abort(&self, bell: Arc<Bell>) {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner).push(bell);
+    }
+
+    /// Asks the sources to stop reading; what was read is still processed.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Follows the wish to stop.
+    pub fn stop_signal(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Ends the job at once. Only the first error counts; [`ErrorKind::Closed`] is an echo of an end, not a reason.
+    pub fn fail(&self, error: Error) {
+        if error.kind() == ErrorKind::Closed {
+            return self.stop();
+        }
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.aborted.store(true, Relaxed);
+        self.stop();
+        for bell in self.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            bell.ring();
+        }
+    }
+
+    /// Whether workers have to drop everything.
+    pub fn is_aborted(&self) -> bool {
+        self.aborted.load(Relaxed)
+    }
+
+    /// The first error, once.
+    pub fn take_error(&self) -> Option<Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

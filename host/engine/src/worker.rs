@@ -1,0 +1,128 @@
+//! One worker: builds its part of the dataflow from the plan and steps it until all is done.
+
+use crate::epoch::EpochClock;
+use crate::graph::{Input, Port};
+use crate::operator::source::Surroundings;
+use crate::operator::{Epoch, Rows, aggregate, sink, source, transform};
+use crate::plan::{Plan, PlanKind};
+use crate::progress::Announcement;
+use crate::verdict::Verdict;
+use crate::wake::Bell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use timely::dataflow::operators::{Concatenate, Probe, probe};
+use timely::dataflow::{Scope, Stream};
+use timely::worker::Worker;
+use tokio::sync::mpsc::{Receiver, Sender};
+use wasmill_stream::source::Delivery;
+use wasmill_stream::{Batch, Error, Result};
+
+/// What one worker gets: its end of every queue.
+#[derive(Default)]
+pub struct Equipment {
+    /// Per source node: what its splits deliver, and the bell that is rung for it.
+    pub sources: HashMap<usize, (Receiver<Delivery>, Arc<Bell>)>,
+    /// Per sink node: the way to its writer.
+    pub sinks: HashMap<usize, Sender<Arc<Batch>>>,
+}
+
+/// What all workers of the process share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The job.
+    pub plan: Arc<Plan>,
+    /// The open epoch.
+    pub clock: Arc<EpochClock>,
+    /// How the job ends.
+    pub verdict: Arc<Verdict>,
+}
+
+/// Runs one worker to the end of the job.
+pub fn run(worker: &mut Worker, shared: &Shared, equipment: Equipment) {
+    let built = worker.dataflow(|scope| Construction::new(scope, shared, equipment).build());
+    if let Err(error) = built {
+        shared.verdict.fail(error);
+    }
+    while worker.has_dataflows() {
+        if shared.verdict.is_aborted() {
+            for dataflow in worker.installed_dataflows() {
+                worker.drop_dataflow(dataflow);
+            }
+            return;
+        }
+        worker.step_or_park(None);
+    }
+}
+
+/// The dataflow while it is being built.
+struct Construction<'s, 'p> {
+    scope: Scope<'s, Epoch>,
+    shared: &'p Shared,
+    equipment: Equipment,
+    probe: probe::Handle<Epoch>,
+    outputs: HashMap<(usize, Port), Rows<'s>>,
+    announcements: HashMap<usize, Stream<'s, Epoch, Vec<Announcement>>>,
+}
+
+impl<'s, 'p> Construction<'s, 'p> {
+    fn new(scope: Scope<'s, Epoch>, shared: &'p Shared, equipment: Equipment) -> Self {
+        let probe = probe::Handle::new();
+        Self { scope, shared, equipment, probe, outputs: HashMap::new(), announcements: HashMap::new() }
+    }
+
+    fn build(mut self) -> Result<()> {
+        for index in 0..self.shared.plan.nodes.len() {
+            self.node(index)?;
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, index: usize) -> Result<()> {
+        let Shared { plan, clock, verdict } = self.shared.clone();
+        match &self.shared.plan.nodes[index].kind {
+            PlanKind::Source { .. } => {
+                let (queue, bell) = self.equipment.sources.remove(&index).ok_or_else(|| unequipped(index))?;
+                let around = Surroundings { clock, probe: self.probe.clone(), verdict };
+                let (rows, news) = source::build(self.scope, plan, index, queue, &bell, around)?;
+                self.outputs.insert((index, Port::Main), rows);
+                self.announcements.insert(index, news);
+            }
+            PlanKind::Transform { .. } => {
+                let rows = transform::build(self.input(index), plan, index, verdict)?;
+                self.outputs.insert((index, Port::Main), rows);
+            }
+            PlanKind::Aggregate { .. } => {
+                let news = self.news(index);
+                let outputs = aggregate::build(self.input(index), news, plan, index, verdict)?;
+                self.outputs.insert((index, Port::Main), outputs.main);
+                self.outputs.insert((index, Port::Late), outputs.late);
+            }
+            PlanKind::Sink => {
+                let writer = self.equipment.sinks.remove(&index).ok_or_else(|| unequipped(index))?;
+                let taken = sink::build(self.input(index), plan, index, writer, verdict);
+                taken.probe_with(&self.probe);
+            }
+        }
+        Ok(())
+    }
+
+    /// The union of a node's inputs.
+    fn input(&self, index: usize) -> Rows<'s> {
+        let inputs = &self.shared.plan.nodes[index].inputs;
+        let stream = |input: &Input| self.outputs[&(input.node, input.port)].clone();
+        match inputs.as_slice() {
+            [(only, _)] => stream(only),
+            several => self.scope.concatenate(several.iter().map(|(input, _)| stream(input))),
+        }
+    }
+
+    /// What the sources of a node announce.
+    fn news(&self, index: usize) -> Stream<'s, Epoch, Vec<Announcement>> {
+        let sources = &self.shared.plan.nodes[index].sources;
+        self.scope.concatenate(sources.iter().map(|source| self.announcements[source].clone()))
+    }
+}
+
+fn unequipped(index: usize) -> Error {
+    Error::invalid(format!("node {index} was built twice or is no end of the job"))
+}
