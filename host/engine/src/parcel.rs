@@ -76,9 +76,7 @@ impl ByKeyGroup {
         }
         let part = |rows: &Vec<u32>| match rows.len() {
             0 => None,
-            all if all == hashes.len() => {
-                Some(Parcel { hashes: Some(hashes.as_slice().into()), ..parcel.clone() })
-            }
+            all if all == hashes.len() => Some(Parcel { hashes: Some(hashes.as_slice().into()), ..parcel.clone() }),
             _ => Some(Parcel {
                 from: parcel.from,
                 batch: Arc::new(parcel.batch.select(rows)),

@@ -176,8 +176,7 @@ fn start_sources(
 /// Runs all workers to the end. A panic in one of them fails the job, not the process.
 fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
     let workers = equipment.len();
-    let equipment: Arc<Mutex<Vec<Option<Equipment>>>> =
-        Arc::new(Mutex::new(equipment.into_iter().map(Some).collect()));
+    let equipment: Arc<Mutex<Vec<Option<Equipment>>>> = Arc::new(Mutex::new(equipment.into_iter().map(Some).collect()));
     let verdict = shared.verdict.clone();
     let started = timely::execute(Config::process(workers), move |worker| {
         let mine = equipment.lock().unwrap_or_else(PoisonError::into_inner)[worker.index()].take();

@@ -52,7 +52,7 @@ pub struct Firing {
     pub pane: Pane,
 }
 
-/// Rows in columns. Every column that is there has `times.len()` rows.
+/// Rows in columns. Every column that is there has `times.len()` rows; values are left out where nobody reads them.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// The node of the job that made these rows.
@@ -93,7 +93,7 @@ impl Batch {
             step: self.step.clone(),
             times: rows.iter().map(|&row| self.times[row as usize]).collect(),
             keys: self.keys.as_ref().map(|keys| keys.select(rows)),
-            values: self.values.select(rows),
+            values: if self.values.is_empty() { Binary::default() } else { self.values.select(rows) },
             fields: self.fields.iter().map(|column| column.select(rows)).collect(),
             lineage: self.lineage.as_ref().map(|lineage| lineage.select(rows)),
             firings: self.firings.as_ref().map(|all| rows.iter().map(|&row| all[row as usize]).collect()),

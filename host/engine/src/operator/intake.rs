@@ -12,9 +12,9 @@ use wasmill_stream::time::TimeFormat;
 use wasmill_stream::watermark::{EventTime, SplitClock, Strategy};
 use wasmill_stream::{Batch, Cells, Column, Lineage, Result, SplitId};
 
-/// Where a column of the one decoding pass goes.
-const TYPE_POINTER: &str = "type";
-const WATERMARK_POINTER: &str = "watermark";
+/// The members of a marker event.
+const MARKER_TYPE: &str = "type";
+const MARKER_VALUE: &str = "watermark";
 
 /// Turns chunks of one source into batches, on one worker.
 pub struct Intake {
@@ -24,10 +24,12 @@ pub struct Intake {
     decoder: Decoder,
     decodes: bool,
     time: EventTime,
-    /// Places in the decoded columns: the event time, the marker's type and value, then what is emitted.
+    /// How many of the decoded columns are emitted; they come first.
+    emitted: usize,
+    /// The column of the event time.
     time_column: Option<usize>,
+    /// The columns of a marker's type and value.
     marker_columns: Option<(usize, usize)>,
-    emitted: Vec<usize>,
     emits_values: bool,
 }
 
@@ -44,7 +46,7 @@ impl Intake {
         let PlanKind::Source { decoder, time, watermark } = &node.kind else {
             unreachable!("an intake belongs to a source");
         };
-        let mut fields: Vec<FieldSpec> = Vec::new();
+        let mut fields: Vec<FieldSpec> = node.main.fields.clone();
         let mut place = |spec: &FieldSpec| match fields.iter().position(|field| field == spec) {
             Some(at) => at,
             None => {
@@ -52,14 +54,13 @@ impl Intake {
                 fields.len() - 1
             }
         };
-        let emitted = node.main.fields.iter().map(&mut place).collect();
         let time_column = match time {
             EventTime::Field(spec) => Some(place(spec)),
             EventTime::Plugin | EventTime::Arrival => None,
         };
         let marker_columns = (watermark.strategy == Strategy::Markers).then(|| {
-            let text = marker_field(TYPE_POINTER, FieldType::Text);
-            let time = marker_field(WATERMARK_POINTER, FieldType::Time(TimeFormat::Iso8601));
+            let text = marker_field(MARKER_TYPE, FieldType::Text);
+            let time = marker_field(MARKER_VALUE, FieldType::Time(TimeFormat::Iso8601));
             (place(&text), place(&time))
         });
         let plugin = match decoder {
@@ -76,9 +77,9 @@ impl Intake {
             decoder: Decoder::new(&fields),
             decodes: !fields.is_empty(),
             time: time.clone(),
+            emitted: node.main.fields.len(),
             time_column,
             marker_columns,
-            emitted,
             emits_values: node.main.values,
         })
     }
@@ -99,18 +100,20 @@ impl Intake {
         if let Some(plugin) = &mut self.plugin {
             (batch, emitted) = plugin.apply(batch, &self.ledger)?;
         }
-        let columns = if self.decodes { self.decoder.decode(&batch.values) } else { Vec::new() };
+        let mut columns = if self.decodes { self.decoder.decode(&batch.values) } else { Vec::new() };
         let kept = self.stamp(&mut batch, &columns, clock, now);
-        batch.fields = self.emitted.iter().map(|&at| columns[at].clone()).collect();
+        columns.truncate(self.emitted);
+        batch.fields = columns;
+        if !self.emits_values {
+            // Nobody reads the bytes any more: the source may have their share of its budget back.
+            batch.values = Default::default();
+        }
         if let Some(kept) = kept {
             emitted -= (batch.len() - kept.len()).min(emitted);
             batch = batch.select(&kept);
         }
         if let Some(latest) = batch.times.iter().copied().max() {
             clock.rows(latest, now);
-        }
-        if !self.emits_values {
-            batch.values = Default::default();
         }
         StepLedger::add(&self.ledger.emitted, emitted);
         StepLedger::add(&self.ledger.written, batch.len());
@@ -172,7 +175,8 @@ impl Predecoder {
             batch = batch.select(&kept);
         }
         let outcome = self.logic.transform(&View::of(&batch, &self.needs, &columns))?;
-        super::transform::settle(&batch, outcome, &self.needs, ledger)
+        batch.fields.clear();
+        super::transform::settle(batch, outcome, ledger)
     }
 }
 

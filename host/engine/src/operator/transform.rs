@@ -9,7 +9,7 @@ use crate::verdict::Verdict;
 use std::sync::Arc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use wasmill_stream::field::Decoder;
+use wasmill_stream::field::{Decoder, FieldSpec};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::plugin::{Needs, Transform, Transformed, View};
 use wasmill_stream::{Batch, Column, Error, Result};
@@ -38,91 +38,79 @@ impl TransformStep {
         &self.plan.nodes[self.index]
     }
 
-    fn apply(&mut self, parcel: &Parcel) -> Result<Option<Batch>> {
-        let ledger = self.node().ledger.clone();
-        let columns = self.node().columns(parcel.from).to_vec();
+    fn apply(&mut self, parcel: Parcel) -> Result<Option<Batch>> {
+        let node = &self.plan.nodes[self.index];
+        let (ledger, columns) = (&node.ledger, node.columns(parcel.from));
         StepLedger::add(&ledger.read, parcel.batch.len());
-        let admitted = admit(&parcel.batch, &self.needs.fields, &columns, &ledger).map(|kept| parcel.batch.select(&kept));
-        let batch = admitted.as_ref().unwrap_or(&parcel.batch);
+        let mut batch = match admit(&parcel.batch, &self.needs.fields, columns, ledger) {
+            Some(kept) => parcel.batch.select(&kept),
+            // Moves the columns unless another step reads the same batch.
+            None => Arc::unwrap_or_clone(parcel.batch),
+        };
         if batch.is_empty() {
             return Ok(None);
         }
-        let outcome = self.logic.transform(&View::of(batch, &self.needs, &columns))?;
-        let fields = self.carried_fields(batch, &outcome, &columns);
-        let (mut out, emitted) = settle(batch, outcome, &self.needs, &ledger)?;
-        out.fields = match fields {
-            Some(fields) => fields,
-            None => self.decoder.decode(&out.values),
-        };
-        out.step = self.node().name.clone();
-        if !self.node().main.values {
-            out.values = Default::default();
+        let outcome = self.logic.transform(&View::of(&batch, &self.needs, columns))?;
+        if self.needs.writes_values || !node.main.values {
+            batch.values = Default::default();
         }
+        batch.fields = if self.needs.writes_values { Vec::new() } else { handed_on(node, batch.fields, columns) };
+        let (mut out, emitted) = settle(batch, outcome, ledger)?;
+        if self.needs.writes_values {
+            out.fields = self.decoder.decode(&out.values);
+            if !node.main.values {
+                out.values = Default::default();
+            }
+        }
+        out.step = node.name.clone();
         StepLedger::add(&ledger.emitted, emitted);
         StepLedger::add(&ledger.written, out.len());
         Ok((!out.is_empty()).then_some(out))
     }
-
-    /// The fields that later steps want, moved along with their rows; `None` if the plugin wrote new values.
-    fn carried_fields(&self, batch: &Batch, outcome: &Transformed, columns: &[usize]) -> Option<Vec<Column>> {
-        if self.needs.writes_values {
-            return None;
-        }
-        let node = self.node();
-        let carried = node.main.fields.iter().map(|field| {
-            let at = node.wanted.iter().position(|wanted| wanted == field).expect("wants include what is handed on");
-            let column = &batch.fields[columns[at]];
-            match &outcome.origins {
-                Some(origins) => column.select(origins),
-                None => column.clone(),
-            }
-        });
-        Some(carried.collect())
-    }
 }
 
-/// Turns a transform's answer into a batch without fields, and counts what became of the rows but for those that led to
-/// output rows: their number is returned.
-pub fn settle(batch: &Batch, outcome: Transformed, needs: &Needs, ledger: &StepLedger) -> Result<(Batch, usize)> {
+/// The fields that later steps want of rows whose values stay as they are.
+fn handed_on(node: &PlanNode, fields: Vec<Column>, columns: &[usize]) -> Vec<Column> {
+    let mut fields: Vec<Option<Column>> = fields.into_iter().map(Some).collect();
+    let place = |field: &FieldSpec| {
+        node.wanted.iter().position(|wanted| wanted == field).expect("a node wants what it hands on")
+    };
+    // Each field is wanted once, so nothing is taken twice.
+    node.main.fields.iter().filter_map(|field| fields[columns[place(field)]].take()).collect()
+}
+
+/// Turns a transform's answer into a batch, and counts what became of the rows but for those that led to output rows:
+/// their number is returned. Columns that the answer does not set are the input's, row by row; values that the answer will
+/// set may be missing in the input.
+pub fn settle(mut batch: Batch, outcome: Transformed, ledger: &StepLedger) -> Result<(Batch, usize)> {
+    let rows = batch.len();
     for reject in &outcome.rejects {
-        ledger.reject(batch, reject.row as usize, &reject.reason);
+        ledger.reject(&batch, reject.row as usize, &reject.reason);
     }
     let emitted = match &outcome.origins {
-        Some(origins) => 1 + origins.windows(2).filter(|pair| pair[0] != pair[1]).count() - usize::from(origins.is_empty()),
-        None => batch.len(),
+        Some(origins) => origins.chunk_by(|a, b| a == b).count(),
+        None => rows,
     };
-    let settled = emitted + outcome.rejects.len();
-    let filtered = batch.len().checked_sub(settled).ok_or_else(|| {
-        Error::guest(format!("of {} rows {emitted} were emitted and {} rejected", batch.len(), outcome.rejects.len()))
+    let filtered = rows.checked_sub(emitted + outcome.rejects.len()).ok_or_else(|| {
+        Error::guest(format!("of {rows} rows it emitted {emitted} and rejected {}", outcome.rejects.len()))
     })?;
     StepLedger::add(&ledger.filtered, filtered);
-    let carry = |origins: &Option<Vec<u32>>| match origins {
-        Some(origins) => Batch { fields: Vec::new(), ..without_fields(batch).select(origins) },
-        None => without_fields(batch),
-    };
-    let mut out = carry(&outcome.origins);
+    if outcome.keys.is_some() {
+        batch.keys = None;
+    }
+    if let Some(origins) = &outcome.origins {
+        batch = batch.select(origins);
+    }
     if let Some(times) = outcome.times {
-        out.times = times;
+        batch.times = times;
     }
     if let Some(keys) = outcome.keys {
-        out.keys = Some(keys);
+        batch.keys = Some(keys);
     }
-    if let (Some(values), true) = (outcome.values, needs.writes_values) {
-        out.values = values;
+    if let Some(values) = outcome.values {
+        batch.values = values;
     }
-    Ok((out, emitted))
-}
-
-fn without_fields(batch: &Batch) -> Batch {
-    Batch {
-        step: batch.step.clone(),
-        times: batch.times.clone(),
-        keys: batch.keys.clone(),
-        values: batch.values.clone(),
-        fields: Vec::new(),
-        lineage: batch.lineage.clone(),
-        firings: batch.firings.clone(),
-    }
+    Ok((batch, emitted))
 }
 
 /// Builds the operator.
@@ -139,7 +127,7 @@ pub fn build<'s>(rows: Rows<'s>, plan: Arc<Plan>, index: usize, verdict: Arc<Ver
                 if verdict.is_aborted() {
                     return;
                 }
-                match step.apply(&std::mem::take(parcel)) {
+                match step.apply(std::mem::take(parcel)) {
                     Ok(Some(batch)) => session.give(&capability, &mut Parcel::new(index, Port::Main, batch)),
                     Ok(None) => {}
                     Err(error) => verdict.fail(error.context(format!("step {name}"))),

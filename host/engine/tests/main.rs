@@ -1,0 +1,6 @@
+//! The engine with native sources, plugins and sinks: what it promises, without WebAssembly, files or a network.
+
+mod answers;
+mod ends;
+mod parts;
+mod pressure;

@@ -1,0 +1,318 @@
+//! Native parts for small jobs. Records are lines `TIME KEY`, for example `1500 a`.
+
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port};
+use wasmill_stream::ledger::{Ledger, StepLedger};
+use wasmill_stream::plugin::*;
+use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::source::{Intake, Source};
+use wasmill_stream::units::{ByteCount, Period};
+use wasmill_stream::watermark::{EventTime, Strategy, WatermarkSpec};
+use wasmill_stream::window::WindowSpec;
+use wasmill_stream::{Batch, Binary, Error, Positions, Result, SplitId};
+
+/// A record: event time and key.
+pub type Event = (i64, String);
+
+/// Plays lists of events, one list per split, in chunks of `chunk` records.
+pub struct Lists {
+    pub splits: Vec<Vec<Event>>,
+    pub chunk: usize,
+    /// Bytes that were handed over so far.
+    pub sent: Arc<AtomicUsize>,
+    /// What happens after the last record.
+    pub then: Then,
+}
+
+/// What a source does at its end.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Then {
+    End,
+    Fail,
+    /// Starts over until the job stops.
+    Repeat,
+}
+
+impl Lists {
+    pub fn new(splits: Vec<Vec<Event>>) -> Self {
+        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End }
+    }
+}
+
+#[async_trait]
+impl Source for Lists {
+    async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
+        let ids = (0..self.splits.len()).map(|at| SplitId::new("list", at)).collect();
+        let mut senders = intake.open(ids).await?;
+        let mut position = 0;
+        loop {
+            let longest = self.splits.iter().map(Vec::len).max().unwrap_or(0);
+            for from in (0..longest).step_by(self.chunk) {
+                for (events, sender) in self.splits.iter().zip(&senders) {
+                    let part = &events[from.min(events.len())..(from + self.chunk).min(events.len())];
+                    let lines: Binary = part.iter().map(|(time, key)| format!("{time} {key}")).collect();
+                    self.sent.fetch_add(lines.total_bytes(), SeqCst);
+                    sender.rows(lines, Positions::Consecutive { first: position }).await?;
+                    position += part.len() as u64;
+                }
+            }
+            match self.then {
+                Then::End => break,
+                Then::Fail => return Err(Error::unavailable("the list is torn")),
+                Then::Repeat if intake.is_stopped() => return Ok(()),
+                Then::Repeat => {}
+            }
+        }
+        for sender in senders.drain(..) {
+            sender.done().await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the native transform does besides reading time and key.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Mood {
+    Well,
+    /// Fails at the key `poison`.
+    Fails,
+    /// Panics at the key `poison`.
+    Panics,
+}
+
+/// Reads time and key of a line. Drops the key `skip`, rejects the key `bad`.
+pub struct Parse(pub Mood, pub Needs);
+
+impl Parse {
+    pub fn new(mood: Mood) -> Arc<Self> {
+        Arc::new(Self(mood, Needs { reads_values: true, ..Needs::default() }))
+    }
+}
+
+impl Plugin for Parse {
+    fn needs(&self) -> &Needs {
+        &self.1
+    }
+}
+
+impl TransformPlugin for Parse {
+    fn instantiate(&self) -> Result<Box<dyn Transform>> {
+        Ok(Box::new(Parse(self.0, self.1.clone())))
+    }
+}
+
+impl Transform for Parse {
+    fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
+        let (mut origins, mut times, mut keys, mut rejects) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (row, line) in batch.values.expect("reads values").iter().enumerate() {
+            let line = std::str::from_utf8(line).expect("test lines are text");
+            let (time, key) = line.split_once(' ').expect("test lines have two words");
+            match (key, self.0) {
+                ("poison", Mood::Fails) => return Err(Error::guest("plugin parse: trapped")),
+                ("poison", Mood::Panics) => panic!("poison"),
+                ("skip", _) => continue,
+                ("bad", _) => rejects.push(Reject { row: row as u32, reason: "bad key".into() }),
+                _ => {
+                    origins.push(row as u32);
+                    times.push(time.parse().expect("test times are numbers"));
+                    keys.push(key);
+                }
+            }
+        }
+        let keys = Some(keys.iter().collect());
+        Ok(Transformed { origins: Some(origins), times: Some(times), keys, values: None, rejects })
+    }
+}
+
+/// Counts rows. Accumulators are decimal text; the result is `KEY COUNT`.
+#[derive(Default)]
+pub struct Count(Needs);
+
+impl Plugin for Count {
+    fn needs(&self) -> &Needs {
+        &self.0
+    }
+}
+
+impl AggregatePlugin for Count {
+    fn instantiate(&self) -> Result<Box<dyn Aggregate>> {
+        Ok(Box::new(Count::default()))
+    }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    std::str::from_utf8(bytes).expect("text").parse().unwrap_or(0)
+}
+
+impl Aggregate for Count {
+    fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], _batch: &View<'_>) -> Result<Accumulated> {
+        let mut counts: Vec<u64> = accumulators.iter().map(number).collect();
+        groups.iter().for_each(|&group| counts[group as usize] += 1);
+        let accumulators = counts.iter().map(u64::to_string).collect();
+        Ok(Accumulated { accumulators, rejects: Vec::new() })
+    }
+
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+        let mut sums = vec![0; count as usize];
+        accumulators.iter().zip(groups).for_each(|(one, &group)| sums[group as usize] += number(one));
+        Ok(sums.iter().map(u64::to_string).collect())
+    }
+
+    fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
+        let result = |(key, count): (&[u8], &[u8])| [key, b" ", count].concat();
+        let values = fired.keys.iter().zip(fired.accumulators.iter()).map(result).collect();
+        Ok(Finished { origins: None, values })
+    }
+}
+
+/// What a sink has taken.
+#[derive(Clone, Default)]
+pub struct Taken {
+    pub rows: Arc<Mutex<Vec<String>>>,
+    /// The largest number of bytes that were sent but not yet taken.
+    pub most_behind: Arc<AtomicUsize>,
+}
+
+/// Keeps the rows as text: the value, and for results the window's start.
+pub struct Keep {
+    pub taken: Taken,
+    /// Compares with what the source has sent, and is slow.
+    pub behind: Option<Arc<AtomicUsize>>,
+    pub fail: bool,
+}
+
+struct Keeper {
+    keep: Keep,
+    ledger: Arc<StepLedger>,
+    bytes: usize,
+}
+
+#[async_trait]
+impl Sink for Keep {
+    fn guarantee(&self) -> &'static str {
+        "none"
+    }
+
+    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+        Ok(Box::new(Keeper { keep: *self, ledger, bytes: 0 }))
+    }
+}
+
+#[async_trait]
+impl SinkWriter for Keeper {
+    async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
+        if self.keep.fail {
+            return Err(Error::unavailable("the shelf is full"));
+        }
+        if let Some(sent) = &self.keep.behind {
+            self.bytes += batch.values.total_bytes();
+            self.keep.taken.most_behind.fetch_max(sent.load(SeqCst).saturating_sub(self.bytes), SeqCst);
+            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+        }
+        let text = |row| {
+            let value = String::from_utf8_lossy(batch.values.get(row)).into_owned();
+            batch.firings.as_ref().map_or(value.clone(), |all| format!("{}: {value}", all[row].start))
+        };
+        self.keep.taken.rows.lock().expect("not poisoned").extend((0..batch.len()).map(text));
+        StepLedger::add(&self.ledger.emitted, batch.len());
+        StepLedger::add(&self.ledger.written, batch.len());
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Puts a graph together.
+#[derive(Default)]
+pub struct Job {
+    nodes: Vec<Node>,
+}
+
+impl Job {
+    pub fn node(&mut self, name: &str, inputs: &[(usize, Port)], kind: NodeKind) -> usize {
+        let inputs = inputs.iter().map(|&(node, port)| Input { node, port }).collect();
+        self.nodes.push(Node { name: name.into(), inputs, kind });
+        self.nodes.len() - 1
+    }
+
+    pub fn source(&mut self, lists: Lists, disorder: i64, mood: Mood) -> usize {
+        let watermark = WatermarkSpec {
+            strategy: Strategy::BoundedDisorder(Period::from_millis(disorder)),
+            ..WatermarkSpec::default()
+        };
+        let decoder = Some(Parse::new(mood) as SharedTransform);
+        self.node(
+            "list",
+            &[],
+            NodeKind::Source { source: Box::new(lists), decoder, time: EventTime::Plugin, watermark },
+        )
+    }
+
+    pub fn count(&mut self, name: &str, input: usize, windows: WindowSpec) -> usize {
+        let plugin = Arc::new(Count::default());
+        let allowed_lateness = Period::default();
+        self.node(name, &[(input, Port::Main)], NodeKind::Aggregate { plugin, windows, allowed_lateness })
+    }
+
+    pub fn keep(&mut self, name: &str, inputs: &[(usize, Port)]) -> Taken {
+        let taken = Taken::default();
+        let sink = Box::new(Keep { taken: taken.clone(), behind: None, fail: false });
+        self.node(name, inputs, NodeKind::Sink { sink });
+        taken
+    }
+
+    pub async fn run(self, workers: usize) -> Result<Ledger> {
+        wasmill_engine::start(Graph { nodes: self.nodes }, options(workers)).await?.wait().await
+    }
+
+    pub fn graph(self) -> Graph {
+        Graph { nodes: self.nodes }
+    }
+}
+
+pub fn options(workers: usize) -> Options {
+    Options { workers, epoch: std::time::Duration::from_millis(5), in_flight: ByteCount::new(64 << 10) }
+}
+
+/// Nothing is in flight, and every row is accounted for.
+pub fn assert_balance(ledger: &Ledger) {
+    for step in &ledger.steps {
+        assert_eq!(step.counts().in_flight(), 0, "{}: {}", step.name, step.counts());
+    }
+}
+
+/// Events that are out of order by at most `disorder`, over a few keys.
+pub fn events(seed: u64, count: usize, disorder: i64) -> Vec<Event> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    (0..count as i64)
+        .map(|i| (i * 10 + 100_000 - (next() as i64 % (disorder + 1)), format!("k{}", next() % 23)))
+        .collect()
+}
+
+/// Counts per (window start, key), worked out row by row.
+pub fn counts(events: impl IntoIterator<Item = Event>, size: i64) -> Vec<String> {
+    let mut counts = BTreeMap::new();
+    for (time, key) in events {
+        *counts.entry((time - time.rem_euclid(size), key)).or_insert(0) += 1;
+    }
+    let mut rows: Vec<_> = counts.into_iter().map(|((start, key), count)| format!("{start}: {key} {count}")).collect();
+    rows.sort();
+    rows
+}
+
+impl Taken {
+    pub fn sorted(&self) -> Vec<String> {
+        let mut rows = self.rows.lock().expect("not poisoned").clone();
+        rows.sort();
+        rows
+    }
+}
