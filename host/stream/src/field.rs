@@ -1,7 +1,13 @@
 //! Fields: what a step asks for, and decoding them from JSON once, natively, into typed columns.
 
 pub mod decode;
+mod number;
+mod pointer;
+mod record;
+mod scan;
+mod shape;
 pub mod spec;
+mod text;
 
 pub use decode::Decoder;
 pub use spec::{FieldSpec, FieldType};
