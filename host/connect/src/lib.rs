@@ -1,6 +1,16 @@
 //! Sources and sinks. Each lives in a folder or file of its own and is one line in [`SOURCES`] or [`SINKS`]; the check of
 //! job files, `--help` and the documentation walk these lists.
 
+mod aws;
+mod kinesis;
+mod file;
+mod json_lines;
+mod lines;
+pub mod replay;
+mod stdout;
+mod retry;
+mod secret;
+
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::Source;
@@ -28,7 +38,13 @@ pub struct SinkKind {
 }
 
 /// Every source.
-pub const SOURCES: &[SourceKind] = &[];
+pub const SOURCES: &[SourceKind] = &[
+    SourceKind { name: "kinesis", about: "all shards of a Kinesis stream, polled", check: kinesis::check },
+    SourceKind { name: "replay", about: "recorded files or generated events, played as a stream", check: replay::check },
+];
 
 /// Every sink.
-pub const SINKS: &[SinkKind] = &[];
+pub const SINKS: &[SinkKind] = &[
+    SinkKind { name: "file", about: "JSON lines in files", check: file::check },
+    SinkKind { name: "stdout", about: "lines to standard output", check: stdout::check },
+];

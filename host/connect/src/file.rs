@@ -1,0 +1,134 @@
+//! The `file` sink: JSON lines in a folder of rolling parts, or in one file. What is being written is called `….part` and
+//! gets its name when it is complete. Rows are gathered here; the disk is touched only on tokio's blocking threads.
+
+mod part;
+mod roller;
+mod settings;
+
+use crate::json_lines;
+use async_trait::async_trait;
+use roller::{Roller, Target};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::{AbortHandle, spawn_blocking};
+use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::{Batch, Error, ErrorKind, Result};
+
+pub use settings::check;
+
+/// Lines are handed to the disk in pieces of this size.
+const BUFFER: usize = 256 << 10;
+
+/// A file sink whose settings were checked.
+struct FileSink {
+    name: String,
+    target: Target,
+}
+
+#[async_trait]
+impl Sink for FileSink {
+    fn guarantee(&self) -> &'static str {
+        "at-least-once: a job that starts again writes its rows again; a file without the suffix .part is complete"
+    }
+
+    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+        let title = format!("sink {}", self.name);
+        let interval = self.target.roll_interval();
+        let target = self.target;
+        let roller = blocking(move || Roller::open(target)).await.map_err(|error| error.context(&title))?;
+        let roller = Arc::new(Mutex::new(roller));
+        let timer = interval.map(|interval| roll_in_time(interval, roller.clone()));
+        Ok(Box::new(FileWriter { title, roller, timer, ledger, lines: Vec::new(), rows: 0 }))
+    }
+}
+
+struct FileWriter {
+    title: String,
+    /// Also held by the timer and, for the time of one write, by a blocking thread.
+    roller: Arc<Mutex<Roller>>,
+    timer: Option<AbortHandle>,
+    ledger: Arc<StepLedger>,
+    /// Lines that are not written yet.
+    lines: Vec<u8>,
+    /// How many rows they are.
+    rows: usize,
+}
+
+#[async_trait]
+impl SinkWriter for FileWriter {
+    async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
+        json_lines::append(&batch, &mut self.lines);
+        self.rows += batch.len();
+        if self.lines.len() >= BUFFER {
+            return self.flush().await;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let lines = std::mem::take(&mut self.lines);
+        let (lines, result) = self
+            .with_roller(move |roller| {
+                let result = roller.write(&lines);
+                Ok((lines, result))
+            })
+            .await?;
+        result.map_err(|error| error.context(&self.title))?;
+        self.lines = lines;
+        self.lines.clear();
+        let rows = std::mem::take(&mut self.rows);
+        StepLedger::add(&self.ledger.emitted, rows);
+        StepLedger::add(&self.ledger.written, rows);
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.flush().await?;
+        self.with_roller(Roller::close).await
+    }
+}
+
+impl FileWriter {
+    async fn with_roller<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Roller) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let roller = self.roller.clone();
+        let act = move || act(&mut roller.lock().unwrap_or_else(PoisonError::into_inner));
+        blocking(act).await.map_err(|error| error.context(&self.title))
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if let Some(timer) = &self.timer {
+            timer.abort();
+        }
+    }
+}
+
+/// Completes parts that are old enough although no more rows come. A failure is kept for the next write.
+fn roll_in_time(interval: Duration, roller: Arc<Mutex<Roller>>) -> AbortHandle {
+    let timer = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(interval).await;
+            let roller = roller.clone();
+            let roll = move || {
+                roller.lock().unwrap_or_else(PoisonError::into_inner).roll_in_time();
+                Ok(())
+            };
+            if blocking(roll).await.is_err() {
+                return;
+            }
+        }
+    });
+    timer.abort_handle()
+}
+
+async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match spawn_blocking(act).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::new(ErrorKind::Corrupt, "write to disk").with_source(error)),
+    }
+}

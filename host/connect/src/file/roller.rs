@@ -1,0 +1,167 @@
+//! Which file lines go to: when the current part is complete, what the next one is called. Blocking, and not aware of rows.
+
+use super::part::{self, Part, failed};
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wasmill_stream::{Error, Result};
+
+/// When a part is complete.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rolling {
+    /// So many bytes of lines, before compression.
+    pub(super) bytes: u64,
+    /// So long after it was begun.
+    pub(super) interval: Duration,
+}
+
+/// Where lines go.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// Into one file, which gets its name when the job ends.
+    File { path: PathBuf, gzip: bool, overwrite: bool },
+    /// Into numbered files of a folder.
+    Folder { path: PathBuf, gzip: bool, rolling: Rolling },
+}
+
+impl Target {
+    pub(super) fn roll_interval(&self) -> Option<Duration> {
+        match self {
+            Self::File { .. } => None,
+            Self::Folder { rolling, .. } => Some(rolling.interval),
+        }
+    }
+}
+
+/// The current part of a target.
+pub(super) struct Roller {
+    target: Target,
+    /// `None` between two parts.
+    part: Option<Part>,
+    /// Number of the next part.
+    next: u64,
+    /// Met where nobody could be told.
+    failure: Option<Error>,
+}
+
+impl Roller {
+    /// Creates the folder and begins the first part, so that a path that cannot be written is found at once.
+    pub(super) fn open(target: Target) -> Result<Self> {
+        let mut roller = Self { target, part: None, next: 1, failure: None };
+        match &roller.target {
+            Target::File { path, overwrite, .. } => {
+                if let Some(folder) = path.parent() {
+                    fs::create_dir_all(folder).map_err(|error| failed("create the folder", folder, error))?;
+                }
+                if !overwrite && path.exists() {
+                    let path = path.display();
+                    return Err(Error::invalid(format!("`{path}` exists: remove it or set overwrite = true")));
+                }
+            }
+            Target::Folder { path, .. } => {
+                fs::create_dir_all(path).map_err(|error| failed("create the folder", path, error))?;
+                roller.next = next_number(path)?;
+            }
+        }
+        roller.part = Some(roller.begin()?);
+        Ok(roller)
+    }
+
+    /// Hands lines to the operating system, in one part.
+    pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut part = match self.part.take() {
+            Some(part) => part,
+            None => self.begin()?,
+        };
+        part.write(lines)?;
+        if self.is_full(&part) {
+            return part.complete();
+        }
+        self.part = Some(part);
+        Ok(())
+    }
+
+    /// Completes the current part if its time has come. An error comes out of the next write.
+    pub(super) fn roll_in_time(&mut self) {
+        if let Some(part) = self.part.take_if(|part| part.written() > 0) {
+            if self.is_full(&part) {
+                self.failure = part.complete().err();
+            } else {
+                self.part = Some(part);
+            }
+        }
+    }
+
+    /// Completes the last part. A folder gets no part without lines.
+    pub(super) fn close(&mut self) -> Result<()> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        match self.part.take() {
+            Some(part) if part.written() == 0 && matches!(self.target, Target::Folder { .. }) => part.discard(),
+            Some(part) => part.complete(),
+            None => Ok(()),
+        }
+    }
+
+    fn is_full(&self, part: &Part) -> bool {
+        match &self.target {
+            Target::File { .. } => false,
+            Target::Folder { rolling, .. } => {
+                part.written() >= rolling.bytes || part.opened().elapsed() >= rolling.interval
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Result<Part> {
+        match &self.target {
+            Target::File { path, gzip, overwrite } => {
+                Part::create(path.clone(), *gzip, *overwrite).map_err(|error| occupied(path, error))
+            }
+            Target::Folder { path, gzip, .. } => loop {
+                let name = format!("part-{:06}.jsonl{}", self.next, if *gzip { ".gz" } else { "" });
+                let path = path.join(name);
+                self.next += 1;
+                match Part::create(path.clone(), *gzip, false) {
+                    // Another sink writes into the same folder and was faster.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    result => return result.map_err(|error| failed("create", &part::unfinished(&path), error)),
+                }
+            },
+        }
+    }
+}
+
+fn occupied(path: &Path, error: io::Error) -> Error {
+    let unfinished = part::unfinished(path);
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        let unfinished = unfinished.display();
+        return Error::invalid(format!(
+            "`{unfinished}` exists: another job writes it or one was interrupted; remove it or set overwrite = true"
+        ));
+    }
+    failed("create", &unfinished, error)
+}
+
+/// One more than the highest number in the folder, complete or not.
+fn next_number(folder: &Path) -> Result<u64> {
+    let mut highest = 0;
+    for entry in fs::read_dir(folder).map_err(|error| failed("read the folder", folder, error))? {
+        let entry = entry.map_err(|error| failed("read the folder", folder, error))?;
+        highest = highest.max(number(&entry.file_name()).unwrap_or(0));
+    }
+    Ok(highest + 1)
+}
+
+fn number(name: &OsStr) -> Option<u64> {
+    let (number, _) = name.to_str()?.strip_prefix("part-")?.split_once('.')?;
+    number.parse().ok()
+}

@@ -1,0 +1,42 @@
+//! Marker events: records in the stream that say how far event time has come.
+
+use wasmill_stream::Binary;
+use wasmill_stream::time::iso8601;
+use wasmill_stream::units::Period;
+
+/// When to write markers, and how far the records have come.
+#[derive(Debug, Clone)]
+pub struct Markers {
+    interval: i64,
+    disorder: i64,
+    marked: Option<i64>,
+    latest: Option<i64>,
+}
+
+impl Markers {
+    /// A marker per `interval` of event time. Records come at most `disorder` after later ones; what comes still later is
+    /// late for the markers too.
+    pub fn new(interval: Period, disorder: Period) -> Self {
+        Self { interval: interval.millis().max(1), disorder: disorder.millis(), marked: None, latest: None }
+    }
+
+    /// The marker to write after a record of this time, now that the stream has come to `now`.
+    pub fn after(&mut self, time: i64, now: i64) -> Option<Binary> {
+        self.latest = self.latest.max(Some(time));
+        let due = now.saturating_sub(self.disorder).div_euclid(self.interval) * self.interval;
+        if self.marked.is_some_and(|marked| marked >= due) {
+            return None;
+        }
+        self.marked = Some(due);
+        Some(marker(due))
+    }
+
+    /// The marker to write after the last record: nothing is missing any more.
+    pub fn last(&self) -> Option<Binary> {
+        self.latest.map(|latest| marker(latest.saturating_add(1)))
+    }
+}
+
+fn marker(watermark: i64) -> Binary {
+    [format!("{{\"type\":\"watermark\",\"watermark\":\"{}\"}}", iso8601(watermark))].into_iter().collect()
+}
