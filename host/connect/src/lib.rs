@@ -2,14 +2,16 @@
 //! job files, `--help` and the documentation walk these lists.
 
 mod aws;
-mod kinesis;
 mod file;
 mod json_lines;
+mod kinesis;
 mod lines;
+mod opensearch;
 pub mod replay;
-mod stdout;
 mod retry;
 mod secret;
+mod stdout;
+mod time_pattern;
 
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::sink::Sink;
@@ -46,5 +48,6 @@ pub const SOURCES: &[SourceKind] = &[
 /// Every sink.
 pub const SINKS: &[SinkKind] = &[
     SinkKind { name: "file", about: "JSON lines in files", check: file::check },
+    SinkKind { name: "opensearch", about: "documents in an OpenSearch index", check: opensearch::check },
     SinkKind { name: "stdout", about: "lines to standard output", check: stdout::check },
 ];

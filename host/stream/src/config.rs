@@ -146,6 +146,18 @@ impl<'a> Section<'a> {
         self.located(key, problems)
     }
 
+    /// A setting that must not stand in the job file itself: it has to come from a parameter.
+    pub fn secret(&mut self, key: &'static str, problems: &mut Problems) -> Option<String> {
+        if let Some(entry) = self.entries.get(key)
+            && let DeValue::String(text) = entry.value.get_ref()
+            && !text.starts_with("${")
+        {
+            let message = format!("{}: `{key}` must not be written into the job file", self.title);
+            problems.push_hint(entry.value.span(), message, format!("write {key} = \"${{NAME}}\" and set NAME outside"));
+        }
+        self.optional(key, problems)
+    }
+
     /// A table inside this one, such as `[source.trips.watermark]`.
     pub fn table(&mut self, key: &'static str, problems: &mut Problems) -> Option<Section<'a>> {
         self.asked.push(key);
@@ -341,6 +353,17 @@ mod tests {
         });
         assert_eq!(found.len(), 1);
         assert!(found[0].message.contains("--set NOPE="), "{found:?}");
+    }
+
+    /// A secret written into the job file is a problem, one from a parameter is a value.
+    #[test]
+    fn secrets_come_from_outside() {
+        let found = read("key = \"hunter2\"\npassword = \"${SPLITS}\"", |section, problems| {
+            section.secret("key", problems);
+            assert_eq!(section.secret("password", problems).as_deref(), Some("8"));
+        });
+        assert_eq!(found.len(), 1);
+        assert!(!found[0].message.contains("hunter2") && found[0].message.contains("`key`"), "{found:?}");
     }
 
     /// A plugin's settings become JSON with nesting and escapes intact.

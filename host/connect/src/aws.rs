@@ -1,0 +1,119 @@
+//! What every AWS connector shares: region, profile and keys of the job file, the usual chain of credentials, time-outs.
+//! Retries are not the SDK's business here but those of `retry`.
+
+mod credentials;
+
+use crate::secret::Secret;
+pub use credentials::CachedCredentials;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use std::time::Duration;
+use url::Url;
+use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// The AWS settings of a connector. What is absent comes from the environment, the profile or the machine's role.
+#[derive(Debug, Clone, Default)]
+pub struct AwsSettings {
+    /// The region.
+    pub region: Option<String>,
+    /// A profile of `~/.aws/config`.
+    pub profile: Option<String>,
+    keys: Option<Keys>,
+}
+
+#[derive(Debug, Clone)]
+struct Keys {
+    id: Secret,
+    secret: Secret,
+    token: Option<Secret>,
+}
+
+impl AwsSettings {
+    /// Reads `region`, `profile`, `access_key_id`, `secret_access_key` and `session_token`.
+    pub fn check(section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        let region = section.optional("region", problems);
+        let profile = section.optional("profile", problems);
+        let id = Secret::check("access_key_id", section, problems);
+        let secret = Secret::check("secret_access_key", section, problems);
+        let token = Secret::check("session_token", section, problems);
+        let keys = match (id, secret) {
+            (Some(id), Some(secret)) => Some(Keys { id, secret, token }),
+            (None, None) => None,
+            _ => {
+                let message = format!("{}: `access_key_id` and `secret_access_key` go together", section.title());
+                problems.push(section.place(), message);
+                None
+            }
+        };
+        Self { region, profile, keys }
+    }
+
+    /// Resolves region and credentials, and proves that there are some.
+    pub async fn load(&self) -> Result<AwsAccess> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts());
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(Keys { id, secret, token }) = &self.keys {
+            let token = token.as_ref().map(|token| token.reveal().to_owned());
+            loader =
+                loader.credentials_provider(Credentials::new(id.reveal(), secret.reveal(), token, None, "job file"));
+        }
+        let config = loader.load().await;
+        let region = config.region().map(ToString::to_string);
+        let region = region.ok_or_else(|| Error::invalid("no AWS region: set `region` or AWS_REGION"))?;
+        let chain = config.credentials_provider().ok_or_else(|| denied("no chain of AWS credentials"))?;
+        let credentials = CachedCredentials::new(chain);
+        credentials.current().await.map_err(|error| {
+            denied("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role")
+                .with_source(error)
+        })?;
+        let shared = SharedCredentialsProvider::new(credentials.clone());
+        let config = config.into_builder().credentials_provider(shared).build();
+        Ok(AwsAccess { config, region, credentials })
+    }
+}
+
+/// Access to AWS as the job file and the machine grant it.
+pub struct AwsAccess {
+    /// For clients of the SDK.
+    pub config: SdkConfig,
+    /// The region.
+    pub region: String,
+    /// For everything that signs by itself.
+    pub credentials: CachedCredentials,
+}
+
+/// Reads `endpoint`, the address of an emulator, a private gateway or a search domain.
+pub fn check_endpoint(section: &mut Section<'_>, problems: &mut Problems) -> Option<Url> {
+    let (text, place) = section.located::<String>("endpoint", problems)?;
+    match Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => Some(url),
+        _ => {
+            let message = format!("{}: `endpoint`: \"{text}\" is not an address", section.title());
+            problems.push_hint(place, message, "write it like \"https://host:9200\" or \"http://127.0.0.1:4568\"");
+            None
+        }
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(60))
+        .build()
+}
+
+fn denied(message: &str) -> Error {
+    Error::new(ErrorKind::Denied, message)
+}

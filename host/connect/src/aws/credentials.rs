@@ -1,0 +1,89 @@
+//! Credentials of the chain, kept until shortly before they expire. The SDK, the search client and the object store all
+//! sign with these, so that a request does not ask the machine's metadata service each time.
+
+use async_trait::async_trait;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use object_store::CredentialProvider;
+use object_store::aws::AwsCredential;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::Mutex;
+
+/// How long before their end credentials are replaced: a request signed just before the end arrives after it.
+const EARLY: Duration = Duration::from_secs(5 * 60);
+/// How long credentials without an end are kept; whoever rotates them in a file or a profile is noticed after that.
+const UNDATED: Duration = Duration::from_secs(15 * 60);
+/// How long to wait before the chain is asked again while it gives nothing fresher.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// A chain of credentials and what it gave last.
+#[derive(Clone)]
+pub struct CachedCredentials {
+    chain: SharedCredentialsProvider,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+struct Held {
+    credentials: Credentials,
+    until: SystemTime,
+}
+
+impl CachedCredentials {
+    /// Nothing held yet.
+    pub fn new(chain: SharedCredentialsProvider) -> Self {
+        Self { chain, held: Arc::default() }
+    }
+
+    /// Valid credentials. When fresh ones cannot be had, the old ones serve until their end.
+    pub async fn current(&self) -> Result<Credentials, CredentialsError> {
+        let mut held = self.held.lock().await;
+        let now = SystemTime::now();
+        if let Some(held) = held.as_ref().filter(|held| now < held.until) {
+            return Ok(held.credentials.clone());
+        }
+        let credentials = match (self.chain.provide_credentials().await, held.take()) {
+            (Ok(fresh), _) => fresh,
+            (Err(error), Some(old)) if old.credentials.expiry().is_none_or(|end| now < end) => {
+                tracing::warn!("AWS credentials cannot be renewed yet: {error}");
+                old.credentials
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let wanted = credentials.expiry().map_or(now + UNDATED, |end| end - EARLY);
+        *held = Some(Held { credentials: credentials.clone(), until: wanted.max(now + AGAIN) });
+        Ok(credentials)
+    }
+}
+
+impl fmt::Debug for CachedCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedCredentials").finish_non_exhaustive()
+    }
+}
+
+impl ProvideCredentials for CachedCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.current())
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for CachedCredentials {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let current = self.current().await;
+        let current = current.map_err(|error| object_store::Error::Generic { store: "S3", source: error.into() })?;
+        Ok(Arc::new(AwsCredential {
+            key_id: current.access_key_id().to_owned(),
+            secret_key: current.secret_access_key().to_owned(),
+            token: current.session_token().map(str::to_owned),
+        }))
+    }
+}

@@ -1,0 +1,142 @@
+//! The settings of the `kinesis` source as the job file has them.
+
+use super::Kinesis;
+use crate::aws::{AwsSettings, check_endpoint};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+use wasmill_stream::config::{Place, Problems, Section};
+use wasmill_stream::source::Source;
+use wasmill_stream::time::TimeFormat;
+use wasmill_stream::units::Period;
+
+/// GetRecords takes no more.
+const MAX_RECORDS: i32 = 10_000;
+
+/// Where to begin in a shard of which nothing was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The oldest record that is kept.
+    TrimHorizon,
+    /// What is written from now on.
+    Latest,
+    /// Records that arrived at this time (milliseconds) or later.
+    At(i64),
+}
+
+/// Checked settings.
+#[derive(Debug)]
+pub struct Settings {
+    /// Name of the stream.
+    pub stream: String,
+    /// Its ARN, if the job file gives that instead of the name.
+    pub arn: Option<String>,
+    /// Another server than that of AWS.
+    pub endpoint: Option<Url>,
+    /// Region and credentials.
+    pub aws: AwsSettings,
+    /// Where to begin.
+    pub start: Start,
+    /// Whether each shard is left as soon as it has caught up.
+    pub until_tip: bool,
+    /// Pause between two reads of a shard that has caught up.
+    pub poll_interval: Duration,
+    /// Least time between two reads of a shard.
+    pub read_interval: Duration,
+    /// Most records of one read.
+    pub max_records: i32,
+}
+
+/// Reads a `[source.…]` table of `type = "kinesis"`.
+pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Source>> {
+    let before = problems.len();
+    let mut aws = AwsSettings::check(section, problems);
+    let stream = section.required_located::<String>("stream", problems);
+    let (stream, arn) = stream.map(|given| check_stream(given, section, problems)).unwrap_or_default();
+    if let (None, Some(arn)) = (&aws.region, &arn) {
+        aws.region = arn.split(':').nth(3).map(str::to_owned);
+    }
+    let settings = Settings {
+        stream,
+        arn,
+        endpoint: check_endpoint(section, problems),
+        aws,
+        start: check_start(section, problems),
+        until_tip: check_until(section, problems),
+        poll_interval: section.optional("poll_interval", problems).unwrap_or(Period::from_millis(1_000)).duration(),
+        // A shard allows five reads per second, to all its readers together.
+        read_interval: section.optional("read_interval", problems).unwrap_or(Period::from_millis(200)).duration(),
+        max_records: check_max_records(section, problems),
+    };
+    let source = Kinesis { name: name.to_owned(), settings: Arc::new(settings) };
+    (problems.len() == before).then(|| Box::new(source) as Box<dyn Source>)
+}
+
+/// The name of a stream, and its ARN if that was given.
+fn check_stream(given: (String, Place), section: &Section<'_>, problems: &mut Problems) -> (String, Option<String>) {
+    let (text, place) = given;
+    if !text.starts_with("arn:") {
+        return (text, None);
+    }
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, "kinesis", _, _, resource] if resource.starts_with("stream/") => {
+            (resource["stream/".len()..].to_owned(), Some(text))
+        }
+        _ => {
+            let message = format!("{}: `stream`: \"{text}\" is not the ARN of a stream", section.title());
+            problems.push_hint(place, message, "expected arn:aws:kinesis:REGION:ACCOUNT:stream/NAME, or only NAME");
+            (text, None)
+        }
+    }
+}
+
+fn check_start(section: &mut Section<'_>, problems: &mut Problems) -> Start {
+    let start = section.located::<String>("start", problems);
+    let timestamp = section.located::<String>("timestamp", problems);
+    let (start, place) = start.unwrap_or_else(|| ("trim-horizon".to_owned(), section.place()));
+    if let (Some((_, place)), true) = (&timestamp, start != "at-timestamp") {
+        let message = format!("{}: `timestamp` needs start = \"at-timestamp\"", section.title());
+        problems.push(place.clone(), message);
+    }
+    match (start.as_str(), timestamp) {
+        ("trim-horizon", _) => Start::TrimHorizon,
+        ("latest", _) => Start::Latest,
+        ("at-timestamp", Some((text, place))) => match TimeFormat::Iso8601.parse(text.as_bytes()) {
+            Some(millis) => Start::At(millis),
+            None => {
+                let message = format!("{}: `timestamp`: \"{text}\" is not a time", section.title());
+                problems.push_hint(place, message, "write it like \"2013-01-01T00:00:00Z\"");
+                Start::TrimHorizon
+            }
+        },
+        ("at-timestamp", None) => {
+            problems.push(place, format!("{}: start = \"at-timestamp\" needs `timestamp`", section.title()));
+            Start::TrimHorizon
+        }
+        (other, _) => {
+            let message = format!("{}: `start`: \"{other}\" is no place to start", section.title());
+            problems.push_hint(place, message, "one of \"trim-horizon\", \"latest\", \"at-timestamp\"");
+            Start::TrimHorizon
+        }
+    }
+}
+
+/// `until = "tip"` reads what is there and ends, as a backfill wants it; without it the source reads for ever.
+fn check_until(section: &mut Section<'_>, problems: &mut Problems) -> bool {
+    let Some((until, place)) = section.located::<String>("until", problems) else { return false };
+    if until != "tip" {
+        let message = format!("{}: `until`: expected \"tip\", found \"{until}\"", section.title());
+        problems.push_hint(place, message, "leave it out to read for ever");
+    }
+    true
+}
+
+fn check_max_records(section: &mut Section<'_>, problems: &mut Problems) -> i32 {
+    let Some((records, place)) = section.located::<i32>("max_records", problems) else { return MAX_RECORDS };
+    if !(1..=MAX_RECORDS).contains(&records) {
+        let message = format!("{}: `max_records` must be 1 to {MAX_RECORDS}, found {records}", section.title());
+        problems.push(place, message);
+    }
+    records
+}

@@ -1,0 +1,41 @@
+//! The `opensearch` sink: documents by `_bulk`, with ids that a replay gives again, each answered item judged by itself.
+//! Index templates, data streams and the sampling of conflicts are not here.
+
+mod answer;
+mod bulk;
+mod server;
+mod settings;
+mod writer;
+
+pub use settings::check;
+
+use async_trait::async_trait;
+use server::Server;
+use settings::{Collection, Settings};
+use std::sync::Arc;
+use wasmill_stream::Result;
+use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::sink::{Sink, SinkWriter};
+use writer::Writer;
+
+struct OpenSearch {
+    settings: Settings,
+}
+
+#[async_trait]
+impl Sink for OpenSearch {
+    fn guarantee(&self) -> &'static str {
+        match self.settings.collection {
+            Collection::Documents => "effectively once: a row that is delivered again overwrites its own document",
+            Collection::WithoutIds => {
+                "at least once: this kind of collection refuses ids, a row delivered again is doubled"
+            }
+        }
+    }
+
+    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+        let server = Server::connect(&self.settings).await?;
+        server.prepare(&self.settings).await?;
+        Ok(Box::new(Writer::new(server, self.settings, ledger)))
+    }
+}

@@ -1,0 +1,180 @@
+//! Reads answers of `_bulk` and decides, item by item, what becomes of a document.
+
+use serde::Deserialize;
+use wasmill_stream::{Error, Result};
+
+/// Longest reason that is kept: servers quote whole documents.
+const LONGEST_REASON: usize = 300;
+
+/// What a server said about a request that arrived.
+#[derive(Debug)]
+pub enum Answer {
+    /// Something about each document, in order.
+    Items(Vec<Fate>),
+    /// The request as a whole is too large: smaller ones may pass.
+    TooLarge(String),
+    /// The request as a whole cannot be read; without the document that is to blame it may pass.
+    Malformed(String),
+}
+
+/// What becomes of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the index.
+    Written,
+    /// The server had no room or no shard for it: send it again.
+    Again(String),
+    /// The server failed over it, which may be its own fault or the document's: send it again a few times.
+    Failed(String),
+    /// It can never be written.
+    Refused(String),
+    /// No document can be written: a right or the index is missing.
+    Fatal(String),
+}
+
+#[derive(Deserialize)]
+struct BulkAnswer {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    index: Outcome,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    status: u16,
+    error: Option<Cause>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    error: Cause,
+}
+
+/// OpenSearch writes errors as objects, proxies in front of it as text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Cause {
+    Typed {
+        #[serde(rename = "type")]
+        kind: String,
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    Text(String),
+}
+
+/// Reads the items of an answer. Anything else than one item per document leaves open what was written.
+pub fn items(body: &str, documents: usize) -> Result<Answer> {
+    let answer: BulkAnswer = serde_json::from_str(body).map_err(|error| {
+        Error::unavailable(format!("not an answer of _bulk: \"{}\"", shorten(body, 80))).with_source(error)
+    })?;
+    if answer.items.len() != documents {
+        return Err(Error::unavailable(format!("{} items", answer.items.len())));
+    }
+    Ok(Answer::Items(answer.items.into_iter().map(|item| fate(item.index)).collect()))
+}
+
+/// The reason in the body of a refused request, or as much of the body as says something.
+pub fn reason(status: u16, body: &str) -> String {
+    match serde_json::from_str::<Failure>(body) {
+        Ok(Failure { error }) => format!("HTTP {status}: {}", error.text()),
+        Err(_) if body.trim().is_empty() => format!("HTTP {status}"),
+        Err(_) => format!("HTTP {status}: \"{}\"", shorten(body.trim(), 80)),
+    }
+}
+
+fn fate(outcome: Outcome) -> Fate {
+    let Outcome { status, error } = outcome;
+    let kind = error.as_ref().map_or("", Cause::kind);
+    let passing = kind.ends_with("rejected_execution_exception")
+        || matches!(kind, "cluster_block_exception" | "unavailable_shards_exception");
+    let text = || error.as_ref().map_or_else(|| format!("HTTP {status}"), Cause::text);
+    match status {
+        // A conflict can only be with the same document: the id is ours.
+        200..=299 | 409 => Fate::Written,
+        _ if passing => Fate::Again(text()),
+        429 | 502..=504 => Fate::Again(text()),
+        500.. => Fate::Failed(text()),
+        401 | 403 => Fate::Fatal(text()),
+        404 if kind == "index_not_found_exception" => Fate::Fatal(text()),
+        _ => Fate::Refused(text()),
+    }
+}
+
+impl Cause {
+    fn kind(&self) -> &str {
+        match self {
+            Self::Typed { kind, .. } => kind,
+            Self::Text(_) => "",
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Typed { kind, reason: Some(reason) } => {
+                // Reasons that differ only in the document would not add up.
+                let reason = reason.split(" in document with id").next().unwrap_or_default();
+                format!("{kind}: {}", shorten(reason, LONGEST_REASON))
+            }
+            Self::Typed { kind, reason: None } => kind.clone(),
+            Self::Text(text) => shorten(text, LONGEST_REASON).to_owned(),
+        }
+    }
+}
+
+fn shorten(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(status: u16, kind: &str) -> Fate {
+        let error = Cause::Typed { kind: kind.to_owned(), reason: Some("why".to_owned()) };
+        fate(Outcome { status, error: (status >= 300).then_some(error) })
+    }
+
+    /// Each status and error type leads to the one right consequence.
+    #[test]
+    fn fates() {
+        let why = |kind: &str| format!("{kind}: why");
+        let cases = [
+            (201, "", Fate::Written),
+            (409, "version_conflict_engine_exception", Fate::Written),
+            (429, "rejected_execution_exception", Fate::Again(why("rejected_execution_exception"))),
+            (403, "cluster_block_exception", Fate::Again(why("cluster_block_exception"))),
+            (503, "unavailable_shards_exception", Fate::Again(why("unavailable_shards_exception"))),
+            (500, "null_pointer_exception", Fate::Failed(why("null_pointer_exception"))),
+            (400, "mapper_parsing_exception", Fate::Refused(why("mapper_parsing_exception"))),
+            (403, "security_exception", Fate::Fatal(why("security_exception"))),
+            (404, "index_not_found_exception", Fate::Fatal(why("index_not_found_exception"))),
+        ];
+        for (status, kind, expected) in cases {
+            assert_eq!(item(status, kind), expected, "{status} {kind}");
+        }
+    }
+
+    /// A cut answer, a page of HTML and an answer about other documents are no answers: everything is sent again.
+    #[test]
+    fn unreadable_answers_are_worth_another_try() {
+        let whole = r#"{"errors":false,"items":[{"index":{"status":201}},{"index":{"status":200}}]}"#;
+        assert!(items(whole, 2).is_ok());
+        for (body, documents) in [(&whole[..40], 2), ("<html>502</html>", 2), (whole, 3), ("", 1)] {
+            let error = items(body, documents).expect_err("not an answer");
+            assert_eq!(error.kind(), wasmill_stream::ErrorKind::Unavailable, "{body}");
+        }
+    }
+
+    /// The reason of a refusal is that of the server, whoever wrote the page.
+    #[test]
+    fn reasons() {
+        let typed = r#"{"error":{"type":"security_exception","reason":"no permissions"},"status":403}"#;
+        assert_eq!(reason(403, typed), "HTTP 403: security_exception: no permissions");
+        assert_eq!(reason(401, "Unauthorized"), "HTTP 401: \"Unauthorized\"");
+        assert_eq!(reason(413, ""), "HTTP 413");
+    }
+}

@@ -1,0 +1,185 @@
+//! Documents that wait to be sent: the text of a `_bulk` request, and which row each piece of it came from.
+
+use super::settings::{Collection, Settings};
+use crate::time_pattern::{STEP_MILLIS, TimePattern};
+use bytes::{Bytes, BytesMut};
+use memchr::memchr2;
+use serde::de::IgnoredAny;
+use std::ops::Range;
+use std::sync::Arc;
+use wasmill_stream::Batch;
+
+/// A buffer of documents.
+pub struct Bulk {
+    body: BytesMut,
+    items: Vec<Item>,
+    batches: Vec<Arc<Batch>>,
+    with_ids: bool,
+    /// The index pattern, if every document has to name its index.
+    pattern: Option<TimePattern>,
+    index: IndexName,
+}
+
+/// One document and the line about it.
+struct Item {
+    batch: usize,
+    row: usize,
+    text: Range<usize>,
+}
+
+/// The index name of the last row: rows of an hour share it.
+#[derive(Default)]
+struct IndexName {
+    hour: Option<i64>,
+    json: String,
+}
+
+impl Bulk {
+    /// An empty buffer.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            body: BytesMut::new(),
+            items: Vec::new(),
+            batches: Vec::new(),
+            with_ids: settings.collection == Collection::Documents,
+            pattern: (!settings.index.is_literal()).then(|| settings.index.clone()),
+            index: IndexName::default(),
+        }
+    }
+
+    /// How many documents wait.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The ids of a batch's rows, if documents have ids.
+    pub fn ids(&self, batch: &Batch) -> Option<Vec<String>> {
+        self.with_ids.then(|| batch.row_ids())
+    }
+
+    /// Appends a row, or says why it is no document.
+    pub fn push(&mut self, batch: &Arc<Batch>, row: usize, id: Option<&str>) -> Result<(), &'static str> {
+        let value = batch.values.get(row);
+        let several_lines = check_document(value)?;
+        let start = self.body.len();
+        self.push_action(batch.times[row], id);
+        let document = self.body.len();
+        self.body.extend_from_slice(value);
+        if several_lines {
+            // In valid JSON a raw line break stands between tokens only.
+            for byte in &mut self.body[document..] {
+                if matches!(byte, b'\n' | b'\r') {
+                    *byte = b' ';
+                }
+            }
+        }
+        self.body.extend_from_slice(b"\n");
+        if !self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
+            self.batches.push(batch.clone());
+        }
+        self.items.push(Item { batch: self.batches.len() - 1, row, text: start..self.body.len() });
+        Ok(())
+    }
+
+    fn push_action(&mut self, time: i64, id: Option<&str>) {
+        self.body.extend_from_slice(b"{\"index\":{");
+        if let Some(pattern) = &self.pattern {
+            self.body.extend_from_slice(b"\"_index\":");
+            self.body.extend_from_slice(self.index.at(time, pattern).as_bytes());
+            self.body.extend_from_slice(if id.is_some() { b"," } else { b"" });
+        }
+        if let Some(id) = id {
+            self.body.extend_from_slice(b"\"_id\":");
+            self.body.extend_from_slice(json_text(id).as_bytes());
+        }
+        self.body.extend_from_slice(b"}}\n");
+    }
+
+    /// Empties the buffer.
+    pub fn take(&mut self) -> Documents {
+        Documents {
+            body: std::mem::take(&mut self.body).freeze(),
+            items: std::mem::take(&mut self.items),
+            batches: std::mem::take(&mut self.batches),
+        }
+    }
+}
+
+impl IndexName {
+    fn at(&mut self, time: i64, pattern: &TimePattern) -> &str {
+        let hour = time.div_euclid(STEP_MILLIS);
+        if self.hour != Some(hour) {
+            self.hour = Some(hour);
+            self.json = json_text(&pattern.at(time));
+        }
+        &self.json
+    }
+}
+
+/// Documents that are being sent, called by their number.
+pub struct Documents {
+    body: Bytes,
+    items: Vec<Item>,
+    batches: Vec<Arc<Batch>>,
+}
+
+impl Documents {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The request for some of them. All of them cost no copy.
+    pub fn request(&self, numbers: &[usize]) -> Bytes {
+        if numbers.len() == self.items.len() {
+            return self.body.clone();
+        }
+        let texts = || numbers.iter().map(|&number| &self.body[self.items[number].text.clone()]);
+        let mut body = BytesMut::with_capacity(texts().map(<[u8]>::len).sum());
+        texts().for_each(|text| body.extend_from_slice(text));
+        body.freeze()
+    }
+
+    /// The row that a document was made of.
+    pub fn origin(&self, number: usize) -> (&Batch, usize) {
+        let item = &self.items[number];
+        (&self.batches[item.batch], item.row)
+    }
+}
+
+/// Whether a value is a document, and whether it has line breaks in it. Only what could break the *request* is looked
+/// at here, the rest is left to the server.
+fn check_document(value: &[u8]) -> Result<bool, &'static str> {
+    if value.trim_ascii_start().first() != Some(&b'{') {
+        return Err("not a JSON object");
+    }
+    let several_lines = memchr2(b'\n', b'\r', value).is_some();
+    if several_lines && serde_json::from_slice::<IgnoredAny>(value).is_err() {
+        return Err("several lines that are not one JSON object");
+    }
+    Ok(several_lines)
+}
+
+fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is not one JSON object never reaches the request, where it would spoil its neighbours.
+    #[test]
+    fn only_objects_are_documents() {
+        assert_eq!(check_document(b"{\"a\":1}"), Ok(false));
+        assert_eq!(check_document(b" {\n\"a\": 1\r\n}"), Ok(true));
+        for bad in [&b""[..], b"\n", b"[1]", b"null", b"{\"a\":1}\n{\"b\":2}", b"{\"a\":\n"] {
+            assert!(check_document(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+    }
+}

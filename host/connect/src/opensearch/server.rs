@@ -1,0 +1,138 @@
+//! One OpenSearch server: sends requests, and says of each answer as a whole what it means. Nothing is tried again in
+//! here except while the sink opens.
+
+use super::answer::{self, Answer};
+use super::settings::{Auth, Settings};
+use crate::retry::{Backoff, Patience};
+use bytes::Bytes;
+use opensearch::auth::Credentials;
+use opensearch::cert::{Certificate, CertificateValidation};
+use opensearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use opensearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
+use opensearch::http::{Method, StatusCode};
+use std::fmt;
+use std::time::Duration;
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// A request that takes longer is given up and sent again.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A server and the way to it.
+pub struct Server {
+    transport: Transport,
+    /// Its address, for messages.
+    address: String,
+}
+
+impl Server {
+    /// Resolves credentials and certificates. Sends nothing to the server.
+    pub async fn connect(settings: &Settings) -> Result<Self> {
+        let address = settings.endpoint.as_str().trim_end_matches('/').to_owned();
+        let pool = SingleNodeConnectionPool::new(settings.endpoint.clone());
+        let mut builder = TransportBuilder::new(pool).timeout(TIMEOUT);
+        match &settings.auth {
+            Auth::None => {}
+            Auth::Basic(user, password) => {
+                builder = builder.auth(Credentials::Basic(user.clone(), password.reveal().to_owned()));
+            }
+            Auth::SigV4 { service, aws } => {
+                let access = aws.load().await.map_err(|error| error.context(&address))?;
+                let credentials = Credentials::try_from(&access.config)
+                    .map_err(|error| Error::invalid(format!("{address}: sign requests")).with_source(error))?;
+                builder = builder.auth(credentials).service_name(service);
+            }
+        }
+        if let Some(path) = &settings.ca {
+            let name = path.display();
+            let read = tokio::fs::read(path).await;
+            let pem = read.map_err(|error| Error::invalid(format!("`ca`: read {name}")).with_source(error))?;
+            let certificates = Certificate::from_pem(&pem).map_err(|error| {
+                Error::invalid(format!("`ca`: {name} holds no PEM certificates")).with_source(error)
+            })?;
+            builder = builder.cert_validation(CertificateValidation::Full(certificates));
+        }
+        let built = builder.build();
+        let transport = built.map_err(|error| Error::invalid(format!("{address}: set up TLS")).with_source(error))?;
+        Ok(Self { transport, address })
+    }
+
+    /// Proves that the server answers and lets us in, and creates the index if the job file says how.
+    pub async fn prepare(&self, settings: &Settings) -> Result<()> {
+        let index = settings.index.covering("*");
+        let mut backoff = Backoff::new(Patience::START);
+        loop {
+            match self.prepare_once(&index, settings.mappings.as_deref()).await {
+                Ok(()) => return Ok(()),
+                Err(error) => backoff.wait(error).await?,
+            }
+        }
+    }
+
+    async fn prepare_once(&self, index: &str, mappings: Option<&str>) -> Result<()> {
+        let reply = self.send(Method::Get, &format!("/{index}"), Bytes::new()).await?;
+        match (reply.status, mappings) {
+            (StatusCode::OK, _) | (StatusCode::NOT_FOUND, None) => Ok(()),
+            (StatusCode::NOT_FOUND, Some(mappings)) => self.create(index, mappings).await,
+            _ => Err(self.refusal(&format!("look at index {index}"), &reply)),
+        }
+    }
+
+    async fn create(&self, index: &str, mappings: &str) -> Result<()> {
+        let body = format!("{{\"mappings\":{mappings}}}");
+        let reply = self.send(Method::Put, &format!("/{index}"), body.into()).await?;
+        // Another writer may have been faster.
+        if reply.status.is_success() || reply.body.contains("resource_already_exists_exception") {
+            return Ok(());
+        }
+        Err(self.refusal(&format!("create index {index}"), &reply))
+    }
+
+    /// Sends documents. `index` is absent when every document names its own.
+    pub async fn bulk(&self, index: Option<&str>, body: Bytes, documents: usize) -> Result<Answer> {
+        let path = index.map_or("/_bulk".to_owned(), |index| format!("/{index}/_bulk"));
+        let reply = self.send(Method::Post, &path, body).await?;
+        match reply.status {
+            status if status.is_success() => answer::items(&reply.body, documents)
+                .map_err(|error| error.context(format!("{}: answer to {documents} documents", self.address))),
+            StatusCode::PAYLOAD_TOO_LARGE => Ok(Answer::TooLarge(answer::reason(413, &reply.body))),
+            StatusCode::BAD_REQUEST => Ok(Answer::Malformed(answer::reason(400, &reply.body))),
+            _ => Err(self.refusal(&format!("write {documents} documents"), &reply)),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply> {
+        let mut headers = HeaderMap::new();
+        if path.ends_with("_bulk") {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        }
+        let unavailable = |error| Error::unavailable(format!("{}: no answer", self.address)).with_source(error);
+        let body = (!body.is_empty()).then_some(body);
+        let sent = self.transport.send(method, path, headers, None::<&()>, body, None).await;
+        let response = sent.map_err(unavailable)?;
+        let status = response.status_code();
+        let body = response.text().await.map_err(unavailable)?;
+        Ok(Reply { status, body })
+    }
+
+    /// The error for a request that was refused as a whole.
+    fn refusal(&self, what: &str, reply: &Reply) -> Error {
+        let status = reply.status.as_u16();
+        let kind = match status {
+            408 | 429 | 500.. => ErrorKind::Unavailable,
+            401 | 403 => ErrorKind::Denied,
+            _ => ErrorKind::Invalid,
+        };
+        Error::new(kind, format!("{}: {what}: {}", self.address, answer::reason(status, &reply.body)))
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
+struct Reply {
+    status: StatusCode,
+    body: String,
+}

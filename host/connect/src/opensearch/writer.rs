@@ -1,0 +1,150 @@
+//! Writes batches: fills requests, sends them, and brings every document to its fate. Documents that the server could
+//! not take are sent again for as long as it takes; nothing else is read meanwhile.
+
+use super::answer::{Answer, Fate};
+use super::bulk::{Bulk, Documents};
+use super::server::Server;
+use super::settings::Settings;
+use crate::retry::{Backoff, Patience};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::sink::SinkWriter;
+use wasmill_stream::{Batch, Error, ErrorKind, Result};
+
+/// How often a document is sent that the server fails over.
+const TRIES: u32 = 8;
+
+/// An open sink.
+pub struct Writer {
+    server: Server,
+    settings: Settings,
+    ledger: Arc<StepLedger>,
+    bulk: Bulk,
+    /// Most bytes of a request: shrinks when the server says that one was too large.
+    limit: usize,
+    /// The index of all documents; `None` if each names its own.
+    index: Option<String>,
+}
+
+impl Writer {
+    /// A writer with an empty buffer.
+    pub fn new(server: Server, settings: Settings, ledger: Arc<StepLedger>) -> Self {
+        let bulk = Bulk::new(&settings);
+        let index = settings.index.is_literal().then(|| settings.index.at(0));
+        Self { server, ledger, bulk, limit: settings.batch_bytes, index, settings }
+    }
+
+    /// Sends documents until each has met its fate.
+    async fn deliver(&mut self, documents: Documents) -> Result<()> {
+        let mut backoff = Backoff::new(Patience::ENDLESS);
+        let mut rounds = 0;
+        let mut requests: Vec<Vec<usize>> = vec![(0..documents.len()).collect()];
+        while let Some(numbers) = requests.pop() {
+            let body = documents.request(&numbers);
+            let bytes = body.len();
+            match self.server.bulk(self.index.as_deref(), body, numbers.len()).await {
+                Ok(Answer::Items(fates)) => {
+                    let left = self.settle(&documents, &numbers, fates, rounds)?;
+                    let Some(reason) = left.reason else {
+                        backoff.succeeded();
+                        continue;
+                    };
+                    rounds += 1;
+                    requests.push(left.numbers);
+                    backoff.wait(Error::unavailable(format!("{} refused for now: {reason}", self.server))).await?;
+                }
+                Ok(Answer::TooLarge(reason)) => {
+                    self.limit = self.limit.min(bytes / 2);
+                    self.split(&documents, numbers, &reason, &mut requests);
+                }
+                Ok(Answer::Malformed(reason)) => self.split(&documents, numbers, &reason, &mut requests),
+                Err(error) => {
+                    requests.push(numbers);
+                    backoff.wait(error).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the documents whose fate is known. The others are left.
+    fn settle(&self, documents: &Documents, numbers: &[usize], fates: Vec<Fate>, rounds: u32) -> Result<Left> {
+        let mut left = Left { numbers: Vec::new(), reason: None };
+        let mut fatal = None;
+        for (&number, fate) in numbers.iter().zip(fates) {
+            match fate {
+                Fate::Written => self.count_written(),
+                Fate::Failed(reason) if rounds + 1 >= TRIES => self.reject(documents, number, &reason),
+                Fate::Again(reason) | Fate::Failed(reason) => {
+                    left.numbers.push(number);
+                    left.reason = Some(reason);
+                }
+                Fate::Refused(reason) => self.reject(documents, number, &reason),
+                Fate::Fatal(reason) => fatal = Some(reason),
+            }
+        }
+        match fatal {
+            Some(reason) => Err(Error::new(ErrorKind::Denied, format!("{}: {reason}", self.server))),
+            None => Ok(left),
+        }
+    }
+
+    /// Halves a request that was refused as a whole, down to the document that is to blame.
+    fn split(&self, documents: &Documents, mut numbers: Vec<usize>, reason: &str, requests: &mut Vec<Vec<usize>>) {
+        if let [number] = numbers[..] {
+            self.reject(documents, number, reason);
+            return;
+        }
+        let second = numbers.split_off(numbers.len() / 2);
+        requests.push(second);
+        requests.push(numbers);
+    }
+
+    fn count_written(&self) {
+        StepLedger::add(&self.ledger.emitted, 1);
+        StepLedger::add(&self.ledger.written, 1);
+    }
+
+    fn reject(&self, documents: &Documents, number: usize, reason: &str) {
+        let (batch, row) = documents.origin(number);
+        self.ledger.reject(batch, row, reason);
+    }
+}
+
+/// Documents that have to be sent again.
+struct Left {
+    numbers: Vec<usize>,
+    reason: Option<String>,
+}
+
+#[async_trait]
+impl SinkWriter for Writer {
+    async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
+        let ids = self.bulk.ids(&batch);
+        for row in 0..batch.len() {
+            let id = ids.as_ref().and_then(|ids| ids.get(row)).map(String::as_str);
+            if let Err(reason) = self.bulk.push(&batch, row, id) {
+                self.ledger.reject(&batch, row, reason);
+                continue;
+            }
+            if self.bulk.len() >= self.settings.batch_rows || self.bulk.bytes() >= self.limit {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if self.bulk.len() == 0 {
+            return Ok(());
+        }
+        let documents = self.bulk.take();
+        self.deliver(documents).await
+    }
+
+    fn flush_interval(&self) -> Duration {
+        self.settings.flush_interval
+    }
+}
