@@ -207,7 +207,7 @@ fn expected(spec: &FieldSpec, record: &Value) -> Option<Result<Value, FaultKind>
     Some(if typed { Ok(value.clone()) } else { Err(FaultKind::WrongType) })
 }
 
-/// Compares a cell with what is expected. serde_json's floats may be off by the last bit.
+/// Compares a cell with what is expected. serde_json's floats are off in their last digits: `floats_are_exact` is strict.
 fn agrees(column: &Column, row: usize, expected: &Result<Value, FaultKind>) -> bool {
     let fault = column.faults.iter().find(|fault| fault.row as usize == row);
     match (expected, fault) {
@@ -216,9 +216,9 @@ fn agrees(column: &Column, row: usize, expected: &Result<Value, FaultKind>) -> b
         (Ok(value), None) => match &column.cells {
             Cells::Bool(cells) => value.as_bool() == Some(cells[row]),
             Cells::Int(cells) => value.as_i64() == Some(cells[row]),
-            Cells::Float(cells) => {
-                value.as_f64().is_some_and(|wanted| (wanted - cells[row]).abs() <= wanted.abs() * 2.0 * f64::EPSILON)
-            }
+            Cells::Float(cells) => value
+                .as_f64()
+                .is_some_and(|wanted| (wanted - cells[row]).abs() <= wanted.abs() * 1e-12 + f64::MIN_POSITIVE),
             Cells::Text(cells) => value.as_str().map(str::as_bytes) == Some(cells.get(row)),
         },
     }
