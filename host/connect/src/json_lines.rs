@@ -7,14 +7,17 @@ use wasmill_stream::Batch;
 /// one row must stay one line.
 pub fn append(batch: &Batch, lines: &mut Vec<u8>) {
     lines.reserve(batch.values.total_bytes() + batch.len());
-    for value in batch.values.iter() {
-        let start = lines.len();
-        lines.extend_from_slice(value);
-        for at in memchr_iter(b'\n', value) {
-            lines[start + at] = b' ';
-        }
-        lines.push(b'\n');
+    batch.values.iter().for_each(|value| append_value(value, lines));
+}
+
+/// Appends one value as a line.
+pub fn append_value(value: &[u8], lines: &mut Vec<u8>) {
+    let start = lines.len();
+    lines.extend_from_slice(value);
+    for at in memchr_iter(b'\n', value) {
+        lines[start + at] = b' ';
     }
+    lines.push(b'\n');
 }
 
 #[cfg(test)]

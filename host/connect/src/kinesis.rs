@@ -8,7 +8,7 @@ mod stream;
 
 pub use settings::check;
 
-use crate::retry::{Backoff, Patience};
+use crate::retry::Backoff;
 use async_trait::async_trait;
 use settings::{Settings, Start};
 use shard::{Ending, ShardReader};
@@ -56,7 +56,7 @@ impl Source for Kinesis {
 /// Connects and lists the shards to read.
 async fn open(settings: &Settings) -> Result<(Arc<Stream>, Vec<Shard>)> {
     let stream = Arc::new(Stream::connect(settings).await?);
-    let mut backoff = Backoff::new(Patience::START);
+    let mut backoff = Backoff::new(settings.patience);
     let mut shards = loop {
         match stream.shards().await {
             Ok(shards) if !shards.is_empty() => break shards,

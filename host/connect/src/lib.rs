@@ -9,6 +9,7 @@ mod lines;
 mod opensearch;
 pub mod replay;
 mod retry;
+mod s3;
 mod secret;
 mod stdout;
 mod time_pattern;
@@ -49,5 +50,6 @@ pub const SOURCES: &[SourceKind] = &[
 pub const SINKS: &[SinkKind] = &[
     SinkKind { name: "file", about: "JSON lines in files", check: file::check },
     SinkKind { name: "opensearch", about: "documents in an OpenSearch index", check: opensearch::check },
+    SinkKind { name: "s3", about: "JSON lines in objects of an S3 bucket", check: s3::check },
     SinkKind { name: "stdout", about: "lines to standard output", check: stdout::check },
 ];

@@ -6,6 +6,8 @@ use rand::{RngExt, SeedableRng};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 use tokio::time::Instant;
+use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::units::Period;
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How often a lasting failure is logged.
@@ -23,15 +25,16 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// While a job starts: long enough for a hiccup, short enough for someone who mistyped an address.
-    pub const START: Self = Self {
-        first: Duration::from_millis(250),
-        longest: Duration::from_secs(2),
-        total: Some(Duration::from_secs(10)),
-    };
-
     /// While a job runs: the other side comes back some day, and until then nothing is read or lost.
     pub const ENDLESS: Self = Self { first: Duration::from_millis(200), longest: Duration::from_secs(10), total: None };
+
+    /// While a job starts. Reads `start_timeout`, which is long enough for a hiccup and short enough for someone who
+    /// mistyped an address, unless the job file says otherwise.
+    pub fn check_start(section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        let total = section.optional("start_timeout", problems).unwrap_or(Period::from_millis(10_000));
+        let (first, longest) = (Duration::from_millis(250), Duration::from_secs(2));
+        Self { first, longest, total: Some(total.duration()) }
+    }
 
     /// Upper bound of the pause after so many failures in a row.
     fn bound(&self, failures: u32) -> Duration {

@@ -2,6 +2,7 @@
 
 use super::Kinesis;
 use crate::aws::{AwsSettings, check_endpoint};
+use crate::retry::Patience;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub endpoint: Option<Url>,
     /// Region and credentials.
     pub aws: AwsSettings,
+    /// How long to wait for the server at start.
+    pub patience: Patience,
     /// Where to begin.
     pub start: Start,
     /// Whether each shard is left as soon as it has caught up.
@@ -61,6 +64,7 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
         arn,
         endpoint: check_endpoint(section, problems),
         aws,
+        patience: Patience::check_start(section, problems),
         start: check_start(section, problems),
         until_tip: check_until(section, problems),
         poll_interval: section.optional("poll_interval", problems).unwrap_or(Period::from_millis(1_000)).duration(),

@@ -3,7 +3,7 @@
 
 use super::answer::{self, Answer};
 use super::settings::{Auth, Settings};
-use crate::retry::{Backoff, Patience};
+use crate::retry::Backoff;
 use bytes::Bytes;
 use opensearch::auth::Credentials;
 use opensearch::cert::{Certificate, CertificateValidation};
@@ -59,7 +59,7 @@ impl Server {
     /// Proves that the server answers and lets us in, and creates the index if the job file says how.
     pub async fn prepare(&self, settings: &Settings) -> Result<()> {
         let index = settings.index.covering("*");
-        let mut backoff = Backoff::new(Patience::START);
+        let mut backoff = Backoff::new(settings.patience);
         loop {
             match self.prepare_once(&index, settings.mappings.as_deref()).await {
                 Ok(()) => return Ok(()),

@@ -2,6 +2,7 @@
 
 use super::OpenSearch;
 use crate::aws::{AwsSettings, check_endpoint};
+use crate::retry::Patience;
 use crate::secret::Secret;
 use crate::time_pattern::TimePattern;
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub index: TimePattern,
     /// How requests prove who sends them.
     pub auth: Auth,
+    /// How long to wait for the server at start.
+    pub patience: Patience,
     /// A file of certificates to trust beside those of the system.
     pub ca: Option<PathBuf>,
     /// Whether documents have ids.
@@ -74,6 +77,7 @@ pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) ->
         mappings: check_mappings(&index, section, problems),
         index,
         auth,
+        patience: Patience::check_start(section, problems),
         ca: section.optional("ca", problems),
         batch_bytes: section.optional("batch_bytes", problems).unwrap_or(ByteCount::new(5 << 20)).bytes() as usize,
         batch_rows: section.optional("batch_rows", problems).unwrap_or(1_000),

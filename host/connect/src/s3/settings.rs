@@ -1,0 +1,95 @@
+//! The settings of the `s3` sink as the job file has them.
+
+use super::S3;
+use super::object::Compression;
+use crate::aws::{AwsSettings, check_endpoint};
+use crate::retry::Patience;
+use crate::time_pattern::TimePattern;
+use object_store::path::Path;
+use std::time::Duration;
+use url::Url;
+use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::sink::Sink;
+use wasmill_stream::units::{ByteCount, Period};
+
+/// An object is one request, which has to succeed as a whole.
+const LARGEST_OBJECT: u64 = 256 << 20;
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The bucket.
+    pub bucket: String,
+    /// What keys begin with, by the event time of the rows.
+    pub prefix: TimePattern,
+    /// How objects are packed.
+    pub compression: Compression,
+    /// Size at which an object is put.
+    pub object_bytes: usize,
+    /// Age at which an object is put.
+    pub flush_interval: Duration,
+    /// Another server than that of AWS.
+    pub endpoint: Option<Url>,
+    /// Whether the bucket stands in the path of an address and not in its host name.
+    pub path_style: bool,
+    /// Region and credentials.
+    pub aws: AwsSettings,
+    /// How long to wait for the server at start.
+    pub patience: Patience,
+}
+
+/// Reads a `[sink.…]` table of `type = "s3"`.
+pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
+    let before = problems.len();
+    let endpoint = check_endpoint(section, problems);
+    let settings = Settings {
+        bucket: section.required("bucket", problems).unwrap_or_default(),
+        prefix: check_prefix(section, problems),
+        compression: check_compression(section, problems),
+        object_bytes: check_object_bytes(section, problems),
+        flush_interval: section.optional("flush_interval", problems).unwrap_or(Period::from_millis(60_000)).duration(),
+        path_style: section.optional("path_style", problems).unwrap_or(endpoint.is_some()),
+        endpoint,
+        aws: AwsSettings::check(section, problems),
+        patience: Patience::check_start(section, problems),
+    };
+    let sink = S3 { name: name.to_owned(), settings };
+    (problems.len() == before).then(|| Box::new(sink) as Box<dyn Sink>)
+}
+
+fn check_prefix(section: &mut Section<'_>, problems: &mut Problems) -> TimePattern {
+    let Some((text, place)) = section.located::<String>("prefix", problems) else { return TimePattern::default() };
+    let checked = TimePattern::parse(&text).and_then(|pattern| {
+        let sample = pattern.at(0);
+        Path::parse(format!("{sample}x")).map(|_| pattern).map_err(|error| error.to_string())
+    });
+    checked.unwrap_or_else(|message| {
+        let message = format!("{}: `prefix`: {message}", section.title());
+        problems.push_hint(place, message, "write it like \"raw/{+%Y/%m/%d/%H}/\"");
+        TimePattern::default()
+    })
+}
+
+fn check_compression(section: &mut Section<'_>, problems: &mut Problems) -> Compression {
+    let Some((text, place)) = section.located::<String>("compression", problems) else { return Compression::None };
+    match text.as_str() {
+        "none" => Compression::None,
+        "gzip" => Compression::Gzip,
+        _ => {
+            let message =
+                format!("{}: `compression`: expected \"none\" or \"gzip\", found \"{text}\"", section.title());
+            problems.push(place, message);
+            Compression::None
+        }
+    }
+}
+
+fn check_object_bytes(section: &mut Section<'_>, problems: &mut Problems) -> usize {
+    let default = (ByteCount::new(32 << 20), section.place());
+    let (size, place) = section.located::<ByteCount>("object_bytes", problems).unwrap_or(default);
+    if !(1..=LARGEST_OBJECT).contains(&size.bytes()) {
+        let most = ByteCount::new(LARGEST_OBJECT);
+        problems.push(place, format!("{}: `object_bytes` must be 1 to {most}, found {size}", section.title()));
+    }
+    size.bytes() as usize
+}
