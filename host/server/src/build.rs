@@ -1,0 +1,65 @@
+//! Makes WebAssembly components from the source of Rust plugins: finds a toolchain that can, runs cargo, wraps the module.
+//! Loading plugins, and checking them against a job, happens elsewhere.
+
+mod cargo;
+mod component;
+mod debian;
+mod manifest;
+mod toolchain;
+
+use cargo::Workspace;
+use manifest::PluginCrate;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use toolchain::Toolchain;
+use wasmill_stream::{Error, Result};
+
+/// The only target that needs nothing of the host but the plugin contract.
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Names the folder to compile in, if it is not to be the `target` folder of the plugin's workspace.
+const TARGET_DIR_VARIABLE: &str = "WASMILL_PLUGIN_TARGET_DIR";
+
+/// Builds of one process take turns; cargo's own lock makes those of several processes do so. Holds why rustup could not
+/// install the target, so that it is asked once.
+static BUILDS: Mutex<Option<String>> = Mutex::new(None);
+
+/// Compiles the plugin crate in `dir` and wraps it into a component, whose path is returned. `progress` gets one line per
+/// step. When nothing has changed this takes a fraction of a second.
+pub fn build(dir: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let mut components = build_all(&[dir], progress)?;
+    Ok(components.pop().expect("one component for the one crate"))
+}
+
+/// Builds several plugin crates, with one run of cargo for all that share a workspace. The components are in the order of
+/// `dirs`.
+pub fn build_all<P: AsRef<Path>>(dirs: &[P], progress: &mut dyn FnMut(&str)) -> Result<Vec<PathBuf>> {
+    let crates = dirs.iter().map(|dir| PluginCrate::read(dir.as_ref())).collect::<Result<Vec<_>>>()?;
+    let chosen_target = std::env::var_os(TARGET_DIR_VARIABLE).filter(|dir| !dir.is_empty());
+    let chosen_target = chosen_target.map(|dir| std::path::absolute(&dir).unwrap_or(dir.into()));
+    let mut rustup_failure = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let mut components = vec![PathBuf::new(); crates.len()];
+    let mut waiting: Vec<usize> = (0..crates.len()).collect();
+    while let Some(&first) = waiting.first() {
+        let toolchain = Toolchain::find(&crates[first].dir, &mut rustup_failure, progress)?;
+        let workspace = Workspace::of(&crates[first], &toolchain)?;
+        let (members, others) = waiting.into_iter().partition::<Vec<_>, _>(|&at| workspace.has(&crates[at]));
+        let target = chosen_target.clone().unwrap_or_else(|| workspace.root.join("target"));
+        let plugins: Vec<_> = members.iter().map(|&at| &crates[at]).collect();
+        cargo::build(&plugins, &workspace, &toolchain, &target, progress)?;
+        for at in members {
+            components[at] = component::wrap(&crates[at], &target)?;
+        }
+        waiting = others;
+    }
+    Ok(components)
+}
+
+/// An error about the plugin in `dir`.
+fn fault(dir: &Path, message: impl std::fmt::Display) -> Error {
+    Error::invalid(format!("plugin {}: {message}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests;

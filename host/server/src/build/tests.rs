@@ -1,0 +1,55 @@
+//! Builds with the real cargo, of crates so small that they compile in a second.
+
+use super::*;
+use wasmill_stream::ErrorKind;
+
+/// A crate with this source; its folder is removed with the returned guard.
+fn plugin(name: &str, manifest: &str, source: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let package =
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{manifest}\n[workspace]\n");
+    std::fs::write(dir.path().join("Cargo.toml"), package).expect("write Cargo.toml");
+    std::fs::create_dir(dir.path().join("src")).expect("create src");
+    std::fs::write(dir.path().join("src/lib.rs"), source).expect("write lib.rs");
+    dir
+}
+
+fn failure(dir: &Path) -> String {
+    let error = build(dir, &mut |_| {}).expect_err("the build fails");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let report = error.report();
+    assert!(report.contains(&dir.display().to_string()), "the message names the folder: {report}");
+    report
+}
+
+/// A folder that is no plugin crate is refused before cargo runs, with what is missing.
+#[test]
+fn folders_that_are_no_plugins() {
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    assert!(failure(empty.path()).contains("there is no Cargo.toml"));
+    let library = plugin("just-a-library", "", "");
+    assert!(failure(library.path()).contains("crate-type = [\"cdylib\"]"));
+    std::fs::write(library.path().join("Cargo.toml"), "[workspace]\n").expect("write Cargo.toml");
+    assert!(failure(library.path()).contains("no [package]"));
+    std::fs::write(library.path().join("Cargo.toml"), "[package\n").expect("write Cargo.toml");
+    assert!(failure(library.path()).contains("its Cargo.toml is wrong"));
+}
+
+/// A plugin that does not compile fails with the compiler's message, source line and all.
+#[test]
+fn compile_errors_are_shown() {
+    let broken = plugin("broken", "[lib]\ncrate-type = [\"cdylib\"]", "fn main() { let count: u32 = \"many\"; }");
+    let report = failure(broken.path());
+    assert!(report.contains("error[E0308]: mismatched types"), "{report}");
+    assert!(report.contains("let count: u32 = \"many\";"), "{report}");
+    assert!(!report.contains("Compiling"), "{report}");
+}
+
+/// A crate that compiles but exports nothing of the contract is refused, with what to write.
+#[test]
+fn modules_without_a_world() {
+    let foreign =
+        plugin("foreign", "[lib]\ncrate-type = [\"cdylib\"]", "#[unsafe(no_mangle)] pub extern \"C\" fn run() {}");
+    let report = failure(foreign.path());
+    assert!(report.contains("wasmill::transform!(…)"), "{report}");
+}

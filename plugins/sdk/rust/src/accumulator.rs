@@ -1,0 +1,132 @@
+//! How accumulators become bytes between two calls: postcard for whatever serde knows, fixed places for plain numbers.
+
+use crate::Time;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What an aggregator keeps per window and key. The host stores it as bytes between calls; a fresh one is `Default`.
+///
+/// Derive serde's `Serialize` and `Deserialize` for anything with text, lists, maps or options. A struct of numbers is coded
+/// several times faster with `#[derive(Accumulator)]`:
+///
+/// ```
+/// #[derive(Default, wasmill::Accumulator)]
+/// struct Sum {
+///     count: u64,
+///     total: f64,
+/// }
+/// ```
+///
+/// Either way the fields and their order are the format of stored state: a changed struct does not read old state.
+pub trait Accumulator: Default {
+    /// Appends the bytes.
+    fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), String>;
+
+    /// Reads what `encode` wrote.
+    fn decode(bytes: &[u8]) -> Result<Self, String>;
+}
+
+impl<T: Serialize + DeserializeOwned + Default> Accumulator for T {
+    fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), String> {
+        let mut serializer = postcard::Serializer { output: Appender(bytes) };
+        self.serialize(&mut serializer).map_err(|error| format!("write {}: {error}", std::any::type_name::<T>()))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((accumulator, [])) => Ok(accumulator),
+            Ok((_, rest)) => Err(misfit(std::any::type_name::<T>(), format!("{} bytes are left over", rest.len()))),
+            Err(error) => Err(misfit(std::any::type_name::<T>(), error)),
+        }
+    }
+}
+
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Appender<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// A value of fixed size, little-endian.
+#[doc(hidden)]
+pub trait Plain: Sized {
+    const SIZE: usize;
+    fn put(&self, bytes: &mut Vec<u8>);
+    fn take(bytes: &mut &[u8]) -> Option<Self>;
+}
+
+/// Reads an accumulator that `put` wrote.
+#[doc(hidden)]
+#[inline]
+pub fn read_plain<T: Plain>(mut bytes: &[u8], name: &str) -> Result<T, String> {
+    if bytes.len() == T::SIZE
+        && let Some(value) = T::take(&mut bytes)
+    {
+        return Ok(value);
+    }
+    Err(misfit(name, format!("it has {} bytes instead of {}", bytes.len(), T::SIZE)))
+}
+
+fn misfit(name: &str, why: impl std::fmt::Display) -> String {
+    format!("stored accumulator does not fit {name}, another version of the plugin wrote it: {why}")
+}
+
+macro_rules! number {
+    ($($type:ty),*) => {$(
+        impl Plain for $type {
+            const SIZE: usize = size_of::<Self>();
+
+            #[inline]
+            fn put(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
+            }
+
+            #[inline]
+            fn take(bytes: &mut &[u8]) -> Option<Self> {
+                let (first, rest) = bytes.split_first_chunk()?;
+                *bytes = rest;
+                Some(Self::from_le_bytes(*first))
+            }
+        }
+    )*};
+}
+
+number!(u8, u16, u32, u64, i8, i16, i32, i64, f32, f64);
+
+impl Plain for bool {
+    const SIZE: usize = 1;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        u8::from(*self).put(bytes);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        u8::take(bytes).map(|byte| byte != 0)
+    }
+}
+
+impl Plain for Time {
+    const SIZE: usize = 8;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.0.put(bytes);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        i64::take(bytes).map(Self)
+    }
+}

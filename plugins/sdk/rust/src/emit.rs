@@ -1,0 +1,324 @@
+//! What a transform may return for a row, and the writer that collects it into columns.
+
+use crate::bindings::Output as Columns;
+use crate::{Binary, Json, Reject, Time, ToKey};
+use serde::Serialize;
+
+/// What a transform may return for each row:
+///
+/// * [`Emit`]: keep the row, with a new key, event time or value;
+/// * `()`: keep it as it is; `bool`: keep or drop it;
+/// * `Option`: `None` drops it; `Vec` or an array of [`Emit`]: several rows or none;
+/// * `Result<_, Reject>`: refuse it with a reason. `?` works with any error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not something that a transform returns",
+    note = "return (), bool, Emit, Keyed<K>, an Option of these, a Vec of Emit, or a Result<_, Reject> of any of them"
+)]
+pub trait Output {
+    #[doc(hidden)]
+    const COLUMNS: Set;
+    #[doc(hidden)]
+    fn write(self, writer: &mut Writer);
+}
+
+/// The columns that outputs of a type set.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Set {
+    pub keys: bool,
+    pub times: bool,
+    pub values: bool,
+}
+
+impl Set {
+    const NONE: Self = Self { keys: false, times: false, values: false };
+}
+
+/// A part of a row that stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Same;
+
+/// A row to emit. What is not set stays as in the input row. See [`emit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use]
+pub struct Emit<K = Same, T = Same, V = Same> {
+    /// The new key.
+    pub key: K,
+    /// The new event time.
+    pub time: T,
+    /// The new value.
+    pub value: V,
+}
+
+/// A row with a new key.
+pub type Keyed<K> = Emit<K>;
+
+/// The row as it is; set what changes.
+///
+/// ```
+/// # use wasmill::{emit, Time};
+/// # #[derive(serde::Serialize)] struct Alert { level: i64 }
+/// emit().key("sensor-7").time(Time(0)).json(Alert { level: 3 });
+/// ```
+pub fn emit() -> Emit {
+    Emit::default()
+}
+
+/// The row with a new key.
+pub fn keyed<K: ToKey>(key: K) -> Keyed<K> {
+    emit().key(key)
+}
+
+impl<T, V> Emit<Same, T, V> {
+    /// Sets the key.
+    pub fn key<K: ToKey>(self, key: K) -> Emit<K, T, V> {
+        Emit { key, time: self.time, value: self.value }
+    }
+}
+
+impl<K, V> Emit<K, Same, V> {
+    /// Sets the event time.
+    pub fn time(self, time: Time) -> Emit<K, Time, V> {
+        Emit { key: self.key, time, value: self.value }
+    }
+}
+
+impl<K, T> Emit<K, T, Same> {
+    /// Sets the value to something written as JSON.
+    pub fn json<S: Serialize>(self, value: S) -> Emit<K, T, Json<S>> {
+        Emit { key: self.key, time: self.time, value: Json(value) }
+    }
+
+    /// Sets the value to bytes.
+    pub fn bytes<B: AsRef<[u8]>>(self, value: B) -> Emit<K, T, Bytes<B>> {
+        Emit { key: self.key, time: self.time, value: Bytes(value) }
+    }
+}
+
+/// A value given as bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes<B>(pub B);
+
+/// A part of an [`Emit`]: set or not. `SET` is a constant, because a column is there for all rows or for none.
+#[doc(hidden)]
+pub trait Part<Kind> {
+    const SET: bool;
+    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), Reject>;
+}
+
+#[doc(hidden)]
+pub struct KeyPart;
+#[doc(hidden)]
+pub struct ValuePart;
+
+impl<Kind> Part<Kind> for Same {
+    const SET: bool = false;
+
+    fn write(&self, _bytes: &mut Vec<u8>) -> Result<(), Reject> {
+        Ok(())
+    }
+}
+
+impl<K: ToKey> Part<KeyPart> for K {
+    const SET: bool = true;
+
+    #[inline]
+    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), Reject> {
+        ToKey::write(self, bytes);
+        Ok(())
+    }
+}
+
+impl<S: Serialize> Part<ValuePart> for Json<S> {
+    const SET: bool = true;
+
+    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), Reject> {
+        Ok(serde_json::to_writer(bytes, &self.0)?)
+    }
+}
+
+impl<B: AsRef<[u8]>> Part<ValuePart> for Bytes<B> {
+    const SET: bool = true;
+
+    #[inline]
+    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), Reject> {
+        bytes.extend_from_slice(self.0.as_ref());
+        Ok(())
+    }
+}
+
+/// An event time, new or not.
+#[doc(hidden)]
+pub trait TimePart: Copy {
+    const SET: bool;
+    fn millis(self) -> i64;
+}
+
+impl TimePart for Same {
+    const SET: bool = false;
+
+    fn millis(self) -> i64 {
+        0
+    }
+}
+
+impl TimePart for Time {
+    const SET: bool = true;
+
+    fn millis(self) -> i64 {
+        self.0
+    }
+}
+
+// === impl Output ===
+
+impl<K: Part<KeyPart>, T: TimePart, V: Part<ValuePart>> Output for Emit<K, T, V> {
+    const COLUMNS: Set = Set { keys: K::SET, times: T::SET, values: V::SET };
+
+    #[inline]
+    fn write(self, writer: &mut Writer) {
+        writer.emit(&self);
+    }
+}
+
+impl Output for () {
+    const COLUMNS: Set = Set::NONE;
+
+    fn write(self, writer: &mut Writer) {
+        writer.emit(&emit());
+    }
+}
+
+impl Output for bool {
+    const COLUMNS: Set = Set::NONE;
+
+    #[inline]
+    fn write(self, writer: &mut Writer) {
+        if self {
+            writer.emit(&emit());
+        }
+    }
+}
+
+impl<O: Output> Output for Option<O> {
+    const COLUMNS: Set = O::COLUMNS;
+
+    #[inline]
+    fn write(self, writer: &mut Writer) {
+        if let Some(output) = self {
+            output.write(writer);
+        }
+    }
+}
+
+impl<O: Output> Output for Vec<O> {
+    const COLUMNS: Set = O::COLUMNS;
+
+    fn write(self, writer: &mut Writer) {
+        self.into_iter().for_each(|output| output.write(writer));
+    }
+}
+
+impl<O: Output, const N: usize> Output for [O; N] {
+    const COLUMNS: Set = O::COLUMNS;
+
+    fn write(self, writer: &mut Writer) {
+        self.into_iter().for_each(|output| output.write(writer));
+    }
+}
+
+impl<O: Output> Output for Result<O, Reject> {
+    const COLUMNS: Set = O::COLUMNS;
+
+    #[inline]
+    fn write(self, writer: &mut Writer) {
+        match self {
+            Ok(output) => output.write(writer),
+            Err(reject) => writer.reject(reject),
+        }
+    }
+}
+
+// === impl Writer ===
+
+/// Collects the outputs of a batch.
+#[doc(hidden)]
+pub struct Writer {
+    row: u32,
+    origins: Vec<u32>,
+    times: Vec<i64>,
+    keys: Binary,
+    values: Binary,
+    rejects: Vec<Reject>,
+}
+
+impl Writer {
+    /// A writer for `rows` input rows whose outputs set these columns.
+    pub fn new(rows: usize, columns: Set) -> Self {
+        let room = |set: bool| if set { rows } else { 0 };
+        Self {
+            row: 0,
+            origins: Vec::with_capacity(rows),
+            times: Vec::with_capacity(room(columns.times)),
+            keys: Binary::with_capacity(room(columns.keys), room(columns.keys) * 16),
+            values: Binary::with_capacity(room(columns.values), 0),
+            rejects: Vec::new(),
+        }
+    }
+
+    /// What is written from now on comes from input row `row`.
+    #[inline]
+    pub fn start(&mut self, row: usize) {
+        self.row = row as u32;
+    }
+
+    /// Refuses the current row, and takes back what it has emitted.
+    pub fn reject(&mut self, reject: Reject) {
+        if self.rejects.last().is_some_and(|last| last.row == self.row) {
+            return;
+        }
+        while self.origins.last() == Some(&self.row) {
+            self.origins.pop();
+        }
+        let rows = self.origins.len();
+        self.times.truncate(rows);
+        self.keys.truncate(rows);
+        self.values.truncate(rows);
+        self.rejects.push(Reject { row: self.row, reason: reject.reason });
+    }
+
+    #[inline]
+    fn emit<K: Part<KeyPart>, T: TimePart, V: Part<ValuePart>>(&mut self, emit: &Emit<K, T, V>) {
+        if self.rejects.last().is_some_and(|last| last.row == self.row) {
+            return;
+        }
+        if K::SET {
+            // Keys do not fail to be written.
+            let _ = emit.key.write(&mut self.keys.bytes);
+            self.keys.close();
+        }
+        if T::SET {
+            self.times.push(emit.time.millis());
+        }
+        let written = emit.value.write(&mut self.values.bytes);
+        if V::SET {
+            self.values.close();
+        }
+        self.origins.push(self.row);
+        if let Err(reject) = written {
+            self.reject(reject);
+        }
+    }
+
+    /// The columns for the host.
+    pub fn finish(self, rows: usize, columns: Set) -> Columns {
+        let whole = self.origins.len() == rows && self.origins.iter().enumerate().all(|(at, &row)| at as u32 == row);
+        Columns {
+            origins: (!whole).then_some(self.origins),
+            times: columns.times.then_some(self.times),
+            keys: columns.keys.then_some(self.keys),
+            values: columns.values.then_some(self.values),
+            rejects: self.rejects,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Keys: rows with equal bytes belong together. Keys are written as readable text, because they show up in document ids,
+//! logs and dead letters; parts of a tuple are joined by `|`, and escaped so that different tuples give different keys.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+/// What can be a key: text, bytes, integers, and tuples of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a key",
+    note = "keys are text, bytes, integers, or tuples of them; or implement `wasmill::ToKey` for it"
+)]
+pub trait ToKey {
+    /// Appends the key.
+    fn write(&self, bytes: &mut Vec<u8>);
+
+    /// Appends the key as a part of a tuple, with `|` and `\` escaped by `\`.
+    fn write_part(&self, bytes: &mut Vec<u8>) {
+        let start = bytes.len();
+        self.write(bytes);
+        if bytes[start..].iter().any(|byte| b"|\\".contains(byte)) {
+            let plain = bytes.split_off(start);
+            for byte in plain {
+                if b"|\\".contains(&byte) {
+                    bytes.push(b'\\');
+                }
+                bytes.push(byte);
+            }
+        }
+    }
+}
+
+/// The key of a row or of an accumulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key<'a>(&'a [u8]);
+
+impl<'a> Key<'a> {
+    /// A key, for tests.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key as it is.
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The key as text; bytes that are no UTF-8 are replaced.
+    pub fn text(self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.0)
+    }
+
+    /// The parts of a key that was made from a tuple. The error names the key.
+    ///
+    /// ```
+    /// # use wasmill::Key;
+    /// let (zone, hour) = Key::new(b"JFK|17").parts::<(String, i64)>()?;
+    /// assert_eq!((zone.as_str(), hour), ("JFK", 17));
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn parts<T: FromParts>(self) -> Result<T, String> {
+        let mut parts = split(self.0);
+        let tuple = T::from_parts(&mut parts).filter(|_| parts.next().is_none());
+        tuple.ok_or_else(|| format!("key {:?} was made by another transform: its parts do not fit", self.text()))
+    }
+}
+
+/// Tuples that [`Key::parts`] can give back. Each part is read with [`FromStr`].
+pub trait FromParts: Sized {
+    /// Takes the parts that it needs.
+    fn from_parts(parts: &mut dyn Iterator<Item = String>) -> Option<Self>;
+}
+
+/// Splits at each `|` that is not escaped, and resolves escapes.
+fn split(key: &[u8]) -> std::vec::IntoIter<String> {
+    let mut parts = vec![Vec::new()];
+    let mut bytes = key.iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'|' => parts.push(Vec::new()),
+            b'\\' => parts.last_mut().into_iter().for_each(|part| part.extend(bytes.next())),
+            _ => parts.last_mut().into_iter().for_each(|part| part.push(byte)),
+        }
+    }
+    let texts: Vec<_> = parts.into_iter().map(|part| String::from_utf8_lossy(&part).into_owned()).collect();
+    texts.into_iter()
+}
+
+macro_rules! text {
+    ($($type:ty),*) => {$(
+        impl ToKey for $type {
+            #[inline]
+            fn write(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(self.as_ref());
+            }
+        }
+    )*};
+}
+
+text!(&str, String, &[u8], Vec<u8>);
+
+impl<const N: usize> ToKey for [u8; N] {
+    #[inline]
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self);
+    }
+}
+
+macro_rules! integer {
+    ($($type:ty),*) => {$(
+        impl ToKey for $type {
+            #[inline]
+            fn write(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+            }
+
+            #[inline]
+            fn write_part(&self, bytes: &mut Vec<u8>) {
+                self.write(bytes);
+            }
+        }
+    )*};
+}
+
+integer!(i16, i32, i64, u16, u32, u64, usize);
+
+macro_rules! tuple {
+    ($first:ident 0 $(, $part:ident $place:tt)+) => {
+        impl<$first: ToKey $(, $part: ToKey)+> ToKey for ($first, $($part,)+) {
+            #[inline]
+            fn write(&self, bytes: &mut Vec<u8>) {
+                self.0.write_part(bytes);
+                $(
+                    bytes.push(b'|');
+                    self.$place.write_part(bytes);
+                )+
+            }
+        }
+
+        impl<$first: FromStr $(, $part: FromStr)+> FromParts for ($first, $($part,)+) {
+            fn from_parts(parts: &mut dyn Iterator<Item = String>) -> Option<Self> {
+                Some(($first::from_str(&parts.next()?).ok()?, $($part::from_str(&parts.next()?).ok()?,)+))
+            }
+        }
+    };
+}
+
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);

@@ -1,0 +1,55 @@
+//! Write wasmill plugins in Rust. A plugin is a function from rows to rows, or a windowed aggregation; the host keeps time,
+//! windows, state and I/O. Rows cross the boundary in columns, which this crate hides.
+//!
+//! A transform, whole:
+//!
+//! ```
+//! use wasmill::{Fields, Keyed, keyed};
+//!
+//! #[derive(Fields)]
+//! struct Trip {
+//!     #[field("/pickup_zone|/PULocationID")]
+//!     zone: i64,
+//!     distance: f64,
+//! }
+//!
+//! fn by_zone(trip: Trip) -> Option<Keyed<i64>> {
+//!     (trip.distance > 0.0).then(|| keyed(trip.zone))
+//! }
+//!
+//! wasmill::transform!(by_zone);
+//! # fn main() {}
+//! ```
+//!
+//! * [`Row`]: what a function can take. [`Output`]: what it can return. [`transform!`]: how it becomes a plugin.
+//! * [`Aggregator`] and [`aggregator!`]: logic over windows.
+//! * [`log`]: lines for the host's log. A panic is logged with file and line by itself.
+//!
+//! Nothing here needs WebAssembly to run: plugins are tested with plain `cargo test`.
+
+extern crate self as wasmill;
+
+pub mod accumulator;
+pub mod aggregator;
+pub mod batch;
+#[doc(hidden)]
+pub mod bindings;
+pub mod emit;
+pub mod key;
+pub mod log;
+pub mod row;
+mod settings;
+pub mod time;
+pub mod transform;
+mod window;
+
+pub use accumulator::Accumulator;
+pub use aggregator::Aggregator;
+pub use batch::{Batch, Binary, Cells, Column, Needs, Output as Columns, Reject};
+pub use emit::{Emit, Keyed, Output, emit, keyed};
+pub use key::{Key, ToKey};
+pub use row::{EventTime, Json, Raw, Row};
+pub use time::Time;
+pub use transform::{BatchTransform, Transform};
+pub use wasmill_derive::{Accumulator, Fields};
+pub use window::{Pane, Window};
