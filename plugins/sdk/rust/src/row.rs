@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 /// * a struct with `#[derive(Fields)]`: JSON fields that the host decodes, by far the fastest way to look into a value;
 /// * [`Json<T>`]: the whole value, parsed with serde; [`Raw`]: its bytes;
 /// * [`Key`] and [`EventTime`]: what earlier steps have set;
-/// * a tuple of these.
+/// * a tuple of these, or `()` if the row itself does not matter.
 ///
 /// In a struct with `#[derive(Fields)]` each field is named by a JSON pointer, `/` and its own name unless
 /// `#[field("/a/b")]` says otherwise; `|` separates alternatives, of which the first that is present counts. Types are `f64`,
@@ -143,6 +143,23 @@ impl Row for EventTime {
     #[inline]
     fn read<'row>(times: &mut Self::Reader<'row>, row: usize) -> Result<Self::Of<'row>, Reject> {
         Ok(Self(Time(times[row])))
+    }
+}
+
+impl Row for () {
+    type Of<'row> = ();
+    type Reader<'row> = ();
+    const READS_VALUES: bool = false;
+
+    fn declare(_fields: &mut Vec<String>) {}
+
+    fn open<'row>(_batch: &'row Batch, _fields: &mut Fields<'row>) -> Result<(), String> {
+        Ok(())
+    }
+
+    #[inline]
+    fn read<'row>(_reader: &mut Self::Reader<'row>, _row: usize) -> Result<Self::Of<'row>, Reject> {
+        Ok(())
     }
 }
 
