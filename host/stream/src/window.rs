@@ -1,10 +1,25 @@
 //! Event-time windows: which windows a row belongs to, which close at a watermark, which merge, and the accumulators of
 //! those that are open. It knows neither clocks nor plugins' insides: time comes in as watermarks, logic as [`Aggregate`].
 //!
+//! `sliding` holds tumbling and sliding windows (`grid`: where they lie; `slice`: their accumulators), `session` the session
+//! windows (`plan`: how rows join them). Both find keys through `keys`, ask the logic through `call`, and send results
+//! through `outbox`.
+//!
 //! [`Aggregate`]: crate::plugin::Aggregate
 
+mod blob;
+mod call;
+mod grid;
+mod keys;
+mod outbox;
+mod selection;
+mod session;
+mod slice;
+mod sliding;
 pub mod spec;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use spec::WindowSpec;
 pub use state::{Taken, Windows};

@@ -1,9 +1,12 @@
 //! The windows of one worker: open ones with their accumulators, and what fires when the watermark moves.
 
 use super::WindowSpec;
+use super::grid::Grid;
+use super::session::Sessions;
+use super::sliding::Sliding;
 use crate::plugin::{Aggregate, Reject, View};
 use crate::units::Period;
-use crate::{Batch, Binary, Result};
+use crate::{Batch, Binary, Error, Result};
 
 /// What became of the rows of one call of [`Windows::accumulate`]. Rows in neither list are in a window.
 #[derive(Debug, Default)]
@@ -15,33 +18,76 @@ pub struct Taken {
 }
 
 /// The windows of one worker.
-pub struct Windows {}
+///
+/// A window fires in the first [`advance`](Self::advance) whose watermark reaches its end. It takes rows until the
+/// watermark reaches its end plus the allowed lateness, and each call that finds it changed fires it again, with all its
+/// rows, for the keys concerned. A row is late if every window of it is gone at the watermark of the last `advance`; where
+/// batches are cut makes no difference. A method that returns an error has changed nothing and may be called again.
+pub struct Windows {
+    watermark: i64,
+    kind: Kind,
+}
+
+enum Kind {
+    Sliding(Sliding),
+    Session(Sessions),
+}
 
 impl Windows {
-    /// No windows yet. A window stays open for `allowed_lateness` after the watermark has passed its end.
-    pub fn new(_spec: WindowSpec, _allowed_lateness: Period) -> Self {
-        Self {}
+    /// No windows yet. The spec has passed its check. A window stays open for `allowed_lateness` after the watermark has
+    /// passed its end.
+    pub fn new(spec: WindowSpec, allowed_lateness: Period) -> Self {
+        let lateness = allowed_lateness.millis().max(0);
+        let sliding = |size: Period, slide: Period, offset: Period| {
+            Kind::Sliding(Sliding::new(Grid::new(size.millis(), slide.millis(), offset.millis()), lateness))
+        };
+        let kind = match spec {
+            WindowSpec::Tumbling { size, offset } => sliding(size, size, offset),
+            WindowSpec::Sliding { size, slide, offset } => sliding(size, slide, offset),
+            WindowSpec::Session { gap } => Kind::Session(Sessions::new(gap.millis(), lateness)),
+        };
+        Self { watermark: i64::MIN, kind }
     }
 
     /// Adds keyed rows. `hashes` are the [`crate::key::hash`]es of `keys`, `view` is what the plugin sees of the rows.
     pub fn accumulate(
         &mut self,
-        _logic: &mut dyn Aggregate,
-        _keys: &Binary,
-        _hashes: &[u64],
-        _view: &View<'_>,
+        logic: &mut dyn Aggregate,
+        keys: &Binary,
+        hashes: &[u64],
+        view: &View<'_>,
     ) -> Result<Taken> {
-        Ok(Taken::default())
+        let rows = view.times.len();
+        if keys.len() != rows || hashes.len() != rows {
+            let (keys, hashes) = (keys.len(), hashes.len());
+            return Err(Error::invalid(format!("{rows} rows came with {keys} keys and {hashes} hashes")));
+        }
+        if rows == 0 {
+            return Ok(Taken::default());
+        }
+        match &mut self.kind {
+            Kind::Sliding(windows) => windows.accumulate(logic, keys, hashes, view),
+            Kind::Session(windows) => windows.accumulate(logic, keys, hashes, view),
+        }
     }
 
     /// Moves event time on to `watermark` (it never goes back) and returns the results of the windows that fire: those
     /// whose end it passes, and closed ones that a late row has changed since the last call. Called once per epoch.
-    pub fn advance(&mut self, _watermark: i64, _logic: &mut dyn Aggregate) -> Result<Vec<Batch>> {
-        Ok(Vec::new())
+    pub fn advance(&mut self, watermark: i64, logic: &mut dyn Aggregate) -> Result<Vec<Batch>> {
+        let watermark = watermark.max(self.watermark);
+        let batches = match &mut self.kind {
+            Kind::Sliding(windows) => windows.advance(watermark, logic)?,
+            Kind::Session(windows) => windows.advance(watermark, logic)?,
+        };
+        self.watermark = watermark;
+        Ok(batches)
     }
 
-    /// How many windows, counted per key, hold state.
+    /// How many accumulators are held: one per session, or per key and window, or per key and slice of sliding windows.
     pub fn open(&self) -> usize {
-        0
+        match &self.kind {
+            Kind::Sliding(windows) => windows.open(),
+            Kind::Session(windows) => windows.open(),
+        }
     }
 }

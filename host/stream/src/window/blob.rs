@@ -1,0 +1,76 @@
+//! A byte string that lies inside its owner while it is short. Most keys and accumulators are, and then a new key costs
+//! no allocation and a look at it no second cache line.
+
+const INLINE: usize = 23;
+
+/// Bytes that can be replaced. Empty by default.
+#[derive(Debug)]
+pub(super) enum Blob {
+    Inline { len: u8, bytes: [u8; INLINE] },
+    Heap(Vec<u8>),
+}
+
+impl Default for Blob {
+    fn default() -> Self {
+        Self::Inline { len: 0, bytes: [0; INLINE] }
+    }
+}
+
+impl Blob {
+    /// A copy of `bytes`.
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let mut blob = Self::default();
+        blob.set(bytes);
+        blob
+    }
+
+    /// The bytes.
+    #[inline]
+    pub(super) fn get(&self) -> &[u8] {
+        match self {
+            Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Heap(bytes) => bytes,
+        }
+    }
+
+    /// Replaces the bytes, in the memory that is already there if they fit.
+    #[inline]
+    pub(super) fn set(&mut self, new: &[u8]) {
+        match self {
+            Self::Heap(bytes) => {
+                bytes.clear();
+                bytes.extend_from_slice(new);
+            }
+            Self::Inline { len, bytes } if new.len() <= INLINE => {
+                bytes[..new.len()].copy_from_slice(new);
+                *len = new.len() as u8;
+            }
+            Self::Inline { .. } => *self = Self::Heap(new.to_vec()),
+        }
+    }
+
+    /// Whether there are no bytes.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.get().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever lengths follow each other, a blob holds what was set last, and it stays within half a cache line.
+    #[test]
+    fn holds_what_was_set() {
+        assert_eq!(size_of::<Blob>(), 32);
+        let bytes: Vec<u8> = (0..100).collect();
+        let mut blob = Blob::default();
+        assert!(blob.is_empty());
+        for len in [0, 1, 22, 23, 24, 100, 23, 0, 50] {
+            blob.set(&bytes[..len]);
+            assert_eq!(blob.get(), &bytes[..len]);
+            assert_eq!(Blob::new(&bytes[..len]).get(), &bytes[..len]);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Results on their way out: accumulators of fired windows are merged, finished and made into batches, some thousands at a
+//! time. Callers push them in the order in which results shall appear: by window end, window start, key.
+
+use super::call::{self, CALL_BYTES, Merger};
+use crate::binary::BinaryBuilder;
+use crate::plugin::{Aggregate, Finished, Fired};
+use crate::{Batch, Firing, Result};
+
+/// At most so many accumulators are finished in one call.
+const CALL_ACCUMULATORS: usize = 8_192;
+
+/// Fired windows, collected until they are worth a call.
+pub(super) struct Outbox<'a> {
+    logic: &'a mut dyn Aggregate,
+    merger: Merger,
+    windows: Vec<Firing>,
+    keys: BinaryBuilder,
+    batches: Vec<Batch>,
+}
+
+impl<'a> Outbox<'a> {
+    /// Nothing fired yet.
+    pub(super) fn new(logic: &'a mut dyn Aggregate) -> Self {
+        Self {
+            logic,
+            merger: Merger::default(),
+            windows: Vec::new(),
+            keys: BinaryBuilder::default(),
+            batches: Vec::new(),
+        }
+    }
+
+    /// Adds the window of one key, with its accumulators in the order of their time. Without any it does not fire.
+    pub(super) fn push<'b>(
+        &mut self,
+        window: Firing,
+        key: &[u8],
+        accumulators: impl Iterator<Item = &'b [u8]>,
+    ) -> Result<()> {
+        if !self.merger.push(accumulators) {
+            return Ok(());
+        }
+        self.windows.push(window);
+        self.keys.push(key);
+        // Every window has an accumulator, so this limits their number as well.
+        let bytes = self.merger.total_bytes() + self.keys.total_bytes();
+        if self.merger.len() >= CALL_ACCUMULATORS || bytes >= CALL_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// The result rows.
+    pub(super) fn finish(mut self) -> Result<Vec<Batch>> {
+        self.flush()?;
+        Ok(self.batches)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.windows.is_empty() {
+            return Ok(());
+        }
+        let accumulators = self.merger.merge(self.logic)?;
+        let windows = std::mem::take(&mut self.windows);
+        let keys = std::mem::take(&mut self.keys).finish();
+        let fired = Fired { windows: &windows, keys: &keys, accumulators: &accumulators };
+        let Finished { origins, values } = call::finish(self.logic, &fired)?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        let (keys, firings) = match origins {
+            None => (keys, windows),
+            Some(origins) => (keys.select(&origins), origins.iter().map(|&origin| windows[origin as usize]).collect()),
+        };
+        let times = firings.iter().map(|window| window.end - 1).collect();
+        self.batches.push(Batch { times, keys: Some(keys), values, firings: Some(firings), ..Batch::default() });
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! Session windows. Each key has its own sessions, which grow and merge as rows arrive, in whatever order. A call first
+//! plans which sessions its rows make, then asks the logic, and stores only when all of that has succeeded.
+
+mod plan;
+
+use super::blob::Blob;
+use super::call::{self, CALL_BYTES, Merger, Parts};
+use super::keys::KeyTable;
+use super::outbox::Outbox;
+use super::selection::Selection;
+use super::state::Taken;
+use crate::plugin::{Aggregate, Reject, View};
+use crate::{Batch, Binary, Firing, Pane, Result};
+use plan::{Draft, Plan};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+
+/// The session windows of one worker.
+pub(super) struct Sessions {
+    gap: i64,
+    allowed_lateness: i64,
+    watermark: i64,
+    keys: KeyTable<KeySessions>,
+    open: usize,
+    /// When to look at which key again. Entries that the key does not know of any more are passed over.
+    alarms: BinaryHeap<Reverse<(i64, u32)>>,
+    /// Keys with sessions that changed after they had fired, until the next firing.
+    corrected: Vec<u32>,
+}
+
+/// The sessions of one key.
+#[derive(Debug, Default)]
+struct KeySessions {
+    /// Apart from each other, in the order of time. Never empty between two calls.
+    sessions: Vec<Session>,
+    /// The first watermark at which one of them may have something to do.
+    alarm: Option<i64>,
+}
+
+/// `[start, end)`, with the accumulator of all its rows.
+#[derive(Debug)]
+struct Session {
+    start: i64,
+    end: i64,
+    /// Whether it got rows after it had fired.
+    corrected: bool,
+    accumulator: Blob,
+}
+
+impl KeySessions {
+    /// The sessions that a stretch of time overlaps or touches.
+    fn touching(&self, start: i64, end: i64) -> Range<usize> {
+        let from = self.sessions.partition_point(|session| session.end < start);
+        let to = self.sessions.partition_point(|session| session.start <= end);
+        from..to.max(from)
+    }
+}
+
+impl Sessions {
+    /// No state yet. Rows at most `gap` apart belong together.
+    pub(super) fn new(gap: i64, allowed_lateness: i64) -> Self {
+        Self {
+            gap: gap.max(1),
+            allowed_lateness,
+            watermark: i64::MIN,
+            keys: KeyTable::default(),
+            open: 0,
+            alarms: BinaryHeap::new(),
+            corrected: Vec::new(),
+        }
+    }
+
+    /// How many sessions there are.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
+    // === rows ===
+
+    pub(super) fn accumulate(
+        &mut self,
+        logic: &mut dyn Aggregate,
+        keys: &Binary,
+        hashes: &[u64],
+        view: &View<'_>,
+    ) -> Result<Taken> {
+        let mut rejects = Vec::new();
+        loop {
+            let plan = Plan::new(self, &rejects, keys, hashes, view.times);
+            let answer = self.ask(logic, &plan, view);
+            if let Ok((accumulators, new_rejects)) = &answer
+                && new_rejects.is_empty()
+            {
+                self.store(&plan, accumulators);
+            }
+            for &slot in &plan.new_keys {
+                self.forget_if_vacant(slot);
+            }
+            let (_, new_rejects) = answer?;
+            if new_rejects.is_empty() {
+                rejects.retain(|reject: &Reject| plan.late.binary_search(&reject.row).is_err());
+                return Ok(Taken { late: plan.late, rejects });
+            }
+            // A refused row must not hold sessions together either, so the call is made again without it. It was pure.
+            rejects.extend(call::renumber(new_rejects, &plan.rows));
+            rejects.sort_by_key(|reject| reject.row);
+        }
+    }
+
+    /// Lets the logic merge the sessions that grow together and add the rows. Nothing is stored yet.
+    fn ask(&self, logic: &mut dyn Aggregate, plan: &Plan, view: &View<'_>) -> Result<(Vec<Binary>, Vec<Reject>)> {
+        if plan.rows.is_empty() {
+            return Ok(Default::default());
+        }
+        let merged = self.merge_absorbed(logic, plan)?;
+        let mut merged = merged.iter().flat_map(Binary::iter);
+        let mut parts = Parts::default();
+        for draft in &plan.drafts {
+            let accumulator = match self.absorbed(draft) {
+                [] => Some(&[][..]),
+                [only] => Some(only.accumulator.get()),
+                _ => merged.next(),
+            };
+            parts.push(accumulator.expect("every draft with several sessions was merged"));
+        }
+        if plan.rows.len() == view.times.len() {
+            return call::accumulate(logic, parts, &plan.groups, view);
+        }
+        call::accumulate(logic, parts, &plan.groups, &Selection::new(view, &plan.rows).view())
+    }
+
+    fn merge_absorbed(&self, logic: &mut dyn Aggregate, plan: &Plan) -> Result<Vec<Binary>> {
+        let (mut merger, mut merged) = (Merger::default(), Vec::new());
+        for draft in &plan.drafts {
+            let sessions = self.absorbed(draft);
+            if sessions.len() > 1 {
+                merger.push(sessions.iter().map(|session| session.accumulator.get()));
+            }
+            if merger.total_bytes() >= CALL_BYTES {
+                merged.push(merger.merge(logic)?);
+            }
+        }
+        if merger.len() > 0 {
+            merged.push(merger.merge(logic)?);
+        }
+        Ok(merged)
+    }
+
+    /// The sessions that a planned one takes the place of.
+    fn absorbed(&self, draft: &Draft) -> &[Session] {
+        let of_key = &self.keys[draft.slot].value;
+        &of_key.sessions[of_key.touching(draft.start, draft.end)]
+    }
+
+    fn store(&mut self, plan: &Plan, accumulators: &[Binary]) {
+        for (draft, accumulator) in plan.drafts.iter().zip(accumulators.iter().flat_map(Binary::iter)) {
+            let &Draft { slot, start, end, .. } = draft;
+            let of_key = &mut self.keys[slot].value;
+            let range = of_key.touching(start, end);
+            self.open -= range.len();
+            let first = of_key.sessions.drain(range.clone()).next();
+            if accumulator.is_empty() {
+                continue;
+            }
+            let mut blob = first.map(|session| session.accumulator).unwrap_or_default();
+            blob.set(accumulator);
+            let corrected = end <= self.watermark;
+            of_key.sessions.insert(range.start, Session { start, end, corrected, accumulator: blob });
+            self.open += 1;
+            if corrected {
+                self.corrected.push(slot);
+            }
+            self.set_alarm(slot);
+        }
+    }
+
+    /// Sees to it that a key is looked at when something is to be done for one of its sessions.
+    fn set_alarm(&mut self, slot: u32) {
+        let of_key = &mut self.keys[slot].value;
+        let deadlines = of_key.sessions.iter().map(|session| {
+            if session.end > self.watermark { session.end } else { session.end.saturating_add(self.allowed_lateness) }
+        });
+        if let Some(next) = deadlines.min()
+            && of_key.alarm.is_none_or(|alarm| next < alarm)
+        {
+            of_key.alarm = Some(next);
+            self.alarms.push(Reverse((next, slot)));
+        }
+    }
+
+    /// Removes a key that has no session.
+    fn forget_if_vacant(&mut self, slot: u32) {
+        if self.keys[slot].value.sessions.is_empty() {
+            self.keys.remove(slot);
+        }
+    }
+
+    // === firing ===
+
+    pub(super) fn advance(&mut self, watermark: i64, logic: &mut dyn Aggregate) -> Result<Vec<Batch>> {
+        let due = self.take_due(watermark);
+        let fired = self.fire(watermark, &due, logic);
+        if fired.is_err() {
+            self.alarms.extend(due.iter().map(|&(when, slot)| Reverse((when, slot))));
+            return fired;
+        }
+        self.watermark = watermark;
+        for slot in std::mem::take(&mut self.corrected) {
+            self.keys[slot].value.sessions.iter_mut().for_each(|session| session.corrected = false);
+        }
+        for (_, slot) in due {
+            self.drop_closed(slot);
+        }
+        fired
+    }
+
+    /// The keys that have to be looked at, with the alarm that said so.
+    fn take_due(&mut self, watermark: i64) -> Vec<(i64, u32)> {
+        let mut due = Vec::new();
+        while let Some(&Reverse((when, slot))) = self.alarms.peek()
+            && when <= watermark
+        {
+            self.alarms.pop();
+            if self.keys[slot].value.alarm == Some(when) {
+                due.push((when, slot));
+            }
+        }
+        due
+    }
+
+    fn fire(&self, watermark: i64, due: &[(i64, u32)], logic: &mut dyn Aggregate) -> Result<Vec<Batch>> {
+        let mut firings = Vec::new();
+        for &slot in &self.corrected {
+            let sessions = self.keys[slot].value.sessions.iter();
+            firings.extend(sessions.filter(|session| session.corrected).map(|session| (session, slot, Pane::Late)));
+        }
+        for &(_, slot) in due {
+            let sessions = self.keys[slot].value.sessions.iter();
+            let closing = sessions.filter(|session| self.watermark < session.end && session.end <= watermark);
+            firings.extend(closing.map(|session| (session, slot, Pane::OnTime)));
+        }
+        let order = |&(session, slot, _): &(&Session, u32, Pane)| (session.end, session.start, self.keys[slot].key());
+        firings.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        // A key is listed once per correction and per alarm.
+        firings.dedup_by_key(|&mut (session, slot, _)| (session.start, slot));
+        let mut outbox = Outbox::new(logic);
+        for (session, slot, pane) in firings {
+            let window = Firing { start: session.start, end: session.end, pane };
+            outbox.push(window, self.keys[slot].key(), std::iter::once(session.accumulator.get()))?;
+        }
+        outbox.finish()
+    }
+
+    fn drop_closed(&mut self, slot: u32) {
+        let of_key = &mut self.keys[slot].value;
+        of_key.alarm = None;
+        let closed = of_key
+            .sessions
+            .partition_point(|session| session.end.saturating_add(self.allowed_lateness) <= self.watermark);
+        of_key.sessions.drain(..closed);
+        self.open -= closed;
+        self.set_alarm(slot);
+        self.forget_if_vacant(slot);
+    }
+}

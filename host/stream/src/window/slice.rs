@@ -1,0 +1,133 @@
+//! One slice of tumbling or sliding windows that holds state: an accumulator per key.
+
+use super::blob::Blob;
+use super::grid::{Grid, Slice};
+use super::keys::{Entry, KeyTable};
+
+/// The group of an accumulator that takes no part in the current call.
+const NO_GROUP: u32 = u32::MAX;
+
+/// The accumulators of a slice.
+pub(super) struct OpenSlice {
+    /// Where it lies.
+    pub(super) slice: Slice,
+    /// The end of the first window that it belongs to.
+    pub(super) fires_at: i64,
+    /// The watermark at which the last window that it belongs to takes no more rows.
+    pub(super) drops_at: i64,
+    cells: KeyTable<Cell>,
+    live: usize,
+    /// Slots whose accumulators changed after a window of theirs had fired, until the next firing.
+    corrected: Vec<u32>,
+}
+
+/// What is kept of a key. An empty accumulator means that there is nothing: all rows of the key were refused.
+#[derive(Debug)]
+struct Cell {
+    accumulator: Blob,
+    group: u32,
+    corrected: bool,
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        Self { accumulator: Blob::default(), group: NO_GROUP, corrected: false }
+    }
+}
+
+impl OpenSlice {
+    /// A slice without state.
+    pub(super) fn new(slice: Slice, grid: &Grid, allowed_lateness: i64) -> Self {
+        Self {
+            slice,
+            fires_at: grid.bounds(slice.oldest).1,
+            drops_at: grid.bounds(slice.newest).1.saturating_add(allowed_lateness),
+            cells: KeyTable::default(),
+            live: 0,
+            corrected: Vec::new(),
+        }
+    }
+
+    /// How many keys have an accumulator.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// The slot of a key, and its group in the current call, which is `next` if it has none yet.
+    #[inline]
+    pub(super) fn enlist(&mut self, hash: u64, key: &[u8], next: u32) -> (u32, u32) {
+        let slot = self.cells.slot(hash, key);
+        let group = &mut self.cells[slot].value.group;
+        if *group == NO_GROUP {
+            *group = next;
+        }
+        (slot, *group)
+    }
+
+    /// The accumulator of a slot for the current call. Its group is not needed any more.
+    #[inline]
+    pub(super) fn release(&mut self, slot: u32) -> &[u8] {
+        let cell = &mut self.cells[slot].value;
+        cell.group = NO_GROUP;
+        cell.accumulator.get()
+    }
+
+    /// Replaces an accumulator.
+    #[inline]
+    pub(super) fn store(&mut self, slot: u32, accumulator: &[u8]) {
+        let cell = &mut self.cells[slot].value;
+        self.live -= usize::from(!cell.accumulator.is_empty());
+        self.live += usize::from(!accumulator.is_empty());
+        cell.accumulator.set(accumulator);
+    }
+
+    /// Notes that a window that has fired must fire again for this key.
+    pub(super) fn mark_corrected(&mut self, slot: u32) {
+        let cell = &mut self.cells[slot].value;
+        if !cell.corrected {
+            cell.corrected = true;
+            self.corrected.push(slot);
+        }
+    }
+
+    /// Whether a window that has fired must fire again for some key.
+    pub(super) fn is_corrected(&self) -> bool {
+        !self.corrected.is_empty()
+    }
+
+    /// Forgets what was noted about corrections: they have been sent.
+    pub(super) fn clear_corrected(&mut self) {
+        for slot in self.corrected.drain(..) {
+            self.cells[slot].value.corrected = false;
+        }
+    }
+
+    /// The accumulator of a key.
+    pub(super) fn accumulator(&self, key: SliceKey<'_>) -> Option<&[u8]> {
+        let accumulator = self.cells.find(key.hash, key.key)?.value.accumulator.get();
+        (!accumulator.is_empty()).then_some(accumulator)
+    }
+
+    /// The keys that have an accumulator.
+    pub(super) fn keys(&self) -> impl Iterator<Item = SliceKey<'_>> {
+        self.cells.iter().filter(|entry| !entry.value.accumulator.is_empty()).map(SliceKey::of)
+    }
+
+    /// The keys for which windows that have fired must fire again.
+    pub(super) fn corrected_keys(&self) -> impl Iterator<Item = SliceKey<'_>> {
+        self.corrected.iter().map(|&slot| SliceKey::of(&self.cells[slot]))
+    }
+}
+
+/// A key with its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SliceKey<'a> {
+    pub(super) hash: u64,
+    pub(super) key: &'a [u8],
+}
+
+impl<'a> SliceKey<'a> {
+    fn of(entry: &'a Entry<Cell>) -> Self {
+        Self { hash: entry.hash(), key: entry.key() }
+    }
+}
