@@ -109,7 +109,7 @@ impl ColumnBuilder {
                 cells.push(format.parse(text.resolve(&mut self.scratch)).ok_or(wrong)?);
             }
             (CellsBuilder::Time(cells, format), Raw::Number(number)) => {
-                cells.push(format.parse_number(number.text).ok_or(wrong)?);
+                cells.push(format.parse_number(number.text()).ok_or(wrong)?);
             }
             _ => return Err(wrong),
         }

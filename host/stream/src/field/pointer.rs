@@ -19,21 +19,15 @@ pub(super) struct Node {
     pub slots: Range<usize>,
 }
 
-impl Node {
-    /// Whether pointers lead further.
-    pub fn is_inner(&self) -> bool {
-        !self.children.is_empty()
-    }
-
-    /// The place of a member of the object at this place.
-    pub fn member(&self, key: &str) -> Option<NodeId> {
-        self.children.iter().find(|(token, _)| token == key).map(|(_, child)| *child)
-    }
-
-    /// The place of an element of the array at this place.
-    pub fn element(&self, index: usize) -> Option<NodeId> {
-        self.children.iter().find(|(token, _)| as_index(token) == Some(index)).map(|(_, child)| *child)
-    }
+/// Where a value goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// No pointer leads there.
+    Unwanted,
+    /// To this slot; no pointer leads further.
+    Leaf(usize),
+    /// Pointers lead through it.
+    Inner(NodeId),
 }
 
 /// An array index as RFC 6901 writes it: no sign, no leading zeros.
@@ -62,7 +56,7 @@ impl PointerTree {
         for (slot, pointer) in pointers.into_iter().enumerate() {
             let mut at = ROOT;
             for token in pointer {
-                at = tree.child(at, token, slot);
+                at = tree.child_or_new(at, token, slot);
                 tree.nodes[at].slots.end = slot + 1;
             }
             tree.nodes[at].wanted = true;
@@ -70,15 +64,37 @@ impl PointerTree {
         tree
     }
 
+    /// The place of a member of the object at a node.
+    pub fn member(&self, node: NodeId, key: &str) -> Place {
+        self.place(self.child(node, |token| token == key))
+    }
+
+    /// The place of an element of the array at a node.
+    pub fn element(&self, node: NodeId, index: usize) -> Place {
+        self.place(self.child(node, |token| as_index(token) == Some(index)))
+    }
+
+    fn place(&self, node: Option<NodeId>) -> Place {
+        match node {
+            None => Place::Unwanted,
+            Some(node) if self.nodes[node].children.is_empty() => Place::Leaf(self.nodes[node].slots.start),
+            Some(node) => Place::Inner(node),
+        }
+    }
+
+    fn child(&self, parent: NodeId, is_it: impl Fn(&str) -> bool) -> Option<NodeId> {
+        self.nodes[parent].children.iter().find(|(token, _)| is_it(token)).map(|(_, child)| *child)
+    }
+
     /// The slot of one of the pointers that the tree was made of.
     pub fn slot(&self, pointer: &[String]) -> Option<usize> {
-        let node = pointer.iter().try_fold(ROOT, |at, token| self.nodes[at].member(token))?;
+        let node = pointer.iter().try_fold(ROOT, |at, token| self.child(at, |key| key == token))?;
         self.nodes[node].wanted.then_some(self.nodes[node].slots.start)
     }
 
     /// The child for a token, which is made if there is none; its first slot is then `slot`.
-    fn child(&mut self, parent: NodeId, token: &str, slot: usize) -> NodeId {
-        if let Some(child) = self.nodes[parent].member(token) {
+    fn child_or_new(&mut self, parent: NodeId, token: &str, slot: usize) -> NodeId {
+        if let Some(child) = self.child(parent, |key| key == token) {
             return child;
         }
         let child = self.nodes.len();
@@ -102,8 +118,10 @@ mod tests {
         let tree = PointerTree::new(pointers.iter().map(Vec::as_slice));
         let slots: Vec<_> = pointers.iter().map(|pointer| tree.slot(pointer)).collect();
         assert_eq!(slots, [Some(1), Some(3), Some(0), Some(1), Some(2)]);
-        let a = tree.nodes[ROOT].member("a").expect("a is in the tree");
+        let Place::Inner(a) = tree.member(ROOT, "a") else { panic!("pointers lead through a") };
         assert_eq!(tree.nodes[a].slots, 0..3);
+        assert_eq!(tree.member(a, "b"), Place::Leaf(1));
+        assert_eq!(tree.member(a, "c"), Place::Unwanted);
         assert_eq!(tree.slot(&["a".to_owned(), "d".to_owned()]), None);
         assert_eq!(tree.slots, 4);
     }

@@ -1,5 +1,5 @@
-//! Reads JSON values one after another, checking all of their syntax. Everything returns `None` if the record is
-//! malformed. Knows nothing of fields.
+//! Reads JSON values, checking all of their syntax. Each function takes the rest of a record and returns what is left
+//! of it behind what it read, or `None` if the record is malformed. Knows nothing of fields.
 
 use super::number::{self, RawNumber};
 use super::text::{self, RawText};
@@ -25,137 +25,81 @@ pub(super) enum Raw<'a> {
     Nested,
 }
 
-/// The part of a record that is not read yet.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cursor<'a> {
-    /// The bytes from here to the end.
-    pub rest: &'a [u8],
+/// Behind this byte.
+#[inline(always)]
+pub(super) fn byte(rest: &[u8], byte: u8) -> Option<&[u8]> {
+    rest.split_first().filter(|(first, _)| **first == byte).map(|(_, rest)| rest)
 }
 
-impl<'a> Cursor<'a> {
-    /// The next byte.
-    #[inline]
-    pub fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
+/// Behind white space, if any.
+#[inline(always)]
+pub(super) fn space(mut rest: &[u8]) -> &[u8] {
+    while let [b' ' | b'\n' | b'\r' | b'\t', behind @ ..] = rest {
+        rest = behind;
     }
+    rest
+}
 
-    /// Goes `count` bytes on.
-    #[inline]
-    pub fn advance(&mut self, count: usize) -> Option<()> {
-        self.rest = self.rest.get(count..)?;
-        Some(())
+/// A key and what is behind its colon, with white space around everything.
+pub(super) fn key(rest: &[u8]) -> Option<(RawText<'_>, &[u8])> {
+    let (key, rest) = text::scan(byte(space(rest), b'"')?)?;
+    Some((key, space(byte(space(rest), b':')?)))
+}
+
+/// Any value, inside of `depth` objects and arrays.
+#[inline(always)]
+pub(super) fn value(rest: &[u8], depth: u32) -> Option<(Raw<'_>, &[u8])> {
+    match rest.first()? {
+        b'"' => text::scan(rest.get(1..)?).map(|(text, rest)| (Raw::Text(text), rest)),
+        b'-' | b'0'..=b'9' => number::scan(rest).map(|(number, rest)| (Raw::Number(number), rest)),
+        _ => other_value(rest, depth),
     }
+}
 
-    /// Reads this byte.
-    #[inline]
-    pub fn take(&mut self, byte: u8) -> Option<()> {
-        if self.peek()? == byte { self.advance(1) } else { None }
+#[inline(never)]
+fn other_value(rest: &[u8], depth: u32) -> Option<(Raw<'_>, &[u8])> {
+    match rest.first()? {
+        b'{' => object(rest, depth).map(|rest| (Raw::Nested, rest)),
+        b'[' => array(rest, depth).map(|rest| (Raw::Nested, rest)),
+        b't' => Some((Raw::Bool(true), rest.strip_prefix(b"true")?)),
+        b'f' => Some((Raw::Bool(false), rest.strip_prefix(b"false")?)),
+        b'n' => Some((Raw::Null, rest.strip_prefix(b"null")?)),
+        _ => None,
     }
+}
 
-    /// Reads white space, if any.
-    #[inline]
-    pub fn skip_space(&mut self) {
-        while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.rest {
-            self.rest = rest;
+/// Behind the bracket that opens an object or array inside of `depth` others.
+pub(super) fn open(rest: &[u8], depth: u32) -> Option<&[u8]> {
+    if depth < MAX_DEPTH { rest.get(1..) } else { None }
+}
+
+fn object(rest: &[u8], depth: u32) -> Option<&[u8]> {
+    let mut rest = space(open(rest, depth)?);
+    if let Some(rest) = byte(rest, b'}') {
+        return Some(rest);
+    }
+    loop {
+        let (_, at_value) = key(rest)?;
+        rest = space(value(at_value, depth + 1)?.1);
+        match rest.split_first()? {
+            (b',', behind) => rest = behind,
+            (b'}', behind) => return Some(behind),
+            _ => return None,
         }
     }
+}
 
-    /// Reads white space and then the next byte, without going past it.
-    #[inline]
-    pub fn peek_token(&mut self) -> Option<u8> {
-        self.skip_space();
-        self.peek()
+fn array(rest: &[u8], depth: u32) -> Option<&[u8]> {
+    let mut rest = space(open(rest, depth)?);
+    if let Some(rest) = byte(rest, b']') {
+        return Some(rest);
     }
-
-    /// Reads the end of the record.
-    pub fn end(&mut self) -> Option<()> {
-        self.skip_space();
-        self.rest.is_empty().then_some(())
-    }
-
-    /// Reads a string.
-    #[inline]
-    pub fn text(&mut self) -> Option<RawText<'a>> {
-        self.take(b'"')?;
-        let text = text::scan(self.rest)?;
-        self.advance(text.bytes.len() + 1)?;
-        Some(text)
-    }
-
-    /// Reads a key, the colon and the white space around them.
-    #[inline]
-    pub fn key(&mut self) -> Option<RawText<'a>> {
-        self.skip_space();
-        let key = self.text()?;
-        self.skip_space();
-        self.take(b':')?;
-        self.skip_space();
-        Some(key)
-    }
-
-    /// Reads any value, inside of `depth` objects and arrays.
-    #[inline]
-    pub fn value(&mut self, depth: u32) -> Option<Raw<'a>> {
-        match self.peek()? {
-            b'"' => self.text().map(Raw::Text),
-            b'-' | b'0'..=b'9' => {
-                let number = number::scan(self.rest)?;
-                self.advance(number.text.len())?;
-                Some(Raw::Number(number))
-            }
-            b'{' => self.object(depth),
-            b'[' => self.array(depth),
-            b't' => self.word(b"true", Raw::Bool(true)),
-            b'f' => self.word(b"false", Raw::Bool(false)),
-            b'n' => self.word(b"null", Raw::Null),
-            _ => None,
+    loop {
+        rest = space(value(space(rest), depth + 1)?.1);
+        match rest.split_first()? {
+            (b',', behind) => rest = behind,
+            (b']', behind) => return Some(behind),
+            _ => return None,
         }
-    }
-
-    fn word(&mut self, word: &[u8], value: Raw<'a>) -> Option<Raw<'a>> {
-        self.rest = self.rest.strip_prefix(word)?;
-        Some(value)
-    }
-
-    fn object(&mut self, depth: u32) -> Option<Raw<'a>> {
-        self.open(depth)?;
-        if self.peek_token()? == b'}' {
-            return self.close();
-        }
-        loop {
-            self.key()?;
-            self.value(depth + 1)?;
-            match self.peek_token()? {
-                b',' => self.advance(1)?,
-                b'}' => return self.close(),
-                _ => return None,
-            }
-        }
-    }
-
-    fn array(&mut self, depth: u32) -> Option<Raw<'a>> {
-        self.open(depth)?;
-        if self.peek_token()? == b']' {
-            return self.close();
-        }
-        loop {
-            self.skip_space();
-            self.value(depth + 1)?;
-            match self.peek_token()? {
-                b',' => self.advance(1)?,
-                b']' => return self.close(),
-                _ => return None,
-            }
-        }
-    }
-
-    /// Reads the bracket that opens an object or array inside of `depth` others.
-    pub fn open(&mut self, depth: u32) -> Option<()> {
-        if depth < MAX_DEPTH { self.advance(1) } else { None }
-    }
-
-    fn close(&mut self) -> Option<Raw<'a>> {
-        self.advance(1)?;
-        Some(Raw::Nested)
     }
 }

@@ -3,14 +3,18 @@
 //! instead of being parsed. A wrong guess costs time, never correctness: what was learned had been parsed in the same
 //! situation, so equal bytes mean the same.
 
-use super::pointer::NodeId;
+use super::pointer::Place;
 use std::collections::HashMap;
+use std::hint::cold_path;
 
 /// A member that was seen before.
 pub(super) type MemberId = u32;
 
 /// The situation after the opening brace.
 pub(super) const START: MemberId = 0;
+
+/// The situation after a member that is not worth remembering. Nothing is expected then.
+const UNKNOWN: MemberId = MemberId::MAX;
 
 /// Longer leads are not worth remembering.
 const MAX_LEAD: usize = 128;
@@ -24,13 +28,12 @@ pub(super) struct Shape {
     ids: HashMap<Box<[u8]>, MemberId>,
 }
 
-/// A member by what comes before its value.
+/// A member by its lead: the bytes from the end of the value before it to the start of its own.
 #[derive(Debug)]
-pub(super) struct Member {
-    /// The bytes from the end of the value before to the start of this one.
-    pub lead: Box<[u8]>,
-    /// The place that its key leads to, if a pointer leads there.
-    pub child: Option<NodeId>,
+struct Member {
+    lead: Lead,
+    /// Where its value goes.
+    place: Place,
     /// The member that came after it the last time; [`START`] if none did.
     next: MemberId,
 }
@@ -38,37 +41,84 @@ pub(super) struct Member {
 impl Shape {
     /// Nothing is known yet.
     pub fn new() -> Self {
-        let start = Member { lead: Box::default(), child: None, next: START };
+        let start = Member { lead: Lead::new(&[]), place: Place::Unwanted, next: START };
         Self { members: vec![start], ids: HashMap::new() }
     }
 
-    /// The member that is expected after another one.
-    #[inline]
-    pub fn expected(&self, after: MemberId) -> Option<(MemberId, &Member)> {
-        let next = self.members.get(after as usize)?.next;
-        let member = self.members.get(next as usize)?;
-        (next != START).then_some((next, member))
+    /// If the member that is expected after another one comes next: it, its place, and what is behind its lead.
+    #[inline(always)]
+    pub fn expected<'v>(&self, after: MemberId, rest: &'v [u8]) -> Option<(MemberId, Place, &'v [u8])> {
+        let id = self.members.get(after as usize)?.next;
+        let member = self.members.get(id as usize).filter(|_| id != START)?;
+        Some((id, member.place, member.lead.strip(rest)?))
     }
 
-    /// Remembers that the member with this lead came after another one. `None` if it is not worth remembering.
-    pub fn learn(&mut self, after: Option<MemberId>, lead: &[u8], child: Option<NodeId>) -> Option<MemberId> {
+    /// Remembers that the member with this lead came after another one.
+    pub fn learn(&mut self, after: MemberId, lead: &[u8], place: Place) -> MemberId {
         let id = match self.ids.get(lead) {
             Some(id) => *id,
-            None => self.add(lead, child)?,
+            None => self.add(lead, place),
         };
-        if let Some(before) = after.and_then(|after| self.members.get_mut(after as usize)) {
+        if let Some(before) = self.members.get_mut(after as usize) {
             before.next = id;
         }
-        Some(id)
+        id
     }
 
-    fn add(&mut self, lead: &[u8], child: Option<NodeId>) -> Option<MemberId> {
+    fn add(&mut self, lead: &[u8], place: Place) -> MemberId {
         if lead.len() > MAX_LEAD || self.members.len() >= MAX_MEMBERS {
-            return None;
+            return UNKNOWN;
         }
         let id = self.members.len() as MemberId;
-        self.members.push(Member { lead: lead.into(), child, next: START });
+        self.members.push(Member { lead: Lead::new(lead), place, next: START });
         self.ids.insert(lead.into(), id);
-        Some(id)
+        id
     }
+}
+
+const WORDS: usize = 4;
+
+/// Bytes to compare with others, fast if there are at most 32.
+#[derive(Debug)]
+struct Lead {
+    bytes: Box<[u8]>,
+    /// The bytes again, as words.
+    words: [u64; WORDS],
+    /// Which bits of the words count.
+    mask: [u64; WORDS],
+}
+
+impl Lead {
+    fn new(bytes: &[u8]) -> Self {
+        let mut padded = [(0, 0); 8 * WORDS];
+        padded.iter_mut().zip(bytes).for_each(|(to, byte)| *to = (*byte, 0xff));
+        Self { bytes: bytes.into(), words: words(&padded.map(|pair| pair.0)), mask: words(&padded.map(|pair| pair.1)) }
+    }
+
+    /// What is behind these bytes.
+    #[inline(always)]
+    fn strip<'v>(&self, rest: &'v [u8]) -> Option<&'v [u8]> {
+        match rest.first_chunk() {
+            Some(window) if self.bytes.len() <= 8 * WORDS => {
+                let window = words(window);
+                let difference = (0..WORDS).fold(0, |all, at| all | ((window[at] ^ self.words[at]) & self.mask[at]));
+                if difference != 0 {
+                    // Makes this a branch: what follows need not wait for the comparison.
+                    cold_path();
+                    return None;
+                }
+                rest.get(self.bytes.len()..)
+            }
+            _ => rest.strip_prefix(&*self.bytes),
+        }
+    }
+}
+
+#[inline(always)]
+fn words(bytes: &[u8; 8 * WORDS]) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
 }

@@ -21,36 +21,50 @@ impl<'a> RawText<'a> {
     }
 }
 
-/// The string that ends at the first quote of `bytes`; `None` if it does not end or is not valid.
-#[inline]
-pub(super) fn scan(bytes: &[u8]) -> Option<RawText<'_>> {
-    let (mut at, mut escaped, mut wide) = (0, false, false);
+/// The string that ends at the first quote of `from`, and what follows the quote. `None` if it does not end or is not
+/// valid.
+#[inline(always)]
+pub(super) fn scan(from: &[u8]) -> Option<(RawText<'_>, &[u8])> {
+    let mut wide = 0;
+    let length = plain_run(from, &mut wide);
+    if wide == 0
+        && let (bytes, [b'"', rest @ ..]) = from.split_at_checked(length)?
+    {
+        return Some((RawText { bytes, escaped: false }, rest));
+    }
+    scan_any(from)
+}
+
+/// Strings with escapes or characters beyond ASCII.
+#[inline(never)]
+fn scan_any(from: &[u8]) -> Option<(RawText<'_>, &[u8])> {
+    let (mut at, mut escaped, mut wide) = (0, false, 0);
     loop {
-        at += plain_run(bytes.get(at..)?, &mut wide);
-        match bytes.get(at)? {
+        at += plain_run(from.get(at..)?, &mut wide);
+        match from.get(at)? {
             b'"' => break,
             b'\\' => {
-                at += escape(bytes.get(at..)?)?.1;
+                at += escape(from.get(at..)?)?.1;
                 escaped = true;
             }
             _ => return None,
         }
     }
-    let text = bytes.get(..at)?;
-    if wide && std::str::from_utf8(text).is_err() {
+    let bytes = from.get(..at)?;
+    if wide != 0 && std::str::from_utf8(bytes).is_err() {
         return None;
     }
-    Some(RawText { bytes: text, escaped })
+    Some((RawText { bytes, escaped }, from.get(at + 1..)?))
 }
 
-/// How many bytes come before the first quote, backslash or control character. Sets `wide` if a byte that is not ASCII
-/// is among them; it may also be set by one that comes shortly after.
-#[inline]
-fn plain_run(bytes: &[u8], wide: &mut bool) -> usize {
+/// How many bytes come before the first quote, backslash or control character. Sets bits of `wide` if a byte that is
+/// not ASCII is among them; one that comes shortly after may set them too.
+#[inline(always)]
+fn plain_run(bytes: &[u8], wide: &mut u64) -> usize {
     let mut at = 0;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*word);
-        *wide |= word & HIGHS != 0;
+        *wide |= word & HIGHS;
         let stops = equal(word, b'"') | equal(word, b'\\') | (word.wrapping_sub(ONES * 0x20) & !word & HIGHS);
         if stops != 0 {
             return at + stops.trailing_zeros() as usize / 8;
@@ -61,7 +75,7 @@ fn plain_run(bytes: &[u8], wide: &mut bool) -> usize {
         if matches!(byte, b'"' | b'\\' | 0..0x20) {
             break;
         }
-        *wide |= !byte.is_ascii();
+        *wide |= u64::from(!byte.is_ascii());
         at += 1;
     }
     at
@@ -71,7 +85,7 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES * 0x80;
 
 /// Marks with its highest bit the first byte of a word that equals `byte`; marks after the first mean nothing.
-#[inline]
+#[inline(always)]
 const fn equal(word: u64, byte: u8) -> u64 {
     let zero = word ^ (ONES * byte as u64);
     zero.wrapping_sub(ONES) & !zero & HIGHS

@@ -130,6 +130,8 @@ fn keys_as_data() {
     let columns = Decoder::new(&specs(&["/a: s64", "/k2999: s64"])).decode(&records.iter().collect());
     assert_eq!(columns[0].cells, Cells::Int((0..3_000).collect()));
     assert_eq!(faults(&columns[1])[2_999], (2_999, FaultKind::WrongType));
+    let damaged = ["{\"a\":1}".to_owned(), format!("{{\"{}\":1\"a\":2}}", "k".repeat(200))];
+    assert_eq!(faults(&Decoder::new(&specs(&["/a: s64"])).decode(&damaged.iter().collect())[0]).len(), 1);
 }
 
 /// As deep as serde_json goes, and no deeper, whether a pointer leads there or not.
