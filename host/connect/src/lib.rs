@@ -11,6 +11,7 @@ pub mod replay;
 mod retry;
 mod s3;
 mod secret;
+pub mod stdin;
 mod stdout;
 mod time_pattern;
 
@@ -44,6 +45,7 @@ pub struct SinkKind {
 pub const SOURCES: &[SourceKind] = &[
     SourceKind { name: "kinesis", about: "all shards of a Kinesis stream, polled", check: kinesis::check },
     SourceKind { name: "replay", about: "recorded files or generated events, played as a stream", check: replay::check },
+    SourceKind { name: "stdin", about: "lines of standard input", check: stdin::check },
 ];
 
 /// Every sink.

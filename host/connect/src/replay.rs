@@ -34,7 +34,7 @@ const NOTICEABLE: Duration = Duration::from_millis(100);
 /// Where records come from. Runs on the reader's thread and may block.
 trait Feed {
     /// The next records; none at the end.
-    fn next(&mut self) -> Result<Vec<Run>>;
+    fn read(&mut self) -> Result<Vec<Run>>;
 }
 
 /// A replay whose settings were checked.
@@ -94,7 +94,7 @@ impl Replay {
             What::Taxi(trips) => Box::new(trips),
         };
         loop {
-            let runs = feed.next()?;
+            let runs = feed.read()?;
             let ended = runs.is_empty();
             let mut cues = Vec::new();
             for run in runs {

@@ -190,3 +190,6 @@ impl Clock {
         now
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ enum Reader {
 }
 
 impl Feed for FileFeed {
-    fn next(&mut self) -> Result<Vec<Run>> {
+    fn read(&mut self) -> Result<Vec<Run>> {
         while self.left > 0 {
             let Some(current) = &mut self.current else {
                 let Some(path) = self.waiting.pop_front() else { break };

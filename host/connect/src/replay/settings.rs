@@ -39,6 +39,7 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
 }
 
 fn what(section: &mut Section<'_>, problems: &mut Problems) -> Option<What> {
+    let before = problems.len();
     let paths = section.located::<Paths>("path", problems);
     let generate = section.located::<Generate>("generate", problems);
     match (paths, generate) {
@@ -58,6 +59,7 @@ fn what(section: &mut Section<'_>, problems: &mut Problems) -> Option<What> {
             problems.push(place, format!("{}: `path` and `generate` exclude each other", section.title()));
             None
         }
+        (None, None) if problems.len() > before => None,
         (None, None) => {
             let message = format!("{}: `path` is missing", section.title());
             problems.push_hint(section.place(), message, "give files to play, or generate = \"taxi\"");

@@ -66,7 +66,7 @@ impl Iterator for Trips {
 }
 
 impl Feed for Trips {
-    fn next(&mut self) -> Result<Vec<Run>> {
+    fn read(&mut self) -> Result<Vec<Run>> {
         let mut block = Vec::with_capacity(BLOCK);
         let mut runs = Runs::default();
         // A longest trip has under 512 bytes: the block never grows.
@@ -120,4 +120,74 @@ fn tlc_time(millis: i64) -> String {
     let mut text = iso8601(millis.div_euclid(1000) * 1000);
     text.truncate("2013-01-01T00:00:00".len());
     text.replace('T', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn parsed(trips: Trips) -> Vec<Value> {
+        trips.map(|trip| serde_json::from_str(&trip).expect("valid JSON")).collect()
+    }
+
+    /// The same settings give the same bytes, pinned here, and another seed gives others.
+    #[test]
+    fn deterministic() {
+        let first = |seed| Trips::new(Some(1), seed, DEFAULT_RATE, DEFAULT_START).next();
+        let pinned = concat!(
+            r#"{"medallion":"28BBD6414B447A19704F757467CF2703","pickup_datetime":"2012-12-31 22:38:23","#,
+            r#""dropoff_datetime":"2013-01-01 00:00:11","passenger_count":1,"trip_time_in_secs":4908,"#,
+            r#""trip_distance":13.73,"pickup_longitude":-73.833416,"pickup_latitude":40.656969,"#,
+            r#""dropoff_longitude":-73.999123,"dropoff_latitude":40.737807,"payment_type":"CSH","#,
+            r#""fare_amount":36.81,"tip_amount":0.00,"tolls_amount":0.00,"total_amount":36.81}"#,
+        );
+        assert_eq!(first(1).as_deref(), Some(pinned));
+        assert_ne!(first(2), first(1));
+        let all = |rate| Trips::new(Some(500), 1, rate, DEFAULT_START).collect::<Vec<_>>();
+        assert_eq!(all(5.0), all(5.0));
+    }
+
+    /// As many trips as asked for, in order but for 30 seconds, spread over the time that the rate says.
+    #[test]
+    fn times() {
+        let times: Vec<_> = parsed(Trips::new(Some(5000), 3, 50.0, DEFAULT_START))
+            .iter()
+            .map(|trip| trip["dropoff_datetime"].as_str().expect("a time").to_owned())
+            .collect();
+        assert_eq!(times.len(), 5000);
+        let seconds = |time: &str| {
+            let clock: Vec<i64> = time[11..].split(':').map(|part| part.parse().expect("digits")).collect();
+            clock[0] * 3600 + clock[1] * 60 + clock[2]
+        };
+        let mut latest = 0;
+        for time in &times {
+            assert!(time.starts_with("2013-01-01 00:0"), "{time}");
+            latest = latest.max(seconds(time));
+            assert!(seconds(time) >= latest - 30, "{time}");
+        }
+        assert!(!times.is_sorted());
+        assert!((100..130).contains(&latest), "{latest}");
+    }
+
+    /// Both airports, Manhattan and lost positions all occur, and money adds up.
+    #[test]
+    fn places() {
+        let trips = parsed(Trips::new(Some(10_000), 1, DEFAULT_RATE, DEFAULT_START));
+        let near = |trip: &Value, end: &str, longitude: f64, latitude: f64| {
+            let cell = |axis: &str| trip[format!("{end}_{axis}")].as_f64().expect("a number");
+            (cell("longitude") - longitude).abs() < 0.01 && (cell("latitude") - latitude).abs() < 0.01
+        };
+        let count =
+            |longitude, latitude| trips.iter().filter(|trip| near(trip, "dropoff", longitude, latitude)).count();
+        assert!((400..700).contains(&count(-73.7781, 40.6413)), "JFK {}", count(-73.7781, 40.6413));
+        assert!((600..900).contains(&count(-73.8740, 40.7769)), "LaGuardia {}", count(-73.8740, 40.7769));
+        assert!((100..300).contains(&count(0.0, 0.0)), "lost {}", count(0.0, 0.0));
+        assert!(count(-73.9855, 40.7580) > 1000, "Times Square {}", count(-73.9855, 40.7580));
+        let cents = |trip: &Value, field: &str| (trip[field].as_f64().expect("a number") * 100.0).round() as i64;
+        for trip in &trips {
+            let parts = ["fare_amount", "tip_amount", "tolls_amount"].map(|field| cents(trip, field));
+            assert_eq!(cents(trip, "total_amount"), parts.iter().sum::<i64>());
+        }
+    }
 }

@@ -1,0 +1,210 @@
+//! A stream of the fake Kinesis: shards that hold records, iterators that may expire, pages, and a script of faults that
+//! are met one per read. It knows the three calls that a polling reader makes.
+
+use crate::http::{Reply, Request, Server};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The stream's name.
+pub const STREAM: &str = "trips";
+/// Shards of one page of ListShards.
+const SHARD_PAGE: usize = 2;
+/// Real sequence numbers have 56 digits; these begin where those of the year 2020 did.
+const FIRST_SEQUENCE: &str = "4960000000000000000000000000000000000000000000000";
+
+/// What happens to a read instead of, or before, its answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// The shard is read too often.
+    Throttled,
+    /// The server is broken.
+    Broken,
+    /// The iterator is too old.
+    Expired,
+    /// Nothing on this page, although there is more behind it.
+    Empty,
+    /// The answer breaks off in the middle.
+    Cut,
+    /// A proxy answers.
+    Html,
+    /// The connection closes without an answer.
+    HungUp,
+}
+
+/// A shard.
+#[derive(Debug, Default, Clone)]
+pub struct FakeShard {
+    /// Its parents.
+    pub parents: Vec<String>,
+    /// Whether it was split or merged.
+    pub closed: bool,
+    /// The data of its records.
+    pub records: Vec<String>,
+}
+
+/// What the server holds.
+#[derive(Default)]
+pub struct State {
+    /// The shards by id.
+    pub shards: BTreeMap<String, FakeShard>,
+    /// The next faults of every shard's reads.
+    pub faults: BTreeMap<String, VecDeque<Fault>>,
+    /// Faults of every call before a shard is read.
+    pub refusal: Option<(u16, &'static str)>,
+    /// Runs when an iterator expires.
+    pub on_expiry: Option<Box<dyn FnMut(&mut BTreeMap<String, FakeShard>) + Send>>,
+    /// How many records a page holds at most.
+    pub page: usize,
+}
+
+/// A running fake.
+pub struct FakeKinesis {
+    /// Its server.
+    pub server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeKinesis {
+    /// Starts a server that holds `shards`.
+    pub async fn start(shards: impl IntoIterator<Item = (&'static str, FakeShard)>) -> Self {
+        let shards = shards.into_iter().map(|(id, shard)| (id.to_owned(), shard)).collect();
+        let state = Arc::new(Mutex::new(State { shards, page: 1_000, ..State::default() }));
+        let held = state.clone();
+        let server = Server::start(move |request| held.lock().expect("no test panics in here").answer(&request)).await;
+        Self { server, state }
+    }
+
+    /// What it holds.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics in here")
+    }
+}
+
+/// The sequence number of a record.
+pub fn sequence(number: usize) -> String {
+    format!("{FIRST_SEQUENCE}{number:07}")
+}
+
+impl State {
+    fn answer(&mut self, request: &Request) -> Reply {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if let Some((status, code)) = self.refusal {
+            return error(status, code);
+        }
+        match request.header("x-amz-target").rsplit('.').next() {
+            Some("ListShards") => self.list(&body),
+            Some("GetShardIterator") => self.iterator(&body),
+            Some("GetRecords") => self.records(&body),
+            _ => error(400, "UnknownOperationException"),
+        }
+    }
+
+    fn list(&self, body: &Value) -> Reply {
+        if let Some(name) = body["StreamName"].as_str().filter(|name| *name != STREAM) {
+            return Reply::Full(400, failure("ResourceNotFoundException", &format!("Stream {name} not found.")));
+        }
+        let from = body["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+        let page = self.shards.iter().skip(from).take(SHARD_PAGE).map(|(id, shard)| {
+            let mut range = json!({"StartingSequenceNumber": sequence(0)});
+            if shard.closed {
+                range["EndingSequenceNumber"] = sequence(shard.records.len()).into();
+            }
+            let mut listed = json!({"ShardId": id, "SequenceNumberRange": range,
+                "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "1"}});
+            for (key, parent) in ["ParentShardId", "AdjacentParentShardId"].into_iter().zip(&shard.parents) {
+                listed[key] = parent.clone().into();
+            }
+            listed
+        });
+        let mut answer = json!({"Shards": page.collect::<Vec<_>>()});
+        if from + SHARD_PAGE < self.shards.len() {
+            answer["NextToken"] = (from + SHARD_PAGE).to_string().into();
+        }
+        Reply::Full(200, answer.to_string())
+    }
+
+    fn iterator(&self, body: &Value) -> Reply {
+        let id = body["ShardId"].as_str().unwrap_or_default();
+        let Some(shard) = self.shards.get(id) else { return error(400, "ResourceNotFoundException") };
+        let after = body["StartingSequenceNumber"].as_str();
+        let next = match body["ShardIteratorType"].as_str() {
+            Some("TRIM_HORIZON") => 0,
+            Some("LATEST") => shard.records.len(),
+            // All records that a test adds later are newer than any time that a reader can name.
+            Some("AT_TIMESTAMP") => shard.records.iter().take_while(|record| !record.starts_with("new ")).count(),
+            Some("AFTER_SEQUENCE_NUMBER") => {
+                match (0..shard.records.len()).find(|number| Some(sequence(*number).as_str()) == after) {
+                    Some(number) => number + 1,
+                    None => return error(400, "InvalidArgumentException"),
+                }
+            }
+            _ => return error(400, "InvalidArgumentException"),
+        };
+        Reply::Full(200, json!({"ShardIterator": format!("{id}@{next}")}).to_string())
+    }
+
+    fn records(&mut self, body: &Value) -> Reply {
+        let iterator = body["ShardIterator"].as_str().unwrap_or_default();
+        let Some((id, from)) = iterator.split_once('@') else { return error(400, "InvalidArgumentException") };
+        let fault = self.faults.get_mut(id).and_then(VecDeque::pop_front);
+        let limit = body["Limit"].as_u64().unwrap_or(10_000) as usize;
+        let page = self.page(id, from.parse().unwrap_or(0), limit);
+        match fault {
+            None => Reply::Full(200, page),
+            Some(Fault::Throttled) => error(400, "ProvisionedThroughputExceededException"),
+            Some(Fault::Broken) => error(500, "InternalFailure"),
+            Some(Fault::Expired) => {
+                if let Some(mut act) = self.on_expiry.take() {
+                    act(&mut self.shards);
+                }
+                error(400, "ExpiredIteratorException")
+            }
+            Some(Fault::Empty) => Reply::Full(
+                200,
+                json!({"Records": [], "NextShardIterator": iterator, "MillisBehindLatest": 1_000}).to_string(),
+            ),
+            Some(Fault::Cut) => {
+                let keep = page.len() / 2;
+                Reply::Cut(200, page, keep)
+            }
+            Some(Fault::Html) => Reply::Full(200, "<html>under construction</html>".to_owned()),
+            Some(Fault::HungUp) => Reply::HangUp,
+        }
+    }
+
+    fn page(&self, id: &str, from: usize, limit: usize) -> String {
+        let Some(shard) = self.shards.get(id) else { return String::new() };
+        let to = shard.records.len().min(from + limit.min(self.page));
+        let records = (from..to).map(|number| {
+            json!({"SequenceNumber": sequence(number), "PartitionKey": "k", "Data": base64(shard.records[number].as_bytes())})
+        });
+        let mut answer = json!({"Records": records.collect::<Vec<_>>(),
+            "MillisBehindLatest": if to < shard.records.len() { 1_000 } else { 0 }});
+        if !shard.closed || to < shard.records.len() {
+            answer["NextShardIterator"] = format!("{id}@{to}").into();
+        }
+        answer.to_string()
+    }
+}
+
+fn error(status: u16, code: &str) -> Reply {
+    Reply::Full(status, failure(code, "scripted"))
+}
+
+fn failure(code: &str, message: &str) -> String {
+    json!({"__type": code, "message": message}).to_string()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let wide = chunk.iter().fold(0u32, |wide, byte| wide << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            let digit = DIGITS[(wide >> (18 - 6 * at)) as usize & 63];
+            text.push(if at <= chunk.len() { digit as char } else { '=' });
+        }
+    }
+    text
+}

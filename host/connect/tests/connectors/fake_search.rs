@@ -1,0 +1,129 @@
+//! A fake OpenSearch: keeps documents by id, refuses what its script says, and remembers every request.
+
+use crate::http::{Reply, Request, Server};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// What happens to a bulk request.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// Documents are stored, except those whose value contains one of these texts: they get this status and error type.
+    Except(Vec<(&'static str, u16, &'static str)>),
+    /// The whole request is refused with this status and body; nothing is stored.
+    Refuse(u16, &'static str),
+    /// Everything is stored, but the answer breaks off, is someone else's, or never comes.
+    Lost(Loss),
+}
+
+/// How an answer is lost.
+#[derive(Debug, Clone, Copy)]
+pub enum Loss {
+    /// Half of it comes.
+    Cut,
+    /// A proxy answers with a page and status 200.
+    Html,
+    /// The connection closes.
+    HungUp,
+}
+
+/// What the server holds.
+#[derive(Default)]
+pub struct State {
+    /// Documents by `index/id`; those without an id by `index/#number`.
+    pub documents: BTreeMap<String, String>,
+    /// The next turns of bulk requests; then everything is stored.
+    pub script: VecDeque<Turn>,
+    /// Requests with more bytes are answered with 413.
+    pub limit: Option<usize>,
+    /// Status and body of everything that is no bulk request; 404 for unknown indexes if absent.
+    pub other: Option<(u16, &'static str)>,
+    /// All requests.
+    pub requests: Vec<Request>,
+}
+
+/// A running fake.
+pub struct FakeSearch {
+    /// Its server.
+    pub server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeSearch {
+    /// Starts an empty server.
+    pub async fn start() -> Self {
+        let state = Arc::<Mutex<State>>::default();
+        let held = state.clone();
+        let server = Server::start(move |request| held.lock().expect("no test panics in here").answer(request)).await;
+        Self { server, state }
+    }
+
+    /// What it holds.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics in here")
+    }
+}
+
+impl State {
+    /// The number of documents in each bulk request.
+    pub fn bulk_sizes(&self) -> Vec<usize> {
+        let bulks = self.requests.iter().filter(|request| request.target.ends_with("/_bulk"));
+        bulks.map(|request| actions(request).count()).collect()
+    }
+
+    fn answer(&mut self, request: Request) -> Reply {
+        self.requests.push(request.clone());
+        if !request.target.ends_with("/_bulk") {
+            let missing =
+                (404, r#"{"error":{"type":"index_not_found_exception","reason":"no such index"},"status":404}"#);
+            let (status, body) = match (&self.other, request.method.as_str()) {
+                (Some(other), _) => *other,
+                (None, "GET") => missing,
+                _ => (200, r#"{"acknowledged":true}"#),
+            };
+            return Reply::Full(status, body.to_owned());
+        }
+        if self.limit.is_some_and(|limit| request.body.len() > limit) {
+            return Reply::Full(413, String::new());
+        }
+        match self.script.pop_front().unwrap_or(Turn::Except(Vec::new())) {
+            Turn::Refuse(status, body) => Reply::Full(status, body.to_owned()),
+            Turn::Except(refused) => Reply::Full(200, self.store(&request, &refused)),
+            Turn::Lost(loss) => {
+                let answer = self.store(&request, &[]);
+                match loss {
+                    Loss::Cut => Reply::Cut(200, answer.clone(), answer.len() / 2),
+                    Loss::Html => Reply::Full(200, "<html>please wait</html>".to_owned()),
+                    Loss::HungUp => Reply::HangUp,
+                }
+            }
+        }
+    }
+
+    fn store(&mut self, request: &Request, refused: &[(&str, u16, &str)]) -> String {
+        let index = request.target.trim_end_matches("/_bulk").trim_start_matches('/');
+        let items: Vec<Value> = actions(request)
+            .map(|(action, document)| {
+                if let Some((_, status, kind)) = refused.iter().find(|(text, ..)| document.contains(text)) {
+                    return json!({"index": {"status": status, "error": {"type": kind, "reason": "scripted"}}});
+                }
+                let index = action["_index"].as_str().unwrap_or(index);
+                let id = action["_id"].as_str().map(str::to_owned);
+                let id = id.unwrap_or_else(|| format!("#{}", self.documents.len()));
+                self.documents.insert(format!("{index}/{id}"), document.to_owned());
+                json!({"index": {"_id": id, "status": 201}})
+            })
+            .collect();
+        json!({"took": 1, "errors": !refused.is_empty(), "items": items}).to_string()
+    }
+}
+
+/// The action and the document of every pair of lines.
+fn actions(request: &Request) -> impl Iterator<Item = (Value, &str)> {
+    let body = std::str::from_utf8(&request.body).expect("UTF-8");
+    let mut lines = body.lines();
+    std::iter::from_fn(move || {
+        let action: Value = serde_json::from_str(lines.next()?).expect("an action is JSON");
+        Some((action["index"].clone(), lines.next().expect("a document follows its action")))
+    })
+}

@@ -1,0 +1,144 @@
+//! The `file` sink: whole files under their names, unfinished ones never; old files stay.
+
+use crate::harness::sink;
+use crate::sink_suite::{self, batch, open, rows, write_all};
+use flate2::read::MultiGzDecoder;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use tempfile::tempdir;
+use wasmill_stream::sink::Sink;
+
+fn to(path: &Path, more: &str) -> Box<dyn Sink> {
+    sink("file", &format!("path = {path:?}\n{more}")).expect("valid settings")
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let mut text = String::new();
+    let mut file = File::open(path).expect("a file");
+    match path.extension().is_some_and(|extension| extension == "gz") {
+        true => MultiGzDecoder::new(file).read_to_string(&mut text).expect("whole gzip data"),
+        false => file.read_to_string(&mut text).expect("text"),
+    };
+    assert!(text.is_empty() || text.ends_with('\n'), "the last line has an end");
+    text.lines().map(str::to_owned).collect()
+}
+
+fn all_lines(folder: &Path) -> Vec<String> {
+    names(folder).iter().flat_map(|name| lines(&folder.join(name))).collect()
+}
+
+/// Rows are counted when they are flushed and are all in the files at the end, plain, compressed and in one file.
+#[tokio::test]
+async fn counts_and_contents() {
+    let folder = tempdir().expect("a folder");
+    for (name, settings) in [("plain", ""), ("packed", "compression = \"gzip\"")] {
+        let path = folder.path().join("new").join(name);
+        let expected = sink_suite::counts_what_is_safe(to(&path, settings)).await;
+        assert_eq!(all_lines(&path), expected);
+    }
+    assert_eq!(names(&folder.path().join("new/plain")), ["part-000001.jsonl"]);
+    assert_eq!(names(&folder.path().join("new/packed")), ["part-000001.jsonl.gz"]);
+    for name in ["one.jsonl", "one.jsonl.gz"] {
+        let path = folder.path().join("single").join(name);
+        let expected = sink_suite::counts_what_is_safe(to(&path, "")).await;
+        assert_eq!(lines(&path), expected);
+    }
+}
+
+/// Parts of the given size, numbered in order, hold all rows in order; a second run goes on with the next number.
+#[tokio::test]
+async fn parts_roll_by_size_and_stay() {
+    let folder = tempdir().expect("a folder");
+    let expected = rows(100_000);
+    write_all(to(folder.path(), "roll_bytes = \"256 KiB\""), &expected, 1000).await;
+    let first = names(folder.path());
+    assert!(first.len() > 3, "{first:?}");
+    assert_eq!(first.first().map(String::as_str), Some("part-000001.jsonl"));
+    assert_eq!(all_lines(folder.path()), expected);
+    fs::write(folder.path().join("part-000050.jsonl.part"), "left by a crash").expect("a file");
+    write_all(to(folder.path(), ""), &rows(1), 1).await;
+    assert_eq!(lines(&folder.path().join("part-000051.jsonl")), rows(1));
+    assert_eq!(lines(&folder.path().join("part-000001.jsonl"))[0], expected[0]);
+}
+
+/// A file has its name only once it is complete; flushed rows are in the unfinished one.
+#[tokio::test]
+async fn unfinished_files_have_another_name() {
+    let folder = tempdir().expect("a folder");
+    let (mut writer, _) = open(to(folder.path(), "")).await;
+    writer.write(batch(&rows(2))).await.expect("a write");
+    writer.flush().await.expect("a flush");
+    assert_eq!(names(folder.path()), ["part-000001.jsonl.part"]);
+    assert_eq!(lines(&folder.path().join("part-000001.jsonl.part")), rows(2));
+    writer.close().await.expect("the end");
+    assert_eq!(names(folder.path()), ["part-000001.jsonl"]);
+}
+
+/// A part is completed when its time has come, although no more rows do; afterwards a new one is begun.
+#[tokio::test]
+async fn parts_roll_by_time() {
+    let folder = tempdir().expect("a folder");
+    let (mut writer, _) = open(to(folder.path(), "roll_interval = \"1ms\"")).await;
+    writer.write(batch(&rows(1))).await.expect("a write");
+    writer.flush().await.expect("a flush");
+    while names(folder.path()) != ["part-000001.jsonl"] {
+        tokio::task::yield_now().await;
+    }
+    writer.write(batch(&rows(2))).await.expect("a write");
+    writer.close().await.expect("the end");
+    assert_eq!(lines(&folder.path().join("part-000002.jsonl")), rows(2));
+}
+
+/// Without rows a folder stays empty, and one file is an empty file.
+#[tokio::test]
+async fn no_rows() {
+    let folder = tempdir().expect("a folder");
+    write_all(to(&folder.path().join("parts"), ""), &[], 1).await;
+    assert!(names(&folder.path().join("parts")).is_empty());
+    write_all(to(&folder.path().join("one.jsonl"), ""), &[], 1).await;
+    assert!(lines(&folder.path().join("one.jsonl")).is_empty());
+}
+
+/// One file is not overwritten unless the job says so.
+#[tokio::test]
+async fn overwriting_is_asked_for() {
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("one.jsonl");
+    write_all(to(&path, ""), &rows(3), 1).await;
+    sink_suite::cannot_open(to(&path, ""), &["one.jsonl", "overwrite = true"]).await;
+    write_all(to(&path, "overwrite = true"), &rows(1), 1).await;
+    assert_eq!(lines(&path), rows(1));
+}
+
+/// A path that cannot be written is found when the sink is opened.
+#[tokio::test]
+async fn unwritable_path() {
+    let folder = tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("a file");
+    sink_suite::cannot_open(to(&file.join("parts"), ""), &["sink out", "file/parts"]).await;
+    sink_suite::cannot_open(to(&file.join("one.jsonl"), ""), &["sink out", "`"]).await;
+}
+
+/// Settings that contradict each other are all found.
+#[test]
+fn contradictions() {
+    let problems = |settings| match sink("file", settings) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>(),
+    };
+    let found =
+        problems("path = \"x.jsonl\"\nroll_bytes = \"1 MiB\"\nroll_interval = \"1s\"\ncompression = \"gzip\"\nx = 1");
+    assert_eq!(found.len(), 4, "{found:?}");
+    let found = problems("path = \"x\"\noverwrite = true\ncompression = \"zip\"\nroll_interval = \"0s\"");
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(problems("").len(), 1);
+}

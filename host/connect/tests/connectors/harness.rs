@@ -1,0 +1,203 @@
+//! Makes connectors from job-file settings, and listens to a source as the engine would: one queue per worker, a budget of
+//! bytes, a wish to stop. It processes nothing.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use toml::de::DeTable;
+use wasmill_connect::{SINKS, SOURCES};
+use wasmill_stream::config::{Problem, Problems, Section};
+use wasmill_stream::sink::Sink;
+use wasmill_stream::source::{Chunk, Delivery, Intake, Source, SplitEvent, WorkerQueue};
+use wasmill_stream::{Positions, Result, Sequence, SplitId};
+
+/// Longer than anything takes, so that a hang becomes a failure.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The value of `${SECRET}` in settings.
+pub const SECRET: &str = "hunter2";
+
+/// A source called `in` of this kind, or every problem with its settings.
+pub fn source(kind: &str, settings: &str) -> Result<Box<dyn Source>, Vec<Problem>> {
+    let kind = SOURCES.iter().find(|source| source.name == kind).expect("a listed kind of source");
+    checked("source in", settings, |section, problems| (kind.check)("in", section, problems))
+}
+
+/// A sink called `out` of this kind, or every problem with its settings.
+pub fn sink(kind: &str, settings: &str) -> Result<Box<dyn Sink>, Vec<Problem>> {
+    let kind = SINKS.iter().find(|sink| sink.name == kind).expect("a listed kind of sink");
+    checked("sink out", settings, |section, problems| (kind.check)("out", section, problems))
+}
+
+fn checked<T>(
+    title: &str,
+    settings: &str,
+    check: impl FnOnce(&mut Section<'_>, &mut Problems) -> Option<T>,
+) -> Result<T, Vec<Problem>> {
+    let parameters = |name: &str| (name == "SECRET").then(|| SECRET.to_owned());
+    let table = DeTable::parse(settings).expect("valid TOML");
+    let place = table.span();
+    let mut section = Section::new(title, place, table.into_inner(), &parameters);
+    let mut problems = Problems::default();
+    let made = check(&mut section, &mut problems);
+    let own_problems = !problems.is_empty();
+    section.finish(&mut problems);
+    assert_eq!(made.is_none(), own_problems, "a check returns nothing if and only if it has found a problem");
+    match made {
+        Some(made) if problems.is_empty() => Ok(made),
+        _ => Err(problems.into_sorted()),
+    }
+}
+
+/// Where a record stood in its split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A line or record number.
+    Number(u64),
+    /// A Kinesis sequence number.
+    Sequence(Sequence),
+}
+
+/// What one split has said.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Its records and where they stood.
+    pub records: Vec<(Place, String)>,
+    /// How often it had nothing to read.
+    pub caught_up: usize,
+    /// Whether it has ended.
+    pub done: bool,
+}
+
+impl Heard {
+    /// The records without their places.
+    pub fn values(&self) -> Vec<&str> {
+        self.records.iter().map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+/// A source that runs, and what has been heard of it so far.
+pub struct Listener {
+    running: JoinHandle<Result<()>>,
+    workers: Vec<Worker>,
+    stop: watch::Sender<bool>,
+    /// What each split has said.
+    pub splits: BTreeMap<SplitId, Heard>,
+    /// The splits that have ended, the first to end first.
+    pub ended: Vec<SplitId>,
+    /// Records that are never finished with, as in a job whose sinks hang.
+    held: Option<Vec<Chunk>>,
+}
+
+struct Worker {
+    queue: mpsc::Receiver<Delivery>,
+    opened: bool,
+}
+
+impl Listener {
+    /// Starts a source for so many workers.
+    pub fn start(source: Box<dyn Source>, workers: usize, budget_bytes: u32) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let (mut queues, mut listening) = (Vec::new(), Vec::new());
+        for _ in 0..workers {
+            let (sender, queue) = mpsc::channel(16);
+            queues.push(WorkerQueue { sender, wake: Arc::new(|| ()) });
+            listening.push(Worker { queue, opened: false });
+        }
+        let running = tokio::spawn(source.run(Intake::new(queues, budget_bytes, stopped)));
+        Self { running, workers: listening, stop, splits: BTreeMap::new(), ended: Vec::new(), held: None }
+    }
+
+    /// From now on, no record is ever finished with, so that the source has to wait once the budget is used up.
+    pub fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// Asks the source to stop.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Listens until `enough`, or until the source has returned and all that it sent is heard.
+    pub async fn listen_until(&mut self, mut enough: impl FnMut(&BTreeMap<SplitId, Heard>) -> bool) {
+        let listen = async {
+            while !enough(&self.splits) {
+                match poll_fn(|context| next(&mut self.workers, context)).await {
+                    Some((worker, delivery)) => self.hear(worker, delivery),
+                    None => return,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, listen).await.expect("the source says something in time");
+    }
+
+    /// Listens to the end and returns what the source returned.
+    pub async fn finish(&mut self) -> Result<()> {
+        self.listen_until(|_| false).await;
+        let returned = tokio::time::timeout(PATIENCE, &mut self.running).await.expect("the source returns in time");
+        returned.expect("the source does not panic")
+    }
+
+    /// Notes what a worker got, and that it came in an order that the engine can rely on.
+    fn hear(&mut self, worker: usize, delivery: Delivery) {
+        match delivery {
+            Delivery::Open(splits) => {
+                assert!(!std::mem::replace(&mut self.workers[worker].opened, true), "worker {worker} is opened once");
+                for split in splits {
+                    assert!(self.splits.insert(split.clone(), Heard::default()).is_none(), "{split} is opened once");
+                }
+            }
+            Delivery::Event(split, event) => {
+                let heard = self.splits.get_mut(&split).expect("a split is opened before it speaks");
+                assert!(!heard.done, "{split} says nothing after its end");
+                match event {
+                    SplitEvent::CaughtUp => heard.caught_up += 1,
+                    SplitEvent::Done => {
+                        heard.done = true;
+                        self.ended.push(split);
+                    }
+                    SplitEvent::Rows(chunk) => {
+                        heard.take(&split, &chunk);
+                        if let Some(held) = &mut self.held {
+                            held.push(chunk);
+                        }
+                    }
+                }
+            }
+            Delivery::Closed => panic!("only the engine says that a source is closed"),
+        }
+    }
+}
+
+impl Heard {
+    fn take(&mut self, split: &SplitId, chunk: &Chunk) {
+        assert!(!chunk.values.is_empty(), "{split} sends no empty chunks");
+        for (row, value) in chunk.values.iter().enumerate() {
+            let place = match &chunk.positions {
+                Positions::Consecutive { first } => Place::Number(first + row as u64),
+                Positions::Sequences(all) => Place::Sequence(*all.get(row).expect("one position per record")),
+            };
+            if let Some((last, _)) = self.records.last() {
+                assert!(*last < place, "positions of {split} ascend: {last:?} is not before {place:?}");
+            }
+            self.records.push((place, String::from_utf8_lossy(value).into_owned()));
+        }
+    }
+}
+
+/// The next message to any worker; `None` when the source has let go of all queues.
+fn next(workers: &mut [Worker], context: &mut Context<'_>) -> Poll<Option<(usize, Delivery)>> {
+    let mut open = false;
+    for (at, worker) in workers.iter_mut().enumerate() {
+        match worker.queue.poll_recv(context) {
+            Poll::Ready(Some(delivery)) => return Poll::Ready(Some((at, delivery))),
+            Poll::Ready(None) => {}
+            Poll::Pending => open = true,
+        }
+    }
+    if open { Poll::Pending } else { Poll::Ready(None) }
+}
