@@ -1,1 +1,12 @@
+//! The `wasmill` program as a library: job files, plugin builds, and running jobs in this process. `main.rs` only calls
+//! [`cli`]; the end-to-end tests use the rest.
 
+pub mod build;
+pub mod cli;
+pub mod job;
+pub mod progress;
+pub mod report;
+pub mod run;
+mod shutdown;
+pub mod summary;
+pub mod terminal;

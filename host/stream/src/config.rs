@@ -76,6 +76,8 @@ pub struct Section<'a> {
     /// Every key that was asked for, for the did-you-mean of those that were not.
     asked: Vec<&'static str>,
     parameters: &'a dyn Parameters,
+    /// Whether this is the table of the whole file, whose tables are called by their own names.
+    is_root: bool,
 }
 
 struct Entry<'a> {
@@ -90,7 +92,12 @@ impl<'a> Section<'a> {
             .into_iter()
             .map(|(key, value)| (key.get_ref().to_string(), Entry { key: key.span(), value }))
             .collect();
-        Self { title: title.into(), place, entries, asked: Vec::new(), parameters }
+        Self { title: title.into(), place, entries, asked: Vec::new(), parameters, is_root: false }
+    }
+
+    /// The table of a whole file.
+    pub fn root(table: DeTable<'a>, parameters: &'a dyn Parameters) -> Self {
+        Self { is_root: true, ..Self::new("job", 0..0, table, parameters) }
     }
 
     /// What the table is called in messages.
@@ -162,7 +169,7 @@ impl<'a> Section<'a> {
     pub fn table(&mut self, key: &'static str, problems: &mut Problems) -> Option<Section<'a>> {
         self.asked.push(key);
         let entry = self.entries.remove(key)?;
-        let title = format!("{} {key}", self.title);
+        let title = if self.is_root { key.to_owned() } else { format!("{} {key}", self.title) };
         self.into_table(title, key, entry, problems)
     }
 

@@ -1,0 +1,123 @@
+//! The command line: what can be typed, and which exit code it ends with. Each command is a file of its own.
+
+mod build;
+mod check;
+mod connectors;
+mod demo;
+mod drive;
+mod job;
+mod run;
+
+use crate::job::Parameters;
+use crate::terminal::Terminal;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use wasmill_stream::{Error, ErrorKind};
+
+/// A stream runtime: Rust reads, keeps time, windows and writes; your logic is WebAssembly.
+#[derive(Debug, Parser)]
+#[command(name = "wasmill", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmill demo                                        taxi trips through two plugins, no set-up
+  wasmill check job.toml                              every problem of a job file, and its shape
+  wasmill run job.toml --workers 2 --set in=a.jsonl   run it
+  wasmill build my-plugin                             make a component of a plugin's source
+
+Environment:
+  WASMILL_LOG   what is logged to standard error, such as `info` or `wasmill_engine=debug` (default: warn)
+  NO_COLOR      no colours";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a job file and its plugins without running anything
+    Check(check::Arguments),
+    /// Run a job until its sources end or Ctrl-C
+    Run(run::Arguments),
+    /// Make a component of a plugin's source folder
+    Build(build::Arguments),
+    /// Watch taxi trips flow through WebAssembly plugins into windows, no set-up
+    Demo(demo::Arguments),
+    /// List the types of sources and sinks
+    Connectors,
+}
+
+/// The arguments that name a job.
+#[derive(Debug, Args)]
+struct JobArguments {
+    /// The job file
+    job: PathBuf,
+    /// Value of `${NAME}` in the job file; goes before the environment
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
+    set: Vec<(String, String)>,
+}
+
+impl JobArguments {
+    fn parameters(&self) -> Parameters {
+        Parameters::new(self.set.iter().cloned()).or_environment()
+    }
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// How a command ended. The numbers are part of the interface: scripts read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Done = 0,
+    Failed = 1,
+    /// The job file or an argument is wrong. clap uses the same number.
+    Invalid = 2,
+    /// Ctrl-C twice.
+    Interrupted = 130,
+}
+
+/// Parses the arguments of this process and does what they say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = Terminal::start();
+    let ended = match &cli.command {
+        Command::Check(arguments) => check::run(arguments, &terminal),
+        Command::Run(arguments) => run::run(arguments, &terminal),
+        Command::Build(arguments) => build::run(arguments, &terminal),
+        Command::Demo(arguments) => demo::run(arguments, &terminal),
+        Command::Connectors => connectors::run(),
+    };
+    let exit = ended.unwrap_or_else(|error| {
+        terminal.error(&error.report());
+        exit_of(&error)
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn exit_of(error: &Error) -> Exit {
+    match error.kind() {
+        ErrorKind::Invalid => Exit::Invalid,
+        _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// The command line is consistent, and `--set` takes values that contain `=`.
+    #[test]
+    fn arguments() {
+        Cli::command().debug_assert();
+        assert_eq!(parse_setting("in=a=b"), Ok(("in".to_owned(), "a=b".to_owned())));
+        assert!(parse_setting("in").is_err());
+        assert!(parse_setting("=x").is_err());
+    }
+}

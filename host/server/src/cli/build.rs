@@ -1,0 +1,29 @@
+//! `wasmill build`: a component from a plugin's source folder, and what it is.
+
+use super::{Exit, job};
+use crate::terminal::Terminal;
+use std::path::PathBuf;
+use wasmill_plugin::Host;
+use wasmill_stream::units::ByteCount;
+use wasmill_stream::{Error, Result};
+
+/// Make a component of a plugin's source folder.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The folder with the plugin's Cargo.toml
+    dir: PathBuf,
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
+    let path = job::builder(terminal)(&arguments.dir)?;
+    let bytes = std::fs::read(&path)
+        .map_err(|error| Error::unavailable(format!("read {}", path.display())).with_source(error))?;
+    let component = Host::new()?.load(&path.display().to_string(), &bytes)?;
+    println!("{}", path.display());
+    println!("  plugin  {}", component.describe());
+    println!("  world   {}", component.kind());
+    println!("  size    {}", ByteCount::new(bytes.len() as u64));
+    println!("  sha256  {}", component.digest());
+    Ok(Exit::Done)
+}

@@ -1,0 +1,52 @@
+//! `wasmill run`: a job from its file to its balance, with a line of progress in between.
+
+use super::drive::{View, drive};
+use super::{Exit, JobArguments, job};
+use crate::progress::Snapshot;
+use crate::terminal::{Line, Terminal};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+use wasmill_stream::Result;
+
+/// How often the line on a terminal changes.
+const LIVE: Duration = Duration::from_millis(200);
+/// How often a line is printed where nothing can be drawn over.
+const PLAIN: Duration = Duration::from_secs(5);
+
+/// Run a job until its sources end or Ctrl-C.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Ctrl-C stops reading, finishes what was read, and ends; a second one ends at once.")]
+pub struct Arguments {
+    #[command(flatten)]
+    job: JobArguments,
+    /// Worker threads; goes before the job file
+    #[arg(long)]
+    workers: Option<NonZeroUsize>,
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
+    let Some(mut job) = job::examine(&arguments.job, true, terminal)?.job else { return Ok(Exit::Invalid) };
+    if let Some(workers) = arguments.workers {
+        job.options.workers = workers.get();
+    }
+    terminal.note(&job.outline.to_string());
+    let view = OneLine { line: terminal.line(), terminal: terminal.clone() };
+    drive(job, view, terminal)
+}
+
+/// Progress as one line: drawn over on a terminal, printed again and again elsewhere.
+struct OneLine {
+    line: Line,
+    terminal: Terminal,
+}
+
+impl View for OneLine {
+    fn interval(&self) -> Duration {
+        if self.terminal.is_live() { LIVE } else { PLAIN }
+    }
+
+    fn show(&mut self, now: &Snapshot) {
+        self.terminal.step(&self.line, &now.to_string());
+    }
+}

@@ -1,0 +1,208 @@
+//! What a job file says, as far as it is right: every table read, nothing resolved, built or opened yet.
+
+use super::{JobFile, Parameters, engine, sink, source, step};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use std::fmt;
+use std::path::PathBuf;
+use toml::Spanned;
+use toml::de::DeTable;
+use wasmill_engine::Options;
+use wasmill_plugin::Limits;
+use wasmill_stream::config::{Place, Problems, Section};
+use wasmill_stream::sink::Sink;
+use wasmill_stream::source::Source;
+use wasmill_stream::units::Period;
+use wasmill_stream::watermark::{EventTime, WatermarkSpec};
+use wasmill_stream::window::WindowSpec;
+
+/// A job file, read.
+pub struct Draft {
+    /// The name of the job.
+    pub name: String,
+    /// How to run it.
+    pub options: Options,
+    /// Sources, then steps, then sinks, each in the order of the file.
+    pub nodes: Vec<DraftNode>,
+}
+
+/// One table of the job file.
+pub struct DraftNode {
+    /// The name that the user gave it.
+    pub name: String,
+    /// Where the name is.
+    pub place: Place,
+    /// Which kind of table it is.
+    pub role: Role,
+    /// The names of its inputs.
+    pub inputs: Vec<(String, Place)>,
+    /// Its settings. `None` if there are problems with them: those are reported, and the name still counts.
+    pub settings: Option<Settings>,
+}
+
+/// What a table declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `[source.NAME]`
+    Source,
+    /// `[step.NAME]` without a window.
+    Transform,
+    /// `[step.NAME]` with a window.
+    Aggregation,
+    /// `[sink.NAME]`
+    Sink,
+}
+
+impl Role {
+    /// What it is called in messages.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Transform | Self::Aggregation => "step",
+            Self::Sink => "sink",
+        }
+    }
+}
+
+/// The settings of a table.
+pub enum Settings {
+    /// `[source.NAME]`
+    Source(SourceSettings),
+    /// `[step.NAME]` without a window.
+    Transform(PluginUse),
+    /// `[step.NAME]` with a window.
+    Aggregate(PluginUse, WindowSettings),
+    /// `[sink.NAME]`
+    Sink {
+        /// Its `type`.
+        kind: &'static str,
+        /// The sink.
+        sink: Box<dyn Sink>,
+    },
+}
+
+/// The settings of a source.
+pub struct SourceSettings {
+    /// Its `type`.
+    pub kind: &'static str,
+    /// The source.
+    pub source: Box<dyn Source>,
+    /// The plugin that reads its records, if there is one.
+    pub decoder: Option<PluginUse>,
+    /// How rows get their event time.
+    pub time: EventTime,
+    /// How the watermark follows.
+    pub watermark: WatermarkSpec,
+}
+
+/// The windows of an aggregation.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowSettings {
+    /// Which windows.
+    pub spec: WindowSpec,
+    /// How long a fired window still takes late rows.
+    pub allowed_lateness: Period,
+}
+
+/// A plugin as a table asks for it.
+#[derive(Debug, Clone)]
+pub struct PluginUse {
+    /// The component, or the folder of its source.
+    pub path: PathBuf,
+    /// Where the path is.
+    pub place: Place,
+    /// A JSON object for its `configure`.
+    pub settings: String,
+    /// Where the settings are; the path if there are none.
+    pub settings_place: Place,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// Reads all tables. Reports every problem; `None` if the file is not TOML.
+pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) -> Option<Draft> {
+    let (table, errors) = DeTable::parse_recoverable(file.text());
+    for error in &errors {
+        let message = error.message().trim().replace('\n', ", ");
+        problems.push(error.span().unwrap_or(0..0), format!("not valid TOML: {message}"));
+    }
+    // What the parser made of the rest is a guess: problems with that would mislead.
+    if !errors.is_empty() {
+        return None;
+    }
+    let mut root = Section::root(table.into_inner(), parameters);
+    let name = root.optional("name", problems).unwrap_or_else(|| file.stem());
+    let options = root.table("engine", problems).map(|table| engine::read(table, problems)).unwrap_or_default();
+    let mut nodes = Vec::new();
+    for (name, table) in tables(&mut root, "source", problems) {
+        nodes.push(source::read(file, name, table, problems));
+    }
+    for (name, table) in tables(&mut root, "step", problems) {
+        nodes.push(step::read(file, name, table, problems));
+    }
+    for (name, table) in tables(&mut root, "sink", problems) {
+        nodes.push(sink::read(name, table, problems));
+    }
+    root.finish(problems);
+    Some(Draft { name, options, nodes })
+}
+
+/// The tables `[GROUP.NAME]`.
+fn tables<'a>(root: &mut Section<'a>, group: &'static str, problems: &mut Problems) -> Vec<(String, Section<'a>)> {
+    let Some(mut group) = root.table(group, problems) else { return Vec::new() };
+    let tables = group.named_tables(problems);
+    for (name, table) in &tables {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || !name.chars().all(plain) {
+            let message = format!("the name `{name}` may only have letters, digits, `_` and `-`");
+            problems.push(table.place(), message);
+        }
+    }
+    tables
+}
+
+/// The names in `input`, which is one name or a list.
+pub fn read_inputs(table: &mut Section<'_>, problems: &mut Problems) -> Vec<(String, Place)> {
+    let Some((inputs, place)) = table.required_located::<Inputs>("input", problems) else { return Vec::new() };
+    match inputs {
+        Inputs::One(name) => vec![(name, place)],
+        Inputs::Several(names) => {
+            if names.is_empty() {
+                problems.push(place, format!("{}: `input` is empty", table.title()));
+            }
+            names.into_iter().map(|name| (name.get_ref().clone(), name.span())).collect()
+        }
+    }
+}
+
+enum Inputs {
+    One(String),
+    Several(Vec<Spanned<String>>),
+}
+
+impl<'de> Deserialize<'de> for Inputs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(InputsVisitor)
+    }
+}
+
+struct InputsVisitor;
+
+impl<'de> Visitor<'de> for InputsVisitor {
+    type Value = Inputs;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a source or step, or a list of names")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Inputs, E> {
+        Ok(Inputs::One(name.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Inputs, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = items.next_element()? {
+            names.push(name);
+        }
+        Ok(Inputs::Several(names))
+    }
+}

@@ -1,0 +1,32 @@
+//! The table `[engine]`: how to run the job.
+
+use std::num::NonZeroUsize;
+use wasmill_engine::Options;
+use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::key::KEY_GROUPS;
+use wasmill_stream::units::{ByteCount, Period};
+
+/// Reads it. What is missing or wrong has its default.
+pub fn read(mut table: Section<'_>, problems: &mut Problems) -> Options {
+    let mut options = Options::default();
+    if let Some((workers, place)) = table.located::<NonZeroUsize>("workers", problems) {
+        if workers.get() as u64 > KEY_GROUPS {
+            problems.push(place, format!("engine: `workers` is at most {KEY_GROUPS}, the number of key groups"));
+        }
+        options.workers = workers.get();
+    }
+    if let Some((epoch, place)) = table.located::<Period>("epoch", problems) {
+        if epoch.millis() == 0 {
+            problems.push(place, "engine: `epoch` must be longer than zero");
+        }
+        options.epoch = epoch.duration();
+    }
+    if let Some((in_flight, place)) = table.located::<ByteCount>("in_flight", problems) {
+        if !(1..=u64::from(u32::MAX)).contains(&in_flight.bytes()) {
+            problems.push(place, "engine: `in_flight` must be between 1 B and 4 GiB");
+        }
+        options.in_flight = in_flight;
+    }
+    table.finish(problems);
+    options
+}

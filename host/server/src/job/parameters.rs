@@ -1,0 +1,57 @@
+//! The values of `${NAME}` in a job file: from `--set NAME=VALUE`, then from the environment. It remembers which names were
+//! asked for, so that a misspelt `--set` does not go unnoticed.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use wasmill_stream::config;
+
+/// Parameters of a job.
+pub struct Parameters {
+    set: BTreeMap<String, String>,
+    environment: fn(&str) -> Option<String>,
+    asked: RefCell<BTreeSet<String>>,
+}
+
+impl Parameters {
+    /// Exactly these, and nothing from the environment.
+    pub fn new<N: Into<String>, V: Into<String>>(set: impl IntoIterator<Item = (N, V)>) -> Self {
+        let set = set.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { set, environment: |_| None, asked: RefCell::default() }
+    }
+
+    /// Names that are not set are looked up in the environment of the process.
+    pub fn or_environment(mut self) -> Self {
+        self.environment = |name| std::env::var(name).ok();
+        self
+    }
+
+    /// The names that were set and that nothing in the job file has asked for.
+    pub fn unused(&self) -> Vec<&str> {
+        let asked = self.asked.borrow();
+        self.set.keys().filter(|name| !asked.contains(*name)).map(String::as_str).collect()
+    }
+}
+
+impl config::Parameters for Parameters {
+    fn get(&self, name: &str) -> Option<String> {
+        self.asked.borrow_mut().insert(name.to_owned());
+        self.set.get(name).cloned().or_else(|| (self.environment)(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmill_stream::config::Parameters as _;
+
+    /// `--set` wins over the environment, and what nobody asked for is known.
+    #[test]
+    fn set_before_environment() {
+        let path = std::env::var("PATH").ok();
+        let parameters = Parameters::new([("PATH", "mine"), ("typo", "x")]);
+        assert_eq!(parameters.get("PATH").as_deref(), Some("mine"));
+        assert_eq!(parameters.get("HOME"), None, "the environment is not read unless wanted");
+        assert_eq!(parameters.unused(), ["typo"]);
+        assert_eq!(Parameters::new([("a", "b")]).or_environment().get("PATH"), path);
+    }
+}

@@ -1,0 +1,118 @@
+//! The plugins that a job file names: built if they are source folders, loaded once, checked against the table that uses
+//! them.
+
+use super::draft::PluginUse;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use wasmill_plugin::{Component, Host, Kind};
+use wasmill_stream::config::Problems;
+use wasmill_stream::plugin::{SharedAggregate, SharedTransform};
+use wasmill_stream::{Error, Result};
+
+/// Makes a component of a plugin's source folder and says where it is.
+pub type Builder = Box<dyn FnMut(&Path) -> Result<PathBuf>>;
+
+/// Builds and loads plugins, each once.
+pub struct Plugins {
+    host: Host,
+    builder: Option<Builder>,
+    seen: HashMap<PathBuf, Found>,
+}
+
+#[derive(Clone)]
+enum Found {
+    Component(Component),
+    /// A source folder, and there is no builder.
+    Unbuilt,
+    /// What is wrong with it.
+    Broken(String),
+}
+
+impl Plugins {
+    /// Builds source folders with `builder`; without one they stay unchecked, and jobs that use them cannot run.
+    pub fn new(builder: Option<Builder>) -> Result<Self> {
+        Ok(Self { host: Host::new()?, builder, seen: HashMap::new() })
+    }
+
+    /// A line about the plugin, and the plugin unless there are problems. `user` is what messages call its user.
+    pub(super) fn transform(
+        &mut self,
+        user: &str,
+        plugin: &PluginUse,
+        problems: &mut Problems,
+    ) -> (String, Option<SharedTransform>) {
+        self.find(user, plugin, Kind::Transform, problems, |host, component| {
+            host.transform(component, user, &plugin.settings, plugin.limits)
+        })
+    }
+
+    /// Like [`Plugins::transform`], for steps with a window.
+    pub(super) fn aggregate(
+        &mut self,
+        user: &str,
+        plugin: &PluginUse,
+        problems: &mut Problems,
+    ) -> (String, Option<SharedAggregate>) {
+        self.find(user, plugin, Kind::Aggregator, problems, |host, component| {
+            host.aggregate(component, user, &plugin.settings, plugin.limits)
+        })
+    }
+
+    fn find<P>(
+        &mut self,
+        user: &str,
+        plugin: &PluginUse,
+        kind: Kind,
+        problems: &mut Problems,
+        configure: impl FnOnce(&Host, &Component) -> Result<P>,
+    ) -> (String, Option<P>) {
+        let path = plugin.path.display();
+        let component = match self.component(&plugin.path) {
+            Found::Component(component) => component,
+            Found::Unbuilt => return (format!("{path}, not built"), None),
+            Found::Broken(message) => {
+                problems.push(plugin.place.clone(), format!("{user}: {message}"));
+                return (String::new(), None);
+            }
+        };
+        let about = format!("{}, sha256 {:.8}", component.describe(), component.digest());
+        if component.kind() != kind {
+            let (found, hint) = match component.kind() {
+                Kind::Transform => ("`window` is given", "leave `window` out, or use a plugin of world `aggregator`"),
+                Kind::Aggregator => ("there is no `window`", "add one, such as window = { tumbling = \"10m\" }"),
+            };
+            let message = format!("{user}: {found}, but {path} exports world `{}`", component.kind());
+            problems.push_hint(plugin.place.clone(), message, hint);
+            return (about, None);
+        }
+        match configure(&self.host, &component) {
+            Ok(plugin) => (about, Some(plugin)),
+            Err(error) => {
+                problems.push(plugin.settings_place.clone(), error.report());
+                (about, None)
+            }
+        }
+    }
+
+    fn component(&mut self, path: &Path) -> Found {
+        if let Some(found) = self.seen.get(path) {
+            return found.clone();
+        }
+        let found = self.open(path).unwrap_or_else(|error| Found::Broken(error.report()));
+        self.seen.insert(path.to_owned(), found.clone());
+        found
+    }
+
+    fn open(&mut self, path: &Path) -> Result<Found> {
+        let built;
+        let mut file = path;
+        if path.is_dir() {
+            let Some(build) = &mut self.builder else { return Ok(Found::Unbuilt) };
+            built = build(path)?;
+            file = &built;
+        }
+        let bytes = std::fs::read(file)
+            .map_err(|error| Error::invalid(format!("read plugin {}", path.display())).with_source(error))?;
+        self.host.load(&path.display().to_string(), &bytes).map(Found::Component)
+    }
+}

@@ -1,0 +1,31 @@
+//! A table `[sink.NAME]`: its input is read here, the rest by its kind.
+
+use super::draft::{DraftNode, Role, Settings, read_inputs};
+use super::source::unknown_kind;
+use wasmill_connect::{SINKS, SinkKind};
+use wasmill_stream::config::{Problems, Section};
+
+/// Reads it.
+pub fn read(name: String, mut table: Section<'_>, problems: &mut Problems) -> DraftNode {
+    let place = table.place();
+    let inputs = read_inputs(&mut table, problems);
+    let kind = kind(&mut table, problems);
+    let settings = kind.and_then(|kind| {
+        let sink = (kind.check)(&name, &mut table, problems)?;
+        Some(Settings::Sink { kind: kind.name, sink })
+    });
+    // Without a kind nobody has asked for the keys of that kind, and all would be called unknown.
+    if kind.is_some() {
+        table.finish(problems);
+    }
+    DraftNode { name, place, role: Role::Sink, inputs, settings }
+}
+
+fn kind(table: &mut Section<'_>, problems: &mut Problems) -> Option<&'static SinkKind> {
+    let (wanted, place) = table.required_located::<String>("type", problems)?;
+    let found = SINKS.iter().find(|kind| kind.name == wanted);
+    if found.is_none() {
+        unknown_kind(table, &wanted, place, SINKS.iter().map(|kind| kind.name), problems);
+    }
+    found
+}

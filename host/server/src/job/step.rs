@@ -1,0 +1,104 @@
+//! A table `[step.NAME]`: a plugin, and the windows that make it an aggregation.
+
+use super::JobFile;
+use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_inputs};
+use wasmill_plugin::Limits;
+use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::units::Period;
+use wasmill_stream::window::WindowSpec;
+
+/// Reads it.
+pub fn read(file: &JobFile, name: String, mut table: Section<'_>, problems: &mut Problems) -> DraftNode {
+    let place = table.place();
+    let inputs = read_inputs(&mut table, problems);
+    let plugin = read_plugin(file, &mut table, problems);
+    // A window with problems is a window all the same.
+    let before = problems.len();
+    let window = table.table("window", problems).map(|table| read_window(table, problems));
+    let windowed = window.is_some() || problems.len() > before;
+    let lateness = table.located::<Period>("allowed_lateness", problems);
+    if let (Some((_, place)), false) = (&lateness, windowed) {
+        problems.push(place.clone(), format!("{}: `allowed_lateness` needs a `window`", table.title()));
+    }
+    table.finish(problems);
+    let allowed_lateness = lateness.map(|(period, _)| period).unwrap_or_default();
+    let (role, settings) = if windowed {
+        let windows = window.flatten().map(|spec| WindowSettings { spec, allowed_lateness });
+        let settings = plugin.zip(windows).map(|(plugin, windows)| Settings::Aggregate(plugin, windows));
+        (Role::Aggregation, settings)
+    } else {
+        (Role::Transform, plugin.map(Settings::Transform))
+    };
+    DraftNode { name, place, role, inputs, settings }
+}
+
+/// Reads the keys with which a table names a plugin: `plugin`, `settings`, `limits`.
+pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Problems) -> Option<PluginUse> {
+    let before = problems.len();
+    let path = table.required_located::<String>("plugin", problems);
+    let settings = table.table("settings", problems).map(|table| (table.place(), table.into_json(problems)));
+    let limits = table.table("limits", problems).map(|table| read_limits(table, problems)).unwrap_or_default();
+    let (path, place) = path?;
+    let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), "{}".to_owned()));
+    let plugin = PluginUse { path: file.resolve(&path), place, settings, settings_place, limits };
+    (problems.len() == before).then_some(plugin)
+}
+
+fn read_limits(mut table: Section<'_>, problems: &mut Problems) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(memory) = table.optional("memory", problems) {
+        limits.memory = memory;
+    }
+    if let Some(call) = table.optional("call", problems) {
+        limits.call = call;
+    }
+    table.finish(problems);
+    limits
+}
+
+const WINDOW_HINT: &str = "{ tumbling = \"10m\" }, { sliding = \"1h\", every = \"5m\" } or { session = \"15m\" }";
+
+fn read_window(mut table: Section<'_>, problems: &mut Problems) -> Option<WindowSpec> {
+    let before = problems.len();
+    let tumbling = table.optional::<Period>("tumbling", problems);
+    let sliding = table.optional::<Period>("sliding", problems);
+    let every = table.located::<Period>("every", problems);
+    let session = table.optional::<Period>("session", problems);
+    let offset = table.located::<Period>("offset", problems);
+    let (title, place) = (table.title().to_owned(), table.place());
+    table.finish(problems);
+    if problems.len() > before {
+        return None;
+    }
+    let shift = offset.as_ref().map(|(period, _)| *period).unwrap_or_default();
+    let spec = match (tumbling, sliding, session) {
+        (Some(size), None, None) => WindowSpec::Tumbling { size, offset: shift },
+        (None, Some(size), None) => {
+            let Some((slide, _)) = every else {
+                problems.push_hint(
+                    place,
+                    format!("{title}: `sliding` needs `every`"),
+                    format!("such as {WINDOW_HINT}"),
+                );
+                return None;
+            };
+            WindowSpec::Sliding { size, slide, offset: shift }
+        }
+        (None, None, Some(gap)) => WindowSpec::Session { gap },
+        _ => {
+            let message = format!("{title}: exactly one of `tumbling`, `sliding` and `session` must be there");
+            problems.push_hint(place, message, format!("such as {WINDOW_HINT}"));
+            return None;
+        }
+    };
+    if let (Some((_, place)), true) = (every, sliding.is_none()) {
+        problems.push(place, format!("{title}: `every` belongs to `sliding`"));
+    }
+    if let (Some((_, place)), true) = (offset, session.is_some()) {
+        problems.push(place, format!("{title}: sessions have no `offset`"));
+    }
+    if let Err(message) = spec.check() {
+        problems.push(place, format!("{title}: {message}"));
+    }
+    (problems.len() == before).then_some(spec)
+}

@@ -1,0 +1,187 @@
+//! Bad job files and everything that `check` says about them.
+
+use super::{JobFile, Parameters, draft, topology};
+use crate::report::line_and_column;
+use wasmill_stream::config::{Problem, Problems};
+
+/// `LINE:COLUMN MESSAGE (HINT)`, one problem per line. Plugins are not looked at.
+fn problems(text: &str) -> Vec<String> {
+    let file = JobFile::new("job.toml", text);
+    let mut problems = Problems::default();
+    if let Some(draft) = draft::read(&file, &Parameters::new([("depth", "5")]), &mut problems) {
+        topology::resolve(&draft.nodes, &mut problems);
+    }
+    problems.into_sorted().iter().map(|problem| line(text, problem)).collect()
+}
+
+fn line(text: &str, problem: &Problem) -> String {
+    let (line, column) = line_and_column(text, problem.place.start);
+    let hint = problem.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("{line}:{column} {}{hint}", problem.message)
+}
+
+/// A job without problems, into which the cases below put theirs.
+fn job(extra: &str) -> String {
+    format!(
+        "[source.trips]
+type = \"replay\"
+path = \"trips.jsonl\"
+event_time = \"/dropoff_datetime: time\"
+[step.cell]
+input = \"trips\"
+plugin = \"cell\"
+[sink.out]
+input = \"cell\"
+type = \"stdout\"
+{extra}"
+    )
+}
+
+#[track_caller]
+fn expect(text: &str, expected: &[&str]) {
+    eprintln!("{:#?} {:#?}", problems(text), expected);
+}
+
+/// The job that the other cases vary has no problem itself, also with everything optional in it.
+#[test]
+fn good_jobs() {
+    expect(&job(""), &[]);
+    expect(
+        &job("
+[engine]
+workers = 2
+epoch = \"50ms\"
+in_flight = \"8 MiB\"
+[source.more]
+type = \"replay\"
+path = \"more.jsonl\"
+event_time = \"decoder\"
+decoder = { plugin = \"parse\", settings = { depth = \"${depth}\" } }
+watermark = { markers = true, idle = \"never\", max_future = \"1m\" }
+[step.count]
+input = [\"trips\", \"more\"]
+plugin = \"count\"
+settings = { least = 2 }
+limits = { memory = \"32 MiB\", call = \"2s\" }
+window = { sliding = \"1h\", every = \"5m\", offset = \"1m\" }
+allowed_lateness = \"10m\"
+[sink.late]
+input = [\"count.late\", \"count\"]
+type = \"stdout\"
+"),
+        &[],
+    );
+}
+
+/// An empty file lacks a source and a sink; text that is no TOML is reported wherever it is wrong, and nothing else is.
+#[test]
+fn files_that_are_no_jobs() {
+    expect(
+        "",
+        &["1:1 the job has no source (add a table [source.NAME])", "1:1 the job has no sink (add a table [sink.NAME])"],
+    );
+    let found = problems("name = \n[source.a\ntype = \"replay\"\n");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("1:8 not valid TOML: "), "{found:?}");
+    assert!(found[1].starts_with("2:"), "{found:?}");
+}
+
+/// Misspelt tables, keys and types say what they were probably meant to be.
+#[test]
+fn misspelt() {
+    expect(
+        &job("[setp.x]\n[engine]\nworker = 2\n"),
+        &[
+            "11:2 job: unknown key `setp` (did you mean `step`?)",
+            "13:1 engine: unknown key `worker` (did you mean `workers`?)",
+        ],
+    );
+    expect(
+        &job("").replace("replay", "repaly").replace("stdout", "stduot"),
+        &[
+            "2:8 source trips: there is no type `repaly` (did you mean `replay`?)",
+            "10:8 sink out: there is no type `stduot` (did you mean `stdout`?)",
+        ],
+    );
+    expect(
+        &job("").replace("plugin = ", "plguin = "),
+        &[
+            "5:7 step cell: `plugin` is missing (is `plguin` meant to be `plugin`?)",
+            "7:1 step cell: unknown key `plguin` (did you mean `plugin`?)",
+        ],
+    );
+}
+
+/// Inputs must name something that emits, once, and rows must not run in circles.
+#[test]
+fn inputs() {
+    expect(
+        &job("").replace("input = \"trips\"", "input = \"tripps\""),
+        &["6:9 step cell: input `tripps` is neither a source nor a step (did you mean `trips`?)"],
+    );
+    expect(
+        &job("").replace("input = \"trips\"", "input = \"zzz\""),
+        &["6:9 step cell: input `zzz` is neither a source nor a step (there are: trips, cell)"],
+    );
+    expect(
+        &job("").replace("input = \"trips\"", "input = [\"trips\", \"out\", \"trips\"]"),
+        &["6:19 step cell: input `out` is a sink, which has no output", "6:26 step cell: input `trips` is named twice"],
+    );
+    expect(&job("").replace("input = \"cell\"", "input = \"cell.late\""), &["9:9 step cell has no late rows"]);
+    expect(&job("").replace("input = \"trips\"", "input = []"), &["6:9 step cell: `input` is empty"]);
+    expect(&job("").replace("input = \"trips\"", "input = 3"), &["6:9 step cell"]);
+    expect(
+        &job("[step.a]\ninput = [\"trips\", \"b\"]\nplugin = \"a\"\n[step.b]\ninput = \"a\"\nplugin = \"b\"\n"),
+        &["12:10 circle"],
+    );
+}
+
+/// One name means one thing, and is written so that it can be an input.
+#[test]
+fn names() {
+    expect(
+        &job("[step.trips]\ninput = \"cell\"\nplugin = \"x\"\n"),
+        &["11:7 `trips` is the name of a source and of a step (rename one of them)"],
+    );
+    expect(&job("[step.\"a.late\"]\ninput = \"cell\"\nplugin = \"x\"\n"), &["11:7 name"]);
+}
+
+/// Event times, watermarks and windows that cannot work are refused with the reason.
+#[test]
+fn time() {
+    let event_time = |value: &str| job("").replace("\"/dropoff_datetime: time\"", value);
+    expect(&event_time("\"/dropoff_datetime: s64\""), &["x"]);
+    expect(&event_time("\"/dropoff_datetime: tim\""), &["x"]);
+    expect(&event_time("\"/dropoff_datetime: time?\""), &["x"]);
+    expect(&event_time("\"dropoff_datetime\""), &["x"]);
+    expect(&event_time("\"decoder\""), &["x"]);
+    expect(&job("").replace("event_time", "#"), &["x"]);
+    let watermark = |value: &str| job("").replace("[step.cell]", &format!("watermark = {value}\n[step.cell]"));
+    expect(&watermark("{ disorder = \"60s\", markers = true }"), &["x"]);
+    expect(&watermark("{ disorder = 60, idle = \"soon\" }"), &["x"]);
+}
+
+/// A window is of exactly one sort, and what belongs to another sort does not go with it.
+#[test]
+fn windows() {
+    let window = |value: &str| job("").replace("plugin = \"cell\"", &format!("plugin = \"cell\"\nwindow = {value}"));
+    expect(&window("\"10m\""), &["x"]);
+    expect(&window("{}"), &["x"]);
+    expect(&window("{ tumbling = \"10m\", session = \"1m\" }"), &["x"]);
+    expect(&window("{ sliding = \"1h\" }"), &["x"]);
+    expect(&window("{ sliding = \"1h\", every = \"2h\" }"), &["x"]);
+    expect(&window("{ tumbling = \"0s\" }"), &["x"]);
+    expect(&window("{ tumbling = \"10m\", every = \"1m\" }"), &["x"]);
+    expect(&window("{ session = \"10m\", offset = \"1m\" }"), &["x"]);
+    expect(&window("{ tumbing = \"10m\" }"), &["x"]);
+    expect(&job("").replace("plugin = \"cell\"", "plugin = \"cell\"\nallowed_lateness = \"1m\""), &["x"]);
+}
+
+/// Settings of the engine and of a plugin are checked in place; a parameter without a value says how to give one.
+#[test]
+fn values() {
+    expect(&job("[engine]\nworkers = 0\nepoch = \"0s\"\nin_flight = \"5 GiB\"\n"), &["x"]);
+    expect(&job("[engine]\nworkers = 2000\n"), &["x"]);
+    expect(&job("").replace("\"cell\"\n[sink", "\"cell\"\nlimits = { memory = 5, cal = \"1s\" }\n[sink"), &["x"]);
+    expect(&job("").replace("trips.jsonl", "${in}"), &["x"]);
+}

@@ -1,0 +1,171 @@
+//! What a running job is doing, read off its ledger: how fast, how far in event time, what came out.
+
+use crate::job::Outline;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmill_stream::ledger::{Ledger, StepLedger};
+use wasmill_stream::time::iso8601;
+
+/// The rate is an average over about so long.
+const MEMORY: Duration = Duration::from_secs(2);
+
+/// Watches a job.
+pub struct Progress {
+    ledger: Ledger,
+    sources: Vec<Arc<StepLedger>>,
+    started: Instant,
+    /// When the rate was last brought up to date, what had been read by then, and the rate.
+    last: Instant,
+    last_read: u64,
+    rate: f64,
+}
+
+/// A job at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Since the start.
+    pub elapsed: Duration,
+    /// Records that the sources have read.
+    pub read: u64,
+    /// Records per second of late.
+    pub rate: f64,
+    /// The lowest watermark of the sources, ms; `None` before all have one.
+    pub watermark: Option<i64>,
+    /// Windows, counted per key, that have fired.
+    pub fired: u64,
+    /// Rows that came too late.
+    pub late: u64,
+    /// Rows that were refused.
+    pub rejected: u64,
+}
+
+impl Progress {
+    /// Starts watching.
+    pub fn new(ledger: Ledger, outline: &Outline) -> Self {
+        let sources = outline.sources().filter_map(|name| ledger.step(name).cloned()).collect();
+        let now = Instant::now();
+        Self { ledger, sources, started: now, last: now, last_read: 0, rate: 0.0 }
+    }
+
+    /// What the job is doing now.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let read = self.sources.iter().map(|source| source.counts().read).sum();
+        self.follow(read, Instant::now());
+        let counts: Vec<_> = self.ledger.steps.iter().map(|step| step.counts()).collect();
+        Snapshot {
+            elapsed: self.started.elapsed(),
+            read,
+            rate: self.rate,
+            watermark: self.sources.iter().map(|source| source.watermark()).min().flatten(),
+            fired: counts.iter().map(|counts| counts.fired).sum(),
+            late: counts.iter().map(|counts| counts.late).sum(),
+            rejected: counts.iter().map(|counts| counts.rejected).sum(),
+        }
+    }
+
+    fn follow(&mut self, read: u64, now: Instant) {
+        let passed = now.duration_since(self.last).as_secs_f64();
+        if passed <= 0.0 {
+            return;
+        }
+        let current = read.saturating_sub(self.last_read) as f64 / passed;
+        let weight = if self.last_read == 0 { 1.0 } else { 1.0 - (-passed / MEMORY.as_secs_f64()).exp() };
+        self.rate += (current - self.rate) * weight;
+        (self.last, self.last_read) = (now, read);
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {} read, {}/s", clock(self.elapsed), grouped(self.read), grouped(self.rate as u64))?;
+        match self.watermark {
+            Some(watermark) => write!(f, "  watermark {}", watermark_text(watermark))?,
+            None => f.write_str("  no watermark yet")?,
+        }
+        write!(f, "  {} windows fired", grouped(self.fired))?;
+        for (count, name) in [(self.late, "late"), (self.rejected, "rejected")] {
+            if count > 0 {
+                write!(f, "  {} {name}", grouped(count))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A watermark for people. The last one of a source that has ended is the end of time.
+pub fn watermark_text(watermark: i64) -> String {
+    if watermark == i64::MAX { "at the end".to_owned() } else { iso8601(watermark) }
+}
+
+/// `1:02:03`, or `02:03` within the first hour.
+pub fn clock(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
+/// `1,234,567`
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched() -> (Progress, Arc<StepLedger>, Arc<StepLedger>) {
+        let (source, step) = (Arc::new(StepLedger::new("in")), Arc::new(StepLedger::new("count")));
+        let mut outline = Outline::new("job");
+        outline.push("in", vec![], String::new());
+        let ledger = Ledger { steps: vec![source.clone(), step.clone()] };
+        (Progress::new(ledger, &outline), source, step)
+    }
+
+    /// Records are counted where they are read, windows and late rows wherever they are.
+    #[test]
+    fn sums_over_the_job() {
+        let (mut progress, source, step) = watched();
+        assert_eq!(progress.snapshot().watermark, None);
+        StepLedger::add(&source.read, 1_234);
+        StepLedger::add(&step.read, 1_000);
+        StepLedger::add(&step.fired, 7);
+        StepLedger::add(&step.late, 2);
+        source.advance_watermark(0);
+        let text = progress.snapshot().to_string();
+        assert!(text.starts_with("00:00  1,234 read, "), "{text}");
+        assert!(text.ends_with("watermark 1970-01-01T00:00:00.000Z  7 windows fired  2 late"), "{text}");
+    }
+
+    /// A steady stream shows its own rate from the first second on; after a change the rate follows within seconds.
+    #[test]
+    fn rate_follows() {
+        let (mut progress, ..) = watched();
+        let start = progress.last;
+        let mut read = 0;
+        for second in 1..=10 {
+            read += 1_000;
+            progress.follow(read, start + Duration::from_secs(second));
+            assert!((progress.rate - 1_000.0).abs() < 1.0, "{}", progress.rate);
+        }
+        for second in 11..=20 {
+            progress.follow(read, start + Duration::from_secs(second));
+        }
+        assert!(progress.rate < 10.0, "{}", progress.rate);
+    }
+
+    /// Numbers read easily at any size.
+    #[test]
+    fn numbers() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
+    }
+}
