@@ -1,1 +1,23 @@
+//! Loads WebAssembly components and calls them behind the traits of `wasmill_stream::plugin`: the only place that knows
+//! wasmtime. It grants a guest a log and nothing else. Which step runs which plugin, and what follows from a failed
+//! call, is decided by those who use it.
 
+mod bindings;
+mod component;
+mod configured;
+mod engine;
+mod failure;
+mod host;
+mod input;
+mod instance;
+mod kind;
+mod limits;
+mod log;
+mod output;
+mod sandbox;
+mod worker;
+
+pub use component::{Component, Description};
+pub use host::Host;
+pub use kind::Kind;
+pub use limits::Limits;

@@ -1,0 +1,167 @@
+//! A component on its way in: whether the bytes are one, what it imports and exports, who it is. It is compiled here,
+//! and run only to ask for its name.
+
+use crate::bindings::exports::wasmill::plugin::{aggregation, transformer};
+use crate::instance::{Exports, Instance, LIFECYCLE};
+use crate::kind::Kind;
+use crate::limits::Limits;
+use crate::sandbox::{Identity, State};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+use wasmill_stream::{Error, Result};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{InstancePre, Linker};
+
+/// What the host offers to components: interfaces up to their patch version, and their functions.
+const OFFERED: [(&str, &[&str]); 2] = [("wasmill:plugin/log@0.1.", &["log"]), ("wasmill:plugin/types@0.1.", &[])];
+
+/// Who a plugin says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+/// A component that fits one of the worlds, compiled. Cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    origin: Arc<str>,
+    digest: Arc<str>,
+    kind: Kind,
+    description: Arc<Description>,
+    pre: InstancePre<State>,
+}
+
+impl Component {
+    /// Compiles the component and asks who it is. `origin` is what messages call it: its path.
+    pub(crate) fn load(linker: &Linker<State>, origin: &str, bytes: &[u8]) -> Result<Self> {
+        let fails = |reason: String| Error::invalid(format!("{origin}: {reason}"));
+        check_header(bytes).map_err(fails)?;
+        let compiled = wasmtime::component::Component::new(linker.engine(), bytes)
+            .map_err(|error| fails(compile_words(&error, bytes.len())))?;
+        let unknown = unknown_imports(&compiled);
+        if !unknown.is_empty() {
+            return Err(fails(format!(
+                "the component imports {}, which no plugin is given; it may import only wasmill:plugin/log@0.1.0",
+                unknown.join(", ")
+            )));
+        }
+        let kind = find_kind(&compiled).map_err(fails)?;
+        let pre = linker.instantiate_pre(&compiled).map_err(|error| {
+            fails(format!("an import has another type than wasmill:plugin@0.1.0 says: {}", error.root_cause()))
+        })?;
+        let description = match kind {
+            Kind::Transform => describe::<transformer::Guest>(&pre, origin),
+            Kind::Aggregator => describe::<aggregation::Guest>(&pre, origin),
+        }?;
+        let digest = format!("{:x}", Sha256::digest(bytes));
+        Ok(Self { origin: origin.into(), digest: digest.into(), kind, description: description.into(), pre })
+    }
+
+    /// Where it came from, for messages.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The SHA-256 of its bytes, in hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Which world it fits.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Who it says it is.
+    pub fn describe(&self) -> &Description {
+        &self.description
+    }
+
+    pub(crate) fn pre(&self) -> &InstancePre<State> {
+        &self.pre
+    }
+}
+
+/// Tells components from everything else by the first eight bytes, for which wasmtime has no words of its own.
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    match bytes {
+        [] => Err("the file is empty".to_owned()),
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            Err("this is a core module, not a component; make a component of its source with `wasmill build`"
+                .to_owned())
+        }
+        [0, b'a', b's', b'm', ..] => {
+            Err("this is WebAssembly, but neither a component nor a core module of a known version".to_owned())
+        }
+        _ => Err("this is not WebAssembly: it does not start with the bytes 00 61 73 6d".to_owned()),
+    }
+}
+
+fn compile_words(error: &wasmtime::Error, size: usize) -> String {
+    let cause = error.root_cause().to_string();
+    if cause.contains("unexpected end") {
+        format!("the component is cut off after {size} bytes: {cause}; build or copy it again")
+    } else {
+        format!("the component cannot be compiled: {cause}")
+    }
+}
+
+/// The imports that the host does not offer: whole interfaces, or functions of known ones.
+fn unknown_imports(component: &wasmtime::component::Component) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for (name, item) in component.component_type().imports(component.engine()) {
+        let offered = OFFERED.iter().find(|(interface, _)| name.starts_with(interface));
+        match (offered, item.ty) {
+            (Some((_, functions)), ComponentItem::ComponentInstance(instance)) => {
+                for (function, item) in instance.exports(component.engine()) {
+                    let is_type = matches!(item.ty, ComponentItem::Type(_));
+                    if !is_type && !functions.contains(&function) {
+                        unknown.push(format!("{name}#{function}"));
+                    }
+                }
+            }
+            _ => unknown.push(name.to_owned()),
+        }
+    }
+    unknown
+}
+
+fn find_kind(component: &wasmtime::component::Component) -> Result<Kind, String> {
+    let exports = |interface: &str| component.get_export_index(None, interface).is_some();
+    let fitting: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| exports(kind.interface())).collect();
+    match (exports(LIFECYCLE), fitting.as_slice()) {
+        (true, [kind]) => Ok(*kind),
+        (true, [_, _, ..]) => Err(format!(
+            "the component fits the worlds {} at once; it must fit one",
+            fitting.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" and ")
+        )),
+        _ => {
+            let ty = component.component_type();
+            let found: Vec<_> = ty.exports(component.engine()).map(|(name, _)| name).collect();
+            let wanted: Vec<_> =
+                Kind::ALL.iter().map(|kind| format!("{} (world `{kind}`)", kind.interface())).collect();
+            Err(format!(
+                "the component fits none of our worlds: it exports {}; a plugin exports {LIFECYCLE} and {}",
+                if found.is_empty() { "nothing".to_owned() } else { found.join(", ") },
+                wanted.join(" or ")
+            ))
+        }
+    }
+}
+
+/// Runs the component once. This also checks the types of all its exports.
+fn describe<E: Exports>(pre: &InstancePre<State>, origin: &str) -> Result<Description> {
+    let identity = Identity { step: None, plugin: origin.into() };
+    Instance::<E>::new(pre, identity, Limits::default())?.describe()
+}

@@ -1,0 +1,51 @@
+//! The wasmtime engine: what a guest's code may consist of, and the clock that ends calls which run too long.
+
+use std::thread;
+use std::time::Duration;
+use wasmill_stream::units::Period;
+use wasmill_stream::{Error, Result};
+use wasmtime::{Config, Engine, WasmFeatures};
+
+/// How exactly deadlines are kept.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What compilers emit today and every engine runs the same way. Everything else is off: 64-bit and several memories,
+/// threads, relaxed SIMD, garbage collection, exceptions, and the asynchronous part of the component model.
+const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::COMPONENT_MODEL)
+    .difference(WasmFeatures::GC_TYPES);
+
+/// An engine whose epoch advances every 10 ms for as long as anyone holds the engine.
+pub(crate) fn start() -> Result<Engine> {
+    let mut config = Config::new();
+    config
+        .wasm_features(WasmFeatures::all().difference(FEATURES), false)
+        .wasm_features(FEATURES, true)
+        .epoch_interruption(true)
+        // The bits of a NaN are the one thing that hardware may choose; a replay must give the same bytes anywhere.
+        .cranelift_nan_canonicalization(true);
+    let engine =
+        Engine::new(&config).map_err(|error| Error::invalid(format!("start the WebAssembly engine: {error:#}")))?;
+    let weak = engine.weak();
+    let tick = move || {
+        while let Some(engine) = weak.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    };
+    // A thread of its own: deadlines must hold however busy the workers are.
+    thread::Builder::new()
+        .name("wasmill-ticker".to_owned())
+        .spawn(tick)
+        .map_err(|error| Error::unavailable("start the ticker thread").with_source(error))?;
+    Ok(engine)
+}
+
+/// How many ticks from now a call of at most `period` must be over. The tick that is under way does not count.
+pub(crate) fn deadline(period: Period) -> u64 {
+    let tick = TICK.as_millis() as u64;
+    period.millis().unsigned_abs().div_ceil(tick) + 1
+}

@@ -1,0 +1,56 @@
+//! The door of this crate: loads components and makes configured plugins of them.
+
+use crate::bindings::EveryKind;
+use crate::component::Component;
+use crate::engine;
+use crate::kind::aggregator::Aggregator;
+use crate::kind::transform::Transformer;
+use crate::limits::Limits;
+use crate::log::GuestLog;
+use crate::sandbox::State;
+use std::sync::Arc;
+use wasmill_stream::plugin::{SharedAggregate, SharedTransform};
+use wasmill_stream::{Error, Result};
+use wasmtime::component::{HasSelf, Linker};
+
+/// Runs plugins. One is enough for a process; what it made works on when it is dropped.
+pub struct Host {
+    linker: Linker<State>,
+}
+
+impl Host {
+    /// Starts the engine and its clock.
+    pub fn new() -> Result<Self> {
+        let mut linker = Linker::new(&engine::start()?);
+        EveryKind::add_to_linker::<_, HasSelf<GuestLog>>(&mut linker, |state: &mut State| &mut state.log)
+            .map_err(|error| Error::invalid(format!("offer the host's functions to plugins: {error:#}")))?;
+        Ok(Self { linker })
+    }
+
+    /// Checks and compiles a component, and asks who it is. `origin` is its path, for messages.
+    pub fn load(&self, origin: &str, bytes: &[u8]) -> Result<Component> {
+        Component::load(&self.linker, origin, bytes)
+    }
+
+    /// A transform for a step, configured once so that bad settings fail here. `settings` is a JSON object.
+    pub fn transform(
+        &self,
+        component: &Component,
+        step: &str,
+        settings: &str,
+        limits: Limits,
+    ) -> Result<SharedTransform> {
+        Ok(Arc::new(Transformer::new(component, step, settings, limits)?))
+    }
+
+    /// An aggregator for a step, configured once so that bad settings fail here. `settings` is a JSON object.
+    pub fn aggregate(
+        &self,
+        component: &Component,
+        step: &str,
+        settings: &str,
+        limits: Limits,
+    ) -> Result<SharedAggregate> {
+        Ok(Arc::new(Aggregator::new(component, step, settings, limits)?))
+    }
+}

@@ -1,0 +1,170 @@
+//! Components for the tests: a core module in WebAssembly text, wrapped into a component by the contract's WIT.
+//! Answers lie ready in memory in the canonical ABI, word by word.
+
+use std::fmt::Write;
+use wasmill_plugin::{Component, Host};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
+/// Where the answer of `configure` lies: a result, then the needs.
+const NEEDS: u32 = 128;
+/// Where the answer of a call with rows lies.
+pub const ANSWER: u32 = 256;
+/// Memory that a test may fill with what the answer points to.
+pub const FREE: u32 = 1024;
+
+/// An `output` in words that leaves every column out.
+pub const UNCHANGED: [u32; 18] = [0; 18];
+
+/// The core module of a guest.
+pub struct Guest {
+    world: &'static str,
+    data: String,
+    configure: String,
+    functions: String,
+}
+
+impl Guest {
+    /// A transform whose function `transform` has this body. Its locals 0 to 13 are the columns of the batch.
+    pub fn transform(body: &str) -> Self {
+        let columns = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)";
+        let name = "wasmill:plugin/transformer@0.1.0#transform";
+        Self::new("transform", format!("(func $function (export \"{name}\") {columns} (result i32) {body})"))
+    }
+
+    /// A transform that always gives the same `output`.
+    pub fn answering(output: [u32; 18]) -> Self {
+        let mut answer = vec![0];
+        answer.extend(output);
+        Self::transform(&format!("(i32.const {ANSWER})")).words(ANSWER, &answer)
+    }
+
+    /// An aggregator that keeps the accumulators it is given, merges nothing, and returns accumulators as results.
+    pub fn keeping_accumulators() -> Self {
+        let name = "wasmill:plugin/aggregation@0.1.0";
+        let keep = format!("(memory.copy (i32.const {}) (local.get 0) (i32.const 16))", ANSWER + 4);
+        let mut finish = format!("(i32.store (i32.const {}) (i32.const 0))", ANSWER + 4);
+        for word in 0..4 {
+            let (at, local) = (ANSWER + 16 + word * 4, 10 + word);
+            let _ = write!(finish, "(i32.store (i32.const {at}) (local.get {local}))");
+        }
+        Self::new(
+            "aggregator",
+            format!(
+                "(func (export \"{name}#accumulate\") (param i32) (result i32) {keep} (i32.const {ANSWER}))
+                 (func (export \"{name}#merge\") (param i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const {ANSWER}))
+                 (func (export \"{name}#finish\")
+                   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                   {finish} (i32.const {ANSWER}))"
+            ),
+        )
+    }
+
+    fn new(world: &'static str, functions: String) -> Self {
+        let configure = format!("(i32.const {NEEDS})");
+        let description = words(&[64, 4, 68, 5]);
+        let data = format!("(data (i32.const 16) \"{description}\") (data (i32.const 64) \"test1.2.3\")");
+        Self { world, data, configure, functions }
+    }
+
+    /// Declares that values are read and written.
+    pub fn with_values(self) -> Self {
+        self.words(NEEDS, &[0, 0, 0, 0x0101])
+    }
+
+    /// Replaces the body of `configure`; locals 0 and 1 are the settings.
+    pub fn configure(mut self, body: &str) -> Self {
+        self.configure = body.to_owned();
+        self
+    }
+
+    /// Puts words into memory.
+    pub fn words(self, at: u32, values: &[u32]) -> Self {
+        self.raw(at, &words(values))
+    }
+
+    /// Puts text into memory.
+    pub fn text(self, at: u32, text: &str) -> Self {
+        self.raw(at, text)
+    }
+
+    fn raw(mut self, at: u32, escaped: &str) -> Self {
+        let _ = write!(self.data, "(data (i32.const {at}) \"{escaped}\")");
+        self
+    }
+
+    /// The core module by itself.
+    pub fn core(&self) -> Vec<u8> {
+        let Self { data, configure, functions, .. } = self;
+        let text = format!(
+            r#"(module
+                (import "wasmill:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))
+                (memory (export "memory") 2)
+                (global $heap (mut i32) (i32.const 65536))
+                (func $reserve (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                  (local $at i32)
+                  (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+                  (global.set $heap (i32.add (local.get $at) (local.get 3)))
+                  (block $enough (loop $more
+                    (br_if $enough (i32.le_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536))))
+                    (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
+                    (br $more)))
+                  (local.get $at))
+                (func (export "wasmill:plugin/lifecycle@0.1.0#describe") (result i32) (i32.const 16))
+                (func (export "wasmill:plugin/lifecycle@0.1.0#configure") (param i32 i32) (result i32) {configure})
+                {functions}
+                {data})"#
+        );
+        wat::parse_str(text).expect("the test's WebAssembly text is valid")
+    }
+
+    /// The component.
+    pub fn component(&self) -> Vec<u8> {
+        self.component_of(&format!(
+            "package test:guest; world guest {{ include wasmill:plugin/{}@0.1.0; }}",
+            self.world
+        ))
+    }
+
+    /// The component for a WIT world `guest` of the test's own.
+    pub fn component_of(&self, wit: &str) -> Vec<u8> {
+        wrap(&self.core(), wit)
+    }
+
+    /// Loads the component, which must succeed.
+    pub fn load(&self, host: &Host) -> Component {
+        host.load("test.wasm", &self.component()).expect("the test's guest fits its world")
+    }
+}
+
+/// Makes a component of a core module and a WIT package that has a world `guest` and may use the contract.
+pub fn wrap(core: &[u8], wit: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(WIT).expect("the contract parses");
+    encode(core, resolve, wit)
+}
+
+/// The same for a package that brings a contract of its own.
+pub fn wrap_alone(core: &[u8], wit: &str) -> Vec<u8> {
+    encode(core, Resolve::default(), wit)
+}
+
+fn encode(core: &[u8], mut resolve: Resolve, wit: &str) -> Vec<u8> {
+    let package = resolve.push_str("guest.wit", wit).expect("the test's WIT parses");
+    let world = resolve.select_world(&[package], Some("guest")).expect("the test's WIT has a world `guest`");
+    let mut core = core.to_vec();
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).expect("metadata fits the world");
+    let mut encoder = ComponentEncoder::default();
+    encoder.validate(true).module(&core).expect("the core module fits its world");
+    encoder.encode().expect("the component is valid")
+}
+
+/// Words as the text format writes bytes.
+fn words(values: &[u32]) -> String {
+    let mut escaped = String::new();
+    for byte in values.iter().flat_map(|value| value.to_le_bytes()) {
+        let _ = write!(escaped, "\\{byte:02x}");
+    }
+    escaped
+}
