@@ -70,6 +70,15 @@ impl Binary {
         &self.bytes[span.start as usize..span.end as usize]
     }
 
+    /// Item `row` and up to `slack` bytes that lie behind it, for readers that look at many bytes at once. The item is
+    /// the first `get(row).len()` bytes; what follows means nothing. Panics if `row >= len()`, as a slice does.
+    #[inline]
+    pub(crate) fn get_with_slack(&self, row: usize, slack: usize) -> &[u8] {
+        let span = self.spans[row];
+        let end = self.bytes.len().min(span.end as usize + slack);
+        &self.bytes[span.start as usize..end]
+    }
+
     /// All items in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.spans.iter().map(|s| &self.bytes[s.start as usize..s.end as usize])

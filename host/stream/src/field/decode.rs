@@ -2,7 +2,7 @@
 //! object is malformed in all of its fields, wherever the damage is.
 
 use super::pointer::PointerTree;
-use super::record::RecordReader;
+use super::record::{RecordReader, SLACK};
 use super::scan::Raw;
 use super::shape::Shape;
 use super::{FieldSpec, FieldType};
@@ -44,7 +44,7 @@ impl Decoder {
         let mut columns: Vec<_> = self.plans.iter().map(|plan| ColumnBuilder::new(&plan.kind, values.len())).collect();
         let mut reader = RecordReader::new(&self.tree, &mut self.shapes);
         for (row, record) in values.iter().enumerate() {
-            let whole = reader.read(record).is_some();
+            let whole = reader.read(values.get_with_slack(row, SLACK), record.len()).is_some();
             for (plan, column) in self.plans.iter().zip(&mut columns) {
                 let cell = if whole { column.push(plan.pick(&reader.slots)) } else { Err(FaultKind::Malformed) };
                 if let Err(kind) = cell {

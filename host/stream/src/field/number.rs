@@ -37,23 +37,28 @@ pub(super) fn scan(from: &[u8]) -> Option<(RawNumber<'_>, &[u8])> {
 #[inline(always)]
 fn scan_short(from: &[u8]) -> Option<RawNumber<'_>> {
     let window: &[u8; 16] = from.first_chunk()?;
-    let sign = usize::from(window[0] == b'-');
-    // A bit for each byte that is no digit. Both ends of the number come from one load, for short latency.
-    let ends = not_digits(window) & !(sign as u32);
-    let first = ends.trailing_zeros() as usize;
+    let word = |at: usize| window[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    let negative = window[0] == b'-';
+    let sign = usize::from(negative);
+    // Both ends of the number come from one load: the next value cannot be read before its place is known.
+    let ends = not_digits(word(0)) & if negative { !0xff } else { !0 };
+    let first = position(ends)?;
     if first == sign || (window[sign] == b'0' && first > sign + 1) {
         cold_path();
         return None;
     }
-    let (end, form) = match window.get(first)? {
-        b'.' => ((ends & (ends - 1)).trailing_zeros() as usize, Form::Decimal { point: first }),
-        _ => (first, Form::Whole),
-    };
-    if matches!(window.get(end)?, b'e' | b'E') || (form != Form::Whole && end == first + 1) {
-        cold_path();
-        return None;
+    match window[first] {
+        b'.' => {
+            let end = match position(ends & (ends - 1)) {
+                Some(end) => end,
+                None => 8 + position(not_digits(word(8)))?,
+            };
+            let bad = end == first + 1 || matches!(window[end], b'e' | b'E');
+            (!bad).then_some(RawNumber { from, length: end, form: Form::Decimal { point: first } })
+        }
+        b'e' | b'E' => None,
+        _ => Some(RawNumber { from, length: first, form: Form::Whole }),
     }
-    Some(RawNumber { from, length: end, form })
 }
 
 #[inline(never)]
@@ -92,17 +97,21 @@ fn digit_run(bytes: &[u8]) -> usize {
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// A bit for each byte that is no digit.
+/// Marks each byte of a word that is no digit with its highest bit.
 #[inline(always)]
-fn not_digits(window: &[u8; 16]) -> u32 {
-    let [low, high] = [0, 8].map(|at| {
-        let word = window[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-        let values = word ^ (ONES * b'0' as u64);
-        let marks = (((values & (ONES * 0x7f)) + ONES * 0x76) | values) & (ONES * 0x80);
-        // Gathers the highest bit of each byte in one byte.
-        (marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    });
-    (low | high << 8) as u32
+const fn not_digits(word: u64) -> u64 {
+    let values = word ^ (ONES * b'0' as u64);
+    (((values & (ONES * 0x7f)) + ONES * 0x76) | values) & (ONES * 0x80)
+}
+
+/// The number of the first marked byte.
+#[inline(always)]
+fn position(marks: u64) -> Option<usize> {
+    if marks == 0 {
+        cold_path();
+        return None;
+    }
+    Some((marks.trailing_zeros() / 8) as usize)
 }
 
 impl<'a> RawNumber<'a> {
@@ -138,27 +147,29 @@ impl<'a> RawNumber<'a> {
         let negative = self.from.first() == Some(&b'-');
         let start = usize::from(negative);
         let fraction = self.length - point - 1;
-        let power = POWERS.get(fraction)?;
         let whole = eight_digits(self.from.get(start..)?, point - start)?;
-        let value = whole * power + eight_digits(self.from.get(point + 1..)?, fraction)?;
-        let value = value as f64 / *power as f64;
+        let behind = eight_digits(self.from.get(point + 1..)?, fraction)?;
+        let (power, divisor) = POWERS.get(fraction)?;
+        let value = (whole * power + behind) as f64 / divisor;
         Some(if negative { -value } else { value })
     }
 }
 
-const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+const POWERS: [(i64, f64); 8] =
+    [(1, 1e0), (10, 1e1), (100, 1e2), (1_000, 1e3), (10_000, 1e4), (100_000, 1e5), (1_000_000, 1e6), (10_000_000, 1e7)];
 
 /// The value of the first 1 to 8 digits of `from`. `None` if there are more or fewer, or if fewer than 8 bytes are left.
 #[inline]
-fn eight_digits(from: &[u8], count: usize) -> Option<u64> {
+fn eight_digits(from: &[u8], count: usize) -> Option<i64> {
     let word = u64::from_le_bytes(*from.first_chunk()?);
     let unused = 8usize.checked_sub(count)? as u32 * 8;
     // The first digit is the lowest byte: shifting the others out leaves leading zeros.
     let digits = (word ^ (ONES * b'0' as u64)).checked_shl(unused)?;
     // Two digits per 16 bits, then four per 32, then all.
-    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+    // Signed, because an i64 becomes an f64 in one instruction.
+    Some(((fours * 10_000 + (fours >> 32)) & 0xffff_ffff) as i64)
 }
 
 #[inline]

@@ -15,13 +15,8 @@ pub(super) struct RecordReader<'d, 'v> {
     pub slots: Vec<Raw<'v>>,
 }
 
-/// What comes next in an object.
-enum Next<'v> {
-    /// A member with its place; the rest begins with its value.
-    Member(MemberId, Place, &'v [u8]),
-    /// Nothing; the rest is behind the closing brace.
-    End(&'v [u8]),
-}
+/// How many bytes behind a record are of use for [`RecordReader::read`].
+pub(super) const SLACK: usize = 32;
 
 impl<'d, 'v> RecordReader<'d, 'v> {
     /// A reader for the pointers of a tree, which learns into `shapes`.
@@ -29,63 +24,85 @@ impl<'d, 'v> RecordReader<'d, 'v> {
         Self { tree, shapes, scratch: Vec::new(), slots: vec![Raw::Absent; tree.slots] }
     }
 
-    /// Reads one record. `None` if it is not one whole JSON object; the slots then mean nothing.
+    /// Reads one record, the first `length` of `bytes`; a few more, whatever they are, save looking for the end at every
+    /// step. `None` if it is not one whole JSON object; the slots then mean nothing.
     #[inline]
-    pub fn read(&mut self, record: &'v [u8]) -> Option<()> {
+    pub fn read(&mut self, bytes: &'v [u8], length: usize) -> Option<()> {
         self.slots.fill(Raw::Absent);
-        let record = scan::space(record);
-        if record.first() != Some(&b'{') {
+        let start = scan::space(bytes);
+        if start.first() != Some(&b'{') {
             return None;
         }
-        let rest = self.object(record, ROOT, 0)?;
+        let rest = self.object(start, ROOT, 0)?;
+        // `None` if the object ends behind the record.
+        let rest = bytes.get(bytes.len() - rest.len()..length)?;
         scan::space(rest).is_empty().then_some(())
     }
 
     /// The object at a place of the tree.
     fn object(&mut self, rest: &'v [u8], node: NodeId, depth: u32) -> Option<&'v [u8]> {
         let mut rest = scan::open(rest, depth)?;
-        let (mut before, mut first) = (START, true);
+        let mut before = START;
         loop {
-            if !first && let Some(rest) = scan::byte(rest, b'}') {
-                return Some(rest);
-            }
-            let next = match self.shapes[node].expected(before, rest) {
-                Some((id, place, rest)) => Next::Member(id, place, rest),
-                None => self.next(rest, node, before, first)?,
+            let (id, place, at_value) = match self.expected(&mut rest, node, &mut before, depth + 1)? {
+                Some(member) => member,
+                None => match self.next(rest, node, before)? {
+                    Next::Member(id, place, at_value) => (id, place, at_value),
+                    Next::End(rest) => return Some(rest),
+                },
             };
-            match next {
-                Next::Member(id, place, at_value) => {
-                    rest = self.member(at_value, place, depth + 1)?;
-                    (before, first) = (id, false);
-                }
-                Next::End(rest) => return Some(rest),
-            }
+            rest = self.member(at_value, place, depth + 1)?;
+            before = id;
         }
     }
 
-    /// Parses what was not expected.
+    /// Reads members as long as they come as expected. Stops behind the lead of one that pointers lead through.
+    #[inline(always)]
+    fn expected(
+        &mut self,
+        rest: &mut &'v [u8],
+        node: NodeId,
+        before: &mut MemberId,
+        depth: u32,
+    ) -> Option<Option<(MemberId, Place, &'v [u8])>> {
+        let shape = &self.shapes[node];
+        let mut id = shape.after(*before);
+        while let Some((place, at_value, next)) = shape.matches(id, rest) {
+            // It may have more white space than when it was learned.
+            let at_value = scan::space(at_value);
+            match place {
+                Place::Unwanted => *rest = scan::value(at_value, depth)?.1,
+                Place::Leaf(slot) => (self.slots[slot], *rest) = scan::value(at_value, depth)?,
+                Place::Inner(_) => return Some(Some((id, place, at_value))),
+            }
+            (*before, id) = (id, next);
+        }
+        Some(None)
+    }
+
+    /// Parses up to the value of a member that was not expected, or the closing brace.
     #[inline(never)]
-    fn next(&mut self, from: &'v [u8], node: NodeId, before: MemberId, first: bool) -> Option<Next<'v>> {
+    fn next(&mut self, from: &'v [u8], node: NodeId, before: MemberId) -> Option<Next<'v>> {
         let mut rest = scan::space(from);
         match rest.split_first()? {
             (b'}', rest) => return Some(Next::End(rest)),
-            (b',', behind) if !first => rest = behind,
-            _ if first => {}
+            (b',', behind) if before != START => rest = behind,
+            _ if before == START => {}
             _ => return None,
         }
         let (key, rest) = scan::key(rest)?;
+        let lead = from.get(..from.len() - rest.len())?;
+        let shape = &mut self.shapes[node];
+        if let Some((id, place)) = shape.find(before, lead) {
+            return Some(Next::Member(id, place, rest));
+        }
         let key = std::str::from_utf8(key.resolve(&mut self.scratch)).ok()?;
         let place = self.tree.member(node, key);
-        let lead = from.get(..from.len() - rest.len())?;
-        let id = self.shapes[node].learn(before, lead, place);
-        Some(Next::Member(id, place, rest))
+        Some(Next::Member(shape.add(before, lead, place), place, rest))
     }
 
     /// The value of a member or element.
-    #[inline(always)]
     fn member(&mut self, rest: &'v [u8], place: Place, depth: u32) -> Option<&'v [u8]> {
-        // An expected lead may have been learned with less white space.
-        let rest = scan::space(rest);
         match place {
             Place::Unwanted => scan::value(rest, depth).map(|(_, rest)| rest),
             Place::Leaf(slot) => {
@@ -122,7 +139,7 @@ impl<'d, 'v> RecordReader<'d, 'v> {
         }
         let mut index = 0;
         loop {
-            rest = scan::space(self.member(rest, self.tree.element(node, index), depth + 1)?);
+            rest = scan::space(self.member(scan::space(rest), self.tree.element(node, index), depth + 1)?);
             match rest.split_first()? {
                 (b',', behind) => rest = behind,
                 (b']', behind) => return Some(behind),
@@ -131,4 +148,12 @@ impl<'d, 'v> RecordReader<'d, 'v> {
             index += 1;
         }
     }
+}
+
+/// What comes next in an object.
+enum Next<'v> {
+    /// A member with its place; the rest begins with its value.
+    Member(MemberId, Place, &'v [u8]),
+    /// Nothing; the rest is behind the closing brace.
+    End(&'v [u8]),
 }

@@ -33,7 +33,15 @@ pub(super) fn byte(rest: &[u8], byte: u8) -> Option<&[u8]> {
 
 /// Behind white space, if any.
 #[inline(always)]
-pub(super) fn space(mut rest: &[u8]) -> &[u8] {
+pub(super) fn space(rest: &[u8]) -> &[u8] {
+    match rest.first() {
+        Some(0..=b' ') => more_space(rest),
+        _ => rest,
+    }
+}
+
+#[inline(never)]
+fn more_space(mut rest: &[u8]) -> &[u8] {
     while let [b' ' | b'\n' | b'\r' | b'\t', behind @ ..] = rest {
         rest = behind;
     }

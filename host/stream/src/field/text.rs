@@ -25,70 +25,63 @@ impl<'a> RawText<'a> {
 /// valid.
 #[inline(always)]
 pub(super) fn scan(from: &[u8]) -> Option<(RawText<'_>, &[u8])> {
-    let mut wide = 0;
-    let length = plain_run(from, &mut wide);
-    if wide == 0
-        && let (bytes, [b'"', rest @ ..]) = from.split_at_checked(length)?
-    {
-        return Some((RawText { bytes, escaped: false }, rest));
-    }
-    scan_any(from)
+    let length = plain_run(from);
+    let (length, escaped) = match from.get(length) {
+        Some(b'"') => (length, false),
+        _ => scan_any(from, length)?,
+    };
+    Some((RawText { bytes: from.get(..length)?, escaped }, from.get(length + 1..)?))
 }
 
-/// Strings with escapes or characters beyond ASCII.
+/// The length of a string that may have escapes and characters beyond ASCII, and whether it has escapes. The first `at`
+/// bytes are neither.
 #[inline(never)]
-fn scan_any(from: &[u8]) -> Option<(RawText<'_>, &[u8])> {
-    let (mut at, mut escaped, mut wide) = (0, false, 0);
+fn scan_any(from: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let (mut escaped, mut wide) = (false, false);
     loop {
-        at += plain_run(from.get(at..)?, &mut wide);
         match from.get(at)? {
             b'"' => break,
             b'\\' => {
                 at += escape(from.get(at..)?)?.1;
                 escaped = true;
             }
-            _ => return None,
+            0..b' ' => return None,
+            byte => {
+                at += 1;
+                wide |= !byte.is_ascii();
+            }
         }
+        at += plain_run(from.get(at..)?);
     }
-    let bytes = from.get(..at)?;
-    if wide != 0 && std::str::from_utf8(bytes).is_err() {
-        return None;
-    }
-    Some((RawText { bytes, escaped }, from.get(at + 1..)?))
+    let valid = !wide || std::str::from_utf8(from.get(..at)?).is_ok();
+    valid.then_some((at, escaped))
 }
 
-/// How many bytes come before the first quote, backslash or control character. Sets bits of `wide` if a byte that is
-/// not ASCII is among them; one that comes shortly after may set them too.
+/// How many bytes of `bytes` certainly are ASCII without quotes, backslashes and control characters: all before the
+/// first other one, unless the end is near.
 #[inline(always)]
-fn plain_run(bytes: &[u8], wide: &mut u64) -> usize {
+fn plain_run(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*word);
-        *wide |= word & HIGHS;
-        let stops = equal(word, b'"') | equal(word, b'\\') | (word.wrapping_sub(ONES * 0x20) & !word & HIGHS);
+        let stops = stops(u64::from_le_bytes(*word));
         if stops != 0 {
-            return at + stops.trailing_zeros() as usize / 8;
+            return at + (stops.trailing_zeros() / 8) as usize;
         }
         at += 8;
-    }
-    for byte in bytes.get(at..).unwrap_or_default() {
-        if matches!(byte, b'"' | b'\\' | 0..0x20) {
-            break;
-        }
-        *wide |= u64::from(!byte.is_ascii());
-        at += 1;
     }
     at
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = ONES * 0x80;
 
-/// Marks with its highest bit the first byte of a word that equals `byte`; marks after the first mean nothing.
+/// Marks the first byte of a word that is a quote, a backslash, a control character or not ASCII with its highest bit.
+/// Marks after the first mean nothing.
 #[inline(always)]
-const fn equal(word: u64, byte: u8) -> u64 {
-    let zero = word ^ (ONES * byte as u64);
-    zero.wrapping_sub(ONES) & !zero & HIGHS
+const fn stops(word: u64) -> u64 {
+    let quotes = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslashes = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let controls = word.wrapping_sub(ONES * b' ' as u64);
+    (quotes | backslashes | controls | word) & (ONES * 0x80)
 }
 
 /// The character of the escape sequence that `bytes` begin with, and its length.

@@ -16,20 +16,60 @@ pub(super) fn parse(text: &[u8]) -> Option<i64> {
 #[inline]
 fn parse_common(text: &[u8]) -> Option<i64> {
     let (head, rest) = text.split_first_chunk::<19>()?;
-    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b' ', h0, h1, b':', n0, n1, b':', s0, s1] = head else {
-        return None;
-    };
-    let mut digits = Digits { bad: false };
-    let year = digits.pair(y0, y1) * 100 + digits.pair(y2, y3);
-    let (month, day) = (digits.pair(m0, m1), digits.pair(d0, d1));
-    let (hour, minute, second) = (digits.pair(h0, h1), digits.pair(n0, n1), digits.pair(s0, s1));
-    let in_range = (1..=12).contains(&month) && day >= 1 && hour <= 23 && minute <= 59 && second <= 59;
-    if digits.bad || !in_range || day > days_of_month(year, month) {
+    let year = Digits::new(*head.first_chunk()?, *b"0000-00-");
+    let date = Digits::new(*head[2..].first_chunk()?, *b"00-00-00");
+    let time = Digits::new(*head.last_chunk()?, *b"00:00:00");
+    if !(year.valid() & date.valid() & time.valid() & matches!(head[10], b'T' | b' ')) {
         return None;
     }
-    let (fraction, zone) = parse_fraction(rest)?;
-    let time = ((hour * 60 + minute) * 60 + second) * 1000 + fraction;
-    Some(days_from_civil(year, month, day) * DAY + time - parse_zone(zone)?)
+    let (year, month, day) = (year.pair(0) * 100 + year.pair(2), date.pair(3), date.pair(6));
+    let (hour, minute, second) = (time.pair(0), time.pair(3), time.pair(6));
+    let in_range = (1..=12).contains(&month) && day >= 1 && hour <= 23 && minute <= 59 && second <= 59;
+    if !in_range || day > days_of_month(year, month) {
+        return None;
+    }
+    let (fraction, offset) = match *rest {
+        // What most programs write.
+        [] | [b'Z'] => (0, 0),
+        [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'Z'] => (millis([a, b, c]), 0),
+        _ => {
+            let (fraction, zone) = parse_fraction(rest)?;
+            (fraction, parse_zone(zone)?)
+        }
+    };
+    let seconds = (hour * 60 + minute) * 60 + second;
+    Some(days_from_civil(year as i32, month, day) * DAY + i64::from(seconds) * 1000 + fraction - offset)
+}
+
+/// Eight bytes that should be digits or, where a template has something else, just that.
+#[derive(Clone, Copy)]
+struct Digits {
+    /// The value of each digit, 0 for each separator.
+    values: u64,
+    separators: u64,
+}
+
+impl Digits {
+    #[inline]
+    fn new(text: [u8; 8], template: [u8; 8]) -> Self {
+        let separators = template.map(|byte| if byte == b'0' { 0 } else { 0xff });
+        let values = u64::from_le_bytes(text) ^ u64::from_le_bytes(template);
+        Self { values, separators: u64::from_le_bytes(separators) }
+    }
+
+    #[inline]
+    fn valid(self) -> bool {
+        // A byte above 9 reaches its highest bit by adding 0x76; what it carries into the next changes nothing any more.
+        let too_large = (self.values.wrapping_add(0x7676_7676_7676_7676) | self.values) & 0x8080_8080_8080_8080;
+        too_large | (self.values & self.separators) == 0
+    }
+
+    /// The value of the digits `at` and `at + 1`.
+    #[inline]
+    fn pair(self, at: u32) -> u32 {
+        let pairs = self.values.wrapping_mul(10).wrapping_add(self.values >> 8);
+        (pairs >> (8 * at)) as u32 & 0xff
+    }
 }
 
 /// The milliseconds of `.123456789`, and what follows it.
@@ -38,8 +78,13 @@ fn parse_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some(digits) = text.strip_prefix(b".") else { return Some((0, text)) };
     let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = digits.split_at(count);
-    let digit = |at: usize| digits.get(at).map_or(0, |digit| i64::from(digit - b'0'));
-    (1..=9).contains(&count).then(|| (digit(0) * 100 + digit(1) * 10 + digit(2), rest))
+    let digit = |at: usize| *digits.get(at).unwrap_or(&b'0');
+    (1..=9).contains(&count).then(|| (millis([digit(0), digit(1), digit(2)]), rest))
+}
+
+#[inline]
+fn millis(digits: [u8; 3]) -> i64 {
+    digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'))
 }
 
 /// Milliseconds east of UTC.
@@ -50,28 +95,14 @@ fn parse_zone(text: &[u8]) -> Option<i64> {
         [sign, h0, h1, b':', m0, m1] | [sign, h0, h1, m0, m1] => (sign, h0, h1, m0, m1),
         _ => return None,
     };
-    let mut digits = Digits { bad: false };
-    let (hour, minute) = (digits.pair(h0, h1), digits.pair(m0, m1));
-    let offset = (hour * 60 + minute) * 60_000;
+    let digits = Digits::new([h0, h1, m0, m1, b'0', b'0', b'0', b'0'], *b"00000000");
+    let (hour, minute) = (digits.pair(0), digits.pair(2));
+    let offset = i64::from(hour * 60 + minute) * 60_000;
     match sign {
-        _ if digits.bad || hour > 23 || minute > 59 => None,
+        _ if !digits.valid() || hour > 23 || minute > 59 => None,
         b'+' => Some(offset),
         b'-' => Some(-offset),
         _ => None,
-    }
-}
-
-/// Reads pairs of digits and remembers whether one was none, so that there is one branch for all.
-struct Digits {
-    bad: bool,
-}
-
-impl Digits {
-    #[inline]
-    fn pair(&mut self, tens: u8, ones: u8) -> i64 {
-        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-        self.bad |= tens > 9 || ones > 9;
-        i64::from(tens) * 10 + i64::from(ones)
     }
 }
 
@@ -90,7 +121,7 @@ fn parse_general(text: &[u8]) -> Option<i64> {
 
 /// Milliseconds since the epoch of a civil time at an offset. Unlike jiff's timestamps it covers all of year 9999.
 pub(super) fn civil_millis(civil: DateTime, offset: Offset) -> i64 {
-    let days = days_from_civil(civil.year().into(), civil.month().into(), civil.day().into());
+    let days = days_from_civil(civil.year().into(), civil.month() as u32, civil.day() as u32);
     let minutes = i64::from(civil.hour()) * 60 + i64::from(civil.minute());
     let seconds = minutes * 60 + i64::from(civil.second()) - i64::from(offset.seconds());
     days * DAY + seconds * 1000 + i64::from(civil.subsec_nanosecond()) / 1_000_000
@@ -98,9 +129,9 @@ pub(super) fn civil_millis(civil: DateTime, offset: Offset) -> i64 {
 
 // === the proleptic Gregorian calendar; years are counted from March, so that leap days come last ===
 
-fn days_of_month(year: i64, month: i64) -> i64 {
+fn days_of_month(year: u32, month: u32) -> u32 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,
@@ -112,11 +143,13 @@ const EPOCH: i64 = 719_468;
 /// Days of 400 years.
 const ERA: i64 = 146_097;
 
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+/// Days since 1970-01-01, from the year -9999 on.
+fn days_from_civil(year: i32, month: u32, day: u32) -> i64 {
+    // 25 eras later, where nothing is below zero.
+    let year = (year + 10_000 - i32::from(month <= 2)) as u32;
+    let century = year / 100;
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * ERA + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - EPOCH
+    i64::from(year * 365 + year / 4 - century + century / 4 + day_of_year) - 25 * ERA - EPOCH
 }
 
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
