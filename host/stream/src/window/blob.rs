@@ -49,6 +49,22 @@ impl Blob {
         }
     }
 
+    /// Whether these are the bytes.
+    #[inline]
+    pub(super) fn is(&self, other: &[u8]) -> bool {
+        let own = self.get();
+        if own.len() != other.len() {
+            return false;
+        }
+        // Two overlapping words are compared in line. For keys of these lengths the call of `memcmp` costs more than they do.
+        match (own.first_chunk::<8>(), own.last_chunk::<8>()) {
+            (Some(first), Some(last)) if own.len() <= 16 => {
+                other.first_chunk() == Some(first) && other.last_chunk() == Some(last)
+            }
+            _ => own == other,
+        }
+    }
+
     /// Whether there are no bytes.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
@@ -71,6 +87,22 @@ mod tests {
             blob.set(&bytes[..len]);
             assert_eq!(blob.get(), &bytes[..len]);
             assert_eq!(Blob::new(&bytes[..len]).get(), &bytes[..len]);
+        }
+    }
+
+    /// A blob is its own bytes, and none that differ in length or in any single byte.
+    #[test]
+    fn is_only_itself() {
+        for len in 0..40 {
+            let bytes: Vec<u8> = (0..len).collect();
+            let blob = Blob::new(&bytes);
+            assert!(blob.is(&bytes));
+            assert!(!blob.is(&[&bytes[..], &[0]].concat()));
+            for at in 0..bytes.len() {
+                let mut other = bytes.clone();
+                other[at] ^= 1;
+                assert!(!blob.is(&other), "{len} {at}");
+            }
         }
     }
 }

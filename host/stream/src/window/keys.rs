@@ -26,7 +26,7 @@ impl<V> Entry<V> {
 
     #[inline]
     fn is(&self, hash: u64, key: &[u8]) -> bool {
-        self.hash == hash && self.key.get() == key
+        self.hash == hash && self.key.is(key)
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Sessions {
 struct KeySessions {
     /// Apart from each other, in the order of time. Never empty between two calls.
     sessions: Vec<Session>,
+    /// While a call is planned: its growing sessions, in the order of time.
+    growing: Vec<u32>,
     /// The first watermark at which one of them may have something to do.
     alarm: Option<i64>,
 }

@@ -108,9 +108,10 @@ impl OpenSlice {
         (!accumulator.is_empty()).then_some(accumulator)
     }
 
-    /// The keys that have an accumulator.
-    pub(super) fn keys(&self) -> impl Iterator<Item = SliceKey<'_>> {
-        self.cells.iter().filter(|entry| !entry.value.accumulator.is_empty()).map(SliceKey::of)
+    /// The keys that have an accumulator, with it.
+    pub(super) fn accumulators(&self) -> impl Iterator<Item = (SliceKey<'_>, &[u8])> {
+        let entries = self.cells.iter().map(|entry| (SliceKey::of(entry), entry.value.accumulator.get()));
+        entries.filter(|(_, accumulator)| !accumulator.is_empty())
     }
 
     /// The keys for which windows that have fired must fire again.

@@ -1,16 +1,18 @@
 //! Tumbling and sliding windows. Rows are added up per slice and key, so a row costs the same however many windows overlap;
 //! when a window fires, its slices are merged. A tumbling window is one slice and needs no merging.
 
+mod union;
+
 use super::call::{self, Parts};
 use super::grid::Grid;
 use super::outbox::Outbox;
 use super::selection::Selection;
-use super::slice::{OpenSlice, SliceKey};
+use super::slice::OpenSlice;
 use super::state::Taken;
 use crate::plugin::{Aggregate, Reject, View};
 use crate::{Batch, Binary, Firing, Pane, Result};
-use hashbrown::HashTable;
 use std::collections::BTreeSet;
+use union::Union;
 
 /// The tumbling or sliding windows of one worker.
 pub(super) struct Sliding {
@@ -203,36 +205,14 @@ impl Sliding {
         let to = self.slices.partition_point(|open| open.slice.oldest <= window);
         let slices = &self.slices[from..to];
         let (start, end) = self.grid.bounds(window);
-        for key in distinct_keys(slices, pane) {
-            let accumulators = slices.iter().filter_map(|open| open.accumulator(key));
-            outbox.push(Firing { start, end, pane }, key.key, accumulators)?;
-        }
-        Ok(())
-    }
-}
-
-/// The keys for which a window of these slices fires, sorted.
-fn distinct_keys(slices: &[OpenSlice], pane: Pane) -> Vec<SliceKey<'_>> {
-    let mut keys: Vec<SliceKey<'_>> = Vec::new();
-    let mut seen = HashTable::<SliceKey<'_>>::new();
-    for open in slices {
-        let candidates: &mut dyn Iterator<Item = _> = match pane {
-            Pane::OnTime => &mut open.keys(),
-            Pane::Late => &mut open.corrected_keys(),
+        let mut union = match pane {
+            Pane::OnTime => Union::of_all_keys(slices),
+            Pane::Late => Union::of_corrected_keys(slices),
         };
-        if slices.len() == 1 {
-            keys.extend(candidates);
-            break;
-        }
-        for key in candidates {
-            if seen.find(key.hash, |other| *other == key).is_none() {
-                seen.insert_unique(key.hash, key, |key| key.hash);
-                keys.push(key);
-            }
-        }
+        let window = Firing { start, end, pane };
+        union.sort();
+        union.iter().try_for_each(|(key, accumulators)| outbox.push(window, key, accumulators))
     }
-    keys.sort_unstable_by_key(|key| key.key);
-    keys
 }
 
 /// The numbers below `count` that are not in `rows`, which ascend.

@@ -4,7 +4,7 @@
 use super::Sessions;
 use crate::Binary;
 use crate::plugin::Reject;
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A session as it will be after the call. It takes the place of all sessions of its key that it overlaps or touches.
 #[derive(Debug, Clone, Copy)]
@@ -29,27 +29,17 @@ pub(super) struct Plan {
     pub(super) new_keys: Vec<u32>,
 }
 
-/// A session while the plan is made.
+/// A session while the plan is made. Each key lists its growing sessions.
 struct Growing {
     draft: Draft,
     /// The growing session that it has become a part of; itself, if none.
     into: u32,
 }
 
-/// Where a row belongs: the session that it makes with those that it touches.
-struct Place {
-    draft: Draft,
-    /// The growing session that it touches and that begins at the row or before it.
-    before: Option<u32>,
-    /// The growing session that it touches and that begins after it.
-    after: Option<u32>,
-}
-
-/// The growing sessions, found by key and start. Those of one key are apart from each other.
-#[derive(Default)]
-struct Field {
+/// All growing sessions.
+struct Field<'a> {
+    sessions: &'a mut Sessions,
     all: Vec<Growing>,
-    by_start: BTreeMap<(u32, i64), u32>,
 }
 
 impl Plan {
@@ -61,24 +51,24 @@ impl Plan {
         hashes: &[u64],
         times: &[i64],
     ) -> Self {
-        let mut field = Field::default();
+        let mut field = Field { sessions, all: Vec::new() };
         let mut rows = Vec::with_capacity(times.len());
         let mut groups = Vec::with_capacity(times.len());
         let (mut late, mut new_keys) = (Vec::new(), Vec::new());
         let mut refused = refused.iter().map(|reject| reject.row as usize).peekable();
         for (row, (&time, &hash)) in times.iter().zip(hashes).enumerate() {
-            let known = sessions.keys.len();
-            let slot = sessions.keys.slot(hash, keys.get(row));
-            if sessions.keys.len() > known {
+            let keys_before = field.sessions.keys.len();
+            let slot = field.sessions.keys.slot(hash, keys.get(row));
+            if field.sessions.keys.len() > keys_before {
                 new_keys.push(slot);
             }
             let is_refused = refused.next_if_eq(&row).is_some();
-            match field.place(sessions, slot, time) {
+            match field.place(slot, time) {
                 None => late.push(row as u32),
                 Some(_) if is_refused => {}
-                Some(place) => {
+                Some((draft, parts)) => {
                     rows.push(row as u32);
-                    groups.push(field.put(place));
+                    groups.push(field.put(draft, parts));
                 }
             }
         }
@@ -87,61 +77,54 @@ impl Plan {
     }
 }
 
-impl Field {
-    /// The session that a row would be part of; `None` if the row is late.
-    fn place(&self, sessions: &Sessions, slot: u32, time: i64) -> Option<Place> {
-        let end = time.saturating_add(sessions.gap);
-        // Both reach at least `gap` from their start, so at most one on either side touches the row.
-        let before = self.by_start.range((slot, i64::MIN)..=(slot, time)).next_back();
-        let before = before.map(|(_, &at)| at).filter(|&at| self.all[at as usize].draft.end >= time);
-        let after = if time < end { self.by_start.range((slot, time + 1)..=(slot, end)).next() } else { None };
-        let after = after.map(|(_, &at)| at);
-
+impl Field<'_> {
+    /// The session that a row would be part of, and which of its key's growing sessions that covers; `None` if it is late.
+    fn place(&self, slot: u32, time: i64) -> Option<(Draft, Range<usize>)> {
+        let of_key = &self.sessions.keys[slot].value;
+        let end = time.saturating_add(self.sessions.gap);
         let mut draft = Draft { slot, start: time, end };
-        let of_key = &sessions.keys[slot].value;
         for stored in &of_key.sessions[of_key.touching(time, end)] {
             draft.cover(stored.start, stored.end);
         }
-        for at in [before, after].into_iter().flatten() {
-            let other = &self.all[at as usize].draft;
+        let growing = &of_key.growing;
+        let from = growing.partition_point(|&at| self.all[at as usize].draft.end < time);
+        let mut to = from;
+        for other in growing[from..].iter().map(|&at| self.all[at as usize].draft) {
+            if other.start > end {
+                break;
+            }
             draft.cover(other.start, other.end);
+            to += 1;
         }
-        let is_late = draft.end.saturating_add(sessions.allowed_lateness) <= sessions.watermark;
-        (!is_late).then_some(Place { draft, before, after })
+        let is_late = draft.end.saturating_add(self.sessions.allowed_lateness) <= self.sessions.watermark;
+        (!is_late).then_some((draft, from..to))
     }
 
-    /// Replaces the growing sessions before and after a row, if there are any, by the one that covers them and the row.
-    fn put(&mut self, Place { draft, before, after }: Place) -> u32 {
-        let at = before.or(after).unwrap_or(self.all.len() as u32);
-        for old in [before, after].into_iter().flatten() {
-            let growing = &mut self.all[old as usize];
-            growing.into = at;
-            if growing.draft.start != draft.start {
-                self.by_start.remove(&(draft.slot, growing.draft.start));
-            }
+    /// Puts a session in the place of the growing ones that it covers. The first of those keeps its number.
+    fn put(&mut self, draft: Draft, parts: Range<usize>) -> u32 {
+        let growing = &mut self.sessions.keys[draft.slot].value.growing;
+        let Some(&at) = growing[parts.clone()].first() else {
+            let at = self.all.len() as u32;
+            self.all.push(Growing { draft, into: at });
+            growing.insert(parts.start, at);
+            return at;
+        };
+        for other in growing.drain(parts.start + 1..parts.end) {
+            self.all[other as usize].into = at;
         }
-        match self.all.get_mut(at as usize) {
-            Some(growing) if growing.draft.start == draft.start => growing.draft = draft,
-            Some(growing) => {
-                growing.draft = draft;
-                self.by_start.insert((draft.slot, draft.start), at);
-            }
-            None => {
-                self.all.push(Growing { draft, into: at });
-                self.by_start.insert((draft.slot, draft.start), at);
-            }
-        }
+        self.all[at as usize].draft = draft;
         at
     }
 
     /// The sessions that are left, and `groups` renumbered to them.
     fn finish(mut self, groups: &mut [u32]) -> Vec<Draft> {
-        let mut drafts = Vec::with_capacity(self.by_start.len());
+        let mut drafts = Vec::new();
         let mut numbers = vec![0; self.all.len()];
-        for (at, growing) in self.all.iter().enumerate() {
-            if growing.into == at as u32 {
+        for (at, &Growing { draft, into }) in self.all.iter().enumerate() {
+            if into == at as u32 {
                 numbers[at] = drafts.len() as u32;
-                drafts.push(growing.draft);
+                drafts.push(draft);
+                self.sessions.keys[draft.slot].value.growing.clear();
             }
         }
         for group in groups {
