@@ -34,9 +34,19 @@ pub fn build(dir: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
 /// Builds several plugin crates, with one run of cargo for all that share a workspace. The components are in the order of
 /// `dirs`.
 pub fn build_all<P: AsRef<Path>>(dirs: &[P], progress: &mut dyn FnMut(&str)) -> Result<Vec<PathBuf>> {
+    let target = std::env::var_os(TARGET_DIR_VARIABLE).filter(|dir| !dir.is_empty());
+    // Cargo runs in the plugin's workspace, but a relative path is meant from here.
+    let target = target.map(|dir| std::path::absolute(&dir).unwrap_or(dir.into()));
+    build_into(dirs, target.as_deref(), progress)
+}
+
+/// Builds under `chosen_target`, or else in each workspace's own `target` folder.
+fn build_into<P: AsRef<Path>>(
+    dirs: &[P],
+    chosen_target: Option<&Path>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<PathBuf>> {
     let crates = dirs.iter().map(|dir| PluginCrate::read(dir.as_ref())).collect::<Result<Vec<_>>>()?;
-    let chosen_target = std::env::var_os(TARGET_DIR_VARIABLE).filter(|dir| !dir.is_empty());
-    let chosen_target = chosen_target.map(|dir| std::path::absolute(&dir).unwrap_or(dir.into()));
     let mut rustup_failure = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
 
     let mut components = vec![PathBuf::new(); crates.len()];
@@ -45,7 +55,7 @@ pub fn build_all<P: AsRef<Path>>(dirs: &[P], progress: &mut dyn FnMut(&str)) -> 
         let toolchain = Toolchain::find(&crates[first].dir, &mut rustup_failure, progress)?;
         let workspace = Workspace::of(&crates[first], &toolchain)?;
         let (members, others) = waiting.into_iter().partition::<Vec<_>, _>(|&at| workspace.has(&crates[at]));
-        let target = chosen_target.clone().unwrap_or_else(|| workspace.root.join("target"));
+        let target = chosen_target.map_or_else(|| workspace.root.join("target"), Path::to_owned);
         let plugins: Vec<_> = members.iter().map(|&at| &crates[at]).collect();
         cargo::build(&plugins, &workspace, &toolchain, &target, progress)?;
         for at in members {

@@ -83,12 +83,7 @@ impl Block {
             at += 1;
         }
         let (columns, rows) = (BITS - (at as u32).div_ceil(2), BITS - at as u32 / 2);
-        Self {
-            west: (longitude - 1) << columns,
-            south: (latitude - 1) << rows,
-            width: 3 << columns,
-            height: 3 << rows,
-        }
+        Self { west: (longitude - 1) << columns, south: (latitude - 1) << rows, width: 3 << columns, height: 3 << rows }
     }
 
     /// Whether a cell lies in it.
@@ -147,7 +142,8 @@ mod tests {
     /// On a grid over the world, on bounds of cells and next to them, cells are those of the definition.
     #[test]
     fn cells_follow_the_definition() {
-        let mut places: Vec<_> = (0..2000).map(|n| (f64::from(n) * 0.179_99 - 179.9, f64::from(n) * 0.089_97 - 89.9)).collect();
+        let mut places: Vec<_> =
+            (0..2000).map(|n| (f64::from(n) * 0.179_99 - 179.9, f64::from(n) * 0.089_97 - 89.9)).collect();
         for part in (0..SIDE).step_by(97) {
             let (lon, lat) = (f64::from(part) * 360.0 / 32768.0 - 180.0, f64::from(part) * 180.0 / 32768.0 - 90.0);
             places.extend([(lon, lat), (lon.next_up(), lat.next_up())]);

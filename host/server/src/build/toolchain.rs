@@ -63,13 +63,16 @@ fn target_library(dir: &Path) -> Option<PathBuf> {
 
 /// Lets rustup install the target. The error says why it could not.
 fn add_target(dir: &Path, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+    if cargo::command("rustup", dir).arg("--version").output().is_err() {
+        return Err("no rustup on the PATH".into());
+    }
     let mut command = cargo::command("rustup", dir);
     command.args(["target", "add", TARGET]);
     progress(&format!("Running rustup target add {TARGET}"));
-    match cargo::run(command, progress) {
-        Ok((true, _)) if target_library(dir).is_some_and(|library| library.is_dir()) => Ok(()),
-        Ok((true, _)) => Err("rustup added it to another toolchain".into()),
-        Ok((false, lines)) => Err(format!("rustup: {}", lines.trim().lines().last().unwrap_or("failed"))),
-        Err(_) => Err("no rustup".into()),
+    let (done, lines) = cargo::run(command, progress).map_err(|error| format!("rustup: {error}"))?;
+    if !done {
+        return Err(format!("rustup: {}", lines.trim().lines().last().unwrap_or("failed")));
     }
+    let found = target_library(dir).is_some_and(|library| library.is_dir());
+    if found { Ok(()) } else { Err("rustup added it to another toolchain than cargo's".into()) }
 }

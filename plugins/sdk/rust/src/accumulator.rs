@@ -130,3 +130,46 @@ impl Plain for Time {
         i64::take(bytes).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Default, Debug, PartialEq, wasmill::Accumulator)]
+    struct Inner {
+        least: i16,
+        at: Time,
+    }
+
+    #[derive(Default, Debug, PartialEq, wasmill::Accumulator)]
+    struct Numbers {
+        count: u64,
+        mean: f64,
+        seen: bool,
+        inner: Inner,
+    }
+
+    /// Plain structs, nested ones too, take the sum of their sizes and come back.
+    #[test]
+    fn plain_numbers() {
+        let numbers = Numbers { count: 7, mean: -0.5, seen: true, inner: Inner { least: -3, at: Time(9) } };
+        let mut bytes = Vec::new();
+        assert_eq!(numbers.encode(&mut bytes), Ok(()));
+        assert_eq!(bytes.len(), 8 + 8 + 1 + 2 + 8);
+        assert_eq!(Numbers::decode(&bytes), Ok(numbers));
+        assert!(Numbers::decode(&bytes[1..]).is_err());
+    }
+
+    /// Anything that serde knows is compact and comes back; bytes left over are refused.
+    #[test]
+    fn serde_types() {
+        let counts: BTreeMap<String, u64> = [("a".to_owned(), 1), ("b".to_owned(), 300)].into();
+        let mut bytes = Vec::new();
+        assert_eq!(counts.encode(&mut bytes), Ok(()));
+        assert_eq!(bytes.len(), 8);
+        assert_eq!(Accumulator::decode(&bytes), Ok(counts));
+        bytes.push(0);
+        assert!(BTreeMap::<String, u64>::decode(&bytes).is_err());
+    }
+}

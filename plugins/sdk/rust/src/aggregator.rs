@@ -166,9 +166,9 @@ macro_rules! aggregator {
             const _: fn(String) -> Result<$crate::Needs, String> =
                 <Component as $crate::bindings::Lifecycle>::configure;
             #[cfg(target_arch = "wasm32")]
-            $crate::bindings::export_lifecycle!(Component with_types_in $crate::bindings::lifecycle);
+    $crate::bindings::export_lifecycle!(Component with_types_in $crate::bindings::lifecycle);
             #[cfg(target_arch = "wasm32")]
-            $crate::bindings::export_aggregation!(Component with_types_in $crate::bindings::aggregation);
+    $crate::bindings::export_aggregation!(Component with_types_in $crate::bindings::aggregation);
         };
     };
 }
@@ -261,3 +261,6 @@ impl<T: Aggregator> Plugin for OfRows<T> {
 fn decode<T: Aggregator>(bytes: &[u8]) -> Result<T::Accumulator, String> {
     if bytes.is_empty() { Ok(T::Accumulator::default()) } else { T::Accumulator::decode(bytes) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,3 +147,41 @@ macro_rules! tuple {
 tuple!(A 0, B 1);
 tuple!(A 0, B 1, C 2);
 tuple!(A 0, B 1, C 2, D 3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(key: impl ToKey) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        key.write(&mut bytes);
+        bytes
+    }
+
+    /// Keys are readable, and a key alone is not changed.
+    #[test]
+    fn keys_are_text() {
+        assert_eq!(key(("dr5ru7", -7400, 17_u64)), b"dr5ru7|-7400|17");
+        assert_eq!(key("a|b"), b"a|b");
+        assert_eq!(key([0_u8, 255]), [0, 255]);
+    }
+
+    /// Tuples that differ have different keys, whatever is in their texts, and come back as they were.
+    #[test]
+    fn tuples_stay_apart() {
+        for tuple in [("a|b", "c"), ("a", "b|c"), ("a\\", "|c"), ("a\\|", "c"), ("", "")] {
+            let bytes = key(tuple);
+            let back = Key::new(&bytes).parts::<(String, String)>();
+            assert_eq!(back, Ok((tuple.0.to_owned(), tuple.1.to_owned())));
+        }
+    }
+
+    /// Too few parts, too many, or other types are an error that shows the key.
+    #[test]
+    fn foreign_keys_are_refused() {
+        for foreign in ["1", "1|2|3", "1|x"] {
+            let error = Key::new(foreign.as_bytes()).parts::<(i64, i64)>().expect_err("two numbers");
+            assert!(error.contains(foreign), "{error}");
+        }
+    }
+}

@@ -53,3 +53,8 @@ pub use time::Time;
 pub use transform::{BatchTransform, Transform};
 pub use wasmill_derive::{Accumulator, Fields};
 pub use window::{Pane, Window};
+
+/// Compiles and runs the code of the README with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -3,7 +3,8 @@
 
 mod field;
 
-pub use field::{Field, Fields, declaration};
+#[doc(hidden)]
+pub use field::{Field, Fields, TimeField, declaration, time_declaration};
 
 use crate::{Batch, Binary, Key, Reject, Time};
 use serde::de::DeserializeOwned;
@@ -17,8 +18,9 @@ use serde::de::DeserializeOwned;
 ///
 /// In a struct with `#[derive(Fields)]` each field is named by a JSON pointer, `/` and its own name unless
 /// `#[field("/a/b")]` says otherwise; `|` separates alternatives, of which the first that is present counts. Types are `f64`,
-/// `i64`, `bool`, `String`, `&'a str` (no copy), [`Time`], and `Option` of these. The host refuses rows without a field that
-/// is not optional, so a plugin never sees them.
+/// `i64`, `bool`, `String`, `&'a str` (no copy), [`Time`], and `Option` of these. Times are ISO 8601 text or milliseconds;
+/// `#[field(time = "unix-s")]` or a strptime pattern says otherwise. The host refuses rows without a field that is not
+/// optional, so a plugin never sees them.
 ///
 /// ```
 /// use wasmill::{EventTime, Fields, Time, keyed, Keyed};
@@ -29,7 +31,7 @@ use serde::de::DeserializeOwned;
 ///     auction: i64,
 ///     bidder: &'a str,
 ///     price: f64,
-///     #[field("/expires|/expiry")]
+///     #[field("/expires|/expiry", time = "unix-s")]
 ///     expires: Option<Time>,
 /// }
 ///

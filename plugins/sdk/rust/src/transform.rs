@@ -81,7 +81,7 @@ pub trait BatchTransform: DeserializeOwned + 'static {
 
 /// Makes a plugin of a function, of a [`Transform`], or of a [`BatchTransform`]. Once per crate, in its root.
 ///
-/// ```ignore
+/// ```text
 /// wasmill::transform!(function);
 /// wasmill::transform!(type Type);
 /// wasmill::transform!(batch Type);
@@ -251,3 +251,6 @@ fn each_row<'a, R: Row, O: Output>(batch: &'a Batch, call: impl Fn(R::Of<'a>) ->
     }
     Ok(writer.finish(batch.len(), O::COLUMNS))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 //! `#[derive(Fields)]`: an impl of `wasmill::Row` that declares one field per struct field and reads them by row.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::parse::ParseStream;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Field, Fields, GenericParam, LitStr, Result};
+use syn::{Data, DeriveInput, Error, Field, Fields, GenericParam, Ident, LitStr, Result, Token, Type};
 
 pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let fields = named_fields(input, "Fields")?;
@@ -15,8 +16,10 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
-    let places: Vec<_> = (0..fields.len()).map(syn::Index::from).collect();
-    let pointers = fields.iter().map(|field| pointer(field)).collect::<Result<Vec<_>>>()?;
+    let indices: Vec<_> = (0..fields.len()).map(syn::Index::from).collect();
+    let places = fields.iter().map(|field| Place::of(field)).collect::<Result<Vec<_>>>()?;
+    let pointers: Vec<_> = places.iter().map(|place| &place.pointer).collect();
+    let declarations = types.iter().zip(&places).map(|(kind, place)| place.declaration(kind));
     let cells: Vec<_> = (0..fields.len()).map(|at| format_ident!("cells{at}")).collect();
 
     Ok(quote! {
@@ -28,7 +31,7 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 const READS_VALUES: bool = false;
 
                 fn declare(fields: &mut ::std::vec::Vec<::std::string::String>) {
-                    #(fields.push(::wasmill::row::declaration::<#types>(#pointers));)*
+                    #(fields.push(#declarations);)*
                 }
 
                 fn open<'row>(
@@ -45,7 +48,7 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     reader: &mut Self::Reader<'row>,
                     row: usize,
                 ) -> ::std::result::Result<Self::Of<'row>, ::wasmill::Reject> {
-                    Ok(#name { #(#names: <#types as Field>::read(&mut reader.#places, row),)* })
+                    Ok(#name { #(#names: <#types as Field>::read(&mut reader.#indices, row),)* })
                 }
             }
         };
@@ -71,19 +74,54 @@ fn check_generics(input: &DeriveInput) -> Result<()> {
     }
 }
 
-/// What `#[field("…")]` says, else `/` and the name of the field.
-fn pointer(field: &Field) -> Result<String> {
-    let mut pointer = None;
-    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("field")) {
-        let text: LitStr = attribute.parse_args()?;
-        if pointer.is_some() {
-            return Err(Error::new(attribute.span(), "a field has one #[field(…)]; separate alternatives by `|`"));
+/// Where a field is in the value, and how it is written there.
+struct Place {
+    pointer: String,
+    time: Option<LitStr>,
+}
+
+impl Place {
+    /// What `#[field(…)]` says; the pointer is `/` and the name of the field unless it is given.
+    fn of(field: &Field) -> Result<Self> {
+        let name = field.ident.as_ref().map(|name| name.unraw().to_string()).unwrap_or_default();
+        let mut place = Self { pointer: format!("/{name}"), time: None };
+        let mut attributes = field.attrs.iter().filter(|attribute| attribute.path().is_ident("field"));
+        if let Some(attribute) = attributes.next() {
+            attribute.parse_args_with(|input: ParseStream<'_>| place.read(input))?;
         }
-        if !text.value().split('|').all(|one| one.starts_with('/')) {
-            return Err(Error::new(text.span(), "expected a JSON pointer such as \"/user/name\""));
+        match attributes.next() {
+            Some(second) => Err(Error::new(second.span(), "a field has one #[field(…)]; separate alternatives by `|`")),
+            None => Ok(place),
         }
-        pointer = Some(text.value());
     }
-    let name = field.ident.as_ref().map(|name| name.unraw().to_string()).unwrap_or_default();
-    Ok(pointer.unwrap_or_else(|| format!("/{name}")))
+
+    /// `"/pointer"`, `time = "format"`, or both.
+    fn read(&mut self, input: ParseStream<'_>) -> Result<()> {
+        if input.peek(LitStr) {
+            let pointer: LitStr = input.parse()?;
+            self.pointer = pointer.value();
+            if !self.pointer.split('|').all(|one| one.trim_start().starts_with('/')) {
+                return Err(Error::new(pointer.span(), "expected a JSON pointer such as \"/user/name\""));
+            }
+            if input.is_empty() {
+                return Ok(());
+            }
+            input.parse::<Token![,]>()?;
+        }
+        let key: Ident = input.parse()?;
+        if key != "time" {
+            return Err(Error::new(key.span(), "expected `time = \"format\"`"));
+        }
+        input.parse::<Token![=]>()?;
+        self.time = Some(input.parse()?);
+        Ok(())
+    }
+
+    fn declaration(&self, kind: &Type) -> TokenStream {
+        let pointer = &self.pointer;
+        match &self.time {
+            Some(format) => quote_spanned!(kind.span()=> ::wasmill::row::time_declaration::<#kind>(#pointer, #format)),
+            None => quote!(::wasmill::row::declaration::<#kind>(#pointer)),
+        }
+    }
 }

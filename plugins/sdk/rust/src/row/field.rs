@@ -47,6 +47,18 @@ pub fn declaration<T: Field>(pointer: &str) -> String {
     format!("{pointer}: {}{}", T::KIND, if T::OPTIONAL { "?" } else { "" })
 }
 
+/// How a field with a time format is declared to the host.
+pub fn time_declaration<T: TimeField>(pointer: &str, format: &str) -> String {
+    format!("{pointer}: {}({format}){}", T::KIND, if T::OPTIONAL { "?" } else { "" })
+}
+
+/// A field that has a time format.
+#[diagnostic::on_unimplemented(message = "only a field of type `Time` has a time format", label = "this is no time")]
+pub trait TimeField: Field {}
+
+impl TimeField for Time {}
+impl TimeField for Option<Time> {}
+
 macro_rules! number {
     ($type:ty, $cell:ty, $kind:literal, $cells:ident, $read:expr) => {
         impl Field for $type {
