@@ -43,8 +43,8 @@ impl Decoder {
         }
         let mut columns: Vec<_> = self.plans.iter().map(|plan| ColumnBuilder::new(&plan.kind, values.len())).collect();
         let mut reader = RecordReader::new(&self.tree, &mut self.shapes);
-        for (row, record) in values.iter().enumerate() {
-            let whole = reader.read(values.get_with_slack(row, SLACK), record.len()).is_some();
+        for row in 0..values.len() {
+            let whole = reader.read(values.get_with_slack(row, SLACK), values.get(row).len()).is_some();
             for (plan, column) in self.plans.iter().zip(&mut columns) {
                 let cell = if whole { column.push(plan.pick(&reader.slots)) } else { Err(FaultKind::Malformed) };
                 if let Err(kind) = cell {

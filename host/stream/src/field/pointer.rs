@@ -65,8 +65,8 @@ impl PointerTree {
     }
 
     /// The place of a member of the object at a node.
-    pub fn member(&self, node: NodeId, key: &str) -> Place {
-        self.place(self.child(node, |token| token == key))
+    pub fn member(&self, node: NodeId, key: &[u8]) -> Place {
+        self.place(self.child(node, |token| token.as_bytes() == key))
     }
 
     /// The place of an element of the array at a node.
@@ -118,10 +118,11 @@ mod tests {
         let tree = PointerTree::new(pointers.iter().map(Vec::as_slice));
         let slots: Vec<_> = pointers.iter().map(|pointer| tree.slot(pointer)).collect();
         assert_eq!(slots, [Some(1), Some(3), Some(0), Some(1), Some(2)]);
-        let Place::Inner(a) = tree.member(ROOT, "a") else { panic!("pointers lead through a") };
+        let a = tree.child(ROOT, |token| token == "a").expect("a is in the tree");
+        assert_eq!(tree.member(ROOT, b"a"), Place::Inner(a));
         assert_eq!(tree.nodes[a].slots, 0..3);
-        assert_eq!(tree.member(a, "b"), Place::Leaf(1));
-        assert_eq!(tree.member(a, "c"), Place::Unwanted);
+        assert_eq!(tree.member(a, b"b"), Place::Leaf(1));
+        assert_eq!(tree.member(a, b"c"), Place::Unwanted);
         assert_eq!(tree.slot(&["a".to_owned(), "d".to_owned()]), None);
         assert_eq!(tree.slots, 4);
     }

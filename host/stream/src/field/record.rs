@@ -44,19 +44,21 @@ impl<'d, 'v> RecordReader<'d, 'v> {
         let mut rest = scan::open(rest, depth)?;
         let mut before = START;
         loop {
-            let (id, place, at_value) = match self.expected(&mut rest, node, &mut before, depth + 1)? {
-                Some(member) => member,
-                None => match self.next(rest, node, before)? {
-                    Next::Member(id, place, at_value) => (id, place, at_value),
-                    Next::End(rest) => return Some(rest),
-                },
+            let next = match self.expected(&mut rest, node, &mut before, depth + 1)? {
+                Some(next) => next,
+                None => self.next(rest, node, before)?,
             };
-            rest = self.member(at_value, place, depth + 1)?;
-            before = id;
+            match next {
+                Next::Member(id, place, at_value) => {
+                    rest = self.member(at_value, place, depth + 1)?;
+                    before = id;
+                }
+                Next::End(rest) => return Some(rest),
+            }
         }
     }
 
-    /// Reads members as long as they come as expected. Stops behind the lead of one that pointers lead through.
+    /// Reads members as long as they come as expected and no pointer leads through them.
     #[inline(always)]
     fn expected(
         &mut self,
@@ -64,7 +66,7 @@ impl<'d, 'v> RecordReader<'d, 'v> {
         node: NodeId,
         before: &mut MemberId,
         depth: u32,
-    ) -> Option<Option<(MemberId, Place, &'v [u8])>> {
+    ) -> Option<Option<Next<'v>>> {
         let shape = &self.shapes[node];
         let mut id = shape.after(*before);
         while let Some((place, at_value, next)) = shape.matches(id, rest) {
@@ -73,7 +75,7 @@ impl<'d, 'v> RecordReader<'d, 'v> {
             match place {
                 Place::Unwanted => *rest = scan::value(at_value, depth)?.1,
                 Place::Leaf(slot) => (self.slots[slot], *rest) = scan::value(at_value, depth)?,
-                Place::Inner(_) => return Some(Some((id, place, at_value))),
+                Place::Inner(_) => return Some(Some(Next::Member(id, place, at_value))),
             }
             (*before, id) = (id, next);
         }
@@ -96,8 +98,7 @@ impl<'d, 'v> RecordReader<'d, 'v> {
         if let Some((id, place)) = shape.find(before, lead) {
             return Some(Next::Member(id, place, rest));
         }
-        let key = std::str::from_utf8(key.resolve(&mut self.scratch)).ok()?;
-        let place = self.tree.member(node, key);
+        let place = self.tree.member(node, key.resolve(&mut self.scratch));
         Some(Next::Member(shape.add(before, lead, place), place, rest))
     }
 

@@ -25,7 +25,7 @@ impl<'a> RawText<'a> {
 /// valid.
 #[inline(always)]
 pub(super) fn scan(from: &[u8]) -> Option<(RawText<'_>, &[u8])> {
-    let length = plain_run(from);
+    let length = run(from, |word| (attention(word) | word) & HIGHS);
     let (length, escaped) = match from.get(length) {
         Some(b'"') => (length, false),
         _ => scan_any(from, length)?,
@@ -33,12 +33,12 @@ pub(super) fn scan(from: &[u8]) -> Option<(RawText<'_>, &[u8])> {
     Some((RawText { bytes: from.get(..length)?, escaped }, from.get(length + 1..)?))
 }
 
-/// The length of a string that may have escapes and characters beyond ASCII, and whether it has escapes. The first `at`
-/// bytes are neither.
+/// The length of a string of any kind, and whether it has escapes. The first `at` bytes are not special.
 #[inline(never)]
 fn scan_any(from: &[u8], mut at: usize) -> Option<(usize, bool)> {
-    let (mut escaped, mut wide) = (false, false);
+    let mut escaped = false;
     loop {
+        at += run(from.get(at..)?, |word| attention(word) & !word & HIGHS);
         match from.get(at)? {
             b'"' => break,
             b'\\' => {
@@ -46,26 +46,21 @@ fn scan_any(from: &[u8], mut at: usize) -> Option<(usize, bool)> {
                 escaped = true;
             }
             0..b' ' => return None,
-            byte => {
-                at += 1;
-                wide |= !byte.is_ascii();
-            }
+            _ => at += 1,
         }
-        at += plain_run(from.get(at..)?);
     }
-    let valid = !wide || std::str::from_utf8(from.get(..at)?).is_ok();
-    valid.then_some((at, escaped))
+    std::str::from_utf8(from.get(..at)?).ok()?;
+    Some((at, escaped))
 }
 
-/// How many bytes of `bytes` certainly are ASCII without quotes, backslashes and control characters: all before the
-/// first other one, unless the end is near.
+/// How many bytes come before the first one that `stops` marks with its highest bit, or fewer if the end is near.
 #[inline(always)]
-fn plain_run(bytes: &[u8]) -> usize {
+fn run(bytes: &[u8], stops: impl Fn(u64) -> u64) -> usize {
     let mut at = 0;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let stops = stops(u64::from_le_bytes(*word));
-        if stops != 0 {
-            return at + (stops.trailing_zeros() / 8) as usize;
+        let marks = stops(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
@@ -73,15 +68,15 @@ fn plain_run(bytes: &[u8]) -> usize {
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = ONES * 0x80;
 
-/// Marks the first byte of a word that is a quote, a backslash, a control character or not ASCII with its highest bit.
-/// Marks after the first mean nothing.
+/// Sets the highest bit of the first ASCII byte of a word that is a quote, a backslash or a control character. Other
+/// bits, those of bytes after the first and of bytes that are not ASCII mean nothing.
 #[inline(always)]
-const fn stops(word: u64) -> u64 {
+const fn attention(word: u64) -> u64 {
     let quotes = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
     let backslashes = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    let controls = word.wrapping_sub(ONES * b' ' as u64);
-    (quotes | backslashes | controls | word) & (ONES * 0x80)
+    quotes | backslashes | word.wrapping_sub(ONES * b' ' as u64)
 }
 
 /// The character of the escape sequence that `bytes` begin with, and its length.
