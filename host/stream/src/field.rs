@@ -1,5 +1,6 @@
 //! Fields: what a step asks for, and decoding them from JSON once, natively, into typed columns.
 
+mod column;
 pub mod decode;
 mod number;
 mod pointer;

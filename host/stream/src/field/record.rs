@@ -4,31 +4,35 @@ use super::pointer::{NodeId, Place, PointerTree, ROOT};
 use super::scan::{self, Raw};
 use super::shape::{MemberId, START, Shape};
 
-/// Reads records one after another.
+/// Reads one record.
 #[derive(Debug)]
 pub(super) struct RecordReader<'d, 'v> {
-    tree: &'d PointerTree,
-    /// By [`NodeId`].
-    shapes: &'d mut [Shape],
-    scratch: Vec<u8>,
-    /// The values of the record that was read last, by slot.
-    pub slots: Vec<Raw<'v>>,
+    /// Where the pointers lead.
+    pub tree: &'d PointerTree,
+    /// What is known about objects, by [`NodeId`].
+    pub shapes: &'d mut [Shape],
+    /// Holds a key whose escapes were resolved.
+    pub scratch: &'d mut Vec<u8>,
+    /// Where the values go, as many as the tree has slots.
+    pub slots: &'d mut [Raw<'v>],
 }
 
 /// How many bytes behind a record are of use for [`RecordReader::read`].
 pub(super) const SLACK: usize = 32;
 
-impl<'d, 'v> RecordReader<'d, 'v> {
-    /// A reader for the pointers of a tree, which learns into `shapes`.
-    pub fn new(tree: &'d PointerTree, shapes: &'d mut [Shape]) -> Self {
-        Self { tree, shapes, scratch: Vec::new(), slots: vec![Raw::Absent; tree.slots] }
+impl<'v> RecordReader<'_, 'v> {
+    /// Reads the record that is the first `length` of `bytes`; a few more, whatever they are, save looking for the end at
+    /// every step. If it is not one whole JSON object, all slots are [`Raw::Malformed`].
+    #[inline]
+    pub fn read(mut self, bytes: &'v [u8], length: usize) {
+        self.slots.fill(Raw::Absent);
+        if self.record(bytes, length).is_none() {
+            self.slots.fill(Raw::Malformed);
+        }
     }
 
-    /// Reads one record, the first `length` of `bytes`; a few more, whatever they are, save looking for the end at every
-    /// step. `None` if it is not one whole JSON object; the slots then mean nothing.
     #[inline]
-    pub fn read(&mut self, bytes: &'v [u8], length: usize) -> Option<()> {
-        self.slots.fill(Raw::Absent);
+    fn record(&mut self, bytes: &'v [u8], length: usize) -> Option<()> {
         let start = scan::space(bytes);
         if start.first() != Some(&b'{') {
             return None;
@@ -98,7 +102,7 @@ impl<'d, 'v> RecordReader<'d, 'v> {
         if let Some((id, place)) = shape.find(before, lead) {
             return Some(Next::Member(id, place, rest));
         }
-        let place = self.tree.member(node, key.resolve(&mut self.scratch));
+        let place = self.tree.member(node, key.resolve(self.scratch));
         Some(Next::Member(shape.add(before, lead, place), place, rest))
     }
 

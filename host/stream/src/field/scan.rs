@@ -13,6 +13,8 @@ pub(super) const MAX_DEPTH: u32 = 127;
 pub(super) enum Raw<'a> {
     /// There is none.
     Absent,
+    /// Nothing is known, because the record is malformed.
+    Malformed,
     /// `null`
     Null,
     /// `true` or `false`

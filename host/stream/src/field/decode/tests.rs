@@ -3,6 +3,7 @@
 mod judge;
 
 use super::*;
+use crate::{Cells, FaultKind};
 use serde_json::Value;
 
 fn specs(texts: &[&str]) -> Vec<FieldSpec> {
