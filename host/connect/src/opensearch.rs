@@ -28,7 +28,7 @@ impl Sink for OpenSearch {
         match self.settings.collection {
             Collection::Documents => "effectively once: a row that is delivered again overwrites its own document",
             Collection::WithoutIds => {
-                "at least once: this kind of collection refuses ids, a row delivered again is doubled"
+                "at-least-once: this kind of collection refuses ids, a row delivered again is doubled"
             }
         }
     }

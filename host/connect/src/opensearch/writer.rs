@@ -14,7 +14,7 @@ use wasmill_stream::sink::SinkWriter;
 use wasmill_stream::{Batch, Error, ErrorKind, Result};
 
 /// How often a document is sent that the server fails over.
-const TRIES: u32 = 8;
+const TRIES: u32 = 6;
 
 /// An open sink.
 pub struct Writer {

@@ -85,7 +85,8 @@ async fn serve(stream: TcpStream, answer: &(impl Fn(Request) -> Reply + Sync)) -
     };
     let kind = if body.starts_with('<') { "text/html" } else { "application/json" };
     let head = format!(
-        "HTTP/1.1 {status} Scripted\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status} Scripted\r\ncontent-type: {kind}\r\ncontent-length: {}\r\netag: \"1\"\r\n\
+         connection: close\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;
