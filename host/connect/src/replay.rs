@@ -64,7 +64,7 @@ impl Source for Replay {
         let title = format!("source {}", self.name);
         let (cues, queue) = mpsc::channel(2);
         let reader = thread::Builder::new()
-            .name(self.name.clone())
+            .name("replay".to_owned())
             .spawn(move || self.read(&cues))
             .map_err(|error| Error::unavailable("start a thread to read with").with_source(error).context(&title))?;
         match play(&mut senders, queue, pace, &intake).await {

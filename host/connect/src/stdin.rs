@@ -35,7 +35,7 @@ impl<R: Read + Send + 'static> Source for Lines<R> {
         let Self { name, input } = *self;
         let Some(split) = intake.open(vec![SplitId::new(&name, 0)]).await?.pop() else { return Ok(()) };
         let (runs, mut queue) = mpsc::channel(2);
-        let reader = thread::Builder::new().name(name.clone()).spawn(move || read(input, &runs));
+        let reader = thread::Builder::new().name("stdin".to_owned()).spawn(move || read(input, &runs));
         reader.map_err(|error| Error::unavailable(format!("source {name}: start a thread")).with_source(error))?;
         let mut caught_up = false;
         loop {

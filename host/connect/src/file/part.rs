@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wasmill_stream::{Error, Result};
 
 /// A file that is not complete yet.
@@ -14,7 +14,7 @@ pub(super) struct Part {
     path: PathBuf,
     unfinished: PathBuf,
     encoder: Encoder,
-    opened: Instant,
+    begun: Instant,
     written: u64,
 }
 
@@ -45,11 +45,14 @@ impl Part {
             true => Encoder::Gzip(GzEncoder::new(file, Compression::fast())),
             false => Encoder::Plain(file),
         };
-        Ok(Self { path, unfinished, encoder, opened: Instant::now(), written: 0 })
+        Ok(Self { path, unfinished, encoder, begun: Instant::now(), written: 0 })
     }
 
     /// Hands lines to the operating system.
     pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
+        if self.written == 0 {
+            self.begun = Instant::now();
+        }
         let result = match &mut self.encoder {
             Encoder::Plain(file) => file.write_all(lines),
             Encoder::Gzip(encoder) => encoder.write_all(lines).and_then(|()| encoder.flush()),
@@ -63,9 +66,9 @@ impl Part {
         self.written
     }
 
-    /// When it was created.
-    pub(super) fn opened(&self) -> Instant {
-        self.opened
+    /// How long ago it got its first lines.
+    pub(super) fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Puts it on the disk and gives it its name.

@@ -13,7 +13,7 @@ use wasmill_stream::{Error, Result};
 pub(super) struct Rolling {
     /// So many bytes of lines, before compression.
     pub(super) bytes: u64,
-    /// So long after it was begun.
+    /// So long after its first lines.
     pub(super) interval: Duration,
 }
 
@@ -115,9 +115,7 @@ impl Roller {
     fn is_full(&self, part: &Part) -> bool {
         match &self.target {
             Target::File { .. } => false,
-            Target::Folder { rolling, .. } => {
-                part.written() >= rolling.bytes || part.opened().elapsed() >= rolling.interval
-            }
+            Target::Folder { rolling, .. } => part.written() >= rolling.bytes || part.age() >= rolling.interval,
         }
     }
 

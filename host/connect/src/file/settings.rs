@@ -14,7 +14,13 @@ enum Compression {
     Gzip,
 }
 
-/// Reads the settings of a file sink. A path that ends in `.jsonl` or `.jsonl.gz` is one file, any other a folder.
+/// Reads the settings of a file sink.
+///
+/// * `path`: one file if it ends in `.jsonl` or `.jsonl.gz`, else a folder of parts `part-000001.jsonl`, numbered on from run
+///   to run. It is created if it is missing.
+/// * in a folder: `compression` = `"none"` or `"gzip"`; a part is complete after `roll_bytes` (128 MiB, before compression)
+///   or `roll_interval` (1 m).
+/// * for one file: `overwrite` (false) allows that it exists already. It is complete when the job ends.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
     let path = section.required::<PathBuf>("path", problems);

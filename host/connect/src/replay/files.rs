@@ -6,9 +6,11 @@ use crate::lines::{Fill, LineReader, Run};
 use flate2::read::MultiGzDecoder;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use wasmill_stream::{Error, Result};
+
+const GZIP_MAGIC: &[u8] = b"\x1F\x8B";
 
 /// How records are written in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -95,7 +97,7 @@ impl FileFeed {
     fn open(&self, path: PathBuf) -> Result<Current> {
         let file = File::open(&path).map_err(|error| failed(&path, error))?;
         let input: Box<dyn Read + Send> = match is_gzip(&path) {
-            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, file))),
+            true => Box::new(unpacked(&path, file)?),
             false => Box::new(file),
         };
         let reader = match self.files.format.unwrap_or_else(|| format_of(&path)) {
@@ -157,6 +159,15 @@ fn is_gzip(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
+fn unpacked(path: &Path, file: File) -> Result<impl Read + Send + use<>> {
+    let mut packed = BufReader::with_capacity(64 << 10, file);
+    if packed.fill_buf().map_err(|error| failed(path, error))?.starts_with(GZIP_MAGIC) {
+        return Ok(MultiGzDecoder::new(packed));
+    }
+    let path = path.display();
+    Err(Error::invalid(format!("`{path}` is called .gz but is no gzip data: rename it or fetch it again")))
+}
+
 fn format_of(path: &Path) -> Format {
     let plain = if is_gzip(path) { path.with_extension("") } else { path.to_owned() };
     match plain.extension() {
@@ -192,6 +203,6 @@ fn damaged(path: &Path, error: &io::Error) -> Error {
     let path = path.display();
     Error::invalid(match error.kind() {
         io::ErrorKind::UnexpectedEof => format!("`{path}` ends in the middle of its gzip data: fetch it again"),
-        _ => format!("`{path}` is called .gz but is no valid gzip data ({error}): rename it or fetch it again"),
+        _ => format!("`{path}` has damaged gzip data ({error}): fetch it again"),
     })
 }

@@ -17,6 +17,16 @@ use wasmill_stream::units::Period;
 const MAX_SPLITS: usize = 512;
 
 /// Reads the settings of a replay source.
+///
+/// * `path`: a file, a folder (its files in the order of their names) or a list of both; `.gz` files are unpacked.
+///   `format` = `"json"` (lines) or `"csv"` (with a header; by default from the file name), `columns` = `{ NAME = "string" }`
+///   or `"bool"` where a CSV cell's type is not to be guessed, `limit` = how many records.
+/// * or `generate` = `"taxi"`: made-up trips; `trips` (without end by default), `seed`, `rate` (10 trips per second of event
+///   time), `start` (2013-01-01).
+/// * `splits` (1): over how many splits records are dealt, in turn or by the field `partition_by`.
+/// * `speedup`: how many times faster than the event time in the field `time`; by default `"max"`, as fast as it goes.
+/// * `markers` (false): a watermark record in every split per `marker_interval` (10 s) of event time, so much behind as
+///   records may be out of order: `marker_disorder` (60 s, for trips 30 s).
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Source>> {
     let before = problems.len();
     let what = what(section, problems);

@@ -118,7 +118,11 @@ async fn broken_files() {
     source_suite::fails(play(&missing, ""), &[], &["source in", "none.jsonl", "no such file"]).await;
     source_suite::fails(play(folder.path(), ""), &[], &["no files to play"]).await;
     let (_folder, path) = file("in.jsonl.gz", "{}\n");
-    source_suite::fails(play(&path, ""), &[], &["in.jsonl.gz", "no valid gzip"]).await;
+    source_suite::fails(play(&path, ""), &[], &["in.jsonl.gz", "is no gzip data"]).await;
+    let mut packed = gzip("[1]\n");
+    packed.extend_from_slice(b"trailing rubbish");
+    let (_folder, path) = file("in.jsonl.gz", packed);
+    source_suite::fails(play(&path, ""), &["[1]"], &["in.jsonl.gz", "damaged gzip data"]).await;
     let (_folder, path) = file("in.csv", b"a\n1\n\xFF\n");
     source_suite::fails(play(&path, ""), &["{\"a\":1}"], &["in.csv", "line 3", "UTF-8"]).await;
 }
