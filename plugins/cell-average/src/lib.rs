@@ -51,3 +51,37 @@ impl Aggregator for CellAverage {
 }
 
 wasmill::aggregator!(CellAverage);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmill::Pane;
+
+    const WINDOW: Window = Window { start: Time(0), end: Time(600_000), pane: Pane::OnTime };
+
+    /// Amounts of merged accumulators are averaged together, in the cell that the key names.
+    #[test]
+    fn averages_by_cell() {
+        let (mut amounts, mut more) = (Amounts::default(), Amounts::default());
+        CellAverage {}.accumulate(&mut amounts, Trip { total_amount: 10.0 });
+        CellAverage {}.accumulate(&mut more, Trip { total_amount: 20.0 });
+        CellAverage {}.accumulate(&mut more, Trip { total_amount: 30.0 });
+        CellAverage {}.merge(&mut amounts, more);
+        let expected = Average {
+            cell_lon: -7399,
+            cell_lat: 4075,
+            count: 3,
+            average: 20.0,
+            window_start: Time(0),
+            window_end: Time(600_000),
+        };
+        assert_eq!(CellAverage {}.finish(WINDOW, Key::new(b"-7399|4075"), amounts), Ok([expected]));
+    }
+
+    /// Behind another transform than `cell-key` there is no cell in the key: that is an error that shows it.
+    #[test]
+    fn foreign_keys() {
+        let error = CellAverage {}.finish(WINDOW, Key::new(b"dr5ru7"), Amounts::default()).expect_err("a bad key");
+        assert!(error.contains("dr5ru7"), "{error}");
+    }
+}

@@ -16,3 +16,20 @@ impl BatchTransform for Identity {
 }
 
 wasmill::transform!(batch Identity);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values come back as they are, in the same buffer.
+    #[test]
+    fn values_are_moved() {
+        let values: wasmill::Binary = ["a", "", "bc"].into_iter().collect();
+        let (copy, buffer) = (values.clone(), values.bytes.as_ptr());
+        let batch = Batch { times: vec![1, 2, 3], keys: None, values: Some(values), fields: Vec::new() };
+        let columns = Identity {}.transform(batch).expect("nothing can fail");
+        let moved = columns.values.expect("values are written");
+        assert_eq!((moved.bytes.as_ptr(), moved), (buffer, copy));
+        assert_eq!((columns.origins, columns.times, columns.keys), (None, None, None));
+    }
+}

@@ -1,12 +1,11 @@
 //! Windowed logic as a plugin.
 
-use crate::bindings::Needs;
-use crate::bindings::aggregate as wire;
-use crate::row::Fields;
-use crate::{Accumulator, Batch, Binary, Key, Pane, Reject, Row, Time, Window, log, settings};
+#[doc(hidden)]
+pub mod plugin;
+
+use crate::{Accumulator, Binary, Key, Reject, Row, Window};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::cell::RefCell;
 
 /// Logic over windows of keyed rows. The host decides which window and key a row belongs to, keeps the accumulators, and
 /// asks for results when a window fires. The type is its settings, as with [`Transform`](crate::Transform).
@@ -139,7 +138,7 @@ macro_rules! aggregator {
                 }
 
                 fn configure(settings: String) -> Result<$crate::Needs, String> {
-                    $crate::aggregator::configure::<$type>(&settings)
+                    $crate::aggregator::plugin::configure::<$type>(&settings)
                 }
             }
 
@@ -149,15 +148,15 @@ macro_rules! aggregator {
                     groups: Vec<u32>,
                     batch: $crate::Batch,
                 ) -> Result<aggregate::Accumulated, String> {
-                    $crate::aggregator::call(|plugin| plugin.accumulate(&accumulators, &groups, &batch))
+                    $crate::aggregator::plugin::call(|plugin| plugin.accumulate(&accumulators, &groups, &batch))
                 }
 
                 fn merge(accumulators: $crate::Binary, groups: Vec<u32>, count: u32) -> Result<$crate::Binary, String> {
-                    $crate::aggregator::call(|plugin| plugin.merge(&accumulators, &groups, count))
+                    $crate::aggregator::plugin::call(|plugin| plugin.merge(&accumulators, &groups, count))
                 }
 
                 fn finish(fired: aggregate::Fired) -> Result<aggregate::Finished, String> {
-                    $crate::aggregator::call(|plugin| plugin.finish(&fired))
+                    $crate::aggregator::plugin::call(|plugin| plugin.finish(&fired))
                 }
             }
 
@@ -172,95 +171,3 @@ macro_rules! aggregator {
         };
     };
 }
-
-/// A configured aggregator.
-#[doc(hidden)]
-pub trait Plugin {
-    fn accumulate(&self, accumulators: &Binary, groups: &[u32], batch: &Batch) -> Result<wire::Accumulated, String>;
-    fn merge(&self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary, String>;
-    fn finish(&self, fired: &wire::Fired) -> Result<wire::Finished, String>;
-}
-
-thread_local! {
-    /// The plugin of this instance, set by `configure`.
-    static PLUGIN: RefCell<Option<Box<dyn Plugin>>> = const { RefCell::new(None) };
-}
-
-#[doc(hidden)]
-pub fn configure<T: Aggregator>(settings: &str) -> Result<Needs, String> {
-    log::report_panics();
-    PLUGIN.set(Some(Box::new(OfRows(settings::parse::<T>(settings)?))));
-    let mut fields = Vec::new();
-    T::Row::declare(&mut fields);
-    Ok(Needs { fields, reads_values: T::Row::READS_VALUES, writes_values: true })
-}
-
-#[doc(hidden)]
-pub fn call<R>(call: impl FnOnce(&dyn Plugin) -> Result<R, String>) -> Result<R, String> {
-    PLUGIN.with_borrow(|plugin| call(plugin.as_deref().ok_or("a call came before configure")?))
-}
-
-struct OfRows<T>(T);
-
-impl<T: Aggregator> Plugin for OfRows<T> {
-    fn accumulate(&self, accumulators: &Binary, groups: &[u32], batch: &Batch) -> Result<wire::Accumulated, String> {
-        let mut states = accumulators.iter().map(decode::<T>).collect::<Result<Vec<_>, _>>()?;
-        let mut reader = T::Row::open(batch, &mut Fields::of(batch))?;
-        let mut rejects = Vec::new();
-        for (row, &group) in groups.iter().enumerate() {
-            let checked = T::Row::read(&mut reader, row).and_then(|read| self.0.check(&read).map(|()| read));
-            match checked {
-                Ok(read) => self.0.accumulate(&mut states[group as usize], read),
-                Err(Reject { reason, .. }) => rejects.push(Reject { row: row as u32, reason }),
-            }
-        }
-        let mut column = Binary::with_capacity(states.len(), accumulators.bytes.len());
-        for state in &states {
-            state.encode(&mut column.bytes)?;
-            column.close();
-        }
-        Ok(wire::Accumulated { accumulators: column, rejects })
-    }
-
-    fn merge(&self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary, String> {
-        let mut merged: Vec<Option<T::Accumulator>> = (0..count).map(|_| None).collect();
-        for (bytes, &group) in accumulators.iter().zip(groups) {
-            let from = decode::<T>(bytes)?;
-            match &mut merged[group as usize] {
-                Some(into) => self.0.merge(into, from),
-                empty => *empty = Some(from),
-            }
-        }
-        let mut column = Binary::with_capacity(merged.len(), accumulators.bytes.len());
-        for state in merged {
-            state.unwrap_or_default().encode(&mut column.bytes)?;
-            column.close();
-        }
-        Ok(column)
-    }
-
-    fn finish(&self, fired: &wire::Fired) -> Result<wire::Finished, String> {
-        let wire::Fired { starts, ends, panes, keys, accumulators } = fired;
-        let mut values = Binary::with_capacity(starts.len(), starts.len() * 128);
-        let mut origins = Vec::with_capacity(starts.len());
-        let mut one_each = true;
-        for at in 0..starts.len() {
-            let pane = if panes[at] == wire::Pane::Late { Pane::Late } else { Pane::OnTime };
-            let window = Window { start: Time(starts[at]), end: Time(ends[at]), pane };
-            let state = decode::<T>(accumulators.get(at))?;
-            let results = self.0.finish(window, Key::new(keys.get(at)), state).write(&mut values)?;
-            origins.extend(std::iter::repeat_n(at as u32, results));
-            one_each &= results == 1;
-        }
-        Ok(wire::Finished { origins: (!one_each).then_some(origins), values })
-    }
-}
-
-/// No bytes are a fresh accumulator.
-#[inline]
-fn decode<T: Aggregator>(bytes: &[u8]) -> Result<T::Accumulator, String> {
-    if bytes.is_empty() { Ok(T::Accumulator::default()) } else { T::Accumulator::decode(bytes) }
-}
-
-#[cfg(test)]
-mod tests;

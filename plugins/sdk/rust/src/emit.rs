@@ -1,7 +1,9 @@
 //! What a transform may return for a row.
 
+mod part;
 mod writer;
 
+use part::{KeyPart, Part, TimePart, ValuePart};
 #[doc(hidden)]
 pub use writer::Writer;
 
@@ -102,77 +104,6 @@ impl<K, T> Emit<K, T, Same> {
 /// A value given as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bytes<B>(pub B);
-
-/// A part of an [`Emit`]: set or not. `SET` is a constant, because a column is there for all rows or for none.
-#[doc(hidden)]
-pub trait Part<Kind> {
-    const SET: bool;
-    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), Reject>;
-}
-
-#[doc(hidden)]
-pub struct KeyPart;
-#[doc(hidden)]
-pub struct ValuePart;
-
-impl<Kind> Part<Kind> for Same {
-    const SET: bool = false;
-
-    fn write(&self, _bytes: &mut Vec<u8>) -> Result<(), Reject> {
-        Ok(())
-    }
-}
-
-impl<K: ToKey> Part<KeyPart> for K {
-    const SET: bool = true;
-
-    #[inline]
-    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), Reject> {
-        ToKey::write(self, bytes);
-        Ok(())
-    }
-}
-
-impl<S: Serialize> Part<ValuePart> for Json<S> {
-    const SET: bool = true;
-
-    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), Reject> {
-        Ok(serde_json::to_writer(bytes, &self.0)?)
-    }
-}
-
-impl<B: AsRef<[u8]>> Part<ValuePart> for Bytes<B> {
-    const SET: bool = true;
-
-    #[inline]
-    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), Reject> {
-        bytes.extend_from_slice(self.0.as_ref());
-        Ok(())
-    }
-}
-
-/// An event time, new or not.
-#[doc(hidden)]
-pub trait TimePart: Copy {
-    const SET: bool;
-    fn millis(self) -> i64;
-}
-
-impl TimePart for Same {
-    const SET: bool = false;
-
-    fn millis(self) -> i64 {
-        0
-    }
-}
-
-impl TimePart for Time {
-    const SET: bool = true;
-
-    fn millis(self) -> i64 {
-        self.0
-    }
-}
 
 // === impl Output ===
 

@@ -1,6 +1,7 @@
 //! Collects what a transform returns for the rows of a batch into columns.
 
-use super::{Emit, KeyPart, Part, Set, TimePart, ValuePart};
+use super::part::{KeyPart, Part, TimePart, ValuePart};
+use super::{Emit, Set};
 use crate::{Binary, Columns, Reject};
 
 /// Collects the outputs of a batch.

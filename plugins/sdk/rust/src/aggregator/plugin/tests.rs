@@ -15,7 +15,7 @@ struct Sum {
     sum: i64,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct Part {
     key: String,
     nth: u32,

@@ -100,7 +100,10 @@ fn rows_are_dropped_and_keyed() {
 #[test]
 fn several_rows_and_refusals() {
     let plugin = function(|(Json(numbers), EventTime(at)): (Json<Vec<i64>>, EventTime)| {
-        numbers.into_iter().map(|number| check(number).map(|n| emit().time(Time(at.0 + n)).json(n))).collect::<Vec<_>>()
+        numbers
+            .into_iter()
+            .map(|number| check(number).map(|n| emit().key(n).time(Time(at.0 + n)).json(n)))
+            .collect::<Vec<_>>()
     });
     assert!(plugin.needs().reads_values && plugin.needs().writes_values);
     let values = ["[1,2]", "[3,-1]", "[", "[]", "[4]"].into_iter().collect();
@@ -108,6 +111,7 @@ fn several_rows_and_refusals() {
     assert_eq!(columns.origins, Some(vec![0, 0, 4]));
     assert_eq!(columns.times, Some(vec![1, 2, 8]));
     assert_eq!(columns.values, Some(["1", "2", "4"].into_iter().collect()));
+    assert_eq!(columns.keys, columns.values);
     let rejects: Vec<_> = columns.rejects.iter().map(|reject| (reject.row, reject.reason.as_str())).collect();
     assert_eq!(rejects[0], (1, "-1 is negative"));
     assert_eq!((rejects[1].0, rejects.len()), (2, 2));
@@ -116,6 +120,14 @@ fn several_rows_and_refusals() {
 
 fn check(number: i64) -> Result<i64, Reject> {
     if number < 0 { Err(Reject::new(format!("{number} is negative"))) } else { Ok(number) }
+}
+
+/// As many rows as came, but not the same ones: origins say so.
+#[test]
+fn one_dropped_and_one_doubled() {
+    let plugin = function(|row: Level| vec![emit(); row.level as usize]);
+    let columns = plugin.transform(batch(3, vec![floats(vec![1.0, 0.0, 2.0])])).expect("good columns");
+    assert_eq!(columns.origins, Some(vec![0, 2, 2]));
 }
 
 /// A value given as bytes is taken as it is.
@@ -153,6 +165,13 @@ impl Transform for Above {
     fn transform(&self, row: Level) -> bool {
         row.level > self.minimum
     }
+}
+
+/// A function has no settings, and says so when it is given some.
+#[test]
+fn functions_refuse_settings() {
+    let error = of_function(r#"{"minimum": 2}"#, |_: ()| true).err();
+    assert_eq!(error.as_deref(), Some("setting `minimum` is not known to this plugin"));
 }
 
 /// The calls of the host in their order: nothing works before `configure`, and its settings reach the rows.
