@@ -21,6 +21,8 @@ async fn counts_equal_brute_force() {
         let taken = job.keep("out", &[(count, Port::Main)]);
         let ledger = job.run(workers).await.expect("the job ends");
         assert_balance(&ledger);
+        let fired = ledger.step("count").expect("in the ledger").counts().fired;
+        assert_eq!(fired as usize, expected.len());
         assert_eq!(taken.sorted(), expected, "{workers} workers, {splits} splits");
     }
 }

@@ -16,7 +16,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use wasmill_stream::field::Decoder;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Aggregate, Needs, View};
+use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Needs, View};
 use wasmill_stream::window::Windows;
 use wasmill_stream::{Batch, Binary, Result, key};
 
@@ -98,15 +98,39 @@ impl AggregateStep {
     /// Ends an epoch: moves to its watermark and returns the results of the windows that fire.
     fn advance(&mut self) -> Result<Vec<Batch>> {
         let watermark = self.heard.watermark();
-        let mut results = self.windows.advance(watermark, &mut *self.logic)?;
+        let mut logic = CountFired { logic: &mut *self.logic, fired: 0 };
+        let mut results = self.windows.advance(watermark, &mut logic)?;
+        let fired = logic.fired;
         let node = &self.plan.nodes[self.index];
         node.ledger.advance_watermark(watermark);
+        StepLedger::add(&node.ledger.fired, fired);
         for batch in &mut results {
             StepLedger::add(&node.ledger.written, batch.len());
             batch.step = node.name.clone();
             batch.fields = self.decoder.decode(&batch.values);
         }
         Ok(results)
+    }
+}
+
+/// Counts the windows that fire on their way into the logic.
+struct CountFired<'l> {
+    logic: &'l mut dyn Aggregate,
+    fired: usize,
+}
+
+impl Aggregate for CountFired<'_> {
+    fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
+        self.logic.accumulate(accumulators, groups, batch)
+    }
+
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+        self.logic.merge(accumulators, groups, count)
+    }
+
+    fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
+        self.fired += fired.windows.len();
+        self.logic.finish(fired)
     }
 }
 
