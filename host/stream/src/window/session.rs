@@ -32,7 +32,7 @@ pub(super) struct Sessions {
 /// The sessions of one key.
 #[derive(Debug, Default)]
 struct KeySessions {
-    /// Apart from each other, in the order of time. Never empty between two calls.
+    /// Apart from each other, in the order of time. A key without any is forgotten.
     sessions: Vec<Session>,
     /// While a call is planned: its growing sessions, in the order of time.
     growing: Vec<u32>,
@@ -175,6 +175,7 @@ impl Sessions {
             }
             self.set_alarm(slot);
         }
+        plan.drafts.iter().for_each(|draft| self.forget_if_vacant(draft.slot));
     }
 
     /// Sees to it that a key is looked at when something is to be done for one of its sessions.

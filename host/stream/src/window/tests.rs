@@ -3,6 +3,7 @@
 mod faults;
 mod ids;
 mod oracle;
+mod order;
 mod properties;
 mod sessions;
 mod sliding;

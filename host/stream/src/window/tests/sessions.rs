@@ -66,5 +66,7 @@ fn refused_rows_hold_nothing_together() {
     assert_eq!(bench.windows.open(), 2);
     assert_eq!(bench.advance(15), [fire(0, 10, "a", Pane::OnTime, &[1])]);
     assert_eq!(bench.add(&[bad(12, "a", 5), row(5, "a", 6)]), (vec![6], vec![5]));
+    // Of two refused rows the second is not late only thanks to the first: then it is late.
+    assert_eq!(bench.add(&[bad(9, "b", 7), bad(5, "b", 8)]), (vec![8], vec![7]));
     assert_eq!(bench.advance(30), [fire(20, 30, "a", Pane::OnTime, &[3])]);
 }
