@@ -1,14 +1,15 @@
-//! Nanoseconds per row to cross into a plugin and back, beside native code behind the same trait in the same run: the
-//! difference is what the sandbox costs. The plugins are real ones, built as `wasmill build` builds them.
+//! CPU nanoseconds per row to cross into a plugin and back, beside native code behind the same trait in the same run:
+//! the difference is what the sandbox costs. The plugins are real ones, built as `wasmill build` builds them.
 //!
 //! `cargo bench -p wasmill-server --bench boundary`
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use cpu_time::ThreadTime;
+use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::Path;
 use wasmill_plugin::{Host, Limits};
 use wasmill_server::build::build;
-use wasmill_stream::binary::BinaryBuilder;
+use wasmill_stream::binary::{BinaryBuilder, Span};
 use wasmill_stream::plugin::{Transform, Transformed, View};
 use wasmill_stream::{Binary, Cells, Column, Result};
 
@@ -41,7 +42,8 @@ struct CellKey;
 
 impl Transform for CellKey {
     fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
-        let [Cells::Float(longitudes), Cells::Float(latitudes)] = [&batch.fields[0].cells, &batch.fields[1].cells] else {
+        let [Cells::Float(longitudes), Cells::Float(latitudes)] = [&batch.fields[0].cells, &batch.fields[1].cells]
+        else {
             unreachable!("the benchmark gives two columns of numbers");
         };
         let mut keys = BinaryBuilder::with_capacity(longitudes.len(), longitudes.len() * 12);
@@ -62,7 +64,7 @@ fn values(rows: usize, gap: usize) -> Binary {
     let bytes: Vec<u8> = (0..rows * (VALUE + gap)).map(|i| b' ' + (i * 7 % 90) as u8).collect();
     let span = |row: usize| {
         let start = (row * (VALUE + gap)) as u32;
-        wasmill_stream::binary::Span { start, end: start + VALUE as u32 }
+        Span { start, end: start + VALUE as u32 }
     };
     Binary::from_spans(bytes, (0..rows).map(span).collect()).expect("spans within the bytes")
 }
@@ -72,45 +74,54 @@ fn coordinates(rows: usize, origin: f64) -> Column {
     Column { cells: Cells::Float(cells), faults: Vec::new() }
 }
 
-fn boundary(criterion: &mut Criterion) {
+/// CPU time of this thread per row: the wall clock would also count what else the machine does.
+fn per_row(bencher: &mut Bencher<'_>, instance: &mut dyn Transform, view: &View<'_>) {
+    let rows = view.times.len() as u64;
+    bencher.iter_custom(|wanted| {
+        let batches = wanted.div_ceil(rows);
+        let start = ThreadTime::now();
+        for _ in 0..batches {
+            black_box(instance.transform(black_box(view)).expect("the plugin takes every row"));
+        }
+        start.elapsed().mul_f64(wanted as f64 / (batches * rows) as f64)
+    });
+}
+
+fn identity(criterion: &mut Criterion) {
     let host = Host::new().expect("the engine starts");
-    let mut group = criterion.benchmark_group("identity, 220 bytes in and out");
+    let mut wasm = plugin(&host, "identity");
+    let mut group = criterion.benchmark_group("220 bytes in and out");
     for rows in BATCHES {
-        group.throughput(Throughput::Elements(rows as u64));
         let times: Vec<i64> = (0..rows as i64).collect();
-        for (layout, gap) in [("end to end", 0), ("with gaps", 1)] {
+        for (layout, gap) in [("end to end", 0), ("in lines", 1)] {
             let values = values(rows, gap);
             let view = View { times: &times, keys: None, values: Some(&values), fields: Vec::new() };
-            for (name, mut instance) in
-                [("wasm", plugin(&host, "identity")), ("native", Box::new(Identity) as Box<dyn Transform>)]
-            {
-                let out = instance.transform(&view).expect("identity");
+            for (name, instance) in [("wasm", &mut *wasm), ("native", &mut Identity as &mut dyn Transform)] {
+                let out = instance.transform(&view).expect("the plugin takes every row");
                 assert!(out.values.as_ref() == Some(&values), "identity changes nothing");
-                group.bench_function(BenchmarkId::new(format!("{name}, {layout}"), rows), |bencher| {
-                    bencher.iter(|| black_box(instance.transform(black_box(&view)).expect("identity")));
-                });
+                let title = format!("{name}, {rows} rows {layout}");
+                group.bench_function(title, |bencher| per_row(bencher, instance, &view));
             }
         }
     }
-    group.finish();
+}
 
+fn cell_key(criterion: &mut Criterion) {
+    let host = Host::new().expect("the engine starts");
+    let mut wasm = plugin(&host, "cell-key");
     let mut group = criterion.benchmark_group("two numbers in, a key out");
     for rows in BATCHES {
-        group.throughput(Throughput::Elements(rows as u64));
         let times: Vec<i64> = (0..rows as i64).collect();
         let (longitudes, latitudes) = (coordinates(rows, -74.1), coordinates(rows, 40.6));
         let view = View { times: &times, keys: None, values: None, fields: vec![&longitudes, &latitudes] };
-        let (mut wasm, mut native) = (plugin(&host, "cell-key"), CellKey);
-        let keys = |rows: Result<Transformed>| rows.expect("every row has a key").keys;
+        let mut native = CellKey;
+        let keys = |out: Result<Transformed>| out.expect("the plugin takes every row").keys;
         assert!(keys(wasm.transform(&view)) == keys(native.transform(&view)), "both give the same keys");
         for (name, instance) in [("wasm", &mut *wasm), ("native", &mut native as &mut dyn Transform)] {
-            group.bench_function(BenchmarkId::new(name, rows), |bencher| {
-                bencher.iter(|| black_box(instance.transform(black_box(&view)).expect("keys")));
-            });
+            group.bench_function(format!("{name}, {rows} rows"), |bencher| per_row(bencher, instance, &view));
         }
     }
-    group.finish();
 }
 
-criterion_group!(benches, boundary);
+criterion_group!(benches, identity, cell_key);
 criterion_main!(benches);
