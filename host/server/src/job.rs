@@ -66,12 +66,11 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
         return Examined { problems: problems.into_sorted(), warnings: Vec::new(), job: None, outline: None };
     };
     let topology = topology::resolve(&draft.nodes, &mut problems);
-    let mut warnings = topology::unread(&draft.nodes, &topology);
-    warnings.extend(parameters.unused().into_iter().map(|name| Problem {
-        message: format!("parameter `{name}` is set, but the job file never mentions ${{{name}}}"),
-        place: 0..0,
-        hint: None,
-    }));
+    let mut warnings = unused(parameters);
+    // A misspelt input leaves another node unread, which would be said twice.
+    if problems.is_empty() {
+        warnings.extend(topology::unread(&draft.nodes, &topology));
+    }
     let Draft { name, options, nodes } = draft;
     let nodes: Vec<_> = nodes.into_iter().map(|node| load_node(node, plugins, &mut problems)).collect();
     let problems = problems.into_sorted();
@@ -81,6 +80,15 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     let (outline, graph) = assemble(&name, nodes, &topology);
     let job = graph.map(|graph| Job { name, options, graph, outline: outline.clone(), warnings: warnings.clone() });
     Examined { problems, warnings, job, outline: Some(outline) }
+}
+
+fn unused(parameters: &Parameters) -> Vec<Problem> {
+    let warning = |name: &str| Problem {
+        message: format!("parameter `{name}` is set, but the job file never mentions ${{{name}}}"),
+        place: 0..0,
+        hint: None,
+    };
+    parameters.unused().into_iter().map(warning).collect()
 }
 
 /// A node whose plugins were loaded.
@@ -98,11 +106,11 @@ fn load_node(node: DraftNode, plugins: &mut Plugins, problems: &mut Problems) ->
         None => (String::new(), None),
         Some(Settings::Source(settings)) => load_source(&name, settings, plugins, problems),
         Some(Settings::Transform(plugin)) => {
-            let (about, plugin) = plugins.transform(&format!("step {name}"), &plugin, problems);
+            let (about, plugin) = plugins.transform(&name, &plugin, problems);
             (about, plugin.map(|plugin| NodeKind::Transform { plugin }))
         }
         Some(Settings::Aggregate(plugin, windows)) => {
-            let (about, plugin) = plugins.aggregate(&format!("step {name}"), &plugin, problems);
+            let (about, plugin) = plugins.aggregate(&name, &plugin, problems);
             let about = outline::aggregation(&about, &windows);
             let (windows, allowed_lateness) = (windows.spec, windows.allowed_lateness);
             (about, plugin.map(|plugin| NodeKind::Aggregate { plugin, windows, allowed_lateness }))
@@ -123,7 +131,7 @@ fn load_source(
     let Some(decoder) = decoder else {
         return (about, Some(NodeKind::Source { source, decoder: None, time, watermark }));
     };
-    let (decoder_about, decoder) = plugins.transform(&format!("source {name} decoder"), &decoder, problems);
+    let (decoder_about, decoder) = plugins.transform(name, &decoder, problems);
     about.push_str(&format!(", decoded by {decoder_about}"));
     (about, decoder.map(|decoder| NodeKind::Source { source, decoder: Some(decoder), time, watermark }))
 }

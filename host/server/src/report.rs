@@ -52,7 +52,10 @@ pub fn draw(file: &JobFile, problems: &[Problem], severity: Severity, style: Sty
         .with_break_words(false)
         .with_links(false);
     let mut text = String::new();
-    for problem in problems {
+    for (at, problem) in problems.iter().enumerate() {
+        if at > 0 {
+            text.push('\n');
+        }
         // Writing to a string does not fail, and `Excerpt` reads any place.
         let _ = handler.render_report(&mut text, &Drawn { problem, excerpt: Excerpt(file), severity });
     }
@@ -144,7 +147,7 @@ mod tests {
         let file = JobFile::new("job.toml", "[source.trips]\ntype = \"replai\"\n");
         let hint = Some("did you mean `replay`?".to_owned());
         let problem = Problem { message: "source trips: there is no type `replai`".to_owned(), place: 22..30, hint };
-        let text = draw(&file, &[problem], Severity::Error, Style::Plain);
+        let text = draw(&file, &[problem.clone(), problem], Severity::Error, Style::Plain);
         let expected = "  x source trips: there is no type `replai`
    ,-[job.toml:2:8]
  2 | type = \"replai\"
@@ -152,7 +155,7 @@ mod tests {
    `----
   help: did you mean `replay`?
 ";
-        assert_eq!(text, expected);
+        assert_eq!(text, format!("{expected}\n{expected}"));
     }
 
     /// A problem of the whole file has no excerpt.

@@ -36,7 +36,7 @@ impl Terminal {
 
     /// Prints a line, or several.
     pub fn note(&self, text: &str) {
-        self.print(format!("{}\n", text.trim_end_matches('\n')).as_bytes());
+        self.print(format!("{text}\n").as_bytes());
     }
 
     /// Prints why a command has failed.

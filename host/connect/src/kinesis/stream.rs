@@ -68,7 +68,10 @@ impl Stream {
         let access = settings.aws.load().await.map_err(|error| error.context(format!("stream {stream}")))?;
         let endpoint = settings.endpoint.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
         let mut config = aws_sdk_kinesis::config::Builder::from(&access.config);
-        config.set_endpoint_url(endpoint.clone().or_else(|| access.config.endpoint_url().map(str::to_owned)));
+        // Otherwise it stays what the environment or the profile says, for all of AWS or for Kinesis alone.
+        if endpoint.is_some() {
+            config.set_endpoint_url(endpoint.clone());
+        }
         Ok(Self {
             client: Client::from_conf(config.build()),
             name: stream.clone(),

@@ -68,10 +68,9 @@ async fn watch(job: Job, mut view: impl View, terminal: &Terminal) -> Result<Exi
             }
         }
     };
-    let last = progress.snapshot();
-    view.show(&last);
+    // Whatever is still drawn goes away before the last words.
     drop(view);
-    terminal.note(&format!("{last}\n\n{}", Summary(&ledger)));
+    terminal.note(&format!("{}\n\n{}", progress.snapshot(), Summary(&ledger)).trim_end());
     match ended {
         // Someone who reads the results, such as `head`, has seen enough.
         Err(error) if error.kind() != ErrorKind::Closed => Err(error),

@@ -19,10 +19,10 @@ pub fn examine_file(file: &JobFile, parameters: &Parameters, build: bool, termin
     let mut plugins = Plugins::new(build.then(|| builder(terminal)))?;
     let examined = job::examine(file, parameters, &mut plugins);
     let style = Style::of_stderr();
-    for (problems, severity) in [(&examined.problems, Severity::Error), (&examined.warnings, Severity::Warning)] {
-        if !problems.is_empty() {
-            terminal.note(&report::draw(file, problems, severity, style));
-        }
+    let errors = report::draw(file, &examined.problems, Severity::Error, style);
+    let warnings = report::draw(file, &examined.warnings, Severity::Warning, style);
+    for drawn in [errors, warnings].iter().filter(|drawn| !drawn.is_empty()) {
+        terminal.note(&format!("{drawn}\n"));
     }
     if !examined.problems.is_empty() {
         let problems = match examined.problems.len() {
@@ -39,6 +39,7 @@ pub fn builder(terminal: &Terminal) -> Builder {
     let terminal = terminal.clone();
     Box::new(move |dir| {
         let line = terminal.line();
-        build::build(dir, &mut |step| terminal.step(&line, step))
+        let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
+        build::build(dir, &mut |step| terminal.step(&line, &format!("building {name}: {step}")))
     })
 }

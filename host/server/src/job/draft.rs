@@ -106,6 +106,8 @@ pub struct WindowSettings {
 /// A plugin as a table asks for it.
 #[derive(Debug, Clone)]
 pub struct PluginUse {
+    /// What messages call the table: `step cell`.
+    pub title: String,
     /// The component, or the folder of its source.
     pub path: PathBuf,
     /// Where the path is.

@@ -1,6 +1,5 @@
 //! The table `[engine]`: how to run the job.
 
-use std::num::NonZeroUsize;
 use wasmill_engine::Options;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::key::KEY_GROUPS;
@@ -9,11 +8,12 @@ use wasmill_stream::units::{ByteCount, Period};
 /// Reads it. What is missing or wrong has its default.
 pub fn read(mut table: Section<'_>, problems: &mut Problems) -> Options {
     let mut options = Options::default();
-    if let Some((workers, place)) = table.located::<NonZeroUsize>("workers", problems) {
-        if workers.get() as u64 > KEY_GROUPS {
-            problems.push(place, format!("engine: `workers` is at most {KEY_GROUPS}, the number of key groups"));
+    if let Some((workers, place)) = table.located::<usize>("workers", problems) {
+        if !(1..=KEY_GROUPS).contains(&(workers as u64)) {
+            let message = format!("engine: `workers` must be 1 to {KEY_GROUPS}, the number of key groups");
+            problems.push(place, message);
         }
-        options.workers = workers.get();
+        options.workers = workers;
     }
     if let Some((epoch, place)) = table.located::<Period>("epoch", problems) {
         if epoch.millis() == 0 {

@@ -128,9 +128,10 @@ pub fn aggregation(plugin: &str, windows: &WindowSettings) -> String {
     about
 }
 
-/// A line about a sink.
+/// A line about a sink: its promise without the small print, which is what follows a colon.
 pub fn sink(kind: &str, sink: &dyn Sink) -> String {
-    format!("{kind} sink, {}", sink.guarantee())
+    let promise = sink.guarantee().split(':').next().unwrap_or_default();
+    format!("{kind} sink, {promise}")
 }
 
 #[cfg(test)]

@@ -34,33 +34,32 @@ impl Plugins {
         Ok(Self { host: Host::new()?, builder, seen: HashMap::new() })
     }
 
-    /// A line about the plugin, and the plugin unless there are problems. `user` is what messages call its user.
+    /// A line about the plugin, and the plugin unless there are problems. `node` is whose plugin it is.
     pub(super) fn transform(
         &mut self,
-        user: &str,
+        node: &str,
         plugin: &PluginUse,
         problems: &mut Problems,
     ) -> (String, Option<SharedTransform>) {
-        self.find(user, plugin, Kind::Transform, problems, |host, component| {
-            host.transform(component, user, &plugin.settings, plugin.limits)
+        self.find(plugin, Kind::Transform, problems, |host, component| {
+            host.transform(component, node, &plugin.settings, plugin.limits)
         })
     }
 
     /// Like [`Plugins::transform`], for steps with a window.
     pub(super) fn aggregate(
         &mut self,
-        user: &str,
+        node: &str,
         plugin: &PluginUse,
         problems: &mut Problems,
     ) -> (String, Option<SharedAggregate>) {
-        self.find(user, plugin, Kind::Aggregator, problems, |host, component| {
-            host.aggregate(component, user, &plugin.settings, plugin.limits)
+        self.find(plugin, Kind::Aggregator, problems, |host, component| {
+            host.aggregate(component, node, &plugin.settings, plugin.limits)
         })
     }
 
     fn find<P>(
         &mut self,
-        user: &str,
         plugin: &PluginUse,
         kind: Kind,
         problems: &mut Problems,
@@ -71,7 +70,7 @@ impl Plugins {
             Found::Component(component) => component,
             Found::Unbuilt => return (format!("{path}, not built"), None),
             Found::Broken(message) => {
-                problems.push(plugin.place.clone(), format!("{user}: {message}"));
+                problems.push(plugin.place.clone(), format!("{}: {message}", plugin.title));
                 return (String::new(), None);
             }
         };
@@ -81,7 +80,7 @@ impl Plugins {
                 Kind::Transform => ("`window` is given", "leave `window` out, or use a plugin of world `aggregator`"),
                 Kind::Aggregator => ("there is no `window`", "add one, such as window = { tumbling = \"10m\" }"),
             };
-            let message = format!("{user}: {found}, but {path} exports world `{}`", component.kind());
+            let message = format!("{}: {found}, but {path} exports world `{}`", plugin.title, component.kind());
             problems.push_hint(plugin.place.clone(), message, hint);
             return (about, None);
         }

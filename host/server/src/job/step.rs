@@ -40,7 +40,8 @@ pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Probl
     let limits = table.table("limits", problems).map(|table| read_limits(table, problems)).unwrap_or_default();
     let (path, place) = path?;
     let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), "{}".to_owned()));
-    let plugin = PluginUse { path: file.resolve(&path), place, settings, settings_place, limits };
+    let title = table.title().to_owned();
+    let plugin = PluginUse { title, path: file.resolve(&path), place, settings, settings_place, limits };
     (problems.len() == before).then_some(plugin)
 }
 
@@ -98,7 +99,9 @@ fn read_window(mut table: Section<'_>, problems: &mut Problems) -> Option<Window
         problems.push(place, format!("{title}: sessions have no `offset`"));
     }
     if let Err(message) = spec.check() {
-        problems.push(place, format!("{title}: {message}"));
+        let names =
+            "the size of a window is `tumbling` or `sliding`, its slide is `every`, the gap of sessions is `session`";
+        problems.push_hint(place, format!("{title}: {message}"), names);
     }
     (problems.len() == before).then_some(spec)
 }
