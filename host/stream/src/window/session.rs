@@ -267,3 +267,26 @@ impl Sessions {
         self.forget_if_vacant(slot);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Ids;
+    use super::*;
+    use crate::{Cells, Column, key};
+
+    /// Keys whose rows are all late or refused, and keys whose sessions have closed → nothing is remembered of them.
+    #[test]
+    fn keys_without_sessions_are_forgotten() {
+        let mut sessions = Sessions::new(10, 0);
+        sessions.advance(100, &mut Ids::default()).expect("nothing to fire");
+        let keys: Binary = ["late", "refused", "taken", "taken too"].into_iter().collect();
+        let bad = Column { cells: Cells::Bool(vec![false, true, false, false]), faults: Vec::new() };
+        let values: Binary = [[0; 4]; 4].iter().collect();
+        let view = View { times: &[0, 100, 100, 200], keys: Some(&keys), values: Some(&values), fields: vec![&bad] };
+        let taken = sessions.accumulate(&mut Ids::default(), &keys, &key::hashes(&keys), &view).expect("valid answers");
+        assert_eq!((taken.late.as_slice(), taken.rejects.len()), (&[0][..], 1));
+        assert_eq!((sessions.keys.len(), sessions.open()), (2, 2));
+        sessions.advance(110, &mut Ids::default()).expect("valid answers");
+        assert_eq!((sessions.keys.len(), sessions.open()), (1, 1));
+    }
+}

@@ -13,7 +13,7 @@ use super::{Taken, WindowSpec, Windows};
 use crate::plugin::View;
 use crate::units::Period;
 use crate::{Binary, Cells, Column, Firing, Pane, key};
-use ids::Ids;
+pub(super) use ids::Ids;
 
 const fn ms(millis: i64) -> Period {
     Period::from_millis(millis)

@@ -16,7 +16,7 @@ fn print(ids: &[u32]) -> Vec<u8> {
 
 /// Counts its calls.
 #[derive(Default)]
-pub(super) struct Ids {
+pub(in crate::window) struct Ids {
     /// How often `accumulate` was called, and with how many rows the last time.
     pub(super) accumulated: (usize, usize),
     /// How often `merge` was called.
