@@ -71,9 +71,9 @@ impl Sandbox {
         })
     }
 
-    /// An error of the guest in `function`.
+    /// An error of the guest in `function`. Whoever runs the step names it.
     pub(crate) fn error(&self, function: &str, reason: &str) -> Error {
-        Error::guest(format!("{}: `{function}` {reason}", self.identity))
+        Error::guest(format!("plugin {}: `{function}` {reason}", self.identity.plugin))
     }
 
     /// An error of whoever built the plugin or wrote its settings.

@@ -62,7 +62,7 @@ fn a_broken_answer_is_the_guests_error() {
     let view = View { times: &[1, 2, 3], keys: None, values: None, fields: Vec::new() };
     let error = instance.transform(&view).expect_err("two rows, but one time");
     assert_eq!(error.kind(), ErrorKind::Guest);
-    let expected = "step `clean`: plugin test 1.2.3: `transform` broke the contract: `times` has 1 entries, expected 2";
+    let expected = "plugin test 1.2.3: `transform` broke the contract: `times` has 1 entries, expected 2";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -24,7 +24,7 @@ fn failure(body: &str, limits: Limits) -> Error {
     let mut instance = instance(&Guest::transform(&format!("{behave} {body}")).text(FREE, "at the disco"), limits);
     let error = instance.transform(&view(&[1, 2])).expect_err("the guest misbehaves");
     assert_eq!(error.kind(), ErrorKind::Guest);
-    assert!(error.to_string().starts_with("step `clean`: plugin test 1.2.3: `transform` "), "{error}");
+    assert!(error.to_string().starts_with("plugin test 1.2.3: `transform` "), "{error}");
     let rows = instance.transform(&view(&[1])).expect("the next call has a fresh instance");
     assert_eq!(rows.origins, None);
     error
