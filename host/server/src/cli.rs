@@ -10,9 +10,11 @@ mod run;
 
 use crate::job::Parameters;
 use crate::terminal::Terminal;
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::{Error, ErrorKind};
 
 /// A stream runtime: Rust reads, keeps time, windows and writes; your logic is WebAssembly.
@@ -62,6 +64,11 @@ impl JobArguments {
     fn parameters(&self) -> Parameters {
         Parameters::new(self.set.iter().cloned()).or_environment()
     }
+}
+
+/// How many workers there can be: each owns at least one key group.
+fn workers() -> RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=KEY_GROUPS as i64)
 }
 
 fn parse_setting(text: &str) -> Result<(String, String), String> {

@@ -5,11 +5,10 @@ mod latest;
 mod view;
 
 use super::drive::drive;
-use super::{Exit, job};
+use super::{Exit, job, workers};
 use crate::job::{JobFile, Parameters};
 use crate::terminal::Terminal;
 use latest::Latest;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use view::DemoView;
 use wasmill_stream::{Error, Result};
@@ -37,8 +36,8 @@ pub struct Arguments {
     #[arg(long)]
     fast: bool,
     /// Worker threads
-    #[arg(long, default_value = "2")]
-    workers: NonZeroUsize,
+    #[arg(long, default_value = "2", value_parser = workers())]
+    workers: u16,
 }
 
 /// Does it.
@@ -53,7 +52,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let file = JobFile::new(root.join(JOB_PATH), JOB);
     let examined = job::examine_file(&file, &Parameters::new(parameters), true, terminal)?;
     let Some(mut job) = examined.job else { return Ok(Exit::Invalid) };
-    job.options.workers = arguments.workers.get();
+    job.options.workers = arguments.workers.into();
     terminal.note(&job.outline.to_string());
     let results = ["pickup_count.jsonl", "trip_duration.jsonl"].map(|name| arguments.out.join(name));
     let view = DemoView::new(terminal, arguments.trips, Latest::of(&results[0]));

@@ -1,10 +1,9 @@
 //! `wasmill run`: a job from its file to its balance, with a line of progress in between.
 
 use super::drive::{View, drive};
-use super::{Exit, JobArguments, job};
+use super::{Exit, JobArguments, job, workers};
 use crate::progress::Snapshot;
 use crate::terminal::{Line, Terminal};
-use std::num::NonZeroUsize;
 use std::time::Duration;
 use wasmill_stream::Result;
 
@@ -20,15 +19,15 @@ pub struct Arguments {
     #[command(flatten)]
     job: JobArguments,
     /// Worker threads; goes before the job file
-    #[arg(long)]
-    workers: Option<NonZeroUsize>,
+    #[arg(long, value_parser = workers())]
+    workers: Option<u16>,
 }
 
 /// Does it.
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let Some(mut job) = job::examine(&arguments.job, true, terminal)?.job else { return Ok(Exit::Invalid) };
     if let Some(workers) = arguments.workers {
-        job.options.workers = workers.get();
+        job.options.workers = workers.into();
     }
     terminal.note(&job.outline.to_string());
     let view = OneLine { line: terminal.line(), terminal: terminal.clone() };

@@ -1,6 +1,7 @@
 //! Bad job files and everything that `check` says about them.
 
-use super::{JobFile, Parameters, draft, topology};
+use super::{Examined, JobFile, Parameters, Plugins, draft, examine, topology};
+use crate::build;
 use crate::report::line_and_column;
 use wasmill_stream::config::{Problem, Problems};
 
@@ -279,4 +280,80 @@ fn values() {
         &job("").replace("trips.jsonl", "${in}"),
         &["3:8 source trips: `path`: parameter `in` has no value: pass --set in=… or set it in the environment"],
     );
+}
+
+// === with plugins ===
+
+/// The repository, where the job files of these tests lie.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+fn examined(text: &str, build: bool) -> Examined {
+    let builder: super::Builder = Box::new(|dir| build::build(dir, &mut |_| {}));
+    let mut plugins = Plugins::new(build.then_some(builder)).expect("the engine starts");
+    let parameters = Parameters::new([("typo", "x")]);
+    examine(&JobFile::new(format!("{ROOT}/job.toml"), text), &parameters, &mut plugins)
+}
+
+/// A plugin of another world than its table wants, one that refuses its settings, and one that is not there: each is
+/// reported where it is named.
+#[test]
+fn plugins_that_do_not_fit() {
+    let text = job("[step.count]
+input = \"trips\"
+plugin = \"plugins/pickup-count\"
+[step.windows]
+input = \"trips\"
+plugin = \"plugins/identity\"
+window = { tumbling = \"1m\" }
+[step.least]
+input = \"trips\"
+plugin = \"plugins/pickup-count\"
+settings = { least = 3 }
+window = { tumbling = \"1m\" }
+");
+    let found = examined(&text, true);
+    let lines: Vec<_> = found.problems.iter().map(|problem| line(&text, problem).replace(ROOT, "ROOT")).collect();
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert!(lines[0].starts_with("7:10 step cell: read plugin ROOT/cell: "), "{lines:#?}");
+    assert_eq!(
+        lines[1],
+        "13:10 step count: there is no `window`, but ROOT/plugins/pickup-count exports world `aggregator` \
+         (add one, such as window = { tumbling = \"10m\" })"
+    );
+    assert_eq!(
+        lines[2],
+        "16:10 step windows: `window` is given, but ROOT/plugins/identity exports world `transform` \
+         (leave `window` out, or use a plugin of world `aggregator`)"
+    );
+    assert!(lines[3].starts_with("21:1 step `least`: plugin pickup-count"), "{lines:#?}");
+    assert!(lines[3].contains("`least`"), "{lines:#?}");
+    assert!(found.job.is_none() && found.outline.is_none());
+}
+
+/// Without a builder, source folders stay unchecked: there is a picture of the job, but nothing that could run.
+#[test]
+fn nothing_is_built_unless_wanted() {
+    let found = examined(&job("").replace("\"cell\"\n[sink", "\"plugins/identity\"\n[sink"), false);
+    assert_eq!(found.problems, []);
+    assert!(found.job.is_none());
+    let outline = found.outline.expect("nothing is wrong").to_string();
+    assert!(outline.contains("plugins/identity, not built"), "{outline}");
+}
+
+/// What is odd is said, and the job can run: a parameter that nothing asks for, rows that nobody reads.
+#[test]
+fn warnings() {
+    let text = job("")
+        .replace("\"cell\"\n[sink", "\"plugins/identity\"\n[sink")
+        .replace("input = \"cell\"", "input = \"trips\"");
+    let found = examined(&text, true);
+    let lines: Vec<_> = found.warnings.iter().map(|warning| line(&text, warning)).collect();
+    let expected = [
+        "1:1 parameter `typo` is set, but the job file never mentions ${typo}",
+        "5:7 nothing reads step `cell`: its rows are dropped",
+    ];
+    assert_eq!(lines, expected);
+    let job = found.job.expect("warnings are no problems");
+    assert_eq!(job.graph.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["trips", "cell", "out"]);
+    assert_eq!(job.name, "job");
 }
