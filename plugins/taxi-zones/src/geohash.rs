@@ -38,14 +38,22 @@ impl ToKey for Cell {
 /// In which of `SIDE` equal parts of `-limit..limit` a number lies. The upper limit belongs to the last part.
 #[inline]
 fn coordinate(degrees: f64, limit: f64) -> Option<u32> {
+    // A part has 4,096 grains. Rounding can only mislead in the first and the last of them.
+    let fine = ((degrees + limit) * (f64::from(SIDE * 4096) / (2.0 * limit))) as i32 as u32;
+    let is_clear = (1..4095).contains(&(fine % 4096)) && fine < SIDE * 4096;
+    if is_clear { Some(fine / 4096) } else { exact_coordinate(degrees, limit) }
+}
+
+/// The same for numbers near the bounds of the parts, which are exact: the sum above may have been rounded up to one.
+#[cold]
+fn exact_coordinate(degrees: f64, limit: f64) -> Option<u32> {
     if !(-limit..=limit).contains(&degrees) {
         return None;
     }
     let width = 2.0 * limit / f64::from(SIDE);
-    let part = (((degrees + limit) / width) as u32).min(SIDE - 1);
-    // Adding the limit may round up to the next part. The parts' bounds are exact numbers: compare with them.
+    let part = ((degrees + limit) / width) as u32;
     let start = f64::from(part) * width - limit;
-    Some(if degrees < start { part - 1 } else { part })
+    Some(if degrees < start { part - 1 } else { part.min(SIDE - 1) })
 }
 
 /// Moves bit `i` to bit `2 i`.

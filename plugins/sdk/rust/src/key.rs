@@ -58,7 +58,7 @@ impl<'a> Key<'a> {
     /// # Ok::<(), String>(())
     /// ```
     pub fn parts<T: FromParts>(self) -> Result<T, String> {
-        let mut parts = split(self.0);
+        let mut parts = Parts(Some(self.0));
         let tuple = T::from_parts(&mut parts).filter(|_| parts.next().is_none());
         tuple.ok_or_else(|| format!("key {:?} was made by another transform: its parts do not fit", self.text()))
     }
@@ -66,23 +66,44 @@ impl<'a> Key<'a> {
 
 /// Tuples that [`Key::parts`] can give back. Each part is read with [`FromStr`].
 pub trait FromParts: Sized {
-    /// Takes the parts that it needs.
-    fn from_parts(parts: &mut dyn Iterator<Item = String>) -> Option<Self>;
+    #[doc(hidden)]
+    fn from_parts(parts: &mut Parts<'_>) -> Option<Self>;
 }
 
-/// Splits at each `|` that is not escaped, and resolves escapes.
-fn split(key: &[u8]) -> std::vec::IntoIter<String> {
-    let mut parts = vec![Vec::new()];
-    let mut bytes = key.iter();
-    while let Some(&byte) = bytes.next() {
-        match byte {
-            b'|' => parts.push(Vec::new()),
-            b'\\' => parts.last_mut().into_iter().for_each(|part| part.extend(bytes.next())),
-            _ => parts.last_mut().into_iter().for_each(|part| part.push(byte)),
-        }
+/// The parts of a key: what is between the `|` that are not escaped. `None` when there are no more.
+#[doc(hidden)]
+pub struct Parts<'a>(Option<&'a [u8]>);
+
+impl Parts<'_> {
+    fn parse<T: FromStr>(&mut self) -> Option<T> {
+        T::from_str(&self.next()?).ok()
     }
-    let texts: Vec<_> = parts.into_iter().map(|part| String::from_utf8_lossy(&part).into_owned()).collect();
-    texts.into_iter()
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Cow<'a, str>;
+
+    fn next(&mut self) -> Option<Cow<'a, str>> {
+        let rest = self.0?;
+        let mut escaped = false;
+        let bar = rest.iter().position(|&byte| {
+            let ends = byte == b'|' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        let part = bar.map_or(rest, |bar| &rest[..bar]);
+        self.0 = bar.map(|bar| &rest[bar + 1..]);
+        Some(if part.contains(&b'\\') { Cow::Owned(unescape(part)) } else { String::from_utf8_lossy(part) })
+    }
+}
+
+fn unescape(part: &[u8]) -> String {
+    let mut plain = Vec::with_capacity(part.len());
+    let mut bytes = part.iter();
+    while let Some(&byte) = bytes.next() {
+        plain.push(if byte == b'\\' { bytes.next().copied().unwrap_or(byte) } else { byte });
+    }
+    String::from_utf8_lossy(&plain).into_owned()
 }
 
 macro_rules! text {
@@ -137,8 +158,8 @@ macro_rules! tuple {
         }
 
         impl<$first: FromStr $(, $part: FromStr)+> FromParts for ($first, $($part,)+) {
-            fn from_parts(parts: &mut dyn Iterator<Item = String>) -> Option<Self> {
-                Some(($first::from_str(&parts.next()?).ok()?, $($part::from_str(&parts.next()?).ok()?,)+))
+            fn from_parts(parts: &mut Parts<'_>) -> Option<Self> {
+                Some((parts.parse::<$first>()?, $(parts.parse::<$part>()?,)+))
             }
         }
     };

@@ -8,63 +8,71 @@ const DAY: i64 = 86_400_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Iso8601 {
     text: [u8; 32],
-    len: usize,
+    start: usize,
 }
 
 impl Iso8601 {
     /// The text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text[..self.len]).expect("digits and separators are ASCII")
-    }
-
-    fn push(&mut self, byte: u8) {
-        self.text[self.len] = byte;
-        self.len += 1;
-    }
-
-    /// Appends a number, and `mark` after it.
-    fn number(&mut self, mut number: u32, digits: usize, mark: u8) {
-        for place in self.text[self.len..self.len + digits].iter_mut().rev() {
-            *place = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
-        self.len += digits;
-        self.push(mark);
+        std::str::from_utf8(&self.text[self.start..]).expect("digits and separators are ASCII")
     }
 }
 
 /// A year that does not fit four digits has a sign and at least six, as the host writes it.
 pub fn format(time: Time) -> Iso8601 {
-    let (year, month, day) = date(time.0.div_euclid(DAY));
-    let clock = time.0.rem_euclid(DAY) as u32;
-    let mut text = Iso8601 { text: [0; 32], len: 0 };
-    let mut digits = 4;
-    if !(0..=9999).contains(&year) {
-        text.push(if year < 0 { b'-' } else { b'+' });
-        digits = year.unsigned_abs().max(100_000).ilog10() as usize + 1;
+    let days = time.0.div_euclid(DAY);
+    let (year, month, day) = date(days);
+    // Divisions of 64 bits are slow in WebAssembly: there is one per time, and one in `date`.
+    let clock = time.0.wrapping_sub(days.wrapping_mul(DAY)) as u32;
+    let mut text = *b"000000000000-00-00T00:00:00.000Z";
+    put(&mut text, 13, month);
+    put(&mut text, 16, day);
+    put(&mut text, 19, clock / 3_600_000);
+    put(&mut text, 22, clock / 60_000 % 60);
+    put(&mut text, 25, clock / 1000 % 60);
+    put(&mut text, 28, clock % 1000 / 10);
+    text[30] = b'0' + (clock % 10) as u8;
+    let start = put_year(&mut text, year);
+    Iso8601 { text, start }
+}
+
+#[inline]
+fn put(text: &mut [u8; 32], place: usize, pair: u32) {
+    text[place] = b'0' + (pair / 10) as u8;
+    text[place + 1] = b'0' + (pair % 10) as u8;
+}
+
+/// Puts the year before place 12 and says where it starts.
+#[inline]
+fn put_year(text: &mut [u8; 32], year: i64) -> usize {
+    let mut rest = year.unsigned_abs() as u32;
+    if (0..=9999).contains(&year) {
+        put(text, 8, rest / 100);
+        put(text, 10, rest % 100);
+        return 8;
     }
-    text.number(year.unsigned_abs() as u32, digits, b'-');
-    text.number(month, 2, b'-');
-    text.number(day, 2, b'T');
-    text.number(clock / 3_600_000, 2, b':');
-    text.number(clock / 60_000 % 60, 2, b':');
-    text.number(clock / 1000 % 60, 2, b'.');
-    text.number(clock % 1000, 3, b'Z');
-    text
+    let mut start = 12;
+    while rest > 0 || start > 6 {
+        start -= 1;
+        text[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    text[start - 1] = if year < 0 { b'-' } else { b'+' };
+    start - 1
 }
 
 /// Year, month and day of a day number since 1970-01-01, by Hinnant's algorithm over 400-year eras that start in March.
 fn date(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
+    let day_of_era = (shifted - era * 146_097) as u32;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
     let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month as u32, day as u32)
+    let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
+    (year, month, day)
 }
 
 /// The inverse of [`date`]. `None` if there is no such day.
