@@ -1,1 +1,16 @@
+//! End-to-end tests: whole jobs with real plugins, in this process or as the real program. One file per theme; what one
+//! part does by itself is tested beside its code.
 
+mod harness;
+mod oracle;
+
+/// The example from Kinesis.
+mod kinesis;
+/// Results in OpenSearch.
+mod opensearch;
+/// An archive and results in S3.
+mod s3;
+/// The example from files and from the generator.
+mod taxi;
+/// Sliding and session windows, late rows.
+mod windows;

@@ -1,0 +1,27 @@
+//! What the tests stand on: plugins built once, jobs run in this process or by the real program, servers written by others,
+//! and the balance of every ledger. It asserts nothing about results.
+
+pub mod balance;
+pub mod data;
+pub mod http;
+pub mod job;
+pub mod kinesis;
+pub mod plugins;
+pub mod program;
+pub mod server;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// Says that the current test checks less than it could here. `eprintln!` would be swallowed, as the test passes.
+pub fn skipped(reason: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Nothing can be done about a closed standard error.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {reason}");
+}

@@ -1,0 +1,80 @@
+//! Servers written by others, started by the scripts in `servers/` on free ports. Tests of one run share them. They end with
+//! this process, however it ends: their standard input is a pipe that only this process holds open.
+
+use super::{root, skipped};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+/// The exit code of a script whose server cannot be had on this machine.
+const CANNOT_BE_HAD: i32 = 77;
+
+/// A server that one of the scripts can start.
+pub struct Server {
+    script: &'static str,
+    running: OnceLock<Option<Running>>,
+}
+
+struct Running {
+    url: String,
+    /// Holds the pipe.
+    _child: Child,
+}
+
+/// A real OpenSearch server.
+pub static OPENSEARCH: Server = Server::of("opensearch");
+/// Kinesis by kinesis-mock.
+pub static KINESIS_LOCAL: Server = Server::of("kinesis-local");
+/// Kinesis by kinesalite.
+pub static KINESALITE: Server = Server::of("kinesalite");
+/// S3 by moto.
+pub static MOTO: Server = Server::of("moto");
+
+impl Server {
+    const fn of(script: &'static str) -> Self {
+        Self { script, running: OnceLock::new() }
+    }
+
+    /// Its URL, without a slash at the end. Starts it if no test has yet; `None`, and a message, if it cannot be had here.
+    /// With `WASMILL_REQUIRE_SERVERS` set that is a failure.
+    pub fn url(&self) -> Option<&str> {
+        let running = self.running.get_or_init(|| start(self.script)).as_ref();
+        if running.is_none() {
+            assert!(std::env::var_os("WASMILL_REQUIRE_SERVERS").is_none(), "{} is required", self.script);
+            skipped(&format!("needs {}", self.script));
+        }
+        running.map(|running| running.url.as_str())
+    }
+}
+
+fn start(name: &str) -> Option<Running> {
+    let script = root().join(format!("tests/servers/{name}.sh"));
+    let mut child = Command::new(&script)
+        .arg(free_port().to_string())
+        .env("WASMILL_STOP_AT_EOF", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        // A Ctrl-C in the terminal is for the tests; the servers follow them.
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|error| panic!("start {}: {error}", script.display()));
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("standard output is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("the script speaks UTF-8");
+    match line.trim().strip_prefix("READY ") {
+        Some(url) => Some(Running { url: url.to_owned(), _child: child }),
+        None => {
+            let status = child.wait().expect("the script was started");
+            assert_eq!(status.code(), Some(CANNOT_BE_HAD), "{name} did not start, see above");
+            None
+        }
+    }
+}
+
+/// A port that nobody listens on. Another process may take it before the server does; then the server fails to start.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback interface works");
+    listener.local_addr().expect("it is bound").port()
+}
