@@ -56,6 +56,7 @@ impl Aggregate for Ids {
         assert_eq!(accumulators.len(), groups.len());
         let mut lists = vec![Vec::new(); count as usize];
         for (accumulator, &group) in accumulators.iter().zip(groups) {
+            assert!(!accumulator.is_empty(), "a key without state takes part");
             lists[group as usize].extend(parse(accumulator));
         }
         for list in &mut lists {
