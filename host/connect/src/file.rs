@@ -22,7 +22,6 @@ const BUFFER: usize = 256 << 10;
 
 /// A file sink whose settings were checked.
 struct FileSink {
-    name: String,
     target: Target,
 }
 
@@ -33,18 +32,16 @@ impl Sink for FileSink {
     }
 
     async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
-        let title = format!("sink {}", self.name);
         let interval = self.target.roll_interval();
         let target = self.target;
-        let roller = blocking(move || Roller::open(target)).await.map_err(|error| error.context(&title))?;
+        let roller = blocking(move || Roller::open(target)).await?;
         let roller = Arc::new(Mutex::new(roller));
         let timer = interval.map(|interval| roll_in_time(interval, roller.clone()));
-        Ok(Box::new(FileWriter { title, roller, timer, ledger, lines: Vec::new(), rows: 0 }))
+        Ok(Box::new(FileWriter { roller, timer, ledger, lines: Vec::new(), rows: 0 }))
     }
 }
 
 struct FileWriter {
-    title: String,
     /// Also held by the timer and, for the time of one write, by a blocking thread.
     roller: Arc<Mutex<Roller>>,
     timer: Option<AbortHandle>,
@@ -67,16 +64,13 @@ impl SinkWriter for FileWriter {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        let lines = std::mem::take(&mut self.lines);
-        let (lines, result) = self
-            .with_roller(move |roller| {
-                let result = roller.write(&lines);
-                Ok((lines, result))
-            })
-            .await?;
-        result.map_err(|error| error.context(&self.title))?;
-        self.lines = lines;
-        self.lines.clear();
+        let mut lines = std::mem::take(&mut self.lines);
+        let write = move |roller: &mut Roller| {
+            roller.write(&lines)?;
+            lines.clear();
+            Ok(lines)
+        };
+        self.lines = on_disk(&self.roller, write).await?;
         let rows = std::mem::take(&mut self.rows);
         StepLedger::add(&self.ledger.emitted, rows);
         StepLedger::add(&self.ledger.written, rows);
@@ -85,18 +79,7 @@ impl SinkWriter for FileWriter {
 
     async fn close(&mut self) -> Result<()> {
         self.flush().await?;
-        self.with_roller(Roller::close).await
-    }
-}
-
-impl FileWriter {
-    async fn with_roller<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&mut Roller) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let roller = self.roller.clone();
-        let act = move || act(&mut roller.lock().unwrap_or_else(PoisonError::into_inner));
-        blocking(act).await.map_err(|error| error.context(&self.title))
+        on_disk(&self.roller, Roller::close).await
     }
 }
 
@@ -110,21 +93,28 @@ impl Drop for FileWriter {
 
 /// Completes parts that are old enough although no more rows come. A failure is kept for the next write.
 fn roll_in_time(interval: Duration, roller: Arc<Mutex<Roller>>) -> AbortHandle {
+    let roll = |roller: &mut Roller| {
+        roller.roll_in_time();
+        Ok(())
+    };
     let timer = tokio::spawn(async move {
         loop {
             // So that a part waits a quarter longer than it should, not twice as long.
             tokio::time::sleep(interval / 4).await;
-            let roller = roller.clone();
-            let roll = move || {
-                roller.lock().unwrap_or_else(PoisonError::into_inner).roll_in_time();
-                Ok(())
-            };
-            if blocking(roll).await.is_err() {
+            if on_disk(&roller, roll).await.is_err() {
                 return;
             }
         }
     });
     timer.abort_handle()
+}
+
+async fn on_disk<T: Send + 'static>(
+    roller: &Arc<Mutex<Roller>>,
+    act: impl FnOnce(&mut Roller) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let roller = roller.clone();
+    blocking(move || act(&mut roller.lock().unwrap_or_else(PoisonError::into_inner))).await
 }
 
 async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

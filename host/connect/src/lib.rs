@@ -12,7 +12,7 @@ mod retry;
 mod s3;
 mod secret;
 pub mod stdin;
-mod stdout;
+pub mod stdout;
 mod time_pattern;
 
 use wasmill_stream::config::{Problems, Section};

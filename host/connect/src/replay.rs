@@ -61,12 +61,11 @@ impl Source for Replay {
         let splits = (0..self.splits).map(|part| SplitId::new(&self.name, part)).collect();
         let mut senders: Vec<_> = intake.open(splits).await?.into_iter().map(Outlet::new).collect();
         let pace = self.speedup.map(Pace::new);
-        let title = format!("source {}", self.name);
         let (cues, queue) = mpsc::channel(2);
         let reader = thread::Builder::new()
             .name("replay".to_owned())
             .spawn(move || self.read(&cues))
-            .map_err(|error| Error::unavailable("start a thread to read with").with_source(error).context(&title))?;
+            .map_err(|error| Error::unavailable("start a thread to read with").with_source(error))?;
         match play(&mut senders, queue, pace, &intake).await {
             Ok(()) => {}
             // The reader ends at its next hand-over. Splits that were stopped are not done.
@@ -74,8 +73,8 @@ impl Source for Replay {
             Err(error) => return Err(error),
         }
         match reader.join() {
-            Ok(result) => result.map_err(|error| error.context(&title))?,
-            Err(_) => return Err(Error::new(ErrorKind::Corrupt, "its reader panicked").context(title)),
+            Ok(result) => result?,
+            Err(_) => return Err(Error::new(ErrorKind::Corrupt, "its reader panicked")),
         }
         for outlet in senders {
             outlet.sender.done().await?;

@@ -36,7 +36,7 @@ impl<R: Read + Send + 'static> Source for Lines<R> {
         let Some(split) = intake.open(vec![SplitId::new(&name, 0)]).await?.pop() else { return Ok(()) };
         let (runs, mut queue) = mpsc::channel(2);
         let reader = thread::Builder::new().name("stdin".to_owned()).spawn(move || read(input, &runs));
-        reader.map_err(|error| Error::unavailable(format!("source {name}: start a thread")).with_source(error))?;
+        reader.map_err(|error| Error::unavailable("start a thread to read with").with_source(error))?;
         let mut caught_up = false;
         loop {
             tokio::select! {
@@ -47,9 +47,9 @@ impl<R: Read + Send + 'static> Source for Lines<R> {
                         hand_over(runs, &split).await?;
                     }
                     Some(Err(error)) => {
-                        return Err(Error::invalid(format!("source {name}: read its input")).with_source(error));
+                        return Err(Error::invalid("read its input").with_source(error));
                     }
-                    None => return Err(Error::new(ErrorKind::Corrupt, format!("source {name}: its reader panicked"))),
+                    None => return Err(Error::new(ErrorKind::Corrupt, "its reader panicked")),
                 },
                 () = tokio::time::sleep(SILENCE), if !caught_up => {
                     split.caught_up().await?;

@@ -3,7 +3,7 @@
 use crate::json_lines;
 use async_trait::async_trait;
 use std::io::{self, ErrorKind, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use wasmill_stream::config::{Problems, Section};
@@ -16,23 +16,33 @@ const BUFFER: usize = 64 << 10;
 
 /// It has no settings.
 pub fn check(_name: &str, _section: &mut Section<'_>, _problems: &mut Problems) -> Option<Box<dyn Sink>> {
-    Some(Box::new(Stdout))
+    Some(Box::new(lines_to(io::stdout())))
 }
 
-struct Stdout;
+/// A sink of lines into a pipe, a terminal or anything else that may take its time.
+pub fn lines_to<W: Write + Send + 'static>(output: W) -> impl Sink + use<W> {
+    Lines { output }
+}
+
+struct Lines<W> {
+    output: W,
+}
 
 #[async_trait]
-impl Sink for Stdout {
+impl<W: Write + Send + 'static> Sink for Lines<W> {
     fn guarantee(&self) -> &'static str {
         "at-least-once: a job that starts again writes its rows again"
     }
 
     async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
-        Ok(Box::new(StdoutWriter { ledger, lines: Vec::new(), rows: 0 }))
+        let output = Arc::new(Mutex::new(self.output));
+        Ok(Box::new(LineWriter { output, ledger, lines: Vec::new(), rows: 0 }))
     }
 }
 
-struct StdoutWriter {
+struct LineWriter<W> {
+    /// Also held by a blocking thread for the time of one write.
+    output: Arc<Mutex<W>>,
     ledger: Arc<StepLedger>,
     /// Lines that are not written yet.
     lines: Vec<u8>,
@@ -41,7 +51,7 @@ struct StdoutWriter {
 }
 
 #[async_trait]
-impl SinkWriter for StdoutWriter {
+impl<W: Write + Send + 'static> SinkWriter for LineWriter<W> {
     async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
         json_lines::append(&batch, &mut self.lines);
         self.rows += batch.len();
@@ -53,10 +63,11 @@ impl SinkWriter for StdoutWriter {
 
     async fn flush(&mut self) -> Result<()> {
         let mut lines = std::mem::take(&mut self.lines);
+        let output = self.output.clone();
         // A reader that takes its time must not hold up the I/O runtime.
         let written = spawn_blocking(move || {
-            let mut out = io::stdout().lock();
-            out.write_all(&lines).and_then(|()| out.flush())?;
+            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            output.write_all(&lines).and_then(|()| output.flush())?;
             lines.clear();
             Ok(lines)
         });

@@ -60,3 +60,33 @@ impl Drop for Loan {
         let _ = self.give_back.send(std::mem::take(&mut self.block));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A buffer is used again when the last of those who share it has let go of it, and not before.
+    #[test]
+    fn buffers_come_back() {
+        let blocks = Blocks::new(8);
+        let mut block = blocks.take(0);
+        block.fill(7);
+        let shared = blocks.share(block, 6);
+        let also = shared.slice(2..);
+        drop(shared);
+        assert_eq!(blocks.take(0), [0; 8]);
+        assert_eq!(also, [7; 4][..]);
+        drop(also);
+        assert_eq!(blocks.take(10), [7, 7, 7, 7, 7, 7, 7, 7, 0, 0]);
+    }
+
+    /// A few bytes are copied, so that they do not hold a whole buffer.
+    #[test]
+    fn few_bytes_are_copied() {
+        let blocks = Blocks::new(8);
+        let mut block = blocks.take(0);
+        block.fill(7);
+        assert_eq!(blocks.share(block, 3), [7; 3][..]);
+        assert_eq!(blocks.take(0), [7; 8]);
+    }
+}

@@ -1,6 +1,5 @@
 use super::*;
 use proptest::prelude::*;
-use wasmill_stream::Binary;
 
 fn read_all(input: impl Read, fill: Fill) -> Vec<(u64, Vec<u8>)> {
     let mut reader = LineReader::new(input, fill);
@@ -69,22 +68,6 @@ fn failure_comes_last() {
 fn pipe_lines_come_promptly() {
     let mut reader = LineReader::new(Trickle(b"one\ntwo\n", 5), Fill::Prompt);
     assert_eq!(reader.read().expect("readable")[0].values.len(), 1);
-}
-
-/// Buffers are used again once nobody shares them, and never before.
-#[test]
-fn buffers_come_back() {
-    let line = vec![b'x'; BLOCK - 1];
-    let input: Vec<u8> = [line.clone(), vec![b'\n'], line.clone(), vec![b'\n'], line, vec![b'\n']].concat();
-    let mut reader = LineReader::new(&input[..], Fill::Whole);
-    let mut next = || reader.read().expect("readable").remove(0).values;
-    let address = |values: &Binary| values.get(0).as_ptr();
-    let first = next();
-    let first_address = address(&first);
-    let second = next();
-    assert_ne!(address(&second), first_address);
-    drop(first);
-    assert_eq!(address(&next()), first_address);
 }
 
 proptest! {

@@ -124,8 +124,8 @@ async fn unwritable_path() {
     let folder = tempdir().expect("a folder");
     let file = folder.path().join("file");
     fs::write(&file, "").expect("a file");
-    sink_suite::cannot_open(to(&file.join("parts"), ""), &["sink out", "file/parts"]).await;
-    sink_suite::cannot_open(to(&file.join("one.jsonl"), ""), &["sink out", "`"]).await;
+    sink_suite::cannot_open(to(&file.join("parts"), ""), &["create the folder", "file/parts"]).await;
+    sink_suite::cannot_open(to(&file.join("one.jsonl"), ""), &["create the folder", "/file`"]).await;
 }
 
 /// Settings that contradict each other are all found.

@@ -13,3 +13,4 @@ mod s3;
 mod sink_suite;
 mod source_suite;
 mod stdin;
+mod stdout;

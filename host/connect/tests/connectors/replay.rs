@@ -115,7 +115,7 @@ async fn nothing_to_play() {
 async fn broken_files() {
     let folder = tempdir().expect("a folder");
     let missing = folder.path().join("none.jsonl");
-    source_suite::fails(play(&missing, ""), &[], &["source in", "none.jsonl", "no such file"]).await;
+    source_suite::fails(play(&missing, ""), &[], &["none.jsonl", "no such file"]).await;
     source_suite::fails(play(folder.path(), ""), &[], &["no files to play"]).await;
     let (_folder, path) = file("in.jsonl.gz", "{}\n");
     source_suite::fails(play(&path, ""), &[], &["in.jsonl.gz", "is no gzip data"]).await;

@@ -59,7 +59,7 @@ async fn broken_input() {
         }
     }
     let input = lines(std::io::Cursor::new("one\ntw").chain(Unplugged));
-    source_suite::fails(input, &["one"], &["source in", "unplugged"]).await;
+    source_suite::fails(input, &["one"], &["unplugged"]).await;
 }
 
 /// It is in the list, without settings.
