@@ -12,8 +12,8 @@ const SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 const LINKER_PACKAGE: &str = "lld-19";
 
-/// The first minor version of Rust 1 that knows the edition of the plugin SDK.
-const OLDEST: u32 = 85;
+/// The first minor version of Rust 1 that compiles the plugin SDK.
+const OLDEST: u32 = 88;
 
 /// Debian's Rust, installed if this may be done. The error says what is missing.
 pub fn toolchain(dir: &Path, progress: &mut dyn FnMut(&str)) -> Result<Toolchain, String> {
@@ -80,20 +80,15 @@ fn install(packages: &[&str], dir: &Path, progress: &mut dyn FnMut(&str)) -> Res
     if !is_root {
         return Err(format!("only root may run: apt-get install {wanted}"));
     }
-    let steps: [&[&str]; 2] = [&["update"], &["install", "--yes", "--no-install-recommends"]];
-    for step in steps {
+    let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
+    for arguments in [vec!["update"], install] {
+        progress(&format!("Running apt-get {}", arguments.join(" ")));
         let mut command = cargo::command("/usr/bin/apt-get", dir);
-        command.env("DEBIAN_FRONTEND", "noninteractive").args(step);
-        if step.len() > 1 {
-            command.args(packages);
-        }
-        progress(&format!("Running apt-get {} {}", step.join(" "), if step.len() > 1 { &wanted } else { "" }));
-        match cargo::run(command, progress) {
-            Ok((true, _)) => {}
-            Ok((false, lines)) => {
-                return Err(format!("apt-get {}: {}", step[0], lines.trim().lines().last().unwrap_or("failed")));
-            }
-            Err(error) => return Err(format!("apt-get: {error}")),
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(&arguments);
+        let (done, lines) = cargo::run(command, progress).map_err(|error| format!("apt-get: {error}"))?;
+        if !done {
+            let reason = lines.trim().lines().last().unwrap_or("failed");
+            return Err(format!("apt-get {}: {reason}", arguments[0]));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Builds with the real cargo, of crates so small that they compile in a second.
+//! Builds with the real cargo: the project's plugins, and crates so small that they compile in a second.
 
 use super::*;
 use wasmill_stream::ErrorKind;
@@ -14,14 +14,31 @@ fn plugin(name: &str, manifest: &str, source: &str) -> tempfile::TempDir {
     dir
 }
 
+fn plugins() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins")
+}
+
 fn failure(dir: &Path) -> String {
     // Where the project's own plugins are compiled, a standard library built from source is there already.
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/target");
+    let target = plugins().join("target");
     let error = build_into(&[dir], Some(&target), &mut |_| {}).expect_err("the build fails");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let report = error.report();
     assert!(report.contains(&dir.display().to_string()), "the message names the folder: {report}");
     report
+}
+
+/// Plugins of one workspace become components, returned in the order asked for; a second build changes nothing on disk.
+#[test]
+fn plugins_become_components() {
+    let dirs = ["pickup-count", "identity"].map(|name| plugins().join(name));
+    let components = build_all(&dirs, &mut |_| {}).expect("the project's plugins can be built");
+    let names: Vec<_> = components.iter().filter_map(|path| path.file_name()).collect();
+    assert_eq!(names, ["pickup-count.wasm", "identity.wasm"]);
+    let written = |path: &PathBuf| std::fs::metadata(path).and_then(|file| file.modified()).expect("a component");
+    let before: Vec<_> = components.iter().map(written).collect();
+    assert_eq!(build_all(&dirs, &mut |_| {}).expect("nothing to do"), components);
+    assert_eq!(components.iter().map(written).collect::<Vec<_>>(), before);
 }
 
 /// A folder that is no plugin crate is refused before cargo runs, with what is missing.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 /// What an aggregator keeps per window and key. The host stores it as bytes between calls; a fresh one is `Default`.
 ///
 /// Derive serde's `Serialize` and `Deserialize` for anything with text, lists, maps or options. A struct of numbers is coded
-/// several times faster with `#[derive(Accumulator)]`:
+/// twice as fast with `#[derive(Accumulator)]`:
 ///
 /// ```
 /// #[derive(Default, wasmill::Accumulator)]
