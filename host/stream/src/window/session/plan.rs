@@ -37,7 +37,7 @@ struct Growing {
 }
 
 /// All growing sessions.
-struct Field<'a> {
+struct Growth<'a> {
     sessions: &'a mut Sessions,
     all: Vec<Growing>,
 }
@@ -51,33 +51,33 @@ impl Plan {
         hashes: &[u64],
         times: &[i64],
     ) -> Self {
-        let mut field = Field { sessions, all: Vec::new() };
+        let mut growth = Growth { sessions, all: Vec::new() };
         let mut rows = Vec::with_capacity(times.len());
         let mut groups = Vec::with_capacity(times.len());
         let (mut late, mut new_keys) = (Vec::new(), Vec::new());
         let mut refused = refused.iter().map(|reject| reject.row as usize).peekable();
         for (row, (&time, &hash)) in times.iter().zip(hashes).enumerate() {
-            let keys_before = field.sessions.keys.len();
-            let slot = field.sessions.keys.slot(hash, keys.get(row));
-            if field.sessions.keys.len() > keys_before {
+            let keys_before = growth.sessions.keys.len();
+            let slot = growth.sessions.keys.slot(hash, keys.get(row));
+            if growth.sessions.keys.len() > keys_before {
                 new_keys.push(slot);
             }
             let is_refused = refused.next_if_eq(&row).is_some();
-            match field.place(slot, time) {
+            match growth.place(slot, time) {
                 None => late.push(row as u32),
                 Some(_) if is_refused => {}
                 Some((draft, parts)) => {
                     rows.push(row as u32);
-                    groups.push(field.put(draft, parts));
+                    groups.push(growth.put(draft, parts));
                 }
             }
         }
-        let drafts = field.finish(&mut groups);
+        let drafts = growth.finish(&mut groups);
         Self { drafts, rows, groups, late, new_keys }
     }
 }
 
-impl Field<'_> {
+impl Growth<'_> {
     /// The session that a row would be part of, and which of its key's growing sessions that covers; `None` if it is late.
     fn place(&self, slot: u32, time: i64) -> Option<(Draft, Range<usize>)> {
         let of_key = &self.sessions.keys[slot].value;

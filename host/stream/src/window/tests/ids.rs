@@ -2,7 +2,7 @@
 //! of. It checks the host's side of the contract on the way.
 
 use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Reject, View};
-use crate::{Binary, Cells, Firing, Result};
+use crate::{Binary, Cells, Error, Firing, Result};
 
 /// The ids in an accumulator.
 pub(super) fn parse(accumulator: &[u8]) -> Vec<u32> {
@@ -29,7 +29,9 @@ impl Aggregate for Ids {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
         self.accumulated = (self.accumulated.0 + 1, groups.len());
         let (keys, values) = (batch.keys.expect("keys"), batch.values.expect("values"));
-        let Some(Cells::Bool(bad)) = batch.fields.first().map(|column| &column.cells) else { panic!("no field") };
+        let Some(Cells::Bool(bad)) = batch.fields.first().map(|column| &column.cells) else {
+            return Err(Error::guest("the field is missing"));
+        };
         assert_eq!([groups.len(); 4], [batch.times.len(), keys.len(), values.len(), bad.len()]);
         let mut lists: Vec<Vec<u32>> = accumulators.iter().map(parse).collect();
         let mut key_of = vec![None; lists.len()];
