@@ -42,8 +42,8 @@ impl Source for Kinesis {
             Reading { known: shards.iter().map(|shard| shard.id.clone()).collect(), ..Reading::default() };
         let mut tasks = start(&stream, &self.settings, shards, senders);
         while let Some(ended) = tasks.join_next().await {
-            let ended = ended.map_err(|error| Error::closed("a shard reader is gone").with_source(error))?;
-            match ended {
+            let panicked = |error| Error::new(ErrorKind::Corrupt, format!("{stream}: read a shard")).with_source(error);
+            match ended.map_err(panicked)? {
                 Ok(ending) => reading.note(&stream, ending).await,
                 Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
                 Err(error) => return Err(error),

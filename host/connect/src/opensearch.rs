@@ -26,7 +26,7 @@ struct OpenSearch {
 impl Sink for OpenSearch {
     fn guarantee(&self) -> &'static str {
         match self.settings.collection {
-            Collection::Documents => "effectively once: a row that is delivered again overwrites its own document",
+            Collection::Documents => "effectively-once: a row that is delivered again overwrites its own document",
             Collection::WithoutIds => {
                 "at-least-once: this kind of collection refuses ids, a row delivered again is doubled"
             }

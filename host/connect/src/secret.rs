@@ -24,3 +24,14 @@ impl fmt::Debug for Secret {
         f.write_str("(secret)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever prints settings for debugging does not print a secret.
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Some(Secret("hunter2".to_owned()))), "Some((secret))");
+    }
+}

@@ -52,8 +52,8 @@ impl CachedCredentials {
             }
             (Err(error), _) => return Err(error),
         };
-        let wanted = credentials.expiry().map_or(now + UNDATED, |end| end - EARLY);
-        *held = Some(Held { credentials: credentials.clone(), until: wanted.max(now + AGAIN) });
+        let until = credentials.expiry().map_or(now + UNDATED, |end| (end - EARLY).max(now + AGAIN).min(end));
+        *held = Some(Held { credentials: credentials.clone(), until });
         Ok(credentials)
     }
 }
@@ -85,5 +85,65 @@ impl CredentialProvider for CachedCredentials {
             secret_key: current.secret_access_key().to_owned(),
             token: current.session_token().map(str::to_owned),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_credential_types::provider;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    /// A chain that gives credentials which live so long, the first `good` times that it is asked.
+    #[derive(Debug, Default)]
+    struct Chain {
+        life: Duration,
+        good: usize,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl ProvideCredentials for Chain {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let nth = self.asked.fetch_add(1, Relaxed);
+            let end = SystemTime::now() + self.life;
+            future::ProvideCredentials::ready(if nth < self.good {
+                Ok(Credentials::new(format!("key {nth}"), "secret", None, Some(end), "test"))
+            } else {
+                Err(CredentialsError::provider_timed_out(self.life))
+            })
+        }
+    }
+
+    async fn ask(life: Duration, good: usize, age: Duration) -> (provider::Result, usize) {
+        let chain = Chain { life, good, ..Chain::default() };
+        let asked = chain.asked.clone();
+        let cached = CachedCredentials::new(SharedCredentialsProvider::new(chain));
+        cached.current().await.expect("the first are good");
+        cached.current().await.expect("and are kept");
+        assert_eq!(asked.load(Relaxed), 1, "nobody asks twice at once");
+        if let Some(held) = cached.held.lock().await.as_mut() {
+            held.until -= age;
+        }
+        (cached.current().await, asked.load(Relaxed))
+    }
+
+    /// Credentials are kept while they are young, replaced before their end, and used to their end when there are no others.
+    #[tokio::test]
+    async fn replaced_in_time() {
+        let hour = Duration::from_secs(3_600);
+        let key = |result: provider::Result| result.expect("valid").access_key_id().to_owned();
+        let (young, asked) = ask(hour, 9, hour / 2).await;
+        assert_eq!((key(young), asked), ("key 0".to_owned(), 1));
+        let (aged, asked) = ask(hour, 9, hour).await;
+        assert_eq!((key(aged), asked), ("key 1".to_owned(), 2));
+        let (orphaned, asked) = ask(hour, 1, hour).await;
+        assert_eq!((key(orphaned), asked), ("key 0".to_owned(), 2));
+        let short = Chain { good: 1, ..Chain::default() };
+        let short = CachedCredentials::new(SharedCredentialsProvider::new(short));
+        assert!(short.current().await.is_ok());
+        assert!(short.current().await.is_err(), "what has ended is not served");
     }
 }

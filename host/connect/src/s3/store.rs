@@ -84,6 +84,8 @@ impl Store {
             E::Generic { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Invalid,
         };
-        Error::new(kind, format!("{}: {what}", self.place)).with_source(error)
+        // Servers answer with pages of XML; a message is one line.
+        let report = Error::new(kind, format!("{}: {what}", self.place)).with_source(error).report();
+        Error::new(kind, report.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }

@@ -48,8 +48,8 @@ pub struct FakeShard {
 pub struct State {
     /// The shards by id.
     pub shards: BTreeMap<String, FakeShard>,
-    /// The next faults of every shard's reads.
-    pub faults: BTreeMap<String, VecDeque<Fault>>,
+    /// What the next reads of every shard meet; without a fault, a page.
+    pub faults: BTreeMap<String, VecDeque<Option<Fault>>>,
     /// Faults of every call before a shard is read.
     pub refusal: Option<(u16, &'static str)>,
     /// Runs when an iterator expires.
@@ -147,7 +147,7 @@ impl State {
     fn records(&mut self, body: &Value) -> Reply {
         let iterator = body["ShardIterator"].as_str().unwrap_or_default();
         let Some((id, from)) = iterator.split_once('@') else { return error(400, "InvalidArgumentException") };
-        let fault = self.faults.get_mut(id).and_then(VecDeque::pop_front);
+        let fault = self.faults.get_mut(id).and_then(VecDeque::pop_front).flatten();
         let limit = body["Limit"].as_u64().unwrap_or(10_000) as usize;
         let page = self.page(id, from.parse().unwrap_or(0), limit);
         match fault {

@@ -61,7 +61,9 @@ async fn faults_lose_and_double_nothing() {
     fake.state().page = 7;
     let script = [Throttled, Expired, Broken, Empty, Cut, HungUp, Html, Empty, Expired, Throttled];
     for (turn, id) in ["a", "b", "c"].into_iter().enumerate() {
-        let faults = script.iter().cycle().skip(turn * 3).take(script.len()).copied().collect();
+        let faults = script.iter().cycle().skip(turn * 3).take(script.len());
+        // A page after each fault, so that there is something to lose.
+        let faults = faults.flat_map(|fault| [Some(*fault), None]).collect();
         fake.state().faults.insert(id.to_owned(), faults);
     }
     let mut listener = listen(source(&fake.server.address, "until = \"tip\""));
@@ -87,7 +89,7 @@ fn text(place: &Place) -> String {
 #[tokio::test]
 async fn empty_is_not_caught_up() {
     let fake = FakeKinesis::start([("a", shard("a", 3))]).await;
-    fake.state().faults.insert("a".to_owned(), [Fault::Empty; 20].into());
+    fake.state().faults.insert("a".to_owned(), [Some(Fault::Empty); 20].into());
     let mut listener = listen(source(&fake.server.address, ""));
     listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0 || a.records.len() == 3)).await;
     assert_eq!(listener.splits[&split("a")].caught_up, 0);
@@ -100,7 +102,7 @@ async fn empty_is_not_caught_up() {
 #[tokio::test]
 async fn latest_is_pinned() {
     let fake = FakeKinesis::start([("a", shard("old", 5))]).await;
-    fake.state().faults.insert("a".to_owned(), [Fault::Expired].into());
+    fake.state().faults.insert("a".to_owned(), [Some(Fault::Expired)].into());
     fake.state().on_expiry = Some(Box::new(|shards: &mut BTreeMap<String, FakeShard>| {
         shards.get_mut("a").expect("there").records.push("new 5".to_owned());
     }));
@@ -116,7 +118,7 @@ async fn children_wait_for_parents() {
     // The parent sorts between its children, and is the slowest of the three.
     let parent = FakeShard { closed: true, ..shard("b", 50) };
     let fake = FakeKinesis::start([("a", child("a")), ("b", parent), ("c", child("c"))]).await;
-    fake.state().faults.insert("b".to_owned(), [Fault::Empty; 30].into());
+    fake.state().faults.insert("b".to_owned(), [Some(Fault::Empty); 30].into());
     let mut listener = listen(source(&fake.server.address, ""));
     let parent_done = |splits: &BTreeMap<SplitId, Heard>| splits.get(&split("b")).is_some_and(|b| b.done);
     listener
@@ -153,7 +155,7 @@ async fn new_children_are_not_forgotten() {
 #[tokio::test]
 async fn a_stop_needs_no_server() {
     let fake = FakeKinesis::start([("a", shard("a", 5))]).await;
-    fake.state().faults.insert("a".to_owned(), vec![Fault::Broken; 100_000].into());
+    fake.state().faults.insert("a".to_owned(), vec![Some(Fault::Broken); 100_000].into());
     let mut listener = listen(source(&fake.server.address, ""));
     listener.listen_until(|splits| !splits.is_empty()).await;
     listener.stop();

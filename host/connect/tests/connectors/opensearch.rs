@@ -78,11 +78,15 @@ async fn too_large_is_halved() {
     fake.state().limit = Some(600);
     let mut values = documents(0..32);
     values[9] = format!("{{\"n\":\"{}\"}}", "x".repeat(700));
-    let batches = [records(0, values), records(0, documents(0..8))];
+    let batches = [records(0, values), records(0, documents(0..32))];
     let ledger = write_batches(sink(&fake.server.address, "batch_rows = 32"), &batches).await.expect("nothing fatal");
-    assert_eq!(counts(&ledger), (39, 1));
+    assert_eq!(counts(&ledger), (63, 1));
     assert!(ledger.rejects().examples[0].contains("record 9: HTTP 413"), "{:?}", ledger.rejects());
-    assert_eq!(fake.state().documents.len(), 31);
+    let state = fake.state();
+    // Row 9 has the same id in both batches.
+    assert_eq!(state.documents.len(), 32);
+    // 0..32, its halves, then 8..16, 8..12, 8..10 and 9; none of the second batch.
+    assert_eq!(state.requests.iter().filter(|request| request.body.len() > 600).count(), 7);
 }
 
 /// A request that the server cannot read as a whole is halved down to the document to blame.
