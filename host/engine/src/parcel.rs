@@ -92,7 +92,8 @@ impl Distributor<Parcel> for ByKeyGroup {
         if let [only] = pushers {
             return Message::push_at(parcel, time.clone(), only);
         }
-        let parts = self.split(parcel, pushers.len());
+        // Taken, for what is left in timely's buffers would hold its bytes' share of the source's budget.
+        let parts = self.split(&std::mem::take(parcel), pushers.len());
         for (mut part, pusher) in parts.into_iter().zip(pushers) {
             if let Some(part) = &mut part {
                 Message::push_at(part, time.clone(), pusher);

@@ -3,6 +3,8 @@
 use crate::parts::*;
 use std::sync::atomic::Ordering::SeqCst;
 use wasmill_engine::{NodeKind, Port};
+use wasmill_stream::units::Period;
+use wasmill_stream::window::WindowSpec;
 
 /// A sink much slower than its source → at no time is more than the budget of bytes on the way between them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,4 +26,23 @@ async fn a_slow_sink_holds_its_source() {
         assert!(most <= budget + 2 * 50 * 12, "{most} of {total} bytes were in flight, the budget is {budget}");
         assert!(total > 5 * budget, "the test must be able to fail");
     }
+}
+
+/// Chunks as large as the whole budget, whose bytes cross an exchange because late rows are wanted → nothing keeps a share
+/// of the budget for longer than its rows need it, and the job ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_of_one_chunk_is_enough() {
+    let list = events(3, 40_000, 0);
+    let mut lists = Lists::new(vec![list.clone()]);
+    lists.chunk = 8_000;
+    let mut job = Job::default();
+    let source = job.source(lists, 0, Mood::Well);
+    let size = WindowSpec::Tumbling { size: Period::from_millis(1_000), offset: Period::default() };
+    let count = job.count("count", source, size);
+    let taken = job.keep("out", &[(count, Port::Main)]);
+    let late = job.keep("late", &[(count, Port::Late)]);
+    let ledger = job.run(3).await.expect("the job ends");
+    assert_balance(&ledger);
+    assert_eq!(taken.sorted(), counts(list, 1_000));
+    assert_eq!(late.sorted(), Vec::<String>::new());
 }
