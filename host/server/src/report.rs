@@ -122,7 +122,7 @@ impl SourceCode for Excerpt<'_> {
         }
         let (line, column) = line_and_column(text, start);
         let name = self.0.path().display().to_string();
-        let bytes = text[start..end].as_bytes();
+        let bytes = &text.as_bytes()[start..end];
         let place = (start, end - start).into();
         let lines = text.lines().count();
         Ok(Box::new(MietteSpanContents::new_named(name, bytes, place, line - 1, column - 1, lines)))

@@ -7,7 +7,10 @@ use wasmill_stream::ledger::{Counts, Ledger, StepLedger};
 /// How many reasons of a step are shown.
 const REASONS: usize = 5;
 
-const COLUMNS: [(&str, fn(&Counts) -> i64); 9] = [
+/// A title and what stands below it.
+type Column = (&'static str, fn(&Counts) -> i64);
+
+const COLUMNS: [Column; 9] = [
     ("read", |counts| counts.read as i64),
     ("= emitted", |counts| counts.emitted as i64),
     ("+ filtered", |counts| counts.filtered as i64),

@@ -70,7 +70,7 @@ async fn watch(job: Job, mut view: impl View, terminal: &Terminal) -> Result<Exi
     };
     // Whatever is still drawn goes away before the last words.
     drop(view);
-    terminal.note(&format!("{}\n\n{}", progress.snapshot(), Summary(&ledger)).trim_end());
+    terminal.note(format!("{}\n\n{}", progress.snapshot(), Summary(&ledger)).trim_end());
     match ended {
         // Someone who reads the results, such as `head`, has seen enough.
         Err(error) if error.kind() != ErrorKind::Closed => Err(error),

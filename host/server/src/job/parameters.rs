@@ -53,5 +53,6 @@ mod tests {
         assert_eq!(parameters.get("HOME"), None, "the environment is not read unless wanted");
         assert_eq!(parameters.unused(), ["typo"]);
         assert_eq!(Parameters::new([("a", "b")]).or_environment().get("PATH"), path);
+        assert_eq!(Parameters::new([("PATH", "mine")]).or_environment().get("PATH").as_deref(), Some("mine"));
     }
 }

@@ -91,7 +91,8 @@ mod tests {
         assert_eq!(latest.top(3), ("", [].as_slice()), "nothing is written yet");
 
         let mut file = File::create(dir.path().join("counts.jsonl.part")).expect("a file");
-        let text = [row("a", 5, "T1"), row("b", 2, "T2"), row("c", 9, "T2"), row("d", 4, "T2")].join("\n") + "\n";
+        let rows = [row("a", 5, "T1"), row("b", 2, "T2"), row("c", 9, "T2"), row("a", 50, "T1"), row("d", 4, "T2")];
+        let text = rows.join("\n") + "\n";
         for piece in text.as_bytes().chunks(7) {
             file.write_all(piece).expect("written");
             latest.top(1);
