@@ -116,3 +116,22 @@ impl Windows {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Windows keep their order, bounds and panes as columns, and nothing of the firing before.
+    #[test]
+    fn windows_in_columns() {
+        let mut windows = Windows::default();
+        for _ in 0..2 {
+            windows.fill(&[
+                Firing { start: 0, end: 10, pane: Pane::OnTime },
+                Firing { start: 5, end: 20, pane: Pane::Late },
+            ]);
+        }
+        assert_eq!((windows.starts, windows.ends), (vec![0, 5], vec![10, 20]));
+        assert_eq!(windows.panes, [aggregation::Pane::OnTime, aggregation::Pane::Late]);
+    }
+}

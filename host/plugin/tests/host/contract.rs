@@ -66,6 +66,22 @@ fn a_broken_answer_is_the_guests_error() {
     assert_eq!(error.to_string(), expected);
 }
 
+/// An error that the plugin returns itself is passed on in its words, on one line.
+#[test]
+fn the_guests_own_error() {
+    let host = host();
+    let component = Guest::transform(&format!("(i32.const {ANSWER})"))
+        .words(ANSWER, &[1, FREE, 10])
+        .text(FREE, "lost\\nzones")
+        .load(&host);
+    let plugin = host.transform(&component, "clean", "{}", Limits::default()).expect("a plugin");
+    let mut instance = plugin.instantiate().expect("an instance");
+    let view = View { times: &[1], keys: None, values: None, fields: Vec::new() };
+    let error = instance.transform(&view).expect_err("the guest says so");
+    assert_eq!(error.kind(), ErrorKind::Guest);
+    assert_eq!(error.to_string(), "plugin test 1.2.3: `transform` failed: lost zones");
+}
+
 /// A pointer outside the guest's memory is an error of the guest, not of the host.
 #[test]
 fn a_wild_pointer_is_the_guests_error() {

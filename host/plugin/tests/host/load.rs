@@ -77,6 +77,33 @@ fn foreign_world() {
     assert!(words.contains("wasmill:plugin/transformer@0.1.0 (world `transform`)"), "{words}");
 }
 
+/// A component lacking the lifecycle, or fitting two worlds at once, is refused.
+#[test]
+fn no_world_or_two() {
+    let core = wat::parse_str(r#"(module (func (export "wasmill:plugin/transformer@0.1.0#transform")))"#);
+    let wit = "package wasmill:plugin@0.1.0;
+        interface transformer { transform: func(); }
+        world guest { export transformer; }";
+    let words = refused(&wrap_alone(&core.expect("valid text"), wit));
+    assert!(words.contains("fits none of our worlds: it exports wasmill:plugin/transformer@0.1.0;"), "{words}");
+
+    let both = Guest::answering(UNCHANGED).and(Guest::keeping_accumulators());
+    let words = refused(&both.component_of(
+        "package test:guest;
+        world guest { include wasmill:plugin/transform@0.1.0; include wasmill:plugin/aggregator@0.1.0; }",
+    ));
+    assert!(words.contains("fits the worlds `transform` and `aggregator` at once"), "{words}");
+}
+
+/// Instructions whose results depend on the machine are refused when the component is compiled.
+#[test]
+fn relaxed_simd() {
+    let guest =
+        Guest::transform("(v128.const i64x2 0 0) (v128.const i64x2 0 0) (drop (i8x16.relaxed_swizzle)) (i32.const 0)");
+    let words = refused(&guest.component());
+    assert!(words.contains("cannot be compiled") && words.contains("relaxed SIMD support is not enabled"), "{words}");
+}
+
 /// A component whose function has other types than the contract says is refused when it is loaded.
 #[test]
 fn other_types() {
