@@ -4,10 +4,14 @@
 mod harness;
 mod oracle;
 
+/// Bad records, components and endpoints.
+mod bad_input;
 /// The example from Kinesis.
 mod kinesis;
 /// Results in OpenSearch.
 mod opensearch;
+/// The program on the command line.
+mod program;
 /// An archive and results in S3.
 mod s3;
 /// The example from files and from the generator.

@@ -83,7 +83,7 @@ fn mappings() {
     ]}}});
     let found = http::json("GET", &format!("{url}/places/_search"), &query.to_string());
     let found: Vec<_> = sources(found["hits"]["hits"].as_array().expect("a search has hits"));
-    assert_eq!(found.iter().map(PickupCount::read).collect::<Vec<_>>(), [row.clone()]);
+    assert_eq!(found.iter().map(PickupCount::read).collect::<Vec<_>>(), std::slice::from_ref(row));
 }
 
 /// A document that does not fit the mappings → the server refuses it, it is counted and named, and the others are there.

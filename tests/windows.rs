@@ -2,8 +2,8 @@
 
 use crate::harness::data::json_lines;
 use crate::harness::job::Job;
-use crate::oracle::taxi::millionths;
 use crate::oracle::calendar;
+use crate::oracle::taxi::millionths;
 use crate::oracle::windows::{self, Answer, Row};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -75,7 +75,8 @@ fn results(lines: &str) -> BTreeMap<(i64, i64, String), (i64, f64)> {
     let window = |value: &Value| {
         let time = |name: &str| value[name].as_str().and_then(calendar::millis).expect("a time");
         let key = format!("{}|{}", value["cell_lon"], value["cell_lat"]);
-        let result = (value["count"].as_i64().expect("a count"), millionths(value["average"].as_f64().expect("an average")));
+        let result =
+            (value["count"].as_i64().expect("a count"), millionths(value["average"].as_f64().expect("an average")));
         ((time("window_start"), time("window_end"), key), result)
     };
     json_lines(lines).iter().map(window).collect()

@@ -26,11 +26,6 @@ pub fn sliding(rows: &[Row], size: i64, slide: i64) -> Answer {
     answer
 }
 
-/// Windows of `size`, end to end.
-pub fn tumbling(rows: &[Row], size: i64) -> Answer {
-    sliding(rows, size, size)
-}
-
 /// Per key: rows with silences of at most `gap` between them. A session ends `gap` after its last row.
 pub fn session(rows: &[Row], gap: i64) -> Answer {
     let mut sorted: Vec<&Row> = rows.iter().collect();

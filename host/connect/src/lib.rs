@@ -44,7 +44,11 @@ pub struct SinkKind {
 /// Every source.
 pub const SOURCES: &[SourceKind] = &[
     SourceKind { name: "kinesis", about: "all shards of a Kinesis stream, polled", check: kinesis::check },
-    SourceKind { name: "replay", about: "recorded files or generated events, played as a stream", check: replay::check },
+    SourceKind {
+        name: "replay",
+        about: "recorded files or generated events, played as a stream",
+        check: replay::check,
+    },
     SourceKind { name: "stdin", about: "lines of standard input", check: stdin::check },
 ];
 

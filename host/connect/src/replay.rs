@@ -59,14 +59,14 @@ enum What {
 impl Source for Replay {
     async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
         let splits = (0..self.splits).map(|part| SplitId::new(&self.name, part)).collect();
-        let mut senders: Vec<_> = intake.open(splits).await?.into_iter().map(Outlet::new).collect();
+        let senders = intake.open(splits).await?;
         let pace = self.speedup.map(Pace::new);
         let (cues, queue) = mpsc::channel(2);
         let reader = thread::Builder::new()
             .name("replay".to_owned())
             .spawn(move || self.read(&cues))
             .map_err(|error| Error::unavailable("start a thread to read with").with_source(error))?;
-        match play(&mut senders, queue, pace, &intake).await {
+        match play(&senders, queue, pace, &intake).await {
             Ok(()) => {}
             // The reader ends at its next hand-over. Splits that were stopped are not done.
             Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
@@ -76,8 +76,8 @@ impl Source for Replay {
             Ok(result) => result?,
             Err(_) => return Err(Error::new(ErrorKind::Corrupt, "its reader panicked")),
         }
-        for outlet in senders {
-            outlet.sender.done().await?;
+        for sender in senders {
+            sender.done().await?;
         }
         Ok(())
     }
@@ -109,27 +109,14 @@ impl Replay {
     }
 }
 
-/// A split, and whether it was told that there is nothing to read.
-struct Outlet {
-    sender: SplitSender,
-    caught_up: bool,
-}
-
-impl Outlet {
-    fn new(sender: SplitSender) -> Self {
-        Self { sender, caught_up: false }
-    }
-}
-
 /// Hands over what the reader deals, in the order of the input: all splits share one budget, so a split that waited for
 /// another would wait for ever.
 async fn play(
-    outlets: &mut [Outlet],
+    senders: &[SplitSender],
     mut queue: Receiver<Vec<Cue>>,
-    pace: Option<Pace>,
+    mut pace: Option<Pace>,
     intake: &Intake,
 ) -> Result<()> {
-    let mut pace = pace;
     loop {
         let cues = tokio::select! {
             cues = queue.recv() => cues,
@@ -139,27 +126,24 @@ async fn play(
         for cue in cues {
             match (cue, &mut pace) {
                 (Cue::Rows { split, first, values }, _) => {
-                    let outlet = &mut outlets[split];
-                    outlet.caught_up = false;
-                    outlet.sender.rows(values, Positions::Consecutive { first }).await?;
+                    senders[split].rows(values, Positions::Consecutive { first }).await?;
                 }
-                (Cue::Wait(time), Some(pace)) => wait(pace.instant(time), outlets, intake).await?,
+                (Cue::Wait(time), Some(pace)) => wait(pace.instant(time), senders, intake).await?,
                 (Cue::Wait(_), None) => {}
             }
         }
     }
 }
 
-async fn wait(due: Instant, outlets: &mut [Outlet], intake: &Intake) -> Result<()> {
+async fn wait(due: Instant, senders: &[SplitSender], intake: &Intake) -> Result<()> {
     let now = Instant::now();
-    if due > now + NOTICEABLE {
-        for outlet in outlets.iter_mut().filter(|outlet| !outlet.caught_up) {
-            outlet.sender.caught_up().await?;
-            outlet.caught_up = true;
-        }
-    }
     if due <= now {
         return Ok(());
+    }
+    if due > now + NOTICEABLE {
+        for sender in senders {
+            sender.caught_up().await?;
+        }
     }
     tokio::select! {
         () = sleep_until(due) => Ok(()),

@@ -37,24 +37,17 @@ impl<R: Read + Send + 'static> Source for Lines<R> {
         let (runs, mut queue) = mpsc::channel(2);
         let reader = thread::Builder::new().name("stdin".to_owned()).spawn(move || read(input, &runs));
         reader.map_err(|error| Error::unavailable("start a thread to read with").with_source(error))?;
-        let mut caught_up = false;
         loop {
             tokio::select! {
                 runs = queue.recv() => match runs {
                     Some(Ok(runs)) if runs.is_empty() => return split.done().await,
-                    Some(Ok(runs)) => {
-                        caught_up = false;
-                        hand_over(runs, &split).await?;
-                    }
+                    Some(Ok(runs)) => hand_over(runs, &split).await?,
                     Some(Err(error)) => {
                         return Err(Error::invalid("read its input").with_source(error));
                     }
                     None => return Err(Error::new(ErrorKind::Corrupt, "its reader panicked")),
                 },
-                () = tokio::time::sleep(SILENCE), if !caught_up => {
-                    split.caught_up().await?;
-                    caught_up = true;
-                }
+                () = tokio::time::sleep(SILENCE) => split.caught_up().await?,
                 () = intake.stopped() => return Ok(()),
             }
         }

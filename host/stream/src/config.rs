@@ -160,7 +160,11 @@ impl<'a> Section<'a> {
             && !text.starts_with("${")
         {
             let message = format!("{}: `{key}` must not be written into the job file", self.title);
-            problems.push_hint(entry.value.span(), message, format!("write {key} = \"${{NAME}}\" and set NAME outside"));
+            problems.push_hint(
+                entry.value.span(),
+                message,
+                format!("write {key} = \"${{NAME}}\" and set NAME outside"),
+            );
         }
         self.optional(key, problems)
     }

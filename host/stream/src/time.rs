@@ -89,7 +89,7 @@ fn parse_pattern(pattern: &str, text: &[u8]) -> Option<i64> {
 
 fn millis(parsed: &BrokenDownTime) -> Result<i64, jiff::Error> {
     if let Some(timestamp) = parsed.timestamp() {
-        return Ok(timestamp.as_nanosecond().div_euclid(1_000_000) as i64);
+        return Ok(timestamp.as_millisecond());
     }
     Ok(iso::civil_millis(parsed.to_datetime()?, parsed.offset().unwrap_or(Offset::UTC)))
 }
@@ -105,6 +105,9 @@ fn check_pattern(pattern: &str) -> Result<(), String> {
         return Err(format!(
             "time pattern `{pattern}` names a time zone: use an offset (`%z`) or none, which means UTC"
         ));
+    }
+    if parsed.timestamp().is_some() && parsed.subsec_nanosecond().is_some() {
+        return Err(format!("time pattern `{pattern}` has a fraction behind `%s`: write `unix-s` for such seconds"));
     }
     millis(&parsed).map_err(bad)?;
     Ok(())
@@ -164,7 +167,7 @@ mod tests {
     /// A pattern that no text could satisfy is refused when it is declared.
     #[test]
     fn patterns_are_checked() {
-        for bad in ["%H:%M", "%Y-%m", "%Y-%m-%d %!", "100%", "%Y-%m-%d %H:%M %Q"] {
+        for bad in ["%H:%M", "%Y-%m", "%Y-%m-%d %!", "100%", "%Y-%m-%d %H:%M %Q", "%s%.f", "%s.%f"] {
             let error = bad.parse::<TimeFormat>().expect_err(bad);
             assert!(error.contains(bad), "{error}");
         }

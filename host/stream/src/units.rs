@@ -112,7 +112,7 @@ impl FromStr for ByteCount {
 
 impl fmt::Display for ByteCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = BYTE_UNITS.iter().take(3).find(|(_, scale)| self.0 >= *scale && self.0 % scale == 0);
+        let whole = BYTE_UNITS.iter().take(3).find(|(_, scale)| self.0 >= *scale && self.0.is_multiple_of(*scale));
         match whole {
             Some((unit, scale)) => write!(f, "{} {unit}", self.0 / scale),
             None => write!(f, "{} B", self.0),

@@ -86,7 +86,8 @@ mod tests {
         let blocks = Blocks::new(8);
         let mut block = blocks.take(0);
         block.fill(7);
-        assert_eq!(blocks.share(block, 3), [7; 3][..]);
+        let few = blocks.share(block, 3);
         assert_eq!(blocks.take(0), [7; 8]);
+        assert_eq!(few, [7; 3][..]);
     }
 }

@@ -172,22 +172,18 @@ fn times(column: &Column) -> Vec<Option<i64>> {
     times
 }
 
-/// The event time of the stream: the latest time that three records in a row have reached. One or two records from the
-/// far future therefore neither hold up the replay nor push the markers ahead.
+/// The event time of the stream: what the last three records have all reached. One or two records from the far future
+/// therefore neither hold up the replay nor push the markers ahead.
 #[derive(Default)]
 struct Clock {
     recent: Option<[i64; 3]>,
-    now: Option<i64>,
 }
 
 impl Clock {
     fn advance(&mut self, time: i64) -> i64 {
         let [_, a, b] = self.recent.unwrap_or([time; 3]);
         self.recent = Some([a, b, time]);
-        let reached = a.min(b).min(time);
-        let now = self.now.map_or(reached, |now| now.max(reached));
-        self.now = Some(now);
-        now
+        a.min(b).min(time)
     }
 }
 

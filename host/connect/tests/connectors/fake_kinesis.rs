@@ -43,6 +43,9 @@ pub struct FakeShard {
     pub records: Vec<String>,
 }
 
+/// What a test does to the shards when an iterator expires.
+type OnExpiry = Box<dyn FnMut(&mut BTreeMap<String, FakeShard>) + Send>;
+
 /// What the server holds.
 #[derive(Default)]
 pub struct State {
@@ -53,7 +56,7 @@ pub struct State {
     /// Faults of every call before a shard is read.
     pub refusal: Option<(u16, &'static str)>,
     /// Runs when an iterator expires.
-    pub on_expiry: Option<Box<dyn FnMut(&mut BTreeMap<String, FakeShard>) + Send>>,
+    pub on_expiry: Option<OnExpiry>,
     /// How many records a page holds at most.
     pub page: usize,
 }

@@ -69,17 +69,26 @@ async fn parts_roll_by_size_and_stay() {
     assert_eq!(lines(&folder.path().join("part-000001.jsonl"))[0], expected[0]);
 }
 
-/// A file has its name only once it is complete; flushed rows are in the unfinished one.
+/// A file has its name only once it is complete; flushed rows are in the unfinished one, compressed or not.
 #[tokio::test]
 async fn unfinished_files_have_another_name() {
-    let folder = tempdir().expect("a folder");
-    let (mut writer, _) = open(to(folder.path(), "")).await;
-    writer.write(batch(&rows(2))).await.expect("a write");
-    writer.flush().await.expect("a flush");
-    assert_eq!(names(folder.path()), ["part-000001.jsonl.part"]);
-    assert_eq!(lines(&folder.path().join("part-000001.jsonl.part")), rows(2));
-    writer.close().await.expect("the end");
-    assert_eq!(names(folder.path()), ["part-000001.jsonl"]);
+    for (settings, name) in [("", "part-000001.jsonl"), ("compression = \"gzip\"", "part-000001.jsonl.gz")] {
+        let folder = tempdir().expect("a folder");
+        let (mut writer, _) = open(to(folder.path(), settings)).await;
+        writer.write(batch(&rows(2))).await.expect("a write");
+        writer.flush().await.expect("a flush");
+        let unfinished = format!("{name}.part");
+        assert_eq!(names(folder.path()), [unfinished.as_str()]);
+        let mut bytes = fs::read(folder.path().join(unfinished)).expect("a file");
+        if name.ends_with(".gz") {
+            let (mut packed, mut text) = (MultiGzDecoder::new(&bytes[..]), Vec::new());
+            packed.read_to_end(&mut text).expect_err("gzip data without an end");
+            bytes = text;
+        }
+        assert_eq!(String::from_utf8_lossy(&bytes).lines().collect::<Vec<_>>(), rows(2));
+        writer.close().await.expect("the end");
+        assert_eq!(names(folder.path()), [name]);
+    }
 }
 
 /// A part is completed when its time has come, although no more rows do; afterwards a new one is begun.

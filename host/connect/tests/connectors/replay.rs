@@ -150,7 +150,7 @@ async fn stops() {
     source_suite::stops_while_it_waits(replay("generate = \"taxi\""), 1).await;
     let slow = play(&path, "time = \"/t: time(unix-ms)\"\nspeedup = 0.001\nsplits = 2");
     let mut listener = Listener::start(slow, 1, 16 << 20);
-    listener.listen_until(|splits| splits.len() == 2 && splits.values().all(|heard| heard.caught_up == 1)).await;
+    listener.listen_until(|splits| splits.len() == 2 && splits.values().all(|heard| heard.caught_up > 0)).await;
     listener.stop();
     listener.finish().await.expect("a stop is no failure");
     assert!(listener.splits.values().all(|heard| !heard.done && heard.records.len() <= 2));
@@ -225,6 +225,8 @@ fn wrong_settings() {
         "path = []",
         "path = \"x\"\ngenerate = \"taxi\"",
         "path = \"x\"\nspeedup = 2",
+        "path = \"x\"\ntime = \"/t\"\nspeedup = 0",
+        "path = \"x\"\ntime = \"/t\"\nspeedup = \"fast\"",
         "path = \"x\"\nmarkers = true",
         "path = \"x\"\ntime = \"/t: s64\"",
         "path = \"x\"\ntime = \"/t\"\nmarkers = true\nmarker_interval = \"0s\"",

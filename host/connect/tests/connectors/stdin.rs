@@ -20,7 +20,7 @@ async fn delivers_and_ends() {
     source_suite::delivers_and_ends(lines(std::io::empty()), 1, &[]).await;
 }
 
-/// A line is there as soon as it is written; silence after it is caught up, once; then it goes on.
+/// A line is there as soon as it is written; in the silence after it the split is caught up; then it goes on.
 #[tokio::test]
 async fn lines_come_as_they_are_written() {
     let (output, mut input) = pipe().expect("a pipe");
@@ -28,7 +28,8 @@ async fn lines_come_as_they_are_written() {
     for n in 1..=2 {
         writeln!(input, "line {n}").expect("room in the pipe");
         listener.listen_until(|splits| all(splits.values(), |heard| heard.records.len() == n)).await;
-        listener.listen_until(|splits| all(splits.values(), |heard| heard.caught_up == n)).await;
+        let before: usize = listener.splits.values().map(|heard| heard.caught_up).sum();
+        listener.listen_until(|splits| all(splits.values(), |heard| heard.caught_up > before)).await;
     }
     drop(input);
     listener.finish().await.expect("the end of the pipe is the end");
@@ -42,7 +43,7 @@ async fn lines_come_as_they_are_written() {
 async fn stops_in_silence() {
     let (output, _input) = pipe().expect("a pipe");
     let mut listener = Listener::start(lines(output), 1, 1 << 20);
-    listener.listen_until(|splits| all(splits.values(), |heard| heard.caught_up == 1)).await;
+    listener.listen_until(|splits| all(splits.values(), |heard| heard.caught_up > 0)).await;
     listener.stop();
     listener.finish().await.expect("a stop is no failure");
     assert!(listener.splits.values().all(|heard| !heard.done));
@@ -70,5 +71,5 @@ fn listed() {
 }
 
 fn all<'a>(mut splits: impl ExactSizeIterator<Item = &'a Heard>, test: impl Fn(&Heard) -> bool) -> bool {
-    splits.len() == 1 && splits.all(|heard| test(heard))
+    splits.len() == 1 && splits.all(test)
 }

@@ -77,6 +77,7 @@ struct SourceStep {
 }
 
 /// What an activation led to.
+#[expect(clippy::large_enum_variant, reason = "one lives on the stack for the length of an activation")]
 enum Turn {
     /// Rows for the open epoch.
     Rows(Batch),

@@ -60,7 +60,7 @@ fn linker() -> Option<PathBuf> {
     let hosts = entries(&rustup.join("toolchains")).into_iter().flat_map(|dir| entries(&dir.join("lib/rustlib")));
     let of_rustup = hosts.map(|dir| dir.join("bin/rust-lld"));
     let of_debian = entries(Path::new("/usr/lib")).into_iter().map(|dir| dir.join("bin/wasm-ld"));
-    of_debian.chain(of_rustup).filter(|linker| linker.exists()).last()
+    of_debian.chain(of_rustup).rfind(|linker| linker.exists())
 }
 
 /// The entries of a folder in the order of their names; none if it cannot be read.

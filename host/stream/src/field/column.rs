@@ -37,7 +37,7 @@ impl ColumnBuilder {
         Self { cells, faults: Vec::new(), scratch: Vec::new() }
     }
 
-    /// Converts and appends one value per row. `None` out of a conversion means that the value has another type.
+    /// Converts and appends one value per row; there are no nulls among them. `None` out of a conversion means that the value has another type.
     pub fn extend<'v>(&mut self, values: impl Iterator<Item = Raw<'v>>) {
         let Self { cells, faults, scratch } = self;
         match cells {
@@ -103,7 +103,7 @@ fn append<'v, T: Default>(
 #[cold]
 fn fault(value: Raw<'_>) -> FaultKind {
     match value {
-        Raw::Absent | Raw::Null => FaultKind::Missing,
+        Raw::Absent => FaultKind::Missing,
         Raw::Malformed => FaultKind::Malformed,
         _ => FaultKind::WrongType,
     }

@@ -25,7 +25,7 @@ impl<'a> RawText<'a> {
 /// valid.
 #[inline(always)]
 pub(super) fn scan(from: &[u8]) -> Option<(RawText<'_>, &[u8])> {
-    let length = run(from, |word| (attention(word) | word) & HIGHS);
+    let length = run(from, |word| attention(word) & HIGHS);
     let (length, escaped) = match from.get(length) {
         Some(b'"') => (length, false),
         _ => scan_any(from, length)?,
@@ -70,8 +70,8 @@ fn run(bytes: &[u8], stops: impl Fn(u64) -> u64) -> usize {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES * 0x80;
 
-/// Sets the highest bit of the first ASCII byte of a word that is a quote, a backslash or a control character. Other
-/// bits, those of bytes after the first and of bytes that are not ASCII mean nothing.
+/// Up to the first quote, backslash or control character of a word, sets the highest bit of that byte and of those that
+/// are not ASCII, and of no other. All other bits mean nothing.
 #[inline(always)]
 const fn attention(word: u64) -> u64 {
     let quotes = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);

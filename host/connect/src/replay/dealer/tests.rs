@@ -39,15 +39,15 @@ fn numbering() {
 /// Records of one slice of event time are played together, late ones at once, unreadable ones with their neighbours.
 #[test]
 fn slices() {
-    let mut records = run(1, &[100, 101, 102, 125, 126, 127, 90]);
-    let texts = records.values.iter().map(<[u8]>::to_vec).chain([b"{}".to_vec(), b"broken".to_vec()]);
-    records.values = texts.collect();
-    let script = script(&mut dealer(1, Some(10), None), vec![records]);
+    let timed = run(1, &[100, 101, 102, 125, 126, 127, 90]).values;
+    let values = [&b"broken"[..]].into_iter().chain(timed.iter()).chain([&b"{}"[..]]).collect();
+    let script = script(&mut dealer(1, Some(10), None), vec![Run { first: 1, values }]);
     let expected = [
+        "0@1: broken",
         "wait 100",
-        r#"0@1: {"t":100} {"t":101} {"t":102} {"t":125} {"t":126}"#,
+        r#"0@2: {"t":100} {"t":101} {"t":102} {"t":125} {"t":126}"#,
         "wait 120",
-        r#"0@6: {"t":127} {"t":90} {} broken"#,
+        r#"0@7: {"t":127} {"t":90} {}"#,
     ];
     assert_eq!(script, expected);
 }

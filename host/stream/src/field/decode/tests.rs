@@ -57,6 +57,17 @@ fn faults_keep_rows_aligned() {
     assert_eq!(faults(&columns[1])[0], (0, WrongType));
 }
 
+/// A row says nothing about another one, however many there are in a batch.
+#[test]
+fn rows_are_independent() {
+    let records: Vec<_> =
+        (0..1_000).map(|row| if row % 7 == 3 { "{}".to_owned() } else { format!("{{\"a\":{row}}}") }).collect();
+    let columns = Decoder::new(&specs(&["/a: s64"])).decode(&records.iter().collect());
+    assert_eq!(columns[0].cells, Cells::Int((0..1_000).map(|row| if row % 7 == 3 { 0 } else { row }).collect()));
+    let missing: Vec<_> = (0..1_000).filter(|row| row % 7 == 3).map(|row| (row, FaultKind::Missing)).collect();
+    assert_eq!(faults(&columns[0]), missing);
+}
+
 /// An s64 is a number without fraction and exponent that fits; an f64 any number that is finite.
 #[test]
 fn numbers() {
@@ -202,10 +213,28 @@ fn strings_of_every_length() {
                 (_, faults) => Err(faults[0].kind),
             }
         };
-        for (written, read) in [("c", "c"), ("é", "é"), ("\u{7f}", "\u{7f}"), ("\\\"", "\""), ("\\u00e9", "é")] {
+        for (written, read) in [
+            ("c", "c"),
+            ("é", "é"),
+            ("\u{7f}", "\u{7f}"),
+            ("\\\"", "\""),
+            ("\\u00e9", "é"),
+            ("\\udbff\\udfff", "\u{10ffff}"),
+        ] {
             assert_eq!(found(written.as_bytes()), Ok(string(read.as_bytes())), "{written} at {at} of {length}");
         }
-        let bad = [&b"\""[..], b"\x1f", b"\0", b"\xff", b"\xc3", b"\\x", b"\\ud800", b"\\udc00", b"\\u00g0"];
+        let bad = [
+            &b"\""[..],
+            b"\x1f",
+            b"\0",
+            b"\xff",
+            b"\xc3",
+            b"\\x",
+            b"\\ud800",
+            b"\\udc00",
+            b"\\ud800\\ue000",
+            b"\\u00g0",
+        ];
         for written in bad {
             assert_eq!(found(written), Err(FaultKind::Malformed), "{written:?} at {at} of {length}");
         }

@@ -1,0 +1,95 @@
+//! The real program as a user starts it: what it prints, how it exits, and how it takes Ctrl-C.
+
+use crate::harness::data::{generated_trips, json_lines};
+use crate::harness::program::{interrupt, output, wasmill};
+use crate::harness::root;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+/// A job file with five mistakes → all five with file, line and hint, and exit code 2.
+#[test]
+fn check_finds_everything() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let job = "[source.trips]\ntype = \"repaly\"\n\n[step.count]\ninput = \"tripz\"\nplugin = \"nowhere\"\n\
+               window = { tumbling = \"10 minutes\" }\n\n[sink.out]\ninput = \"count\"\ntype = \"file\"\npath = 5\nrol = 1\n";
+    fs::write(dir.path().join("job.toml"), job).expect("it can be written");
+    let (code, stdout, stderr) = output(wasmill(dir.path()).args(["check", "job.toml"]));
+    let text = stdout + &stderr;
+    assert_eq!(code, Some(2), "{text}");
+    for expected in ["repaly", "replay", "tripz", "nowhere", "10 minutes", "`path`", "`rol`", "job.toml"] {
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
+    }
+}
+
+/// The jobs of the examples → check finds nothing wrong and shows their shape.
+#[test]
+fn examples_are_valid() {
+    let cases = [
+        ("examples/taxi/job.toml", vec!["--set=in=x", "--set=out=y"]),
+        ("examples/taxi/demo.toml", vec!["--set=out=y"]),
+        ("examples/cell-average/job.toml", vec!["--set=in=x", "--set=out=y"]),
+        ("examples/taxi/kinesis.toml", vec!["--set=stream=s", "--set=opensearch=http://127.0.0.1:9200"]),
+    ];
+    for (job, parameters) in cases {
+        let (code, stdout, stderr) = output(wasmill(&root()).args(["check", job]).args(parameters));
+        assert_eq!(code, Some(0), "{job}: {stdout}{stderr}");
+        assert!(stdout.contains("tumbling 10m"), "{job}: {stdout}");
+    }
+}
+
+/// Lines into standard input, results out of standard output → a pipe like any other, with nothing else on it.
+#[test]
+fn a_pipe() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let job = format!(
+        "[source.lines]\ntype = \"stdin\"\nevent_time = \"/dropoff_datetime: time\"\nwatermark = {{ disorder = \"1m\" }}\n\
+         [step.same]\ninput = \"lines\"\nplugin = \"{}\"\n[sink.out]\ninput = \"same\"\ntype = \"stdout\"\n",
+        root().join("plugins/identity").display()
+    );
+    fs::write(dir.path().join("job.toml"), job).expect("it can be written");
+    let trips = generated_trips(3_000);
+    let mut child = wasmill(dir.path())
+        .args(["run", "job.toml"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("it is a pipe");
+    let input = trips.join("\n") + "\n";
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let out = child.wait_with_output().expect("it ends");
+    writer.join().expect("no panic").expect("it reads everything");
+    assert!(out.status.success());
+    let mut lines: Vec<_> = String::from_utf8(out.stdout).expect("text").lines().map(str::to_owned).collect();
+    let mut expected = trips;
+    lines.sort();
+    expected.sort();
+    assert!(lines == expected, "{} lines of {}", lines.len(), expected.len());
+}
+
+/// Ctrl-C while trips flow → exit code 0, the balance is printed, and the files are whole.
+#[test]
+fn an_interrupt_is_clean() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let job = root().join("examples/taxi/demo.toml");
+    let mut child = wasmill(dir.path())
+        .arg("run")
+        .arg(job)
+        .args(["--set=out=out", "--set=trips=100000000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("it is a pipe")).lines().map_while(Result::ok);
+    // The first line of progress says that rows are read.
+    let progress = stderr.find(|line| line.contains(" read, "));
+    assert!(progress.is_some(), "it ended before it read anything");
+    interrupt(&child);
+    let rest: Vec<String> = stderr.collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("pickup_count")), "{rest:?}");
+    let results = fs::read_to_string(dir.path().join("out/pickup_count.jsonl")).expect("the file is complete");
+    json_lines(&results);
+}
