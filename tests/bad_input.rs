@@ -20,12 +20,12 @@ const BAD: [(&str, &str, &str); 5] = [
     ("trips", r#"{"pickup_longitude":-73.98,"pickup_latitude":40.75}"#, "is missing"),
     (
         "pickup_cell",
-        r#"{"pickup_datetime":"2013-01-01 00:00:00","dropoff_datetime":"2013-01-01 00:30:00","pickup_latitude":40.75,"dropoff_longitude":-73.98,"dropoff_latitude":40.75}"#,
+        r#"{"pickup_datetime":"2013-01-01 00:00:00","dropoff_datetime":"2013-01-01 00:00:01","pickup_latitude":40.75,"dropoff_longitude":-73.98,"dropoff_latitude":40.75}"#,
         "field `/pickup_longitude: f64` is missing",
     ),
     (
         "pickup_cell",
-        r#"{"pickup_datetime":"2013-01-01 00:00:00","dropoff_datetime":"2013-01-01 00:30:00","pickup_longitude":"west","pickup_latitude":40.75,"dropoff_longitude":-73.98,"dropoff_latitude":40.75}"#,
+        r#"{"pickup_datetime":"2013-01-01 00:00:00","dropoff_datetime":"2013-01-01 00:00:01","pickup_longitude":"west","pickup_latitude":40.75,"dropoff_longitude":-73.98,"dropoff_latitude":40.75}"#,
         "field `/pickup_longitude: f64` has the wrong type",
     ),
 ];

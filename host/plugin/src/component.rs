@@ -110,7 +110,8 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
 
 fn compile_words(error: &wasmtime::Error, size: usize) -> String {
     let cause = error.root_cause().to_string();
-    if cause.contains("unexpected end") {
+    // The end is missed in the middle of something, or by a section that announces more than there is.
+    if cause.contains("unexpected end") || cause.contains("is out of bounds (bound") {
         format!("the component is cut off after {size} bytes: {cause}; build or copy it again")
     } else {
         format!("the component cannot be compiled: {cause}")
