@@ -93,3 +93,16 @@ fn an_interrupt_is_clean() {
     let results = fs::read_to_string(dir.path().join("out/pickup_count.jsonl")).expect("the file is complete");
     json_lines(&results);
 }
+
+/// The plugins and their SDK as their authors test them → natively, without WebAssembly.
+#[test]
+fn plugins_pass_their_own_tests() {
+    let target = std::env::var_os("WASMILL_PLUGIN_TARGET_DIR").map(std::path::PathBuf::from);
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = std::process::Command::new(cargo);
+    command.current_dir(root().join("plugins")).args(["test", "--locked", "--workspace", "--quiet"]);
+    // What the host's own cargo has set is not meant for this workspace.
+    command.env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", target.unwrap_or_else(|| root().join("plugins/target")));
+    let (code, stdout, stderr) = output(&mut command);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+}
