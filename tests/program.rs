@@ -7,12 +7,13 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-/// A job file with five mistakes → all five with file, line and hint, and exit code 2.
+/// A job file full of mistakes → all of them with file, line and hint, and exit code 2.
 #[test]
 fn check_finds_everything() {
     let dir = tempfile::tempdir().expect("a folder");
     let job = "[source.trips]\ntype = \"repaly\"\n\n[step.count]\ninput = \"tripz\"\nplugin = \"nowhere\"\n\
-               window = { tumbling = \"10 minutes\" }\n\n[sink.out]\ninput = \"count\"\ntype = \"file\"\npath = 5\nrol = 1\n";
+               window = { tumbling = \"10 minutes\" }\n\n[step.keep]\ninput = \"trips\"\nplugin = \"nowhere\"\n\n\
+               [sink.out]\ninput = \"count\"\ntype = \"file\"\npath = 5\nrol = 1\n";
     fs::write(dir.path().join("job.toml"), job).expect("it can be written");
     let (code, stdout, stderr) = output(wasmill(dir.path()).args(["check", "job.toml"]));
     let text = stdout + &stderr;
@@ -28,7 +29,7 @@ fn examples_are_valid() {
     let cases = [
         ("examples/taxi/job.toml", vec!["--set=in=x", "--set=out=y"]),
         ("examples/taxi/demo.toml", vec!["--set=out=y"]),
-        ("examples/cell-average/job.toml", vec!["--set=in=x", "--set=out=y"]),
+        ("examples/cell-average/job.toml", vec!["--set=in=x", "--set=out=y.jsonl"]),
         ("examples/taxi/kinesis.toml", vec!["--set=stream=s", "--set=opensearch=http://127.0.0.1:9200"]),
     ];
     for (job, parameters) in cases {

@@ -98,7 +98,7 @@ fn millis(parsed: &BrokenDownTime) -> Result<i64, jiff::Error> {
 /// declared and not at the first record.
 fn check_pattern(pattern: &str) -> Result<(), String> {
     let bad = |error: jiff::Error| format!("time pattern `{pattern}` cannot be used: {error}");
-    let sample = DateTime::constant(2013, 11, 26, 17, 45, 33, 0).to_zoned(TimeZone::UTC).map_err(bad)?;
+    let sample = DateTime::constant(2013, 11, 26, 17, 45, 33, 500_000_000).to_zoned(TimeZone::UTC).map_err(bad)?;
     let printed = strtime::format(pattern, &sample).map_err(bad)?;
     let parsed = strtime::parse(pattern, printed).map_err(bad)?;
     if parsed.iana_time_zone().is_some() {
