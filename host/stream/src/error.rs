@@ -66,9 +66,12 @@ impl Error {
         self
     }
 
-    /// Puts `context` before the message, so that the outermost object is named first.
+    /// Puts `context` before the message, so that the outermost object is named first; not twice if it stands there.
     pub fn context(mut self, context: impl fmt::Display) -> Self {
-        self.message = format!("{context}: {}", self.message);
+        let context = format!("{context}: ");
+        if !self.message.starts_with(&context) {
+            self.message.insert_str(0, &context);
+        }
         self
     }
 
@@ -114,7 +117,8 @@ mod tests {
     #[test]
     fn report_names_each_cause_once() {
         let inner = std::io::Error::other("connection refused");
-        let error = Error::unavailable("put records to trips").with_source(inner).context("sink raw");
+        let error =
+            Error::unavailable("put records to trips").with_source(inner).context("sink raw").context("sink raw");
         assert_eq!(error.report(), "sink raw: put records to trips: connection refused");
         let echo = Error::invalid("bad time \"x\"").with_source(Error::invalid("bad time \"x\""));
         assert_eq!(echo.report(), "bad time \"x\"");
