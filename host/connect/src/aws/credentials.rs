@@ -137,9 +137,10 @@ mod tests {
         let key = |result: provider::Result| result.expect("valid").access_key_id().to_owned();
         let (young, asked) = ask(hour, 9, hour / 2).await;
         assert_eq!((key(young), asked), ("key 0".to_owned(), 1));
-        let (aged, asked) = ask(hour, 9, hour).await;
-        assert_eq!((key(aged), asked), ("key 1".to_owned(), 2));
-        let (orphaned, asked) = ask(hour, 1, hour).await;
+        let aged = Duration::from_secs(57 * 60);
+        let (renewed, asked) = ask(hour, 9, aged).await;
+        assert_eq!((key(renewed), asked), ("key 1".to_owned(), 2));
+        let (orphaned, asked) = ask(hour, 1, aged).await;
         assert_eq!((key(orphaned), asked), ("key 0".to_owned(), 2));
         let short = Chain { good: 1, ..Chain::default() };
         let short = CachedCredentials::new(SharedCredentialsProvider::new(short));

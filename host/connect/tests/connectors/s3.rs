@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use wasmill_stream::ErrorKind;
 use wasmill_stream::sink::Sink;
+use wasmill_stream::{Batch, ErrorKind};
 
 /// Objects by key, and the statuses of the next puts.
 #[derive(Default)]
@@ -69,8 +69,9 @@ async fn objects_follow_event_time() {
     let faults = [Reply::Full(503, "<Error><Code>SlowDown</Code></Error>".to_owned()), Reply::HangUp];
     let (server, bucket) = start("NoSuchKey", faults).await;
     let more = "prefix = \"raw/{+%Y/%m/%d/%H}/\"\ncompression = \"gzip\"";
-    let batches = [records(0, ["{\"n\":1}"]), records(3_600_000, ["{\"n\":2}"]), records(0, ["{\"n\":\n3}"])];
-    let ledger = write_batches(sink(&server.address, more), &batches).await.expect("nothing fatal");
+    let batch = records(0, ["{\"n\":1}", "{\"n\":2}", "{\"n\":\n3}"]);
+    let batch = Batch { times: vec![0, 3_600_000, 3_599_999], ..Batch::clone(&batch) };
+    let ledger = write_batches(sink(&server.address, more), &[Arc::new(batch)]).await.expect("nothing fatal");
     assert_eq!((ledger.counts().in_flight(), ledger.written.load(Relaxed)), (0, 3));
     let objects = &bucket.lock().expect("no test panics in here").objects;
     let keys: Vec<_> = objects.keys().map(String::as_str).collect();

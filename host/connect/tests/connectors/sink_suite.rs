@@ -1,6 +1,7 @@
 //! What every sink must do. A test of a connector calls these functions with sinks that are not opened yet, and reads back
 //! what they wrote.
 
+use crate::harness::PATIENCE;
 use std::sync::Arc;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Sink, SinkWriter};
@@ -39,14 +40,17 @@ pub fn records<V: AsRef<[u8]>>(time: i64, values: impl IntoIterator<Item = V>) -
 
 /// Opens a sink and writes these batches to the end, or to the first error.
 pub async fn write_batches(sink: Box<dyn Sink>, batches: &[Arc<Batch>]) -> Result<Arc<StepLedger>> {
-    let ledger = Arc::new(StepLedger::new("out"));
-    let mut writer = sink.open(ledger.clone()).await?;
-    for batch in batches {
-        StepLedger::add(&ledger.read, batch.len());
-        writer.write(batch.clone()).await?;
-    }
-    writer.close().await?;
-    Ok(ledger)
+    let write = async {
+        let ledger = Arc::new(StepLedger::new("out"));
+        let mut writer = sink.open(ledger.clone()).await?;
+        for batch in batches {
+            StepLedger::add(&ledger.read, batch.len());
+            writer.write(batch.clone()).await?;
+        }
+        writer.close().await?;
+        Ok(ledger)
+    };
+    tokio::time::timeout(PATIENCE, write).await.expect("the sink writes in time")
 }
 
 /// Rows count as written once they are flushed, each exactly once, and a selection of a batch is written as selected.
