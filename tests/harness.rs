@@ -2,6 +2,7 @@
 //! and the balance of every ledger. It asserts nothing about results.
 
 pub mod balance;
+pub mod cells;
 pub mod data;
 pub mod http;
 pub mod job;

@@ -16,5 +16,7 @@ mod program;
 mod s3;
 /// The example from files and from the generator.
 mod taxi;
+/// Markers, silent splits.
+mod watermark;
 /// Sliding and session windows, late rows.
 mod windows;

@@ -13,6 +13,11 @@ pub struct Row {
 /// Start, end and key of a window, to the number and the sum of its rows.
 pub type Answer = BTreeMap<(i64, i64, String), (i64, i64)>;
 
+/// Windows of `size`, one after the other.
+pub fn tumbling(rows: &[Row], size: i64) -> Answer {
+    sliding(rows, size, size)
+}
+
 /// Windows of `size` that start at every multiple of `slide`.
 pub fn sliding(rows: &[Row], size: i64, slide: i64) -> Answer {
     let mut answer = Answer::new();
