@@ -1,6 +1,7 @@
 //! The one error type of the host. Its kind says what the receiver must do, its message names the object concerned.
 //! Retry and dead-letter code reads only the kind.
 
+use crate::fault::GuestFault;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -16,8 +17,10 @@ pub enum ErrorKind {
     Unavailable,
     /// A policy or a limit forbids it: tell the user, do not retry.
     Denied,
-    /// A plugin trapped, timed out or broke its contract: throw its instance away.
-    Guest,
+    /// A plugin failed in a call: throw its instance away.
+    Guest(GuestFault),
+    /// A part of the host itself broke, such as a thread that panicked: stop, and report it to its makers.
+    Internal,
     /// One record is bad: count it as rejected and go on.
     Record,
     /// Stored data is damaged: stop, write nothing.
@@ -51,8 +54,13 @@ impl Error {
     }
 
     /// See [`ErrorKind::Guest`].
-    pub fn guest(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Guest, message)
+    pub fn guest(fault: GuestFault, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Guest(fault), message)
+    }
+
+    /// See [`ErrorKind::Internal`].
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
     }
 
     /// See [`ErrorKind::Closed`].

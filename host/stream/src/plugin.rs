@@ -2,8 +2,28 @@
 //! components; tests implement them natively. Calls are pure: nothing that matters may live between two of them.
 
 use crate::field::FieldSpec;
-use crate::{Batch, Binary, Column, Firing, Result};
+use crate::{Batch, Binary, Cause, Column, Firing, GuestLedger, Result};
 use std::sync::Arc;
+
+/// Who a plugin is, for messages and dead letters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The SHA-256 of its component in hex; empty for native logic.
+    pub digest: String,
+}
+
+/// An output besides the main one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    /// Its name: later steps take its rows as `STEP.NAME`.
+    pub name: String,
+    /// Whether its rows carry values of their own. If not, the host keeps the bytes of the input row.
+    pub writes_values: bool,
+}
 
 /// What a plugin wants to see and what it gives back, fixed once it is configured.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +34,8 @@ pub struct Needs {
     pub reads_values: bool,
     /// Whether its output rows carry values of its own. If not, the host keeps the bytes of the input row.
     pub writes_values: bool,
+    /// Its side outputs, which answers name by number.
+    pub sides: Vec<Side>,
 }
 
 /// The part of a batch that a plugin sees.
@@ -41,27 +63,78 @@ impl<'a> View<'a> {
     }
 }
 
-/// A row that a plugin refuses.
+/// Some rows of what a plugin sees, owned; byte columns still share the batch's buffer. Made only when rows have to be left
+/// out of a call: because they are late, refused, or make the plugin fail, or because a call would become too large.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    times: Vec<i64>,
+    keys: Option<Binary>,
+    values: Option<Binary>,
+    fields: Vec<Column>,
+}
+
+impl Selection {
+    /// The chosen rows of a view, in the order given.
+    pub fn new(view: &View<'_>, rows: &[u32]) -> Self {
+        Self {
+            times: rows.iter().map(|&row| view.times[row as usize]).collect(),
+            keys: view.keys.map(|keys| keys.select(rows)),
+            values: view.values.map(|values| values.select(rows)),
+            fields: view.fields.iter().map(|column| column.select(rows)).collect(),
+        }
+    }
+
+    /// What a plugin sees of them.
+    pub fn view(&self) -> View<'_> {
+        View {
+            times: &self.times,
+            keys: self.keys.as_ref(),
+            values: self.values.as_ref(),
+            fields: self.fields.iter().collect(),
+        }
+    }
+}
+
+/// A row that a plugin refuses or fails on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     /// Row number in the batch of the call.
     pub row: u32,
+    /// Whether it was refused, or how the plugin fails on it.
+    pub cause: Cause,
     /// Why, in the plugin's words.
     pub reason: String,
 }
 
-/// What a transform returns. Row numbers are checked by whoever implements [`Transform`]; `None` columns are unchanged.
+impl Reject {
+    /// A row that the plugin refuses.
+    pub fn new(row: u32, reason: impl Into<String>) -> Self {
+        Self { row, cause: Cause::Rejected, reason: reason.into() }
+    }
+}
+
+/// Output rows; `None` columns are those of the rows that they came from. Whoever implements the plugin traits has checked
+/// row numbers and lengths.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    /// For each output row the input row that it came from. `None`: one output row per input row.
+    pub origins: Option<Vec<u32>>,
+    /// New event times.
+    pub times: Option<Vec<i64>>,
+    /// New keys.
+    pub keys: Option<Binary>,
+    /// New values; there if and only if the plugin declared to write values to this output.
+    pub values: Option<Binary>,
+}
+
+/// What a transform returns. Origins ascend.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transformed {
-    /// For each output row the input row that it came from, ascending. `None`: one output row per input row.
-    pub origins: Option<Vec<u32>>,
-    /// New event times, one per output row.
-    pub times: Option<Vec<i64>>,
-    /// New keys, one per output row.
-    pub keys: Option<Binary>,
-    /// New values, one per output row; there if and only if the plugin declared to write values.
-    pub values: Option<Binary>,
-    /// Input rows that it refuses. They may not be origins as well.
+    /// The rows of the main output.
+    pub main: Rows,
+    /// The rows of side outputs, by number, each at most once.
+    pub sides: Vec<(u32, Rows)>,
+    /// Input rows that it refuses. They are not origins.
     pub rejects: Vec<Reject>,
 }
 
@@ -98,6 +171,8 @@ pub struct Finished {
     pub origins: Option<Vec<u32>>,
     /// The results.
     pub values: Binary,
+    /// Accumulators, by number, that it refuses or fails on. They are not origins.
+    pub rejects: Vec<Reject>,
 }
 
 /// Windowed logic over accumulators, which are bytes that only the plugin understands. Empty bytes are a fresh accumulator.
@@ -110,12 +185,96 @@ pub trait Aggregate: Send {
 
     /// Turns the accumulators of fired windows into 0..n results each.
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished>;
+
+    /// Rewrites accumulators of an older version of the logic, as many and in the same order.
+    fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary>;
+}
+
+/// Event-time timers in columns, sorted by key number, then by time; no two are equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timers {
+    /// The number of the key that each belongs to.
+    pub groups: Vec<u32>,
+    /// When they fire, ms.
+    pub times: Vec<i64>,
+}
+
+impl Timers {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Adds one, which comes after those that are there.
+    pub fn push(&mut self, group: u32, time: i64) {
+        self.groups.push(group);
+        self.times.push(time);
+    }
+
+    /// Key number and time of each.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+        self.groups.iter().copied().zip(self.times.iter().copied())
+    }
+}
+
+/// Some keys, with everything that has happened to them since the call before. See `wit/process.wit`.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The keys, all different.
+    pub keys: &'a Binary,
+    /// One state per key; empty bytes: none.
+    pub states: &'a Binary,
+    /// For each row the number of its key.
+    pub groups: &'a [u32],
+    /// The rows, without their keys.
+    pub batch: View<'a>,
+    /// Every pending timer of these keys.
+    pub timers: &'a Timers,
+    /// No row earlier than this is expected any more.
+    pub watermark: i64,
+    /// Whether rows come in the order of their event times, so that timers fire between them.
+    pub ordered: bool,
+}
+
+/// What a process returns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Processed {
+    /// The new states, one per key.
+    pub states: Binary,
+    /// All timers that are now pending, later than the watermark.
+    pub timers: Timers,
+    /// The rows of the main output. Origins need not ascend; `rows + k` says that a timer of key `k` has fired.
+    pub main: Rows,
+    /// The rows of side outputs, by number, each at most once.
+    pub sides: Vec<(u32, Rows)>,
+    /// Rows that it refuses. They are not origins.
+    pub rejects: Vec<Reject>,
+}
+
+/// Keyed logic with state and timers. States are bytes that only the plugin understands.
+pub trait Process: Send {
+    /// Processes rows and fires timers.
+    fn process(&mut self, turn: &Turn<'_>) -> Result<Processed>;
+
+    /// Rewrites states of an older version of the logic, as many and in the same order.
+    fn migrate(&mut self, from: u32, states: &Binary) -> Result<Binary>;
 }
 
 /// Makes instances of one plugin, configured. Each worker has its own.
 pub trait Plugin: Send + Sync {
+    /// Who it is.
+    fn identity(&self) -> &Identity;
+
     /// What its instances want and give.
     fn needs(&self) -> &Needs;
+
+    /// What its instances cost and count, all together.
+    fn ledger(&self) -> &Arc<GuestLedger>;
 }
 
 /// A plugin that transforms.
@@ -130,7 +289,15 @@ pub trait AggregatePlugin: Plugin {
     fn instantiate(&self) -> Result<Box<dyn Aggregate>>;
 }
 
+/// A plugin that processes.
+pub trait ProcessPlugin: Plugin {
+    /// A fresh instance.
+    fn instantiate(&self) -> Result<Box<dyn Process>>;
+}
+
 /// A shared transform plugin.
 pub type SharedTransform = Arc<dyn TransformPlugin>;
 /// A shared aggregate plugin.
 pub type SharedAggregate = Arc<dyn AggregatePlugin>;
+/// A shared process plugin.
+pub type SharedProcess = Arc<dyn ProcessPlugin>;

@@ -12,7 +12,6 @@ mod call;
 mod grid;
 mod keys;
 mod outbox;
-mod selection;
 mod session;
 mod slice;
 mod sliding;
@@ -22,4 +21,4 @@ pub mod state;
 mod tests;
 
 pub use spec::WindowSpec;
-pub use state::{Taken, Windows};
+pub use state::{Advanced, RefusedWindow, Taken, Windows};

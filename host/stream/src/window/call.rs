@@ -1,10 +1,9 @@
 //! Calls of user logic: what is passed is cut to sizes that a sandbox can hold, what comes back is checked against the
 //! contract before anything is stored. An answer that breaks it is a guest error and changes nothing.
 
-use super::selection::Selection;
 use crate::binary::BinaryBuilder;
-use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Reject, View};
-use crate::{Binary, Error, Result};
+use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Reject, Selection, View};
+use crate::{Binary, Error, GuestFault, Result};
 
 /// About how many bytes of accumulators go into one call.
 pub(super) const CALL_BYTES: usize = 16 << 20;
@@ -73,18 +72,17 @@ fn accumulate_part(
     answer.rejects.sort_by_key(|reject| reject.row);
     answer.rejects.dedup_by_key(|reject| reject.row);
     match answer.rejects.last() {
-        Some(last) if last.row as usize >= groups.len() => Err(Error::guest(format!(
-            "accumulate refused row {}, but the batch has {} rows, numbered from 0",
-            last.row,
-            groups.len()
-        ))),
+        Some(last) if last.row as usize >= groups.len() => Err(Error::guest(
+            GuestFault::Contract,
+            format!("accumulate refused row {}, but the batch has {} rows, numbered from 0", last.row, groups.len()),
+        )),
         _ => Ok(answer),
     }
 }
 
 /// Refused rows under the numbers that they have in the batch from which `rows` were selected.
 pub(super) fn renumber(rejects: Vec<Reject>, rows: &[u32]) -> impl Iterator<Item = Reject> {
-    rejects.into_iter().map(|reject| Reject { row: rows[reject.row as usize], reason: reject.reason })
+    rejects.into_iter().map(|reject| Reject { row: rows[reject.row as usize], ..reject })
 }
 
 /// Accumulators to be merged group by group.
@@ -135,27 +133,40 @@ impl Merger {
 pub(super) fn finish(logic: &mut dyn Aggregate, fired: &Fired<'_>) -> Result<Finished> {
     let finished = logic.finish(fired)?;
     let (given, results) = (fired.accumulators.len(), finished.values.len());
+    if let Some(reject) = finished.rejects.iter().find(|reject| reject.row as usize >= given) {
+        return Err(Error::guest(
+            GuestFault::Contract,
+            format!("finish refused accumulator {}, but was given {given}, numbered from 0", reject.row),
+        ));
+    }
     let Some(origins) = &finished.origins else {
         if results == given {
             return Ok(finished);
         }
-        return Err(Error::guest(format!(
-            "finish returned {results} results for {given} accumulators: without origins it must return one each"
-        )));
+        return Err(Error::guest(
+            GuestFault::Contract,
+            format!(
+                "finish returned {results} results for {given} accumulators: without origins it must return one each"
+            ),
+        ));
     };
     if origins.len() != results {
-        return Err(Error::guest(format!("finish returned {results} results, but {} origins", origins.len())));
+        return Err(Error::guest(
+            GuestFault::Contract,
+            format!("finish returned {results} results, but {} origins", origins.len()),
+        ));
     }
     if let Some(pair) = origins.windows(2).find(|pair| pair[0] > pair[1]) {
-        return Err(Error::guest(format!(
-            "finish returned origin {} before origin {}: origins must ascend",
-            pair[0], pair[1]
-        )));
+        return Err(Error::guest(
+            GuestFault::Contract,
+            format!("finish returned origin {} before origin {}: origins must ascend", pair[0], pair[1]),
+        ));
     }
     match origins.last() {
-        Some(&last) if last as usize >= given => Err(Error::guest(format!(
-            "finish returned origin {last}, but was given {given} accumulators, numbered from 0"
-        ))),
+        Some(&last) if last as usize >= given => Err(Error::guest(
+            GuestFault::Contract,
+            format!("finish returned origin {last}, but was given {given} accumulators, numbered from 0"),
+        )),
         _ => Ok(finished),
     }
 }
@@ -164,5 +175,8 @@ fn check_count(call: &str, returned: usize, expected: usize) -> Result<()> {
     if returned == expected {
         return Ok(());
     }
-    Err(Error::guest(format!("{call} returned {returned} accumulators where {expected} were expected")))
+    Err(Error::guest(
+        GuestFault::Contract,
+        format!("{call} returned {returned} accumulators where {expected} were expected"),
+    ))
 }

@@ -2,6 +2,7 @@
 //! time. Callers push them in the order in which results shall appear: by window end, window start, key.
 
 use super::call::{self, CALL_BYTES, Merger};
+use super::state::{Advanced, RefusedWindow};
 use crate::binary::BinaryBuilder;
 use crate::plugin::{Aggregate, Finished, Fired};
 use crate::{Batch, Firing, Result};
@@ -15,7 +16,7 @@ pub(super) struct Outbox<'a> {
     merger: Merger,
     windows: Vec<Firing>,
     keys: BinaryBuilder,
-    batches: Vec<Batch>,
+    outcome: Advanced,
 }
 
 impl<'a> Outbox<'a> {
@@ -26,7 +27,7 @@ impl<'a> Outbox<'a> {
             merger: Merger::default(),
             windows: Vec::new(),
             keys: BinaryBuilder::default(),
-            batches: Vec::new(),
+            outcome: Advanced::default(),
         }
     }
 
@@ -47,10 +48,10 @@ impl<'a> Outbox<'a> {
         if self.merger.len() >= CALL_ACCUMULATORS || bytes >= CALL_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// The result rows.
-    pub(super) fn finish(mut self) -> Result<Vec<Batch>> {
+    /// The result rows, and the windows without any because the logic refuses them.
+    pub(super) fn finish(mut self) -> Result<Advanced> {
         self.flush()?;
-        Ok(self.batches)
+        Ok(self.outcome)
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -61,7 +62,13 @@ impl<'a> Outbox<'a> {
         let windows = std::mem::take(&mut self.windows);
         let keys = std::mem::take(&mut self.keys).finish();
         let fired = Fired { windows: &windows, keys: &keys, accumulators: &accumulators };
-        let Finished { origins, values } = call::finish(self.logic, &fired)?;
+        let Finished { origins, values, rejects } = call::finish(self.logic, &fired)?;
+        self.outcome.fired += windows.len();
+        self.outcome.refused.extend(rejects.into_iter().map(|reject| {
+            let at = reject.row as usize;
+            let (key, accumulator) = (keys.get(at).to_vec(), accumulators.get(at).to_vec());
+            RefusedWindow { window: windows[at], key, accumulator, cause: reject.cause, reason: reject.reason }
+        }));
         if values.is_empty() {
             return Ok(());
         }
@@ -70,7 +77,13 @@ impl<'a> Outbox<'a> {
             Some(origins) => (keys.select(&origins), origins.iter().map(|&origin| windows[origin as usize]).collect()),
         };
         let times = firings.iter().map(|window| window.end - 1).collect();
-        self.batches.push(Batch { times, keys: Some(keys), values, firings: Some(firings), ..Batch::default() });
+        self.outcome.results.push(Batch {
+            times,
+            keys: Some(keys),
+            values,
+            firings: Some(firings),
+            ..Batch::default()
+        });
         Ok(())
     }
 }

@@ -7,10 +7,9 @@ use super::blob::Blob;
 use super::call::{self, CALL_BYTES, Merger, Parts};
 use super::keys::KeyTable;
 use super::outbox::Outbox;
-use super::selection::Selection;
-use super::state::Taken;
-use crate::plugin::{Aggregate, Reject, View};
-use crate::{Batch, Binary, Firing, Pane, Result};
+use super::state::{Advanced, Taken};
+use crate::plugin::{Aggregate, Reject, Selection, View};
+use crate::{Binary, Firing, Pane, Result};
 use plan::{Draft, Plan};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -201,7 +200,7 @@ impl Sessions {
 
     // === firing ===
 
-    pub(super) fn advance(&mut self, watermark: i64, logic: &mut dyn Aggregate) -> Result<Vec<Batch>> {
+    pub(super) fn advance(&mut self, watermark: i64, logic: &mut dyn Aggregate) -> Result<Advanced> {
         let due = self.take_due(watermark);
         let fired = self.fire(watermark, &due, logic);
         if fired.is_err() {
@@ -232,7 +231,7 @@ impl Sessions {
         due
     }
 
-    fn fire(&self, watermark: i64, due: &[(i64, u32)], logic: &mut dyn Aggregate) -> Result<Vec<Batch>> {
+    fn fire(&self, watermark: i64, due: &[(i64, u32)], logic: &mut dyn Aggregate) -> Result<Advanced> {
         let mut firings = Vec::new();
         for &slot in &self.corrected {
             let sessions = self.keys[slot].value.sessions.iter();

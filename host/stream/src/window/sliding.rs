@@ -6,11 +6,10 @@ mod union;
 use super::call::{self, Parts};
 use super::grid::Grid;
 use super::outbox::Outbox;
-use super::selection::Selection;
 use super::slice::OpenSlice;
-use super::state::Taken;
-use crate::plugin::{Aggregate, Reject, View};
-use crate::{Batch, Binary, Firing, Pane, Result};
+use super::state::{Advanced, Taken};
+use crate::plugin::{Aggregate, Reject, Selection, View};
+use crate::{Binary, Firing, Pane, Result};
 use std::collections::BTreeSet;
 use union::Union;
 
@@ -157,16 +156,16 @@ impl Sliding {
 
     // === firing ===
 
-    pub(super) fn advance(&mut self, watermark: i64, logic: &mut dyn Aggregate) -> Result<Vec<Batch>> {
+    pub(super) fn advance(&mut self, watermark: i64, logic: &mut dyn Aggregate) -> Result<Advanced> {
         let mut outbox = Outbox::new(logic);
         self.fire_corrected(&mut outbox)?;
         self.fire_due(watermark, &mut outbox)?;
-        let batches = outbox.finish()?;
+        let advanced = outbox.finish()?;
         self.watermark = watermark;
         let gone = self.slices.partition_point(|open| open.drops_at <= watermark);
         self.slices.drain(..gone);
         self.slices.iter_mut().for_each(OpenSlice::clear_corrected);
-        Ok(batches)
+        Ok(advanced)
     }
 
     /// Fires the windows again that have fired, still take rows, and got some since the last call.

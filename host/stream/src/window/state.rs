@@ -6,7 +6,7 @@ use super::session::Sessions;
 use super::sliding::Sliding;
 use crate::plugin::{Aggregate, Reject, View};
 use crate::units::Period;
-use crate::{Batch, Binary, Error, Result};
+use crate::{Batch, Binary, Cause, Error, Firing, Result};
 
 /// What became of the rows of one call of [`Windows::accumulate`]. Rows in neither list are in a window.
 #[derive(Debug, Default)]
@@ -15,6 +15,32 @@ pub struct Taken {
     pub late: Vec<u32>,
     /// Rows that the plugin refused.
     pub rejects: Vec<Reject>,
+}
+
+/// What became of the windows in one call of [`Windows::advance`].
+#[derive(Debug, Default)]
+pub struct Advanced {
+    /// The result rows.
+    pub results: Vec<Batch>,
+    /// How many windows, per key, fired.
+    pub fired: usize,
+    /// Windows without results because the plugin refuses them or fails on them.
+    pub refused: Vec<RefusedWindow>,
+}
+
+/// The window of one key whose accumulator the plugin refuses or fails on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedWindow {
+    /// The window.
+    pub window: Firing,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its accumulator.
+    pub accumulator: Vec<u8>,
+    /// Whether it was refused, or how the plugin fails on it.
+    pub cause: Cause,
+    /// Why, in the plugin's words.
+    pub reason: String,
 }
 
 /// The windows of one worker.
@@ -73,14 +99,14 @@ impl Windows {
 
     /// Moves event time on to `watermark` (it never goes back) and returns the results of the windows that fire: those
     /// whose end it passes, and closed ones that a late row has changed since the last call. Called once per epoch.
-    pub fn advance(&mut self, watermark: i64, logic: &mut dyn Aggregate) -> Result<Vec<Batch>> {
+    pub fn advance(&mut self, watermark: i64, logic: &mut dyn Aggregate) -> Result<Advanced> {
         let watermark = watermark.max(self.watermark);
-        let batches = match &mut self.kind {
+        let advanced = match &mut self.kind {
             Kind::Sliding(windows) => windows.advance(watermark, logic)?,
             Kind::Session(windows) => windows.advance(watermark, logic)?,
         };
         self.watermark = watermark;
-        Ok(batches)
+        Ok(advanced)
     }
 
     /// How many accumulators are held: one per session, or per key and window, or per key and slice of sliding windows.
