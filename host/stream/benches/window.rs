@@ -44,7 +44,7 @@ impl Aggregate for Count {
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
-        Ok(Finished { origins: None, values: fired.accumulators.clone() })
+        Ok(Finished { values: fired.accumulators.clone(), ..Finished::default() })
     }
 }
 
@@ -78,7 +78,7 @@ fn run(spec: WindowSpec, disorder: i64, batches: &[Rows]) -> usize {
         let view = View { times, keys: Some(keys), values: None, fields: Vec::new() };
         let taken = windows.accumulate(&mut Count, keys, hashes, &view).expect("a batch");
         assert!(taken.late.is_empty());
-        let fired = windows.advance((at + 1) * BATCH_MILLIS - disorder, &mut Count).expect("a watermark");
+        let fired = windows.advance((at + 1) * BATCH_MILLIS - disorder, &mut Count).expect("a watermark").results;
         results += fired.iter().map(|batch| batch.len()).sum::<usize>();
     }
     results

@@ -14,6 +14,8 @@ pub struct Lineage {
     pub positions: Arc<Positions>,
     /// For each row the record of the chunk that it came from; `None` while rows are the chunk's records, in order.
     pub records: Option<Vec<u32>>,
+    /// The records of the chunk as they were read, if dead letters are kept.
+    pub bytes: Option<Binary>,
 }
 
 impl Lineage {
@@ -22,13 +24,22 @@ impl Lineage {
         self.records.as_ref().map_or(row, |records| records[row] as usize)
     }
 
+    /// The record that `row` came from, as it was read.
+    pub fn bytes(&self, row: usize) -> Option<&[u8]> {
+        self.bytes.as_ref().map(|bytes| bytes.get(self.record(row)))
+    }
+
     /// The chosen rows.
     pub fn select(&self, rows: &[u32]) -> Self {
-        let records = match &self.records {
+        self.with_records(match &self.records {
             Some(records) => rows.iter().map(|&row| records[row as usize]).collect(),
             None => rows.to_vec(),
-        };
-        Self { split: self.split.clone(), positions: self.positions.clone(), records: Some(records) }
+        })
+    }
+
+    /// Rows that came from these records of the same chunk.
+    pub fn with_records(&self, records: Vec<u32>) -> Self {
+        Self { records: Some(records), ..self.clone() }
     }
 }
 
@@ -174,6 +185,7 @@ mod tests {
             split: SplitId::new("trips", 3),
             positions: Arc::new(Positions::Consecutive { first: 100 }),
             records: None,
+            bytes: None,
         };
         let batch = Batch {
             step: "trips".into(),

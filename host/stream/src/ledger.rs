@@ -1,7 +1,10 @@
 //! Every record is accounted for: per step, `read = emitted + filtered + late + rejected + control + in flight`.
 //! Steps count into their [`StepLedger`] from any thread; the terminal, the final report and the tests read it.
 
-use crate::Batch;
+use crate::dead_letter::Letters;
+use crate::time::iso8601;
+use crate::window::RefusedWindow;
+use crate::{Batch, Cause, Firing, GuestLedger};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -33,11 +36,19 @@ pub struct StepLedger {
     pub written: AtomicU64,
     /// Bytes of the values that came in.
     pub bytes: AtomicU64,
-    /// Windows (per key) that fired.
+    /// Windows (per key) or timers that fired.
     pub fired: AtomicU64,
+    /// Windows (per key) that have no result because the plugin refuses them or fails on them. Their rows are `emitted`.
+    pub refused_windows: AtomicU64,
     /// Whether the step's watermark is known yet, see [`StepLedger::watermark`].
     watermark: AtomicI64,
     rejects: Mutex<Rejects>,
+    /// Why the step stands still, if it does.
+    paused: Mutex<Option<String>>,
+    /// What its plugin costs and counts.
+    pub guest: Option<Arc<GuestLedger>>,
+    /// Keeps what a sink's other side refuses, if the job keeps dead letters.
+    refusals: Option<Mutex<Letters>>,
 }
 
 /// Rejected rows of one step.
@@ -97,15 +108,53 @@ impl StepLedger {
         counter.fetch_add(rows as u64, Relaxed);
     }
 
+    /// The ledger of a sink in a job that keeps dead letters.
+    pub fn keeping_refusals(mut self) -> Self {
+        let letters = Letters::new(self.name.as_str().into(), None);
+        self.refusals = Some(Mutex::new(letters));
+        self
+    }
+
     /// Counts one rejected row of a batch and says why. The reason is kept apart from where the row came from, so that
     /// equal reasons add up.
     pub fn reject(&self, batch: &Batch, row: usize, reason: &str) {
-        self.reject_at(|| batch.describe_row(row), reason);
+        self.rejected.fetch_add(1, Relaxed);
+        self.note(|| batch.describe_row(row), reason);
     }
 
-    /// Like [`StepLedger::reject`], for rows that are no batch yet.
-    pub fn reject_at(&self, origin: impl FnOnce() -> String, reason: &str) {
-        self.rejected.fetch_add(1, Relaxed);
+    /// Counts a row that a sink's other side refuses for good, and keeps it as a dead letter if the job does so.
+    pub fn refuse(&self, batch: &Batch, row: usize, reason: &str) {
+        self.reject(batch, row, reason);
+        if let Some(letters) = &self.refusals {
+            letters.lock().unwrap_or_else(PoisonError::into_inner).row(batch, row, Cause::Refused, reason);
+        }
+    }
+
+    /// The dead letters of [`StepLedger::refuse`] since the last call. `now`: wall clock, ms.
+    pub fn take_refusals(&self, now: i64) -> Vec<Batch> {
+        let take = |letters: &Mutex<Letters>| letters.lock().unwrap_or_else(PoisonError::into_inner).take(now);
+        self.refusals.as_ref().map(take).unwrap_or_default()
+    }
+
+    /// Counts a window without results.
+    pub fn refuse_window(&self, refused: &RefusedWindow) {
+        self.refused_windows.fetch_add(1, Relaxed);
+        let Firing { start, end, .. } = refused.window;
+        let key = String::from_utf8_lossy(&refused.key);
+        self.note(|| format!("window {} .. {} of {key}", iso8601(start), iso8601(end)), &refused.reason);
+    }
+
+    /// Says why the step stands still, or that it goes on.
+    pub fn pause(&self, reason: Option<String>) {
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Why the step stands still, if it does.
+    pub fn paused(&self) -> Option<String> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, origin: impl FnOnce() -> String, reason: &str) {
         let mut rejects = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
         if rejects.examples.len() < EXAMPLES {
             let example = format!("{}: {reason}", origin());

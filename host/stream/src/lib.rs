@@ -5,6 +5,7 @@ pub mod batch;
 pub mod binary;
 pub mod column;
 pub mod config;
+pub mod dead_letter;
 pub mod error;
 pub mod fault;
 pub mod field;

@@ -2,7 +2,7 @@
 //! components; tests implement them natively. Calls are pure: nothing that matters may live between two of them.
 
 use crate::field::FieldSpec;
-use crate::{Batch, Binary, Cause, Column, Firing, GuestLedger, Result};
+use crate::{Batch, Binary, Cause, Column, Error, Firing, GuestFault, GuestLedger, Result};
 use std::sync::Arc;
 
 /// Who a plugin is, for messages and dead letters.
@@ -187,7 +187,10 @@ pub trait Aggregate: Send {
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished>;
 
     /// Rewrites accumulators of an older version of the logic, as many and in the same order.
-    fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary>;
+    fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary> {
+        let _ = accumulators;
+        Err(Error::guest(GuestFault::Fatal, format!("version {from} of the state is unknown")))
+    }
 }
 
 /// Event-time timers in columns, sorted by key number, then by time; no two are equal.
@@ -262,7 +265,10 @@ pub trait Process: Send {
     fn process(&mut self, turn: &Turn<'_>) -> Result<Processed>;
 
     /// Rewrites states of an older version of the logic, as many and in the same order.
-    fn migrate(&mut self, from: u32, states: &Binary) -> Result<Binary>;
+    fn migrate(&mut self, from: u32, states: &Binary) -> Result<Binary> {
+        let _ = states;
+        Err(Error::guest(GuestFault::Fatal, format!("version {from} of the state is unknown")))
+    }
 }
 
 /// Makes instances of one plugin, configured. Each worker has its own.

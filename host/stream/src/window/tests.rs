@@ -91,7 +91,7 @@ impl Bench {
 
     /// Moves the watermark and returns the results in their order.
     fn advance(&mut self, watermark: i64) -> Vec<Fire> {
-        let batches = self.windows.advance(watermark, &mut self.logic).expect("logic that does not fail");
+        let batches = self.windows.advance(watermark, &mut self.logic).expect("logic that does not fail").results;
         let mut fires = Vec::new();
         for batch in batches {
             assert!(batch.lineage.is_none() && batch.step.is_empty() && batch.fields.is_empty());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Reject};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, GuestFault, Result};
 
 /// Logic whose every answer is given by the test.
 #[derive(Default)]
@@ -14,13 +14,13 @@ struct Scripted {
 
 impl Aggregate for Scripted {
     fn accumulate(&mut self, _: &Binary, _: &[u32], _: &View<'_>) -> Result<Accumulated> {
-        self.accumulated.clone().ok_or_else(|| Error::guest("trap"))
+        self.accumulated.clone().ok_or_else(|| Error::guest(GuestFault::Trap, "trap"))
     }
     fn merge(&mut self, _: &Binary, _: &[u32], _: u32) -> Result<Binary> {
-        self.merged.clone().ok_or_else(|| Error::guest("trap"))
+        self.merged.clone().ok_or_else(|| Error::guest(GuestFault::Trap, "trap"))
     }
     fn finish(&mut self, _: &Fired<'_>) -> Result<Finished> {
-        self.finished.clone().ok_or_else(|| Error::guest("trap"))
+        self.finished.clone().ok_or_else(|| Error::guest(GuestFault::Trap, "trap"))
     }
 }
 
@@ -45,14 +45,14 @@ fn kinds() -> [WindowSpec; 3] {
 #[track_caller]
 fn assert_guest<T: std::fmt::Debug>(result: Result<T>, expected: &str) {
     let error = result.expect_err("a broken contract");
-    assert_eq!(error.kind(), ErrorKind::Guest);
+    assert_eq!(error.kind(), ErrorKind::Guest(GuestFault::Contract));
     assert!(error.to_string().contains(expected), "{error}");
 }
 
 /// Wrong numbers of accumulators and refusals of rows that do not exist → guest errors that name the numbers.
 #[test]
 fn bad_answers_to_accumulate() {
-    let refuse = |row| Reject { row, reason: "no".to_owned() };
+    let refuse = |row| Reject::new(row, "no");
     let cases = [
         (binary(&[]), vec![], "returned 0 accumulators where 1 were expected"),
         (binary(&["x", "y"]), vec![], "returned 2 accumulators where 1 were expected"),
@@ -72,7 +72,7 @@ fn bad_answers_to_accumulate() {
 /// A row refused for two reasons → counted once.
 #[test]
 fn double_refusals_count_once() {
-    let refuse = |row, reason: &str| Reject { row, reason: reason.to_owned() };
+    let refuse = Reject::new;
     let rejects = vec![refuse(1, "first"), refuse(0, "other"), refuse(1, "second")];
     let accumulated = Some(Accumulated { accumulators: binary(&[""]), rejects });
     let mut logic = Scripted { accumulated, ..Scripted::default() };
@@ -94,14 +94,15 @@ fn bad_answers_to_finish_and_merge() {
     ];
     for spec in [kinds()[0], kinds()[2]] {
         for (origins, values, expected) in cases.clone() {
-            let finished = Some(Finished { origins, values });
+            let finished = Some(Finished { origins, values, rejects: Vec::new() });
             let mut logic = Scripted { accumulated: accumulated.clone(), finished, merged: Some(binary(&["m", "n"])) };
             let mut windows = Windows::new(spec, ms(0));
             accumulate(&mut windows, &mut logic, &[0]).expect("valid answer");
             assert_guest(windows.advance(i64::MAX, &mut logic), expected);
             // Nothing was lost: a better answer gives the results.
-            logic.finished = Some(Finished { origins: Some(vec![0, 0]), values: binary(&["r", "s"]) });
-            let batches = windows.advance(10, &mut logic).expect("valid answer");
+            logic.finished =
+                Some(Finished { origins: Some(vec![0, 0]), values: binary(&["r", "s"]), rejects: Vec::new() });
+            let batches = windows.advance(10, &mut logic).expect("valid answer").results;
             assert!(batches.iter().all(|batch| batch.keys == Some(binary(&["a", "a"]))));
             assert!(!batches.is_empty());
         }
@@ -166,17 +167,17 @@ impl Aggregate for Large {
             next[group as usize] = keys.get(at).repeat(1 << 20);
         }
         let odd = (0..groups.len()).filter(|&at| batch.times[at] == 1);
-        let rejects = odd.map(|at| Reject { row: at as u32, reason: String::new() }).collect();
+        let rejects = odd.map(|at| Reject::new(at as u32, "")).collect();
         Ok(Accumulated { accumulators: next.into_iter().collect(), rejects })
     }
     fn merge(&mut self, _: &Binary, _: &[u32], _: u32) -> Result<Binary> {
-        Err(Error::guest("nothing to merge"))
+        Err(Error::guest(GuestFault::Trap, "nothing to merge"))
     }
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
         self.calls.push(fired.accumulators.len());
         let firsts: Binary = fired.accumulators.iter().map(|accumulator| &accumulator[..1]).collect();
         assert_eq!(&firsts, fired.keys);
-        Ok(Finished { origins: None, values: firsts })
+        Ok(Finished { values: firsts, ..Finished::default() })
     }
 }
 

@@ -2,7 +2,7 @@
 //! of. It checks the host's side of the contract on the way.
 
 use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Reject, View};
-use crate::{Binary, Cells, Error, Firing, Result};
+use crate::{Binary, Cells, Error, Firing, GuestFault, Result};
 
 /// The ids in an accumulator.
 pub(super) fn parse(accumulator: &[u8]) -> Vec<u32> {
@@ -30,7 +30,7 @@ impl Aggregate for Ids {
         self.accumulated = (self.accumulated.0 + 1, groups.len());
         let (keys, values) = (batch.keys.expect("keys"), batch.values.expect("values"));
         let Some(Cells::Bool(bad)) = batch.fields.first().map(|column| &column.cells) else {
-            return Err(Error::guest("the field is missing"));
+            return Err(Error::guest(GuestFault::Trap, "the field is missing"));
         };
         assert_eq!([groups.len(); 4], [batch.times.len(), keys.len(), values.len(), bad.len()]);
         let mut lists: Vec<Vec<u32>> = accumulators.iter().map(parse).collect();
@@ -40,7 +40,7 @@ impl Aggregate for Ids {
             let key = key_of[group as usize].get_or_insert(keys.get(at));
             assert_eq!(*key, keys.get(at), "rows of two keys in one group");
             if bad[at] {
-                rejects.push(Reject { row: at as u32, reason: "bad".to_owned() });
+                rejects.push(Reject::new(at as u32, "bad"));
             } else {
                 let list = &mut lists[group as usize];
                 list.extend(parse(values.get(at)));
@@ -76,6 +76,6 @@ impl Aggregate for Ids {
         assert!((1..fired.windows.len()).all(|at| order(at - 1) < order(at)), "windows out of order");
         assert!(fired.accumulators.iter().all(|accumulator| !accumulator.is_empty()), "an empty window fires");
         self.finished.push(fired.accumulators.len());
-        Ok(Finished { origins: None, values: fired.accumulators.clone() })
+        Ok(Finished { values: fired.accumulators.clone(), ..Finished::default() })
     }
 }

@@ -26,7 +26,7 @@ impl Aggregate for Concat {
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
-        Ok(Finished { origins: None, values: fired.accumulators.clone() })
+        Ok(Finished { values: fired.accumulators.clone(), ..Finished::default() })
     }
 }
 
@@ -40,7 +40,7 @@ fn run(spec: WindowSpec, lateness: i64, watermark: i64, times: &[&[i64]]) -> Vec
             let view = View { times: &[time], keys: Some(&keys), values: Some(&values), fields: Vec::new() };
             windows.accumulate(&mut Concat, &keys, &key::hashes(&keys), &view).expect("logic that does not fail");
         }
-        let batches = windows.advance(watermark, &mut Concat).expect("logic that does not fail");
+        let batches = windows.advance(watermark, &mut Concat).expect("logic that does not fail").results;
         let values = batches.iter().flat_map(|batch| batch.values.iter());
         results.extend(values.map(|value| String::from_utf8_lossy(value).trim_end().to_owned()));
     }
