@@ -1,6 +1,7 @@
 //! The rows that flow from step to step: columns of equal length. A batch is immutable once it is sent, and cheap to
 //! share: values lie in the buffer that the source read.
 
+use crate::binary::BinaryBuilder;
 use crate::{Binary, Column, Positions, SplitId};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
@@ -111,6 +112,29 @@ impl Batch {
         }
     }
 
+    /// Rows of several batches with the same columns, in the order given as batch and row. The new batch has no lineage.
+    pub fn gather(batches: &[&Self], rows: &[(usize, u32)]) -> Self {
+        let Some(&(first, _)) = rows.first() else { return Self::default() };
+        let first = batches[first];
+        let column = |of: &dyn Fn(&Self) -> &Binary| {
+            let mut column = BinaryBuilder::with_capacity(rows.len(), 0);
+            rows.iter().for_each(|&(at, row)| column.push(of(batches[at]).get(row as usize)));
+            column.finish()
+        };
+        let keyed = first.keys.is_some();
+        Self {
+            step: first.step.clone(),
+            times: rows.iter().map(|&(at, row)| batches[at].times[row as usize]).collect(),
+            keys: keyed.then(|| column(&|batch| batch.keys.as_ref().unwrap_or(&batch.values))),
+            values: if first.values.is_empty() { Binary::default() } else { column(&|batch| &batch.values) },
+            fields: (0..first.fields.len())
+                .map(|field| Column::gather(&|at| &batches[at].fields[field], rows))
+                .collect(),
+            lineage: None,
+            firings: None,
+        }
+    }
+
     /// Where a row came from, for people: `trips/shardId-000000000000 record 4959…`, or its window.
     pub fn describe_row(&self, row: usize) -> String {
         match (&self.lineage, &self.firings) {
@@ -152,6 +176,11 @@ impl Batch {
             }
             (Some(lineage), None) => {
                 format!("{step}|{}|{}", lineage.split, lineage.positions.text(lineage.record(row)))
+            }
+            // Rows that a timer or an ordered process emits: one key is in one place at a time.
+            (None, None) if self.keys.is_some() => {
+                let key = self.key(row).unwrap_or_default();
+                format!("{step}|{}|{:032x}", self.times[row], xxh3_128(key))
             }
             (None, None) => format!("{step}|{:032x}", xxh3_128(self.values.get(row))),
         }

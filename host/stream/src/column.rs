@@ -1,6 +1,7 @@
 //! A decoded field of every row of a batch: typed cells, and which rows could not be decoded and why.
 
 use crate::Binary;
+use crate::binary::BinaryBuilder;
 use std::fmt;
 
 /// The cells of a column. A faulty row holds the type's zero, so that row numbers stay aligned.
@@ -85,6 +86,23 @@ impl Column {
         Self { cells, faults: self.select_faults(rows) }
     }
 
+    /// Rows of several columns of one type, in the order given as column and row; `column` gives the columns by number.
+    pub fn gather<'c>(column: &dyn Fn(usize) -> &'c Self, rows: &[(usize, u32)]) -> Self {
+        let Some(&(first, _)) = rows.first() else {
+            return Self { cells: Cells::Bool(Vec::new()), faults: Vec::new() };
+        };
+        let mut cells = column(first).cells.empty();
+        let mut faults = Vec::new();
+        for (to, &(at, row)) in (0..).zip(rows) {
+            let from = column(at);
+            cells.push_from(&from.cells, row as usize);
+            if let Ok(found) = from.faults.binary_search_by_key(&row, |fault| fault.row) {
+                faults.push(Fault { row: to, kind: from.faults[found].kind });
+            }
+        }
+        Self { cells: cells.finish(), faults }
+    }
+
     fn select_faults(&self, rows: &[u32]) -> Vec<Fault> {
         if self.faults.is_empty() {
             return Vec::new();
@@ -94,6 +112,47 @@ impl Column {
             .enumerate()
             .filter_map(|(at, &row)| find(row).map(|i| Fault { row: at as u32, kind: self.faults[i].kind }))
             .collect()
+    }
+}
+
+/// Cells that are being gathered.
+enum Gathering {
+    Bool(Vec<bool>),
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    Text(BinaryBuilder),
+}
+
+impl Cells {
+    fn empty(&self) -> Gathering {
+        match self {
+            Self::Bool(_) => Gathering::Bool(Vec::new()),
+            Self::Int(_) => Gathering::Int(Vec::new()),
+            Self::Float(_) => Gathering::Float(Vec::new()),
+            Self::Text(_) => Gathering::Text(BinaryBuilder::default()),
+        }
+    }
+}
+
+impl Gathering {
+    /// Columns of one field have one type.
+    fn push_from(&mut self, from: &Cells, row: usize) {
+        match (self, from) {
+            (Self::Bool(to), Cells::Bool(from)) => to.push(from[row]),
+            (Self::Int(to), Cells::Int(from)) => to.push(from[row]),
+            (Self::Float(to), Cells::Float(from)) => to.push(from[row]),
+            (Self::Text(to), Cells::Text(from)) => to.push(from.get(row)),
+            _ => unreachable!("columns of one field have one type"),
+        }
+    }
+
+    fn finish(self) -> Cells {
+        match self {
+            Self::Bool(cells) => Cells::Bool(cells),
+            Self::Int(cells) => Cells::Int(cells),
+            Self::Float(cells) => Cells::Float(cells),
+            Self::Text(cells) => Cells::Text(cells.finish()),
+        }
     }
 }
 

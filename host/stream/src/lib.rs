@@ -1,8 +1,10 @@
 //! The pure part of wasmill: what a row, a field, a watermark and a window are, and the traits through which sources,
 //! plugins and sinks meet the engine. No sockets, files, wasmtime, timely or wall clock in here.
 
+pub mod backlog;
 pub mod batch;
 pub mod binary;
+mod blob;
 pub mod column;
 pub mod config;
 pub mod dead_letter;
@@ -11,9 +13,11 @@ pub mod fault;
 pub mod field;
 pub mod guest_ledger;
 pub mod key;
+mod key_table;
 pub mod ledger;
 pub mod plugin;
 pub mod position;
+pub mod process;
 pub mod sink;
 pub mod source;
 pub mod time;

@@ -2,15 +2,13 @@
 //! those that are open. It knows neither clocks nor plugins' insides: time comes in as watermarks, logic as [`Aggregate`].
 //!
 //! `sliding` holds tumbling and sliding windows (`grid`: where they lie; `slice`: their accumulators), `session` the session
-//! windows (`plan`: how rows join them). Both find keys through `keys`, ask the logic through `call`, and send results
+//! windows (`plan`: how rows join them). Both find keys through `key_table`, ask the logic through `call`, and send results
 //! through `outbox`.
 //!
 //! [`Aggregate`]: crate::plugin::Aggregate
 
-mod blob;
 mod call;
 mod grid;
-mod keys;
 mod outbox;
 mod session;
 mod slice;

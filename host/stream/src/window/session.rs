@@ -3,11 +3,11 @@
 
 mod plan;
 
-use super::blob::Blob;
 use super::call::{self, CALL_BYTES, Merger, Parts};
-use super::keys::KeyTable;
 use super::outbox::Outbox;
 use super::state::{Advanced, Taken};
+use crate::blob::Blob;
+use crate::key_table::KeyTable;
 use crate::plugin::{Aggregate, Reject, Selection, View};
 use crate::{Binary, Firing, Pane, Result};
 use plan::{Draft, Plan};

@@ -1,8 +1,8 @@
 //! One slice of tumbling or sliding windows that holds state: an accumulator per key.
 
-use super::blob::Blob;
 use super::grid::{Grid, Slice};
-use super::keys::{Entry, KeyTable};
+use crate::blob::Blob;
+use crate::key_table::{Entry, KeyTable};
 
 /// The group of an accumulator that takes no part in the current call.
 const NO_GROUP: u32 = u32::MAX;

@@ -45,7 +45,7 @@ fn kinds() -> [WindowSpec; 3] {
 #[track_caller]
 fn assert_guest<T: std::fmt::Debug>(result: Result<T>, expected: &str) {
     let error = result.expect_err("a broken contract");
-    assert_eq!(error.kind(), ErrorKind::Guest(GuestFault::Contract));
+    assert!(matches!(error.kind(), ErrorKind::Guest(_)), "{error}");
     assert!(error.to_string().contains(expected), "{error}");
 }
 

@@ -1,26 +1,26 @@
 //! What is known per key: a hash table over the hashes that the rows bring along. A key keeps its slot number until it is
 //! removed, so that callers can remember slots instead of keys.
 
-use super::blob::Blob;
+use crate::blob::Blob;
 use hashbrown::HashTable;
 use std::ops::{Index, IndexMut};
 
 /// A key and what belongs to it.
 #[derive(Debug, Default)]
-pub(super) struct Entry<V> {
+pub(crate) struct Entry<V> {
     hash: u64,
     key: Blob,
-    pub(super) value: V,
+    pub(crate) value: V,
 }
 
 impl<V> Entry<V> {
     /// The hash that the key was added with.
-    pub(super) fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
 
     /// The key.
-    pub(super) fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         self.key.get()
     }
 
@@ -32,7 +32,7 @@ impl<V> Entry<V> {
 
 /// A value per key.
 #[derive(Debug)]
-pub(super) struct KeyTable<V> {
+pub(crate) struct KeyTable<V> {
     index: HashTable<u32>,
     entries: Vec<Entry<V>>,
     free: Vec<u32>,
@@ -47,7 +47,7 @@ impl<V> Default for KeyTable<V> {
 impl<V: Default> KeyTable<V> {
     /// The slot of a key, which is added with a default value if it is new.
     #[inline]
-    pub(super) fn slot(&mut self, hash: u64, key: &[u8]) -> u32 {
+    pub(crate) fn slot(&mut self, hash: u64, key: &[u8]) -> u32 {
         let entries = &self.entries;
         match self.index.find(spread(hash), |&slot| entries[slot as usize].is(hash, key)) {
             Some(&slot) => slot,
@@ -74,7 +74,7 @@ impl<V: Default> KeyTable<V> {
     }
 
     /// Forgets a key. Its slot may be given to another one.
-    pub(super) fn remove(&mut self, slot: u32) {
+    pub(crate) fn remove(&mut self, slot: u32) {
         let hash = spread(self[slot].hash);
         if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
             found.remove();
@@ -87,18 +87,18 @@ impl<V: Default> KeyTable<V> {
 impl<V> KeyTable<V> {
     /// The entry of a key.
     #[inline]
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry<V>> {
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry<V>> {
         let slot = self.index.find(spread(hash), |&slot| self[slot].is(hash, key))?;
         Some(&self[*slot])
     }
 
     /// How many keys there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
     /// All keys, in no particular order. Only for tables from which nothing was removed.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<V>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<V>> {
         self.entries.iter()
     }
 }

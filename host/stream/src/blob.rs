@@ -5,7 +5,7 @@ const INLINE: usize = 23;
 
 /// Bytes that can be replaced. Empty by default.
 #[derive(Debug)]
-pub(super) enum Blob {
+pub(crate) enum Blob {
     Inline { len: u8, bytes: [u8; INLINE] },
     Heap(Vec<u8>),
 }
@@ -18,7 +18,7 @@ impl Default for Blob {
 
 impl Blob {
     /// A copy of `bytes`.
-    pub(super) fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         let mut blob = Self::default();
         blob.set(bytes);
         blob
@@ -26,7 +26,7 @@ impl Blob {
 
     /// The bytes.
     #[inline]
-    pub(super) fn get(&self) -> &[u8] {
+    pub(crate) fn get(&self) -> &[u8] {
         match self {
             Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Self::Heap(bytes) => bytes,
@@ -35,7 +35,7 @@ impl Blob {
 
     /// Replaces the bytes, in the memory that is already there if they fit.
     #[inline]
-    pub(super) fn set(&mut self, new: &[u8]) {
+    pub(crate) fn set(&mut self, new: &[u8]) {
         match self {
             Self::Heap(bytes) => {
                 bytes.clear();
@@ -51,7 +51,7 @@ impl Blob {
 
     /// Whether these are the bytes.
     #[inline]
-    pub(super) fn is(&self, other: &[u8]) -> bool {
+    pub(crate) fn is(&self, other: &[u8]) -> bool {
         let own = self.get();
         if own.len() != other.len() {
             return false;
@@ -67,7 +67,7 @@ impl Blob {
 
     /// Whether there are no bytes.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.get().is_empty()
     }
 }

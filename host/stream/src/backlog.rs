@@ -1,0 +1,170 @@
+//! Rows that wait for their event time: whoever needs them in order gets each when the watermark says that no earlier one
+//! will come. Rows of equal time come in the order of their splits and positions, so that the order does not depend on
+//! which was faster.
+
+use crate::{Batch, Positions};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// The rows that wait on one worker.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    held: Vec<Held>,
+}
+
+/// The rows of one batch that still wait, in the order of their times.
+#[derive(Debug)]
+struct Held {
+    batch: Arc<Batch>,
+    rows: Vec<u32>,
+    next: usize,
+}
+
+/// Rows that need not wait any longer, in order.
+#[derive(Debug)]
+pub struct Released {
+    /// The rows together. They have no lineage: they may come from many places.
+    pub batch: Batch,
+    /// For each row the batch and the row that it was.
+    pub origins: Vec<(Arc<Batch>, u32)>,
+}
+
+impl Backlog {
+    /// Takes rows of a batch.
+    pub fn hold(&mut self, batch: Arc<Batch>, mut rows: Vec<u32>) {
+        rows.sort_by_key(|&row| batch.times[row as usize]);
+        if !rows.is_empty() {
+            self.held.push(Held { batch, rows, next: 0 });
+        }
+    }
+
+    /// How many rows wait.
+    pub fn len(&self) -> usize {
+        self.held.iter().map(|held| held.rows.len() - held.next).sum()
+    }
+
+    /// Whether no row waits.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Lets go of all rows before `watermark`, in parts of about `size` rows; rows of equal time stay together.
+    pub fn release(&mut self, watermark: i64, size: usize) -> Vec<Released> {
+        let mut rows: Vec<(usize, u32)> = Vec::new();
+        for (at, held) in self.held.iter_mut().enumerate() {
+            let due = held.rows[held.next..].partition_point(|&row| held.batch.times[row as usize] < watermark);
+            rows.extend(held.rows[held.next..held.next + due].iter().map(|&row| (at, row)));
+            held.next += due;
+        }
+        rows.sort_by(|a, b| self.compare(*a, *b));
+        let mut parts = Vec::new();
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let time = |(at, row): (usize, u32)| self.held[at].batch.times[row as usize];
+            let last = time(rest[rest.len().min(size) - 1]);
+            let (part, later) = rest.split_at(rest.partition_point(|&row| time(row) <= last));
+            parts.push(self.gather(part));
+            rest = later;
+        }
+        self.held.retain(|held| held.next < held.rows.len());
+        parts
+    }
+
+    fn compare(&self, a: (usize, u32), b: (usize, u32)) -> Ordering {
+        let (batch_a, batch_b) = (&self.held[a.0].batch, &self.held[b.0].batch);
+        let (row_a, row_b) = (a.1 as usize, b.1 as usize);
+        let by_time = batch_a.times[row_a].cmp(&batch_b.times[row_b]);
+        by_time.then_with(|| match (&batch_a.lineage, &batch_b.lineage) {
+            (Some(one), Some(other)) => one.split.cmp(&other.split).then_with(|| {
+                match (&*one.positions, &*other.positions, one.record(row_a), other.record(row_b)) {
+                    (Positions::Consecutive { first: a }, Positions::Consecutive { first: b }, row_a, row_b) => {
+                        (a + row_a as u64).cmp(&(b + row_b as u64))
+                    }
+                    (Positions::Sequences(a), Positions::Sequences(b), row_a, row_b) => a[row_a].cmp(&b[row_b]),
+                    // One split counts in one way.
+                    _ => Ordering::Equal,
+                }
+                .then(row_a.cmp(&row_b))
+            }),
+            // Results of windows: their keys and values tell them apart.
+            _ => (batch_a.key(row_a), value(batch_a, row_a)).cmp(&(batch_b.key(row_b), value(batch_b, row_b))),
+        })
+    }
+
+    fn gather(&self, rows: &[(usize, u32)]) -> Released {
+        let batches: Vec<&Batch> = self.held.iter().map(|held| &*held.batch).collect();
+        let batch = Batch::gather(&batches, rows);
+        Released { batch, origins: rows.iter().map(|&(at, row)| (self.held[at].batch.clone(), row)).collect() }
+    }
+}
+
+fn value(batch: &Batch, row: usize) -> &[u8] {
+    if batch.values.is_empty() { &[] } else { batch.values.get(row) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Binary, Lineage, SplitId};
+    use proptest::prelude::*;
+
+    fn batch(split: u32, first: u64, times: &[i64]) -> Arc<Batch> {
+        let lineage = Lineage {
+            split: SplitId::new("s", split),
+            positions: Arc::new(Positions::Consecutive { first }),
+            records: None,
+            bytes: None,
+        };
+        let values: Binary = (0..times.len()).map(|row| format!("{split}/{}", first + row as u64)).collect();
+        Arc::new(Batch { times: times.to_vec(), values, lineage: Some(lineage), ..Batch::default() })
+    }
+
+    proptest! {
+        /// Rows of two splits in any batches and any arrival → released in the order of time, split and position, each
+        /// once, none early, whatever the steps of the watermark and the size of parts.
+        #[test]
+        fn rows_come_in_order(
+            times in proptest::collection::vec(proptest::collection::vec(0i64..50, 0..40), 2),
+            cut in 1usize..7,
+            swap: bool,
+            steps in proptest::collection::vec(0i64..60, 0..5),
+            size in 1usize..10,
+        ) {
+            let mut expected = Vec::new();
+            let mut arriving = Vec::new();
+            for (split, times) in (0u32..).zip(&times) {
+                for (at, part) in times.chunks(cut).enumerate() {
+                    arriving.push(batch(split, (at * cut) as u64, part));
+                }
+                expected.extend(times.iter().enumerate().map(|(at, time)| (*time, split, at)));
+            }
+            if swap {
+                arriving.reverse();
+            }
+            expected.sort_unstable();
+            let mut backlog = Backlog::default();
+            for batch in arriving {
+                let rows = (0..batch.len() as u32).collect();
+                backlog.hold(batch, rows);
+            }
+            let mut found = Vec::new();
+            let mut watermark = 0;
+            for step in steps.into_iter().chain([i64::MAX]) {
+                watermark = step.max(watermark);
+                for part in backlog.release(watermark, size) {
+                    prop_assert!(part.batch.times.iter().all(|time| *time < watermark));
+                    prop_assert_eq!(part.batch.len(), part.origins.len());
+                    for (row, (origin, at)) in part.origins.iter().enumerate() {
+                        prop_assert_eq!(part.batch.values.get(row), origin.values.get(*at as usize));
+                    }
+                    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+                    found.extend(part.batch.times.iter().copied().zip(part.batch.values.iter().map(text)));
+                }
+            }
+            prop_assert!(backlog.is_empty());
+            let expected: Vec<_> = expected.iter().map(|(time, split, at)| (*time, format!("{split}/{at}"))).collect();
+            // Rows of one time are in one part only if that part began with them; the order is the same either way.
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Keyed states and event-time timers of processes: which keys a call is about, what it is given, what is kept of its
+//! answer. It knows neither clocks nor plugins' insides: time comes in as watermarks, logic as [`Process`].
+
+use crate::binary::BinaryBuilder;
+use crate::blob::Blob;
+use crate::key_table::KeyTable;
+use crate::plugin::{Process, Processed, Timers, Turn, View};
+use crate::{Binary, Error, GuestFault, Result};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// At most so many keys have their timers fired in one call.
+const CALL_KEYS: usize = 4_096;
+
+/// In which order the rows of a key reach its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As they arrive. Fast, and good for logic that does not care.
+    #[default]
+    Arrival,
+    /// By event time: a row waits until the watermark says that no earlier one will come. The results then do not depend
+    /// on how the stream is split or how many workers there are. Rows behind the watermark are late.
+    EventTime,
+}
+
+/// What a key owns.
+#[derive(Debug, Default)]
+struct Owned {
+    state: Blob,
+    /// Pending timers, ascending.
+    timers: Vec<i64>,
+    /// The last call that the key took part in, and its number there.
+    turn: u64,
+    group: u32,
+}
+
+/// The keys of one worker. A method that returns an error has changed nothing and may be called again.
+#[derive(Debug)]
+pub struct States {
+    keys: KeyTable<Owned>,
+    /// The first timer of every key that has one, among others that are no longer true.
+    alarms: BinaryHeap<Reverse<(i64, u32)>>,
+    watermark: i64,
+    turns: u64,
+}
+
+impl Default for States {
+    fn default() -> Self {
+        Self { keys: KeyTable::default(), alarms: BinaryHeap::new(), watermark: i64::MIN, turns: 0 }
+    }
+}
+
+/// Rows for a call.
+#[derive(Debug)]
+pub struct KeyedRows<'a> {
+    /// One key per row.
+    pub keys: &'a Binary,
+    /// Their [`crate::key::hash`]es.
+    pub hashes: &'a [u64],
+    /// What the plugin sees of the rows. Their keys are left out of the call.
+    pub view: View<'a>,
+    /// Whether they stand in the order of their event times.
+    pub ordered: bool,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Turned {
+    /// The keys of the call, which origins behind the rows name.
+    pub keys: Binary,
+    /// The answer of the logic.
+    pub answer: Processed,
+    /// How many timers fired, as far as they were pending before the call.
+    pub fired: usize,
+}
+
+impl States {
+    /// No row earlier than this is expected.
+    pub fn watermark(&self) -> i64 {
+        self.watermark
+    }
+
+    /// How many keys have a state or a timer.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether no key has a state or a timer.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Processes rows at the present watermark. With `until`, event time moves on to it for the keys of the rows: the
+    /// caller brings ordered rows in several calls and gives the time of the last row of each.
+    pub fn process(&mut self, logic: &mut dyn Process, rows: &KeyedRows<'_>, until: Option<i64>) -> Result<Turned> {
+        let count = rows.view.times.len();
+        if rows.keys.len() != count || rows.hashes.len() != count {
+            let (keys, hashes) = (rows.keys.len(), rows.hashes.len());
+            return Err(Error::invalid(format!("{count} rows came with {keys} keys and {hashes} hashes")));
+        }
+        self.turns += 1;
+        let (mut members, mut groups) = (Vec::new(), Vec::with_capacity(count));
+        for (key, &hash) in rows.keys.iter().zip(rows.hashes) {
+            let slot = self.keys.slot(hash, key);
+            let owned = &mut self.keys[slot].value;
+            if owned.turn != self.turns {
+                (owned.turn, owned.group) = (self.turns, members.len() as u32);
+                members.push(slot);
+            }
+            groups.push(owned.group);
+        }
+        let watermark = until.map_or(self.watermark, |until| until.max(self.watermark));
+        let view = View { keys: None, ..rows.view.clone() };
+        let turned = self.turn(logic, &members, &groups, view, watermark, rows.ordered);
+        // Keys that are new and were given nothing do not stay.
+        members.iter().for_each(|&slot| self.tidy(slot));
+        turned
+    }
+
+    /// Moves event time on to `watermark` (it never goes back) and fires the timers that are due, of some thousand keys at
+    /// a time. Returns `None` when nothing is due any more.
+    pub fn advance(&mut self, logic: &mut dyn Process, watermark: i64) -> Result<Option<Turned>> {
+        let watermark = watermark.max(self.watermark);
+        let mut due = Vec::new();
+        while let Some(&Reverse((when, slot))) = self.alarms.peek()
+            && when <= watermark
+            && due.len() < CALL_KEYS
+        {
+            self.alarms.pop();
+            // One alarm per key counts; the others are left over from timers that changed.
+            if self.keys[slot].value.timers.first() == Some(&when) && due.last() != Some(&(when, slot)) {
+                due.push((when, slot));
+            }
+        }
+        if due.is_empty() {
+            self.watermark = watermark;
+            return Ok(None);
+        }
+        let members: Vec<u32> = due.iter().map(|&(_, slot)| slot).collect();
+        let nothing = View { times: &[], keys: None, values: None, fields: Vec::new() };
+        let turned = self.turn(logic, &members, &[], nothing, watermark, false);
+        match &turned {
+            Ok(_) => members.iter().for_each(|&slot| self.tidy(slot)),
+            Err(_) => self.alarms.extend(due.into_iter().map(Reverse)),
+        }
+        turned.map(Some)
+    }
+
+    fn turn(
+        &mut self,
+        logic: &mut dyn Process,
+        members: &[u32],
+        groups: &[u32],
+        batch: View<'_>,
+        watermark: i64,
+        ordered: bool,
+    ) -> Result<Turned> {
+        let (mut keys, mut states, mut timers) =
+            (BinaryBuilder::default(), BinaryBuilder::default(), Timers::default());
+        for (group, &slot) in (0..).zip(members) {
+            let entry = &self.keys[slot];
+            keys.push(entry.key());
+            states.push(entry.value.state.get());
+            entry.value.timers.iter().for_each(|&time| timers.push(group, time));
+        }
+        let (keys, states) = (keys.finish(), states.finish());
+        let turn = Turn { keys: &keys, states: &states, groups, batch, timers: &timers, watermark, ordered };
+        let answer = logic.process(&turn)?;
+        check(&answer, members.len(), watermark)?;
+        let fired = timers.times.iter().filter(|&&time| time <= watermark).count();
+        let mut pending = answer.timers.iter().peekable();
+        for (group, &slot) in (0..).zip(members) {
+            let owned = &mut self.keys[slot].value;
+            owned.state.set(answer.states.get(group as usize));
+            let before = owned.timers.first().copied();
+            owned.timers.clear();
+            while let Some((_, time)) = pending.next_if(|(of, _)| *of == group) {
+                owned.timers.push(time);
+            }
+            if let Some(&first) = owned.timers.first()
+                && before != Some(first)
+            {
+                self.alarms.push(Reverse((first, slot)));
+            }
+        }
+        drop(pending);
+        Ok(Turned { keys, answer, fired })
+    }
+
+    /// Forgets a key that owns nothing.
+    fn tidy(&mut self, slot: u32) {
+        let owned = &self.keys[slot].value;
+        if owned.state.get().is_empty() && owned.timers.is_empty() {
+            self.keys.remove(slot);
+        }
+    }
+}
+
+/// What would corrupt states if it were believed. Whoever implements [`Process`] has checked the rest.
+fn check(answer: &Processed, keys: usize, watermark: i64) -> Result<()> {
+    let broken = |words: String| Err(Error::guest(GuestFault::Contract, words));
+    if answer.states.len() != keys {
+        return broken(format!("process returned {} states for {keys} keys", answer.states.len()));
+    }
+    let pairs = || answer.timers.iter().zip(answer.timers.iter().skip(1));
+    if let Some((before, after)) = pairs().find(|(before, after)| before >= after) {
+        return broken(format!("process returned timer {after:?} behind {before:?}: they must ascend by key and time"));
+    }
+    match answer.timers.iter().find(|(group, time)| *group as usize >= keys || *time <= watermark) {
+        Some((group, time)) if group as usize >= keys => {
+            broken(format!("process returned a timer at {time} of key number {group}, but was given {keys} keys"))
+        }
+        Some((_, time)) => broken(format!("process returned a timer at {time}, but time has come to {watermark}")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
