@@ -1,9 +1,9 @@
 //! Counts the trips of each cell of `cell-key` and averages what they cost.
 
-use serde::{Deserialize, Serialize};
-use wasmill::{Accumulator, Aggregator, Fields, Key, Time, Window};
+use serde::Serialize;
+use wasmill::{Accumulator, Aggregator, Fields, Key, Settings, Time, Window};
 
-#[derive(Deserialize)]
+#[derive(Settings)]
 struct CellAverage {}
 
 #[derive(Fields)]

@@ -1,9 +1,9 @@
 //! Counts the trips that start in each cell. Cells with a single trip in a window are left out.
 
-use serde::{Deserialize, Serialize};
-use wasmill::{Accumulator, Aggregator, Key, Time, Window};
+use serde::Serialize;
+use wasmill::{Accumulator, Aggregator, Key, Settings, Time, Window};
 
-#[derive(Deserialize)]
+#[derive(Settings)]
 struct PickupCount {}
 
 #[derive(Default, Accumulator)]

@@ -1,10 +1,10 @@
 //! How long the trips to an airport take, by where they start. Windows with a single trip are left out. Durations are summed
 //! in whole milliseconds, so that the order of the rows cannot change the result.
 
-use serde::{Deserialize, Serialize};
-use wasmill::{Accumulator, Aggregator, Fields, Key, Time, Window};
+use serde::Serialize;
+use wasmill::{Accumulator, Aggregator, Fields, Key, Settings, Time, Window};
 
-#[derive(Deserialize)]
+#[derive(Settings)]
 struct TripDuration {}
 
 #[derive(Fields)]

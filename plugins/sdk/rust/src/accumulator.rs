@@ -1,6 +1,6 @@
 //! How accumulators become bytes between two calls: postcard for whatever serde knows, fixed places for plain numbers.
 
-use crate::Time;
+use crate::{Binary, Failure, Time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 /// }
 /// ```
 ///
-/// Either way the fields and their order are the format of stored state: a changed struct does not read old state.
+/// Either way the fields and their order are the format of stored state: a changed struct does not read old state. Count up
+/// `STATE_VERSION` of the plugin then, and read the old bytes in its `migrate`.
 pub trait Accumulator: Default {
     /// Appends the bytes.
     fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), String>;
@@ -38,6 +39,23 @@ impl<T: Serialize + DeserializeOwned + Default> Accumulator for T {
             Ok((_, rest)) => Err(misfit(std::any::type_name::<T>(), format!("{} bytes are left over", rest.len()))),
             Err(error) => Err(misfit(std::any::type_name::<T>(), error)),
         }
+    }
+}
+
+impl Binary {
+    /// The column in today's layout, each item read by `read`. Empty ones stay empty.
+    pub(crate) fn migrate<A: Accumulator>(
+        &self,
+        mut read: impl FnMut(&[u8]) -> Result<A, Failure>,
+    ) -> Result<Self, Failure> {
+        let mut column = Self::with_capacity(self.len(), self.bytes.len());
+        for bytes in self.iter() {
+            if !bytes.is_empty() {
+                read(bytes)?.encode(&mut column.bytes)?;
+            }
+            column.close();
+        }
+        Ok(column)
     }
 }
 

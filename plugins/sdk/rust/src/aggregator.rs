@@ -3,17 +3,16 @@
 #[doc(hidden)]
 pub mod plugin;
 
-use crate::{Accumulator, Binary, Key, Reject, Row, Window};
+use crate::{Accumulator, Binary, Failure, Fault, Key, Row, Settings, Window};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// Logic over windows of keyed rows. The host decides which window and key a row belongs to, keeps the accumulators, and
 /// asks for results when a window fires. The type is its settings, as with [`Transform`](crate::Transform).
 ///
 /// ```
-/// use wasmill::{Aggregator, Fields, Key, Time, Window};
+/// use wasmill::{Aggregator, Fields, Key, Settings, Time, Window};
 ///
-/// #[derive(serde::Deserialize)]
+/// #[derive(Settings)]
 /// struct AverageFare {}
 ///
 /// #[derive(Fields)]
@@ -58,7 +57,7 @@ use serde::de::DeserializeOwned;
 /// wasmill::aggregator!(AverageFare);
 /// # fn main() {}
 /// ```
-pub trait Aggregator: DeserializeOwned + 'static {
+pub trait Aggregator: Settings {
     /// What it takes. If that borrows, write the lifetime as `'static` here and `'_` in `accumulate`.
     type Row: Row;
     /// What it keeps per window and key.
@@ -66,8 +65,11 @@ pub trait Aggregator: DeserializeOwned + 'static {
     /// What it returns when a window fires.
     type Results: Results;
 
+    /// The version of the layout of the accumulator. Count it up when you change its fields, and write `migrate`.
+    const STATE_VERSION: u32 = 1;
+
     /// Refuses a row before it changes anything. Takes all rows unless written.
-    fn check(&self, _row: &<Self::Row as Row>::Of<'_>) -> Result<(), Reject> {
+    fn check(&self, _row: &<Self::Row as Row>::Of<'_>) -> Result<(), Fault> {
         Ok(())
     }
 
@@ -80,41 +82,59 @@ pub trait Aggregator: DeserializeOwned + 'static {
     /// Turns the accumulator of a window that fires into results, none or several. If rows within the allowed lateness come
     /// later, it is called again with what has been collected until then.
     fn finish(&self, window: Window, key: Key<'_>, accumulator: Self::Accumulator) -> Self::Results;
+
+    /// Reads an accumulator that an older version of the plugin wrote. Knows no older version unless written.
+    fn migrate(&self, from_version: u32, _accumulator: &[u8]) -> Result<Self::Accumulator, Failure> {
+        Err(unknown_version(from_version, Self::STATE_VERSION))
+    }
+
+    /// Where a field of the row is: at the pointer that it declares, unless a setting chooses another.
+    fn pointer<'a>(&'a self, declared: &'a str) -> &'a str {
+        declared
+    }
+}
+
+/// What a plugin says that can read no state but its own.
+pub(crate) fn unknown_version(found: u32, own: u32) -> Failure {
+    Failure::Fatal(format!(
+        "the stored state has version {found}; this plugin reads version {own} and no older one is known"
+    ))
 }
 
 /// What an aggregator may return: an `Option`, a `Vec` or an array of something that serde writes as JSON, or a `Result` of
-/// one of these. An error fails the job: it means that the aggregator is used wrongly.
+/// one of these. An error refuses the accumulator, which leaves the pipeline with the error as its reason; a [`Failure`], by
+/// itself or as a [`Fault`], fails the call.
 pub trait Results {
     /// Appends them and says how many there were.
     #[doc(hidden)]
-    fn write(self, values: &mut Binary) -> Result<usize, String>;
+    fn write(self, values: &mut Binary) -> Result<usize, Fault>;
 }
 
 impl<T: Serialize> Results for Option<T> {
-    fn write(self, values: &mut Binary) -> Result<usize, String> {
+    fn write(self, values: &mut Binary) -> Result<usize, Fault> {
         write_all(self, values)
     }
 }
 
 impl<T: Serialize> Results for Vec<T> {
-    fn write(self, values: &mut Binary) -> Result<usize, String> {
+    fn write(self, values: &mut Binary) -> Result<usize, Fault> {
         write_all(self, values)
     }
 }
 
 impl<T: Serialize, const N: usize> Results for [T; N] {
-    fn write(self, values: &mut Binary) -> Result<usize, String> {
+    fn write(self, values: &mut Binary) -> Result<usize, Fault> {
         write_all(self, values)
     }
 }
 
-impl<R: Results> Results for Result<R, String> {
-    fn write(self, values: &mut Binary) -> Result<usize, String> {
-        self?.write(values)
+impl<R: Results, E: Into<Fault>> Results for Result<R, E> {
+    fn write(self, values: &mut Binary) -> Result<usize, Fault> {
+        self.map_err(Into::into)?.write(values)
     }
 }
 
-fn write_all(results: impl IntoIterator<Item: Serialize>, values: &mut Binary) -> Result<usize, String> {
+fn write_all(results: impl IntoIterator<Item: Serialize>, values: &mut Binary) -> Result<usize, Fault> {
     let before = values.len();
     for result in results {
         serde_json::to_writer(&mut values.bytes, &result).map_err(|error| format!("write a result: {error}"))?;
@@ -134,11 +154,18 @@ macro_rules! aggregator {
 
             impl $crate::bindings::Lifecycle for Component {
                 fn describe() -> $crate::bindings::Description {
-                    $crate::bindings::describe(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+                    $crate::describe!($type, <$type as $crate::Aggregator>::STATE_VERSION)
                 }
 
                 fn configure(settings: String) -> Result<$crate::Needs, String> {
                     $crate::aggregator::plugin::configure::<$type>(&settings)
+                }
+
+                fn migrate(
+                    from_version: u32,
+                    states: $crate::Binary,
+                ) -> Result<$crate::Binary, $crate::bindings::Failure> {
+                    $crate::aggregator::plugin::call(|plugin| plugin.migrate(from_version, &states))
                 }
             }
 
@@ -147,15 +174,19 @@ macro_rules! aggregator {
                     accumulators: $crate::Binary,
                     groups: Vec<u32>,
                     batch: $crate::Batch,
-                ) -> Result<aggregate::Accumulated, String> {
+                ) -> Result<aggregate::Accumulated, $crate::bindings::Failure> {
                     $crate::aggregator::plugin::call(|plugin| plugin.accumulate(&accumulators, &groups, &batch))
                 }
 
-                fn merge(accumulators: $crate::Binary, groups: Vec<u32>, count: u32) -> Result<$crate::Binary, String> {
+                fn merge(
+                    accumulators: $crate::Binary,
+                    groups: Vec<u32>,
+                    count: u32,
+                ) -> Result<$crate::Binary, $crate::bindings::Failure> {
                     $crate::aggregator::plugin::call(|plugin| plugin.merge(&accumulators, &groups, count))
                 }
 
-                fn finish(fired: aggregate::Fired) -> Result<aggregate::Finished, String> {
+                fn finish(fired: aggregate::Fired) -> Result<aggregate::Finished, $crate::bindings::Failure> {
                     $crate::aggregator::plugin::call(|plugin| plugin.finish(&fired))
                 }
             }

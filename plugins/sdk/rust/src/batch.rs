@@ -1,7 +1,7 @@
 //! Columns as they cross the boundary, for plugins that want to work on whole batches without a copy.
 //! Those that work on rows never meet them.
 
-pub use crate::bindings::{Batch, Binary, Cells, Column, Needs, Output, Reject};
+pub use crate::bindings::{Batch, Binary, Cells, Column, Needs, Output, Reject, Rows, SideOutput, SideRows};
 use std::fmt::Display;
 
 // === impl Batch ===
@@ -110,12 +110,37 @@ impl Column {
     }
 }
 
+// === impl Needs ===
+
+impl Default for Needs {
+    /// Neither fields nor values, and no side outputs.
+    fn default() -> Self {
+        Self { fields: Vec::new(), reads_values: false, writes_values: false, side_outputs: Vec::new() }
+    }
+}
+
+// === impl Rows ===
+
+impl Default for Rows {
+    /// Every row as it came.
+    fn default() -> Self {
+        Self { origins: None, times: None, keys: None, values: None }
+    }
+}
+
 // === impl Output ===
 
 impl Default for Output {
-    /// Every row as it came.
+    /// Every row as it came, and nothing else.
     fn default() -> Self {
-        Self { origins: None, times: None, keys: None, values: None, rejects: Vec::new() }
+        Rows::default().into()
+    }
+}
+
+impl From<Rows> for Output {
+    /// Only a main output, and no refusals.
+    fn from(main: Rows) -> Self {
+        Self { main, sides: Vec::new(), rejects: Vec::new() }
     }
 }
 

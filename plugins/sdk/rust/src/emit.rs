@@ -7,24 +7,74 @@ use part::{KeyPart, Part, TimePart, ValuePart};
 #[doc(hidden)]
 pub use writer::Writer;
 
-use crate::{Json, Reject, Time, ToKey};
+use crate::{Fault, Json, Time, ToKey};
 use serde::Serialize;
 
-/// What a transform may return for each row:
+/// What a transform may return for each row, and a process may emit:
 ///
-/// * [`Emit`]: keep the row, with a new key, event time or value;
+/// * [`Emit`]: keep the row, with a new key, event time or value; [`Json`]: with a new value;
 /// * `()`: keep it as it is; `bool`: keep or drop it;
-/// * `Option`: `None` drops it; `Vec` or an array of [`Emit`]: several rows or none;
-/// * `Result<_, Reject>`: refuse it with a reason. `?` works with any error.
+/// * `Option`: `None` drops it; `Vec` or an array: several rows or none;
+/// * `Result<_, Reject>`: refuse it with a reason. `?` works with any error. With a [`Failure`](crate::Failure) for the
+///   error the whole call fails; with a [`Fault`] it is either;
+/// * an enum with `#[derive(Outputs)]`, which has a variant for each output.
+///
+/// # Side outputs
+///
+/// A side output is a variant, whatever it holds being what goes there; later steps name it as `STEP.NAME`, where the name is
+/// that of the variant in snake case, or what `#[output("name")]` says. A variant without content passes the row on as it is.
+///
+/// ```
+/// use wasmill::{Fields, Json, Keyed, Outputs, keyed};
+///
+/// #[derive(Fields)]
+/// struct Reading {
+///     sensor: Option<String>,
+///     level: f64,
+/// }
+///
+/// #[derive(Outputs)]
+/// enum Sorted {
+///     #[output(main)]
+///     Known(Keyed<String>),
+///     Nameless,
+///     #[output("out-of-range")]
+///     Wild(Json<f64>),
+/// }
+///
+/// fn sort(reading: Reading) -> Sorted {
+///     match reading {
+///         Reading { level, .. } if level > 1e6 => Sorted::Wild(Json(level)),
+///         Reading { sensor: Some(name), .. } => Sorted::Known(keyed(name)),
+///         Reading { sensor: None, .. } => Sorted::Nameless,
+///     }
+/// }
+///
+/// wasmill::transform!(sort);
+/// # fn main() {}
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not something that a transform returns",
-    note = "return (), bool, Emit, Keyed<K>, an Option of these, a Vec of Emit, or a Result<_, Reject> of any of them"
+    note = "return (), bool, Emit, Keyed<K>, Json<T>, an enum with #[derive(Outputs)], an Option, Vec or array of these, \
+            or a Result<_, Reject> of any of them"
 )]
 pub trait Output {
+    /// The columns of the main output.
     #[doc(hidden)]
     const COLUMNS: Set;
+    /// The side outputs.
+    #[doc(hidden)]
+    const SIDES: &'static [Side] = &[];
     #[doc(hidden)]
     fn write(self, writer: &mut Writer);
+}
+
+/// A side output.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Side {
+    pub name: &'static str,
+    pub columns: Set,
 }
 
 /// The columns that outputs of a type set.
@@ -37,7 +87,8 @@ pub struct Set {
 }
 
 impl Set {
-    const NONE: Self = Self { keys: false, times: false, values: false };
+    /// Every row as it came.
+    pub const NONE: Self = Self { keys: false, times: false, values: false };
 }
 
 /// A part of a row that stays as it is.
@@ -135,8 +186,18 @@ impl Output for bool {
     }
 }
 
+impl<S: Serialize> Output for Json<S> {
+    const COLUMNS: Set = <Emit<Same, Same, Json<S>>>::COLUMNS;
+
+    #[inline]
+    fn write(self, writer: &mut Writer) {
+        emit().json(self.0).write(writer);
+    }
+}
+
 impl<O: Output> Output for Option<O> {
     const COLUMNS: Set = O::COLUMNS;
+    const SIDES: &'static [Side] = O::SIDES;
 
     #[inline]
     fn write(self, writer: &mut Writer) {
@@ -148,6 +209,7 @@ impl<O: Output> Output for Option<O> {
 
 impl<O: Output> Output for Vec<O> {
     const COLUMNS: Set = O::COLUMNS;
+    const SIDES: &'static [Side] = O::SIDES;
 
     fn write(self, writer: &mut Writer) {
         self.into_iter().for_each(|output| output.write(writer));
@@ -156,20 +218,22 @@ impl<O: Output> Output for Vec<O> {
 
 impl<O: Output, const N: usize> Output for [O; N] {
     const COLUMNS: Set = O::COLUMNS;
+    const SIDES: &'static [Side] = O::SIDES;
 
     fn write(self, writer: &mut Writer) {
         self.into_iter().for_each(|output| output.write(writer));
     }
 }
 
-impl<O: Output> Output for Result<O, Reject> {
+impl<O: Output, E: Into<Fault>> Output for Result<O, E> {
     const COLUMNS: Set = O::COLUMNS;
+    const SIDES: &'static [Side] = O::SIDES;
 
     #[inline]
     fn write(self, writer: &mut Writer) {
         match self {
             Ok(output) => output.write(writer),
-            Err(reject) => writer.reject(reject),
+            Err(error) => writer.fault(error.into()),
         }
     }
 }

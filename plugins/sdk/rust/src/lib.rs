@@ -35,26 +35,30 @@ pub mod batch;
 #[doc(hidden)]
 pub mod bindings;
 pub mod emit;
+mod failure;
 pub mod key;
 pub mod log;
+pub mod metrics;
 pub mod row;
-mod settings;
+pub mod settings;
 pub mod time;
 pub mod transform;
 mod window;
 
 pub use accumulator::Accumulator;
 pub use aggregator::Aggregator;
-pub use batch::{Batch, Binary, Cells, Column, Needs, Output as Columns, Reject};
+pub use batch::{Batch, Binary, Cells, Column, Needs, Output as Columns, Reject, Rows, SideOutput, SideRows};
 pub use emit::{Emit, Keyed, Output, emit, keyed};
+pub use failure::{Failure, Fault};
 pub use key::{Key, ToKey};
 pub use row::{EventTime, Json, Raw, Row};
+pub use settings::Settings;
 pub use time::Time;
 pub use transform::{BatchTransform, Transform};
-pub use wasmill_derive::{Accumulator, Fields};
+pub use wasmill_derive::{Accumulator, Fields, Outputs, Settings};
 pub use window::{Pane, Window};
 
 /// Compiles and runs the code of the README with the other examples.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -4,9 +4,10 @@
 mod field;
 
 #[doc(hidden)]
-pub use field::{Field, Fields, TimeField, declaration, time_declaration};
+pub use field::{Declaration, Field, Fields, TimeField};
 
-use crate::{Batch, Binary, Key, Reject, Time};
+use crate::emit::Side;
+use crate::{Batch, Binary, Key, Needs, Output, Reject, SideOutput, Time};
 use serde::de::DeserializeOwned;
 
 /// What a transform or an aggregator can take for each row:
@@ -58,7 +59,7 @@ pub trait Row: Sized {
 
     /// Adds the declarations of its fields.
     #[doc(hidden)]
-    fn declare(fields: &mut Vec<String>);
+    fn declare(fields: &mut Vec<Declaration>);
 
     /// Finds its columns. The error says which one is not as declared.
     #[doc(hidden)]
@@ -86,7 +87,7 @@ impl<T: DeserializeOwned> Row for Json<T> {
     type Reader<'row> = &'row Binary;
     const READS_VALUES: bool = true;
 
-    fn declare(_fields: &mut Vec<String>) {}
+    fn declare(_fields: &mut Vec<Declaration>) {}
 
     fn open<'row>(batch: &'row Batch, _fields: &mut Fields<'row>) -> Result<&'row Binary, String> {
         values(batch)
@@ -102,7 +103,7 @@ impl Row for Raw<'_> {
     type Reader<'row> = &'row Binary;
     const READS_VALUES: bool = true;
 
-    fn declare(_fields: &mut Vec<String>) {}
+    fn declare(_fields: &mut Vec<Declaration>) {}
 
     fn open<'row>(batch: &'row Batch, _fields: &mut Fields<'row>) -> Result<&'row Binary, String> {
         values(batch)
@@ -119,7 +120,7 @@ impl Row for Key<'_> {
     type Reader<'row> = &'row Binary;
     const READS_VALUES: bool = false;
 
-    fn declare(_fields: &mut Vec<String>) {}
+    fn declare(_fields: &mut Vec<Declaration>) {}
 
     fn open<'row>(batch: &'row Batch, _fields: &mut Fields<'row>) -> Result<&'row Binary, String> {
         batch.keys.as_ref().ok_or_else(|| "the rows have no keys; put a step that sets them before this one".into())
@@ -136,7 +137,7 @@ impl Row for EventTime {
     type Reader<'row> = &'row [i64];
     const READS_VALUES: bool = false;
 
-    fn declare(_fields: &mut Vec<String>) {}
+    fn declare(_fields: &mut Vec<Declaration>) {}
 
     fn open<'row>(batch: &'row Batch, _fields: &mut Fields<'row>) -> Result<&'row [i64], String> {
         Ok(&batch.times)
@@ -153,7 +154,7 @@ impl Row for () {
     type Reader<'row> = ();
     const READS_VALUES: bool = false;
 
-    fn declare(_fields: &mut Vec<String>) {}
+    fn declare(_fields: &mut Vec<Declaration>) {}
 
     fn open<'row>(_batch: &'row Batch, _fields: &mut Fields<'row>) -> Result<(), String> {
         Ok(())
@@ -172,7 +173,7 @@ macro_rules! tuple {
             type Reader<'row> = ($($part::Reader<'row>,)+);
             const READS_VALUES: bool = $($part::READS_VALUES)||+;
 
-            fn declare(fields: &mut Vec<String>) {
+            fn declare(fields: &mut Vec<Declaration>) {
                 $($part::declare(fields);)+
             }
 
@@ -192,6 +193,26 @@ tuple!(A 0);
 tuple!(A 0, B 1);
 tuple!(A 0, B 1, C 2);
 tuple!(A 0, B 1, C 2, D 3);
+
+impl Needs {
+    /// What a plugin needs that takes rows `R` and gives back `O`; `pointer` says where the fields are.
+    pub(crate) fn of<'a, R: Row, O: Output>(pointer: impl Fn(&'static str) -> &'a str) -> Self {
+        let mut fields = Vec::new();
+        R::declare(&mut fields);
+        Self {
+            fields: fields.iter().map(|field| format!("{}: {}", pointer(field.pointer), field.kind)).collect(),
+            reads_values: R::READS_VALUES,
+            writes_values: O::COLUMNS.values,
+            side_outputs: O::SIDES.iter().map(SideOutput::from).collect(),
+        }
+    }
+}
+
+impl From<&Side> for SideOutput {
+    fn from(side: &Side) -> Self {
+        Self { name: side.name.to_owned(), writes_values: side.columns.values }
+    }
+}
 
 fn values(batch: &Batch) -> Result<&Binary, String> {
     batch.values.as_ref().ok_or_else(|| "the batch has no raw values although the plugin reads them".into())

@@ -4,17 +4,18 @@
 pub mod plugin;
 
 use crate::bindings::Needs;
-use crate::{Batch, Columns, Output, Row};
-use serde::de::DeserializeOwned;
+use crate::{Batch, Columns, Failure, Output, Row, Settings};
 
-/// A transform with settings. The type *is* its settings: each field is read from the step's `settings` in the job file.
-/// Use `#[serde(default)]` for optional ones and `#[serde(try_from = "…")]` to check or prepare them.
+/// A transform with settings. The type *is* its settings: each field is read from the step's `settings` in the job file,
+/// see [`Settings`].
 ///
 /// ```
-/// use wasmill::{Fields, Keyed, Transform, keyed};
+/// use wasmill::{Fields, Keyed, Settings, Transform, keyed};
 ///
-/// #[derive(serde::Deserialize)]
+/// #[derive(Settings)]
 /// struct LongTrips {
+///     /// Shorter trips are dropped.
+///     #[setting(default = 1.0)]
 ///     minimum: f64,
 /// }
 ///
@@ -36,7 +37,7 @@ use serde::de::DeserializeOwned;
 /// wasmill::transform!(type LongTrips);
 /// # fn main() {}
 /// ```
-pub trait Transform: DeserializeOwned + 'static {
+pub trait Transform: Settings {
     /// What it takes. If that borrows, write the lifetime as `'static` here and `'_` in `transform`.
     type Row: Row;
     /// What it returns for each row.
@@ -44,37 +45,42 @@ pub trait Transform: DeserializeOwned + 'static {
 
     /// Transforms one row. It must depend on nothing but the row and the settings: rows are replayed after a failure.
     fn transform(&self, row: <Self::Row as Row>::Of<'_>) -> Self::Output;
+
+    /// Where a field of the row is: at the pointer that it declares, unless a setting chooses another.
+    fn pointer<'a>(&'a self, declared: &'a str) -> &'a str {
+        declared
+    }
 }
 
 /// A transform over whole batches, for columns that pass through without a copy. The type is its settings.
 ///
 /// ```
-/// use wasmill::{Batch, BatchTransform, Columns, Needs};
+/// use wasmill::{Batch, BatchTransform, Columns, Failure, Needs, Rows, Settings};
 ///
 /// /// Moves all rows by a second.
-/// #[derive(serde::Deserialize)]
+/// #[derive(Settings)]
 /// struct Later {}
 ///
 /// impl BatchTransform for Later {
 ///     fn needs(&self) -> Needs {
-///         Needs { fields: Vec::new(), reads_values: false, writes_values: false }
+///         Needs::default()
 ///     }
 ///
-///     fn transform(&self, mut batch: Batch) -> Result<Columns, String> {
+///     fn transform(&self, mut batch: Batch) -> Result<Columns, Failure> {
 ///         batch.times.iter_mut().for_each(|time| *time += 1000);
-///         Ok(Columns { times: Some(batch.times), ..Columns::default() })
+///         Ok(Rows { times: Some(batch.times), ..Rows::default() }.into())
 ///     }
 /// }
 ///
 /// wasmill::transform!(batch Later);
 /// # fn main() {}
 /// ```
-pub trait BatchTransform: DeserializeOwned + 'static {
+pub trait BatchTransform: Settings {
     /// What it wants to see and gives back.
     fn needs(&self) -> Needs;
 
-    /// Transforms a batch. An error fails the job: refuse single rows by `rejects`.
-    fn transform(&self, batch: Batch) -> Result<Columns, String>;
+    /// Transforms a batch. Single rows are refused by `rejects`.
+    fn transform(&self, batch: Batch) -> Result<Columns, Failure>;
 }
 
 /// Makes a plugin of a function, of a [`Transform`], or of a [`BatchTransform`]. Once per crate, in its root.
@@ -87,27 +93,34 @@ pub trait BatchTransform: DeserializeOwned + 'static {
 #[macro_export]
 macro_rules! transform {
     (type $type:ty) => {
-        $crate::transform!(@ $crate::transform::plugin::of_rows::<$type>);
+        $crate::transform!(@ $type, $crate::transform::plugin::of_rows::<$type>);
     };
     (batch $type:ty) => {
-        $crate::transform!(@ $crate::transform::plugin::of_batches::<$type>);
+        $crate::transform!(@ $type, $crate::transform::plugin::of_batches::<$type>);
     };
-    (@ $make:expr) => {
+    (@ $settings:ty, $make:expr) => {
         const _: () = {
             struct Component;
 
             impl $crate::bindings::Lifecycle for Component {
                 fn describe() -> $crate::bindings::Description {
-                    $crate::bindings::describe(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+                    $crate::describe!($settings, 0)
                 }
 
                 fn configure(settings: String) -> Result<$crate::Needs, String> {
                     $crate::transform::plugin::configure(&settings, $make)
                 }
+
+                fn migrate(
+                    _from_version: u32,
+                    _states: $crate::Binary,
+                ) -> Result<$crate::Binary, $crate::bindings::Failure> {
+                    $crate::transform::plugin::migrate()
+                }
             }
 
             impl $crate::bindings::Transformer for Component {
-                fn transform(batch: $crate::Batch) -> Result<$crate::Columns, String> {
+                fn transform(batch: $crate::Batch) -> Result<$crate::Columns, $crate::bindings::Failure> {
                     $crate::transform::plugin::call(batch)
                 }
             }
@@ -123,6 +136,6 @@ macro_rules! transform {
         };
     };
     ($function:path) => {
-        $crate::transform!(@ |settings| $crate::transform::plugin::of_function(settings, $function));
+        $crate::transform!(@ $crate::settings::NoSettings, |settings| $crate::transform::plugin::of_function(settings, $function));
     };
 }

@@ -24,13 +24,13 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
     Ok(quote! {
         const _: () = {
-            use ::wasmill::row::{Field, Fields, Row};
+            use ::wasmill::row::{Declaration, Field, Fields, Row};
             impl #generics Row for #name #arguments {
                 type Of<'row> = #name #row;
                 type Reader<'row> = (#(<#types as Field>::Cells<'row>,)*);
                 const READS_VALUES: bool = false;
 
-                fn declare(fields: &mut ::std::vec::Vec<::std::string::String>) {
+                fn declare(fields: &mut ::std::vec::Vec<Declaration>) {
                     #(fields.push(#declarations);)*
                 }
 
@@ -120,8 +120,8 @@ impl Place {
     fn declaration(&self, kind: &Type) -> TokenStream {
         let pointer = &self.pointer;
         match &self.time {
-            Some(format) => quote_spanned!(kind.span()=> ::wasmill::row::time_declaration::<#kind>(#pointer, #format)),
-            None => quote!(::wasmill::row::declaration::<#kind>(#pointer)),
+            Some(format) => quote_spanned!(kind.span()=> Declaration::of_time::<#kind>(#pointer, #format)),
+            None => quote!(Declaration::of::<#kind>(#pointer)),
         }
     }
 }

@@ -42,14 +42,28 @@ impl<'row> Fields<'row> {
     }
 }
 
-/// How a field is declared to the host.
-pub fn declaration<T: Field>(pointer: &str) -> String {
-    format!("{pointer}: {}{}", T::KIND, if T::OPTIONAL { "?" } else { "" })
+/// A field as it is declared to the host.
+pub struct Declaration {
+    /// Where it is, unless a setting says otherwise.
+    pub pointer: &'static str,
+    /// Its type, with a `?` if rows may lack it.
+    pub kind: String,
 }
 
-/// How a field with a time format is declared to the host.
-pub fn time_declaration<T: TimeField>(pointer: &str, format: &str) -> String {
-    format!("{pointer}: {}({format}){}", T::KIND, if T::OPTIONAL { "?" } else { "" })
+impl Declaration {
+    /// A field of type `T`.
+    pub fn of<T: Field>(pointer: &'static str) -> Self {
+        Self { pointer, kind: format!("{}{}", T::KIND, optional::<T>()) }
+    }
+
+    /// A field with a time format.
+    pub fn of_time<T: TimeField>(pointer: &'static str, format: &str) -> Self {
+        Self { pointer, kind: format!("{}({format}){}", T::KIND, optional::<T>()) }
+    }
+}
+
+fn optional<T: Field>() -> &'static str {
+    if T::OPTIONAL { "?" } else { "" }
 }
 
 /// A field that has a time format.

@@ -1,18 +1,18 @@
 //! What a transform becomes: one object per instance, set by `configure`, that turns batches into columns.
 
 use super::{BatchTransform, Transform};
-use crate::bindings::Needs;
+use crate::bindings::{self as wire, Binary, Needs};
 use crate::emit::Writer;
 use crate::row::Fields;
 use crate::settings::{self, NoSettings};
-use crate::{Batch, Columns, Output, Row, log};
+use crate::{Batch, Columns, Failure, Output, Row, log, metrics};
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
 /// A configured transform, whatever it was written as.
 pub trait Plugin {
     fn needs(&self) -> Needs;
-    fn transform(&self, batch: Batch) -> Result<Columns, String>;
+    fn transform(&self, batch: Batch) -> Result<Columns, Failure>;
 }
 
 thread_local! {
@@ -28,8 +28,16 @@ pub fn configure(settings: &str, make: impl FnOnce(&str) -> Result<Box<dyn Plugi
     Ok(needs)
 }
 
-pub fn call(batch: Batch) -> Result<Columns, String> {
-    PLUGIN.with_borrow(|plugin| plugin.as_ref().ok_or("transform was called before configure")?.transform(batch))
+pub fn call(batch: Batch) -> Result<Columns, wire::Failure> {
+    let call = || {
+        PLUGIN.with_borrow(|plugin| plugin.as_ref().ok_or("transform was called before configure")?.transform(batch))
+    };
+    Ok(metrics::of_call(call)?)
+}
+
+/// A transform has no state.
+pub fn migrate() -> Result<Binary, wire::Failure> {
+    Err(wire::Failure::Fatal("no state".into()))
 }
 
 // === functions ===
@@ -64,10 +72,10 @@ where
 
 impl<R: Row, F: for<'row> Function<'row, R>> Plugin for OfFunction<F, R> {
     fn needs(&self) -> Needs {
-        needs::<R, <F as Function<'static, R>>::Output>()
+        Needs::of::<R, <F as Function<'static, R>>::Output>(|pointer| pointer)
     }
 
-    fn transform(&self, batch: Batch) -> Result<Columns, String> {
+    fn transform(&self, batch: Batch) -> Result<Columns, Failure> {
         each_row::<R, _>(&batch, |row| self.0.call(row))
     }
 }
@@ -82,10 +90,10 @@ pub fn of_rows<T: Transform>(settings: &str) -> Result<Box<dyn Plugin>, String> 
 
 impl<T: Transform> Plugin for OfRows<T> {
     fn needs(&self) -> Needs {
-        needs::<T::Row, T::Output>()
+        Needs::of::<T::Row, T::Output>(|pointer| self.0.pointer(pointer))
     }
 
-    fn transform(&self, batch: Batch) -> Result<Columns, String> {
+    fn transform(&self, batch: Batch) -> Result<Columns, Failure> {
         each_row::<T::Row, _>(&batch, |row| self.0.transform(row))
     }
 }
@@ -101,28 +109,25 @@ impl<T: BatchTransform> Plugin for OfBatches<T> {
         self.0.needs()
     }
 
-    fn transform(&self, batch: Batch) -> Result<Columns, String> {
+    fn transform(&self, batch: Batch) -> Result<Columns, Failure> {
         self.0.transform(batch)
     }
 }
 
-fn needs<R: Row, O: Output>() -> Needs {
-    let mut fields = Vec::new();
-    R::declare(&mut fields);
-    Needs { fields, reads_values: R::READS_VALUES, writes_values: O::COLUMNS.values }
-}
-
-fn each_row<'a, R: Row, O: Output>(batch: &'a Batch, call: impl Fn(R::Of<'a>) -> O) -> Result<Columns, String> {
+fn each_row<'a, R: Row, O: Output>(batch: &'a Batch, call: impl Fn(R::Of<'a>) -> O) -> Result<Columns, Failure> {
     let mut reader = R::open(batch, &mut Fields::of(batch))?;
-    let mut writer = Writer::new(batch.len(), O::COLUMNS);
+    let mut writer = Writer::new::<O>(batch.len());
     for row in 0..batch.len() {
         writer.start(row);
         match R::read(&mut reader, row) {
             Ok(read) => call(read).write(&mut writer),
             Err(reject) => writer.reject(reject),
         }
+        if writer.has_failed() {
+            break;
+        }
     }
-    Ok(writer.finish(batch.len(), O::COLUMNS))
+    writer.finish(batch.len())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::*;
-use crate::{Cells, Column, Fields};
+use crate::{Cells, Column, Fields, Settings};
 
-#[derive(serde::Deserialize)]
+#[derive(Settings)]
 struct Sums {}
 
 #[derive(Fields)]
@@ -26,10 +26,14 @@ struct Part {
 impl Aggregator for Sums {
     type Row = Amount;
     type Accumulator = Sum;
-    type Results = Vec<Part>;
+    type Results = Result<Vec<Part>, Fault>;
 
-    fn check(&self, row: &Amount) -> Result<(), Reject> {
-        if row.amount < 0 { Err(Reject::new("negative")) } else { Ok(()) }
+    fn check(&self, row: &Amount) -> Result<(), Fault> {
+        match row.amount {
+            666 => Err(Failure::retry("666"))?,
+            ..0 => Err("negative")?,
+            _ => Ok(()),
+        }
     }
 
     fn accumulate(&self, sum: &mut Sum, row: Amount) {
@@ -42,9 +46,22 @@ impl Aggregator for Sums {
         into.sum += from.sum;
     }
 
-    fn finish(&self, window: Window, key: Key<'_>, sum: Sum) -> Vec<Part> {
+    fn finish(&self, window: Window, key: Key<'_>, sum: Sum) -> Self::Results {
+        if sum.count == 13 {
+            Err(Failure::retry("13"))?;
+        }
+
         let part = |nth| Part { key: key.text().into_owned(), nth, end: window.end, pane: window.pane };
-        (0..sum.count).map(part).collect()
+        let parts = (0..sum.count).map(part).collect();
+        if sum.sum < 0 { Err(format!("{} is negative", sum.sum))? } else { Ok(parts) }
+    }
+
+    fn migrate(&self, from_version: u32, accumulator: &[u8]) -> Result<Sum, Failure> {
+        match (from_version, accumulator) {
+            (0, [count]) => Ok(Sum { count: u32::from(*count), sum: 0 }),
+            (0, _) => Err(Failure::fatal("no byte")),
+            _ => Err(crate::aggregator::unknown_version(from_version, Self::STATE_VERSION)),
+        }
     }
 }
 
@@ -107,6 +124,35 @@ fn results_know_their_origin() {
 #[test]
 fn foreign_accumulators_are_refused() {
     let foreign = ["12345"].into_iter().collect();
-    let error = OfRows(Sums {}).accumulate(&foreign, &[0], &amounts(vec![1])).expect_err("5 bytes");
-    assert!(error.contains("does not fit Sum") && error.contains("5 bytes instead of 12"), "{error}");
+    let failure = OfRows(Sums {}).accumulate(&foreign, &[0], &amounts(vec![1])).expect_err("5 bytes");
+    let Failure::Fatal(reason) = failure else { panic!("{failure:?}") };
+    assert!(reason.contains("does not fit Sum") && reason.contains("5 bytes instead of 12"), "{reason}");
+}
+
+/// A result that cannot be is refused with its reason, and leaves the others as they are.
+#[test]
+fn accumulators_are_refused() {
+    let finished = OfRows(Sums {}).finish(&fired(&[(1, 0), (2, -5), (1, 0)])).expect("one is refused");
+    assert_eq!(finished.origins, Some(vec![0, 2]));
+    assert_eq!(finished.values.len(), 2);
+    assert_eq!(finished.rejects, [Reject { row: 1, reason: "-5 is negative".into() }]);
+}
+
+/// A failure of a row or of a result is one of the call.
+#[test]
+fn failures_end_the_call() {
+    let added = OfRows(Sums {}).accumulate(&column(&[(1, 0)]), &[0, 0], &amounts(vec![1, 666]));
+    assert_eq!(added, Err(Failure::retry("666")));
+    assert_eq!(OfRows(Sums {}).finish(&fired(&[(1, 0), (13, 0)])), Err(Failure::retry("13")));
+}
+
+/// Accumulators of a known version are rewritten one by one, fresh ones stay fresh; another version is fatal.
+#[test]
+fn old_accumulators_are_migrated() {
+    let old: Binary = [&[3][..], &[], &[4]].into_iter().collect();
+    let mut new = column(&[(3, 0)]);
+    new.push(b"");
+    column(&[(4, 0)]).iter().for_each(|last| new.push(last));
+    assert_eq!(OfRows(Sums {}).migrate(0, &old), Ok(new));
+    assert!(matches!(OfRows(Sums {}).migrate(7, &old), Err(Failure::Fatal(reason)) if reason.contains("version 7")));
 }
