@@ -59,6 +59,13 @@ impl Binary {
     }
 }
 
+/// What a plugin says that can read no state but its own.
+pub(crate) fn unknown_version(found: u32, own: u32) -> Failure {
+    Failure::Fatal(format!(
+        "the stored state has version {found}; this plugin reads version {own} and no older one is known"
+    ))
+}
+
 struct Appender<'a>(&'a mut Vec<u8>);
 
 impl postcard::ser_flavors::Flavor for Appender<'_> {

@@ -85,20 +85,13 @@ pub trait Aggregator: Settings {
 
     /// Reads an accumulator that an older version of the plugin wrote. Knows no older version unless written.
     fn migrate(&self, from_version: u32, _accumulator: &[u8]) -> Result<Self::Accumulator, Failure> {
-        Err(unknown_version(from_version, Self::STATE_VERSION))
+        Err(crate::accumulator::unknown_version(from_version, Self::STATE_VERSION))
     }
 
     /// Where a field of the row is: at the pointer that it declares, unless a setting chooses another.
     fn pointer<'a>(&'a self, declared: &'a str) -> &'a str {
         declared
     }
-}
-
-/// What a plugin says that can read no state but its own.
-pub(crate) fn unknown_version(found: u32, own: u32) -> Failure {
-    Failure::Fatal(format!(
-        "the stored state has version {found}; this plugin reads version {own} and no older one is known"
-    ))
 }
 
 /// What an aggregator may return: an `Option`, a `Vec` or an array of something that serde writes as JSON, or a `Result` of

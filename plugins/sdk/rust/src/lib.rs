@@ -1,5 +1,5 @@
-//! Write wasmill plugins in Rust. A plugin is a function from rows to rows, or a windowed aggregation; the host keeps time,
-//! windows, state and I/O. Rows cross the boundary in columns, which this crate hides.
+//! Write wasmill plugins in Rust. A plugin is a function from rows to rows, a windowed aggregation, or logic over the rows of a
+//! key; the host keeps time, windows, state, timers and I/O. Rows cross the boundary in columns, which this crate hides.
 //!
 //! A transform, whole:
 //!
@@ -23,7 +23,9 @@
 //!
 //! * [`Row`]: what a function can take. [`Output`]: what it can return. [`transform!`]: how it becomes a plugin.
 //! * [`Aggregator`] and [`aggregator!`]: logic over windows.
-//! * [`log`]: lines for the host's log. A panic is logged with file and line by itself.
+//! * [`Process`] and [`process!`]: logic over the rows of a key, with a state and timers.
+//! * [`Settings`](trait@Settings): what a job file can set. [`Failure`] and [`Fault`]: what can go wrong.
+//! * [`log`]: lines for the host's log, [`metrics`]: numbers. A panic is logged with file and line by itself.
 //!
 //! Nothing here needs WebAssembly to run: plugins are tested with plain `cargo test`.
 
@@ -39,6 +41,7 @@ mod failure;
 pub mod key;
 pub mod log;
 pub mod metrics;
+pub mod process;
 pub mod row;
 pub mod settings;
 pub mod time;
@@ -51,6 +54,7 @@ pub use batch::{Batch, Binary, Cells, Column, Needs, Output as Columns, Reject, 
 pub use emit::{Emit, Keyed, Output, emit, keyed};
 pub use failure::{Failure, Fault};
 pub use key::{Key, ToKey};
+pub use process::{Context, Process};
 pub use row::{EventTime, Json, Raw, Row};
 pub use settings::Settings;
 pub use time::Time;

@@ -6,8 +6,9 @@ pub use iso::Iso8601;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z. JSON shows it as `2013-01-01T00:10:00.000Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -35,6 +36,15 @@ impl Sub for Time {
     /// Milliseconds from `earlier` to this time.
     fn sub(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    /// The time that much later; at most the last one there is.
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 

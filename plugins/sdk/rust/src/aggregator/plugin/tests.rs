@@ -60,7 +60,7 @@ impl Aggregator for Sums {
         match (from_version, accumulator) {
             (0, [count]) => Ok(Sum { count: u32::from(*count), sum: 0 }),
             (0, _) => Err(Failure::fatal("no byte")),
-            _ => Err(crate::aggregator::unknown_version(from_version, Self::STATE_VERSION)),
+            _ => Err(crate::accumulator::unknown_version(from_version, Self::STATE_VERSION)),
         }
     }
 }
