@@ -15,9 +15,9 @@ pub struct Context<'a, O> {
     pub(super) output: PhantomData<fn(O)>,
 }
 
-impl<O: Output> Context<'_, O> {
+impl<'a, O: Output> Context<'a, O> {
     /// The key.
-    pub fn key(&self) -> Key<'_> {
+    pub fn key(&self) -> Key<'a> {
         self.key
     }
 
