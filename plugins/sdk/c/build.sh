@@ -1,0 +1,16 @@
+#!/bin/sh
+# Makes a component of one C file: build.sh KIND PLUGIN.c OUT.wasm
+# KIND is transform, aggregator or process. Needed are zig (`pip install ziglang==0.17.0`, then ZIG="python3 -m ziglang")
+# and wasm-tools (`cargo install wasm-tools`); WASM_TOOLS names another one.
+set -eu
+[ $# -eq 3 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
+kind=$1 source=$2 out=$3
+sdk=$(cd "$(dirname "$0")" && pwd)
+bindings=$sdk/generated/$kind
+[ -d "$bindings" ] || { echo "build.sh: no kind \"$kind\"; expected transform, aggregator or process" >&2; exit 2; }
+module=$out.module
+trap 'rm -f "$module"' EXIT
+# Nothing of libc that needs an operating system is linked, so the component imports nothing but the contract.
+${ZIG:-zig} cc -target wasm32-wasi -mexec-model=reactor -std=c11 -O2 -s -Wall -Wextra -Werror \
+    -I "$sdk" -I "$bindings" -o "$module" "$source" "$bindings/bindings.c" "$bindings/bindings_component_type.o"
+${WASM_TOOLS:-wasm-tools} component new "$module" -o "$out"
