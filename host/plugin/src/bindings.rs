@@ -9,9 +9,11 @@ wasmtime::component::bindgen!({
 
         world every-kind {
             import wasmill:plugin/log@0.1.0;
+            import wasmill:plugin/metrics@0.1.0;
             export wasmill:plugin/lifecycle@0.1.0;
             export wasmill:plugin/transformer@0.1.0;
             export wasmill:plugin/aggregation@0.1.0;
+            export wasmill:plugin/processing@0.1.0;
         }
     ",
     world: "wasmill:host/every-kind",

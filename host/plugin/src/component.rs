@@ -1,20 +1,26 @@
 //! A component on its way in: whether the bytes are one, what it imports and exports, who it is. It is compiled here,
 //! and run only to ask for its name.
 
-use crate::bindings::exports::wasmill::plugin::{aggregation, transformer};
+use crate::account::{Account, Subject};
+use crate::bindings::exports::wasmill::plugin::{aggregation, processing, transformer};
 use crate::instance::{Exports, Instance, LIFECYCLE};
 use crate::kind::Kind;
 use crate::limits::Limits;
-use crate::sandbox::{Identity, State};
+use crate::sandbox::State;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
+use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{InstancePre, Linker};
 
 /// What the host offers to components: interfaces up to their patch version, and their functions.
-const OFFERED: [(&str, &[&str]); 2] = [("wasmill:plugin/log@0.1.", &["log"]), ("wasmill:plugin/types@0.1.", &[])];
+const OFFERED: [(&str, &[&str]); 3] = [
+    ("wasmill:plugin/log@0.1.", &["log"]),
+    ("wasmill:plugin/metrics@0.1.", &["count", "gauge", "observe"]),
+    ("wasmill:plugin/types@0.1.", &[]),
+];
 
 /// Who a plugin says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +29,10 @@ pub struct Description {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The JSON Schema of its settings, as it is written in the component. `None`: any object.
+    pub settings: Option<String>,
+    /// The version of the layout of its accumulators or states; 0 if it has none.
+    pub state_version: u32,
 }
 
 impl fmt::Display for Description {
@@ -36,6 +46,7 @@ impl fmt::Display for Description {
 pub struct Component {
     origin: Arc<str>,
     digest: Arc<str>,
+    size: ByteCount,
     kind: Kind,
     description: Arc<Description>,
     pre: InstancePre<State>,
@@ -51,7 +62,7 @@ impl Component {
         let unknown = unknown_imports(&compiled);
         if !unknown.is_empty() {
             return Err(fails(format!(
-                "the component imports {}, which no plugin is given; it may import only wasmill:plugin/log@0.1.0",
+                "the component imports {}, which no plugin is given; it may import only wasmill:plugin/log@0.1.0 and wasmill:plugin/metrics@0.1.0",
                 unknown.join(", ")
             )));
         }
@@ -59,12 +70,14 @@ impl Component {
         let pre = linker.instantiate_pre(&compiled).map_err(|error| {
             fails(format!("an import has another type than wasmill:plugin@0.1.0 says: {}", error.root_cause()))
         })?;
+        let size = ByteCount::new(bytes.len() as u64);
         let description = match kind {
-            Kind::Transform => describe::<transformer::Guest>(&pre, origin),
-            Kind::Aggregator => describe::<aggregation::Guest>(&pre, origin),
+            Kind::Transform => describe::<transformer::Guest>(&pre, origin, size),
+            Kind::Aggregator => describe::<aggregation::Guest>(&pre, origin, size),
+            Kind::Process => describe::<processing::Guest>(&pre, origin, size),
         }?;
         let digest = format!("{:x}", Sha256::digest(bytes));
-        Ok(Self { origin: origin.into(), digest: digest.into(), kind, description: description.into(), pre })
+        Ok(Self { origin: origin.into(), digest: digest.into(), size, kind, description: description.into(), pre })
     }
 
     /// Where it came from, for messages.
@@ -75,6 +88,11 @@ impl Component {
     /// The SHA-256 of its bytes, in hex.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> ByteCount {
+        self.size
     }
 
     /// Which world it fits.
@@ -162,7 +180,8 @@ fn find_kind(component: &wasmtime::component::Component) -> Result<Kind, String>
 }
 
 /// Runs the component once. This also checks the types of all its exports.
-fn describe<E: Exports>(pre: &InstancePre<State>, origin: &str) -> Result<Description> {
-    let identity = Identity { step: None, plugin: origin.into() };
-    Instance::<E>::new(pre, identity, Limits::default())?.describe()
+fn describe<E: Exports>(pre: &InstancePre<State>, origin: &str, size: ByteCount) -> Result<Description> {
+    let limits = Limits::default().for_component(size);
+    let account = Account::new(Subject { step: None, plugin: origin.into() }, &limits);
+    Instance::<E>::new(pre, Arc::new(account), limits)?.describe()
 }

@@ -2,7 +2,6 @@
 
 use std::thread;
 use std::time::Duration;
-use wasmill_stream::units::Period;
 use wasmill_stream::{Error, Result};
 use wasmtime::{Config, Engine, WasmFeatures};
 
@@ -44,8 +43,7 @@ pub(crate) fn start() -> Result<Engine> {
     Ok(engine)
 }
 
-/// How many ticks from now a call of at most `period` must be over. The tick that is under way does not count.
-pub(crate) fn deadline(period: Period) -> u64 {
-    let tick = TICK.as_millis() as u64;
-    period.millis().unsigned_abs().div_ceil(tick) + 1
+/// How many ticks from now `time` is over. The tick that is under way does not count.
+pub(crate) fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX / 2) + 1
 }

@@ -4,12 +4,12 @@ use crate::bindings::EveryKind;
 use crate::component::Component;
 use crate::engine;
 use crate::kind::aggregator::Aggregator;
+use crate::kind::process::Processor;
 use crate::kind::transform::Transformer;
 use crate::limits::Limits;
-use crate::log::GuestLog;
 use crate::sandbox::State;
 use std::sync::Arc;
-use wasmill_stream::plugin::{SharedAggregate, SharedTransform};
+use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
 use wasmill_stream::{Error, Result};
 use wasmtime::component::{HasSelf, Linker};
 
@@ -22,7 +22,7 @@ impl Host {
     /// Starts the engine and its clock.
     pub fn new() -> Result<Self> {
         let mut linker = Linker::new(&engine::start()?);
-        EveryKind::add_to_linker::<_, HasSelf<GuestLog>>(&mut linker, |state: &mut State| &mut state.log)
+        EveryKind::add_to_linker::<_, HasSelf<State>>(&mut linker, |state: &mut State| state)
             .map_err(|error| Error::invalid(format!("offer the host's functions to plugins: {error:#}")))?;
         Ok(Self { linker })
     }
@@ -52,5 +52,10 @@ impl Host {
         limits: Limits,
     ) -> Result<SharedAggregate> {
         Ok(Arc::new(Aggregator::new(component, step, settings, limits)?))
+    }
+
+    /// A process for a step, configured once so that bad settings fail here. `settings` is a JSON object.
+    pub fn process(&self, component: &Component, step: &str, settings: &str, limits: Limits) -> Result<SharedProcess> {
+        Ok(Arc::new(Processor::new(component, step, settings, limits)?))
     }
 }

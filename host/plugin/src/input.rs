@@ -23,6 +23,13 @@ impl Packed {
     }
 }
 
+impl types::BinaryParam<'_> {
+    /// How many bytes cross.
+    pub(crate) fn size(&self) -> usize {
+        size_of_val(self.ends) + self.bytes.len()
+    }
+}
+
 /// The buffers for one field.
 #[derive(Default)]
 struct Field {
@@ -77,6 +84,19 @@ impl Lowered<'_> {
     pub(crate) fn batch(&self) -> types::Batch<'_> {
         types::Batch { times: self.times, keys: self.keys.clone(), values: self.values.clone(), fields: &self.fields }
     }
+
+    /// How many bytes cross.
+    pub(crate) fn size(&self) -> usize {
+        let cells = |column: &types::Column<'_>| match &column.cells {
+            types::Cells::Bools(cells) => size_of_val(*cells),
+            types::Cells::S64s(cells) => size_of_val(*cells),
+            types::Cells::F64s(cells) => size_of_val(*cells),
+            types::Cells::Strings(cells) => cells.size(),
+        };
+        let binary = |column: &Option<types::BinaryParam<'_>>| column.as_ref().map_or(0, types::BinaryParam::size);
+        let fields = self.fields.iter().map(|column| cells(column) + size_of_val(column.missing));
+        size_of_val(self.times) + binary(&self.keys) + binary(&self.values) + fields.sum::<usize>()
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +116,19 @@ mod tests {
         let wire = packed.binary(&whole);
         assert_eq!((wire.ends, wire.bytes), (&[2, 3, 6][..], &b"aabccc"[..]));
         assert!(std::ptr::eq(wire.bytes.as_ptr(), whole.get(0).as_ptr()));
+    }
+
+    /// The size of a batch is that of all its columns.
+    #[test]
+    fn the_size_of_a_batch() {
+        let (keys, text): (Binary, Binary) = (["a", "bc"].into_iter().collect(), ["", "def"].into_iter().collect());
+        let faults = vec![Fault { row: 0, kind: FaultKind::Missing }];
+        let columns = [
+            Column { cells: Cells::Text(text), faults },
+            Column { cells: Cells::Float(vec![0.0, 1.0]), faults: Vec::new() },
+        ];
+        let view = View { times: &[1, 2], keys: Some(&keys), values: None, fields: columns.iter().collect() };
+        assert_eq!(Input::default().lower(&view).size(), 16 + (8 + 3) + (8 + 3 + 4) + 16);
     }
 
     /// Every faulty row of a field is listed as missing, whatever is wrong with it.

@@ -1,17 +1,20 @@
 //! One instance of a component in its sandbox, and the lifecycle calls that every kind has.
 
+use crate::account::Account;
 use crate::bindings::exports::wasmill::plugin::lifecycle;
+use crate::bindings::wasmill::plugin::types;
 use crate::component::Description;
+use crate::failure::{Allowance, Failure};
+use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::log::printable;
-use crate::sandbox::{Identity, Sandbox, State};
+use crate::needs;
+use crate::sandbox::{Sandbox, State};
+use std::sync::Arc;
 use wasmill_stream::Result;
 use wasmill_stream::plugin::Needs;
 use wasmtime::Store;
 use wasmtime::component::{self, InstancePre};
-
-/// More fields than this are a mistake or an attack: each costs a scan of every record.
-const MAX_FIELDS: usize = 256;
 
 /// The interface that components of every kind export.
 pub(crate) const LIFECYCLE: &str = "wasmill:plugin/lifecycle@0.1.0";
@@ -36,59 +39,76 @@ fn find<E: Exports>(store: &mut Store<State>, instance: &component::Instance) ->
         .map_err(|error| format!("{} is not as this version of wasmill has it: {error:#}", E::INTERFACE))
 }
 
-/// A running instance with the functions `E` of its kind.
+/// What a component exports: the lifecycle, and the functions `E` of its kind.
+pub(crate) struct Functions<E> {
+    pub(crate) lifecycle: lifecycle::Guest,
+    pub(crate) kind: E,
+}
+
+/// A call with data: what messages call it, and how much it is given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) function: &'static str,
+    /// Rows, accumulators or states.
+    pub(crate) rows: usize,
+    /// The bytes of all columns.
+    pub(crate) bytes: usize,
+}
+
+/// A running instance.
 pub(crate) struct Instance<E> {
     sandbox: Sandbox,
-    lifecycle: lifecycle::Guest,
-    functions: E,
+    functions: Functions<E>,
 }
 
 impl<E: Exports> Instance<E> {
     /// Instantiates; the guest's own start-up code runs within this.
-    pub(crate) fn new(pre: &InstancePre<State>, identity: Identity, limits: Limits) -> Result<Self> {
-        let mut sandbox = Sandbox::new(pre.engine(), identity, limits);
-        let found = sandbox.run("start-up", limits.init, |store| {
+    pub(crate) fn new(pre: &InstancePre<State>, account: Arc<Account>, limits: Limits) -> Result<Self> {
+        let mut sandbox = Sandbox::new(pre.engine(), account, limits);
+        let (found, _) = sandbox.run("start-up", limits.init(), |store| {
             let instance = pre.instantiate(&mut *store)?;
             let lifecycle = find(store, &instance);
-            Ok(lifecycle.and_then(|lifecycle| Ok((lifecycle, find(store, &instance)?))))
-        })?;
-        let (lifecycle, functions) = found.map_err(|words| sandbox.invalid(&words))?;
-        Ok(Self { sandbox, lifecycle, functions })
+            Ok(lifecycle.and_then(|lifecycle| Ok(Functions { lifecycle, kind: find(store, &instance)? })))
+        });
+        let functions = found?.map_err(|words| sandbox.invalid(&words))?;
+        Ok(Self { sandbox, functions })
     }
 
     /// Asks who the plugin is.
     pub(crate) fn describe(&mut self) -> Result<Description> {
-        let Self { sandbox, lifecycle, .. } = self;
-        let told = sandbox.run("describe", sandbox.limits().init, |store| lifecycle.call_describe(store))?;
-        Ok(Description { name: printable(&told.name), version: printable(&told.version) })
+        let told = self.init("describe", |guest, store| guest.lifecycle.call_describe(store))?;
+        let (name, version) = (printable(&told.name), printable(&told.version));
+        Ok(Description { name, version, settings: told.settings, state_version: told.state_version })
     }
 
     /// Hands over the settings and asks what the plugin needs.
-    pub(crate) fn configure(&mut self, settings: &str) -> Result<Needs> {
-        let Self { sandbox, lifecycle, .. } = self;
-        let told = sandbox
-            .run("configure", sandbox.limits().init, |store| lifecycle.call_configure(store, settings))?
-            .map_err(|words| sandbox.invalid(&printable(&words)))?;
-        if told.fields.len() > MAX_FIELDS {
-            return Err(
-                sandbox.invalid(&format!("asks for {} fields, at most {MAX_FIELDS} are possible", told.fields.len()))
-            );
-        }
-        let fields = told.fields.iter().map(|text| text.parse()).collect::<Result<_, String>>();
-        let fields = fields.map_err(|problem| sandbox.invalid(&format!("asks for a {}", printable(&problem))))?;
-        Ok(Needs { fields, reads_values: told.reads_values, writes_values: told.writes_values })
+    pub(crate) fn configure(&mut self, settings: &str, kind: Kind) -> Result<Needs> {
+        self.init("configure", |guest, store| guest.lifecycle.call_configure(store, settings))?
+            .map_err(|words| printable(&words))
+            .and_then(|told| needs::check(told, kind))
+            .map_err(|words| self.sandbox.invalid(&words))
     }
 
-    /// Calls `function` and checks its answer; both the guest's own error and a broken contract become an error.
-    pub(crate) fn call<R, T>(
+    fn init<R>(
         &mut self,
         function: &str,
-        call: impl FnOnce(&E, &mut Store<State>) -> wasmtime::Result<Result<R, String>>,
-        check: impl FnOnce(R) -> Result<T, String>,
+        call: impl FnOnce(&Functions<E>, &mut Store<State>) -> wasmtime::Result<R>,
+    ) -> Result<R> {
+        let Self { sandbox, functions } = self;
+        sandbox.run(function, sandbox.limits().init(), |store| call(functions, store)).0
+    }
+
+    /// Calls a function with data and checks its answer: the guest's own failure and a broken contract become errors.
+    pub(crate) fn call<R, T>(
+        &mut self,
+        about: Call,
+        call: impl FnOnce(&Functions<E>, &mut Store<State>) -> wasmtime::Result<Result<R, types::Failure>>,
+        check: impl FnOnce(R) -> Result<T, Failure>,
     ) -> Result<T> {
-        let Self { sandbox, functions, .. } = self;
-        let answer = sandbox.run(function, sandbox.limits().call, |store| call(functions, store))?;
-        let answer = answer.map_err(|words| sandbox.error(function, &format!("failed: {}", printable(&words))))?;
-        check(answer).map_err(|words| sandbox.error(function, &format!("broke the contract: {words}")))
+        let Self { sandbox, functions } = self;
+        let allowance: Allowance = sandbox.limits().call(about.bytes);
+        let (answer, took) = sandbox.run(about.function, allowance, |store| call(functions, store));
+        sandbox.count(about.function, about.rows, took);
+        answer?.map_err(Failure::from).and_then(check).map_err(|failure| sandbox.error(about.function, failure))
     }
 }

@@ -2,6 +2,7 @@
 //! `Kind::ALL`. A component's kind is read off its exports when it is loaded, never guessed.
 
 pub(crate) mod aggregator;
+pub(crate) mod process;
 pub(crate) mod transform;
 
 use std::fmt;
@@ -13,17 +14,20 @@ pub enum Kind {
     Transform,
     /// Windowed logic over accumulators.
     Aggregator,
+    /// Keyed logic with state and timers.
+    Process,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Transform, Self::Aggregator];
+    pub const ALL: [Self; 3] = [Self::Transform, Self::Aggregator, Self::Process];
 
     /// Its world in the contract.
     pub const fn world(self) -> &'static str {
         match self {
             Self::Transform => "transform",
             Self::Aggregator => "aggregator",
+            Self::Process => "process",
         }
     }
 
@@ -32,6 +36,7 @@ impl Kind {
         match self {
             Self::Transform => "wasmill:plugin/transformer@0.1.0",
             Self::Aggregator => "wasmill:plugin/aggregation@0.1.0",
+            Self::Process => "wasmill:plugin/processing@0.1.0",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Loads WebAssembly components and calls them behind the traits of `wasmill_stream::plugin`: the only place that knows
-//! wasmtime. It grants a guest a log and nothing else. Which step runs which plugin, and what follows from a failed
+//! wasmtime. It grants a guest a log, metrics and nothing else. Which step runs which plugin, and what follows from a failed
 //! call, is decided by those who use it.
 
+mod account;
 mod bindings;
 mod component;
 mod configured;
@@ -13,6 +14,8 @@ mod instance;
 mod kind;
 mod limits;
 mod log;
+mod metrics;
+mod needs;
 mod output;
 mod sandbox;
 mod worker;

@@ -1,74 +1,71 @@
 //! The `log` import: what a guest says goes to the host's log under the name of its step and plugin, cut to a budget.
 //! Guest text is made printable here, wherever it ends up.
 
-use crate::bindings::wasmill::plugin::{log, types};
-use crate::limits::Limits;
-use crate::sandbox::Identity;
+use crate::account::Account;
+use crate::bindings::wasmill::plugin::log::{Host, Level};
+use crate::bindings::wasmill::plugin::types;
+use crate::sandbox::State;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// The longest line that is logged or quoted in a message.
 const MAX_LINE: usize = 2_048;
 
 /// The log of one instance.
 pub(crate) struct GuestLog {
-    identity: Identity,
-    budget: u64,
-    left: u64,
-    dropped: u64,
+    account: Arc<Account>,
     last_error: Option<String>,
 }
 
 impl GuestLog {
-    pub(crate) fn new(identity: Identity, limits: &Limits) -> Self {
-        let budget = limits.log.bytes();
-        Self { identity, budget, left: budget, dropped: 0, last_error: None }
+    pub(crate) fn new(account: Arc<Account>) -> Self {
+        Self { account, last_error: None }
     }
 
-    /// Call this before each call into the guest.
-    pub(crate) fn open(&mut self) {
-        self.left = self.budget;
+    /// Call this before each call into the guest: what it said before is not the reason for what happens now.
+    pub(crate) fn forget(&mut self) {
         self.last_error = None;
-    }
-
-    /// Call this after each call into the guest.
-    pub(crate) fn close(&mut self) {
-        if self.dropped > 0 {
-            let (step, plugin) = (self.identity.step.as_deref(), &*self.identity.plugin);
-            tracing::warn!(step, plugin, dropped = self.dropped, "the plugin logs more than it may in one call");
-            self.dropped = 0;
-        }
     }
 
     /// The last line of level `error` of this call: the message of a panic, if the guest's SDK logs panics.
     pub(crate) fn take_last_error(&mut self) -> Option<String> {
         self.last_error.take()
     }
-}
 
-impl log::Host for GuestLog {
-    fn log(&mut self, level: log::Level, message: String) {
-        if level == log::Level::Error {
-            self.last_error = Some(printable(&message));
+    /// Logs a line of the guest.
+    pub(crate) fn line(&mut self, level: Level, message: &str) {
+        // The line as it is written, so that a flood of control characters does not become a larger one.
+        let message = printable(message);
+        if level == Level::Error {
+            self.last_error = Some(message.clone());
         }
-        let size = message.len() as u64;
-        if size > self.left {
-            // Also later lines that would fit: a log with holes misleads.
-            self.left = 0;
-            self.dropped += 1;
-            return;
+        let (step, plugin) = (self.account.subject.step.as_deref(), &*self.account.subject.plugin);
+        // An empty line costs as well.
+        let Some(dropped) = self.account.log.take(message.len() as u64 + 1, Instant::now()) else { return };
+        if dropped > 0 {
+            tracing::warn!(step, plugin, dropped, "the plugin logs more than it may; lines are missing here");
         }
-        self.left -= size;
-        let (step, plugin) = (self.identity.step.as_deref(), &*self.identity.plugin);
-        let message = printable(&message);
         match level {
-            log::Level::Debug => tracing::debug!(step, plugin, "{message}"),
-            log::Level::Info => tracing::info!(step, plugin, "{message}"),
-            log::Level::Warn => tracing::warn!(step, plugin, "{message}"),
-            log::Level::Error => tracing::error!(step, plugin, "{message}"),
+            Level::Debug => tracing::debug!(step, plugin, "{message}"),
+            Level::Info => tracing::info!(step, plugin, "{message}"),
+            Level::Warn => tracing::warn!(step, plugin, "{message}"),
+            Level::Error => tracing::error!(step, plugin, "{message}"),
         }
+    }
+
+    /// Logs a warning of the host about the guest, from the same budget.
+    pub(crate) fn warn(&mut self, message: &str) {
+        self.line(Level::Warn, message);
     }
 }
 
-impl types::Host for GuestLog {}
+impl Host for State {
+    fn log(&mut self, level: Level, message: String) {
+        self.log.line(level, &message);
+    }
+}
+
+impl types::Host for State {}
 
 /// A guest's text on one line: cut to a sane length, line breaks as spaces, other control characters as escapes, so
 /// that it cannot forge log lines or steer a terminal.
@@ -91,7 +88,9 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use log::Host;
+    use crate::account::Subject;
+    use crate::limits::Limits;
+    use wasmill_stream::units::ByteCount;
 
     /// Escape codes and line breaks of a guest do not reach a terminal, and a long line is cut.
     #[test]
@@ -100,20 +99,17 @@ mod tests {
         assert!(printable(&"ä".repeat(10_000)).len() < MAX_LINE + 8);
     }
 
-    /// A guest that logs more than its budget in one call is cut off, counted, and may log again in the next call; its
-    /// last error is kept all the same.
+    /// The last error of a call is kept also when the budget of the step is used up, and forgotten with the next call.
     #[test]
-    fn a_flood_is_cut() {
-        let limits = Limits { log: wasmill_stream::units::ByteCount::new(10), ..Limits::default() };
-        let mut log = GuestLog::new(Identity { step: None, plugin: "plugin".into() }, &limits);
-        log.open();
-        log.log(log::Level::Info, "12345678".to_owned());
-        log.log(log::Level::Error, "123".to_owned());
-        log.log(log::Level::Info, "1".to_owned());
-        assert_eq!((log.left, log.dropped), (0, 2));
+    fn the_last_error_is_kept() {
+        let limits = Limits { log: ByteCount::new(1), ..Limits::default() };
+        let account = Account::new(Subject { step: None, plugin: "plugin".into() }, &limits);
+        let mut log = GuestLog::new(Arc::new(account));
+        log.line(Level::Error, "123");
+        log.line(Level::Info, "4");
         assert_eq!(log.take_last_error().as_deref(), Some("123"));
-        log.close();
-        log.open();
-        assert_eq!((log.left, log.dropped), (10, 0));
+        log.line(Level::Error, "123");
+        log.forget();
+        assert_eq!(log.take_last_error(), None);
     }
 }

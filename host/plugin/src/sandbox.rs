@@ -1,83 +1,108 @@
 //! One store: the memory, log and clock that calls into one instance are held to. It knows nothing of the contract.
 
+use crate::account::Account;
 use crate::engine;
-use crate::failure;
+use crate::failure::{self, Allowance, Failure};
 use crate::limits::{Limits, Meter};
 use crate::log::GuestLog;
-use std::fmt;
+use cpu_time::ThreadTime;
 use std::sync::Arc;
-use wasmill_stream::units::Period;
+use std::time::{Duration, Instant, SystemTime};
 use wasmill_stream::{Error, Result};
-use wasmtime::{Engine, Store};
-
-/// Whom messages and log lines are about.
-#[derive(Debug, Clone)]
-pub(crate) struct Identity {
-    /// The step of the job; none while a component is being loaded.
-    pub(crate) step: Option<Arc<str>>,
-    /// Name and version of the plugin; its path until it has told them.
-    pub(crate) plugin: Arc<str>,
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(step) = &self.step {
-            write!(f, "step `{step}`: ")?;
-        }
-        write!(f, "plugin {}", self.plugin)
-    }
-}
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 /// What the host keeps for an instance.
 pub(crate) struct State {
     pub(crate) meter: Meter,
     pub(crate) log: GuestLog,
+    pub(crate) account: Arc<Account>,
+    /// The CPU time of the calling thread at which the call under way is over.
+    stop: Duration,
 }
 
 /// A store with its limits. After a failed call it must not be used again.
 pub(crate) struct Sandbox {
     store: Store<State>,
-    identity: Identity,
     limits: Limits,
 }
 
 impl Sandbox {
-    pub(crate) fn new(engine: &Engine, identity: Identity, limits: Limits) -> Self {
-        let state = State { meter: Meter::new(&limits), log: GuestLog::new(identity.clone(), &limits) };
+    pub(crate) fn new(engine: &Engine, account: Arc<Account>, limits: Limits) -> Self {
+        let state =
+            State { meter: Meter::new(&limits), log: GuestLog::new(account.clone()), account, stop: Duration::ZERO };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.meter);
-        store.set_hostcall_fuel(usize::try_from(limits.output.bytes()).unwrap_or(usize::MAX));
-        Self { store, identity, limits }
+        // Ticks only say when to look: what counts is CPU time, so that a busy machine does not fail an innocent guest.
+        store.epoch_deadline_callback(|store| {
+            let left = store.data().stop.saturating_sub(cpu_time());
+            if left.is_zero() { Err(Trap::Interrupt.into()) } else { Ok(UpdateDeadline::Continue(engine::ticks(left))) }
+        });
+        Self { store, limits }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Runs guest code for at most `period`. `function` is what messages call it.
+    fn account(&self) -> &Account {
+        &self.store.data().account
+    }
+
+    /// Runs guest code within an allowance, and says how much CPU time it took. `function` is what messages call it.
     pub(crate) fn run<R>(
         &mut self,
         function: &str,
-        period: Period,
+        allowance: Allowance,
         guest: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
-    ) -> Result<R> {
-        self.store.set_epoch_deadline(engine::deadline(period));
-        self.store.data_mut().log.open();
+    ) -> (Result<R>, Duration) {
+        let limit = allowance.cpu.duration();
+        self.store.set_hostcall_fuel(usize::try_from(allowance.output.bytes()).unwrap_or(usize::MAX));
+        self.store.set_epoch_deadline(engine::ticks(limit));
+        let start = cpu_time();
+        let state = self.store.data_mut();
+        state.stop = start.saturating_add(limit);
+        state.log.forget();
+        state.meter.forget();
         let result = guest(&mut self.store);
-        self.store.data_mut().log.close();
-        result.map_err(|error| {
-            let reason = failure::words(&error, self.store.data_mut(), &self.limits, period);
-            self.error(function, &reason)
-        })
+        let took = cpu_time().saturating_sub(start);
+        if let Some(bytes) = self.store.data_mut().meter.take_peak() {
+            self.account().ledger.memory(bytes);
+        }
+        let result = result.map_err(|error| {
+            let failure = failure::classify(&error, self.store.data_mut(), &self.limits, allowance);
+            self.error(function, failure)
+        });
+        (result, took)
     }
 
-    /// An error of the guest in `function`. Whoever runs the step names it.
-    pub(crate) fn error(&self, function: &str, reason: &str) -> Error {
-        Error::guest(format!("plugin {}: `{function}` {reason}", self.identity.plugin))
+    /// Counts a call with data, and warns if it was slow.
+    pub(crate) fn count(&self, function: &str, rows: usize, took: Duration) {
+        let account = self.account();
+        let slow = took > self.limits.slow.duration();
+        account.ledger.call(rows, took, slow);
+        if slow && account.slow.passes(Instant::now()) {
+            let (step, plugin) = (account.subject.step.as_deref(), &*account.subject.plugin);
+            let (limit, took) = (self.limits.slow, took.as_millis());
+            tracing::warn!(step, plugin, rows, "`{function}` took {took}ms of CPU time, more than {limit}");
+        }
+    }
+
+    /// An error of the guest in `function`, which is counted. Whoever runs the step names it.
+    pub(crate) fn error(&self, function: &str, failure: Failure) -> Error {
+        let account = self.account();
+        account.ledger.fault(failure.fault);
+        Error::guest(failure.fault, format!("plugin {}: `{function}` {}", account.subject.plugin, failure.words))
     }
 
     /// An error of whoever built the plugin or wrote its settings.
     pub(crate) fn invalid(&self, reason: &str) -> Error {
-        Error::invalid(format!("{}: {reason}", self.identity))
+        Error::invalid(format!("{}: {reason}", self.account().subject))
     }
+}
+
+/// The CPU time of this thread so far; where the system does not tell, the time of day.
+fn cpu_time() -> Duration {
+    ThreadTime::try_now()
+        .map(|time| time.as_duration())
+        .unwrap_or_else(|_| SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
 }

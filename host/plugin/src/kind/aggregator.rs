@@ -4,15 +4,15 @@ use crate::bindings::exports::wasmill::plugin::aggregation::{self, Guest, GuestI
 use crate::component::Component;
 use crate::configured::Configured;
 use crate::input::{Input, Packed};
-use crate::instance::Exports;
+use crate::instance::{Call, Exports};
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::output;
 use crate::sandbox::State;
 use crate::worker::Worker;
 use std::sync::Arc;
-use wasmill_stream::plugin::{Accumulated, Aggregate, AggregatePlugin, Finished, Fired, Needs, Plugin, View};
-use wasmill_stream::{Binary, Firing, Pane, Result};
+use wasmill_stream::plugin::{Accumulated, Aggregate, AggregatePlugin, Finished, Fired, Identity, Needs, Plugin, View};
+use wasmill_stream::{Binary, Firing, GuestLedger, Pane, Result};
 use wasmtime::{Store, component};
 
 impl Exports for Guest {
@@ -33,8 +33,16 @@ impl Aggregator {
 }
 
 impl Plugin for Aggregator {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
     fn needs(&self) -> &Needs {
         self.0.needs()
+    }
+
+    fn ledger(&self) -> &Arc<GuestLedger> {
+        self.0.ledger()
     }
 }
 
@@ -62,19 +70,21 @@ impl Aggregate for AggregateWorker {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
         let lowered = self.input.lower(batch);
         let wire = self.accumulators.binary(accumulators);
+        let (rows, bytes) = (batch.times.len(), wire.size() + size_of_val(groups) + lowered.size());
         self.worker.call(
-            "accumulate",
-            |guest, store| guest.call_accumulate(store, wire, groups, lowered.batch()),
-            |output, _| output::accumulated(output, batch.times.len(), accumulators.len()),
+            Call { function: "accumulate", rows, bytes },
+            |guest, store| guest.kind.call_accumulate(store, wire, groups, lowered.batch()),
+            |output, plugin| output::accumulated(output, rows, accumulators.len(), plugin.limits()),
         )
     }
 
     fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
         let wire = self.accumulators.binary(accumulators);
+        let bytes = wire.size() + size_of_val(groups);
         self.worker.call(
-            "merge",
-            |guest, store| guest.call_merge(store, wire, groups, count),
-            |output, _| output::merged(output, count),
+            Call { function: "merge", rows: groups.len(), bytes },
+            |guest, store| guest.kind.call_merge(store, wire, groups, count),
+            |output, plugin| output::states("accumulators", output, count as usize, plugin.limits()),
         )
     }
 
@@ -87,11 +97,16 @@ impl Aggregate for AggregateWorker {
             keys: self.keys.binary(fired.keys),
             accumulators: self.accumulators.binary(fired.accumulators),
         };
+        let (rows, bytes) = (fired.windows.len(), wire.keys.size() + wire.accumulators.size());
         self.worker.call(
-            "finish",
-            |guest, store| guest.call_finish(store, wire),
+            Call { function: "finish", rows, bytes },
+            |guest, store| guest.kind.call_finish(store, wire),
             |output, plugin| output::finished(output, fired.accumulators.len(), plugin.limits()),
         )
+    }
+
+    fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary> {
+        self.worker.migrate(from, accumulators, &mut self.accumulators)
     }
 }
 

@@ -4,15 +4,15 @@ use crate::bindings::exports::wasmill::plugin::transformer::{Guest, GuestIndices
 use crate::component::Component;
 use crate::configured::Configured;
 use crate::input::Input;
-use crate::instance::Exports;
+use crate::instance::{Call, Exports};
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::output;
 use crate::sandbox::State;
 use crate::worker::Worker;
 use std::sync::Arc;
-use wasmill_stream::Result;
-use wasmill_stream::plugin::{Needs, Plugin, Transform, TransformPlugin, Transformed, View};
+use wasmill_stream::plugin::{Identity, Needs, Plugin, Transform, TransformPlugin, Transformed, View};
+use wasmill_stream::{GuestLedger, Result};
 use wasmtime::{Store, component};
 
 impl Exports for Guest {
@@ -33,8 +33,16 @@ impl Transformer {
 }
 
 impl Plugin for Transformer {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
     fn needs(&self) -> &Needs {
         self.0.needs()
+    }
+
+    fn ledger(&self) -> &Arc<GuestLedger> {
+        self.0.ledger()
     }
 }
 
@@ -53,8 +61,8 @@ impl Transform for TransformWorker {
     fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
         let lowered = self.input.lower(batch);
         self.worker.call(
-            "transform",
-            |guest, store| guest.call_transform(store, lowered.batch()),
+            Call { function: "transform", rows: batch.times.len(), bytes: lowered.size() },
+            |guest, store| guest.kind.call_transform(store, lowered.batch()),
             |output, plugin| output::transformed(output, batch.times.len(), plugin.needs(), plugin.limits()),
         )
     }

@@ -14,14 +14,22 @@ pub const ANSWER: u32 = 256;
 /// Memory that a test may fill with what the answer points to.
 pub const FREE: u32 = 1024;
 
-/// An `output` in words that leaves every column out.
-pub const UNCHANGED: [u32; 18] = [0; 18];
+/// The `output` of a transform in words: no column, no side output, no reject.
+pub const UNCHANGED: [u32; 20] = [0; 20];
+/// What a process answers besides its states: timers, main output, side outputs, rejects.
+pub const SILENT: [u32; 24] = {
+    let mut words = [0; 24];
+    // `origins` is there and empty.
+    words[4] = 1;
+    words
+};
 
 /// The core module of a guest.
 pub struct Guest {
     world: &'static str,
     data: String,
     configure: String,
+    migrate: String,
     functions: String,
 }
 
@@ -34,7 +42,7 @@ impl Guest {
     }
 
     /// A transform that always gives the same `output`.
-    pub fn answering(output: [u32; 18]) -> Self {
+    pub fn answering(output: [u32; 20]) -> Self {
         let mut answer = vec![0];
         answer.extend(output);
         Self::transform(&format!("(i32.const {ANSWER})")).words(ANSWER, &answer)
@@ -65,6 +73,21 @@ impl Guest {
         )
     }
 
+    /// A process that keeps the states it is given, and answers the rest with these words.
+    pub fn keeping_states(rest: [u32; 24]) -> Self {
+        Self::process(&format!(
+            "(memory.copy (i32.const {}) (i32.add (local.get 0) (i32.const 16)) (i32.const 16)) (i32.const {ANSWER})",
+            ANSWER + 4
+        ))
+        .words(ANSWER + 20, &rest)
+    }
+
+    /// A process whose function has this body. Its local 0 points to the turn.
+    pub fn process(body: &str) -> Self {
+        let name = "wasmill:plugin/processing@0.1.0#process";
+        Self::new("process", format!("(func $function (export \"{name}\") (param i32) (result i32) {body})"))
+    }
+
     /// With the functions of another guest as well.
     pub fn and(mut self, other: Self) -> Self {
         self.functions.push_str(&other.functions);
@@ -73,9 +96,11 @@ impl Guest {
 
     fn new(world: &'static str, functions: String) -> Self {
         let configure = format!("(i32.const {NEEDS})");
-        let description = words(&[64, 4, 68, 5]);
+        // No schema, state version 7.
+        let description = words(&[64, 4, 68, 5, 0, 0, 0, 7]);
         let data = format!("(data (i32.const 16) \"{description}\") (data (i32.const 64) \"test1.2.3\")");
-        Self { world, data, configure, functions }
+        let migrate = format!("(i32.const {ANSWER})");
+        Self { world, data, configure, migrate, functions }
     }
 
     /// Declares that values are read and written.
@@ -87,6 +112,18 @@ impl Guest {
     pub fn configure(mut self, body: &str) -> Self {
         self.configure = body.to_owned();
         self
+    }
+
+    /// Replaces the body of `migrate`; local 0 is the version, 1 to 4 are the states.
+    pub fn migrate(mut self, body: &str) -> Self {
+        self.migrate = body.to_owned();
+        self
+    }
+
+    /// Declares side outputs; `sides` are pointer and length of a name and whether values are written, for each.
+    pub fn with_sides(self, sides: &[u32]) -> Self {
+        let at = FREE + 512;
+        self.words(NEEDS, &[0, 0, 0, 0, at, (sides.len() / 3) as u32]).words(at, sides)
     }
 
     /// Puts words into memory.
@@ -106,10 +143,13 @@ impl Guest {
 
     /// The core module by itself.
     pub fn core(&self) -> Vec<u8> {
-        let Self { data, configure, functions, .. } = self;
+        let Self { data, configure, migrate, functions, .. } = self;
         let text = format!(
             r#"(module
                 (import "wasmill:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))
+                (import "wasmill:plugin/metrics@0.1.0" "count" (func $count (param i32 i32 i64)))
+                (import "wasmill:plugin/metrics@0.1.0" "gauge" (func $gauge (param i32 i32 f64)))
+                (import "wasmill:plugin/metrics@0.1.0" "observe" (func $observe (param i32 i32 f64)))
                 (memory (export "memory") 2)
                 (global $heap (mut i32) (i32.const 65536))
                 (func $reserve (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
@@ -123,6 +163,7 @@ impl Guest {
                   (local.get $at))
                 (func (export "wasmill:plugin/lifecycle@0.1.0#describe") (result i32) (i32.const 16))
                 (func (export "wasmill:plugin/lifecycle@0.1.0#configure") (param i32 i32) (result i32) {configure})
+                (func (export "wasmill:plugin/lifecycle@0.1.0#migrate") (param i32 i32 i32 i32 i32) (result i32) {migrate})
                 {functions}
                 {data})"#
         );
