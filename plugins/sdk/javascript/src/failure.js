@@ -14,10 +14,12 @@ Reject.prototype.name = 'Reject';
 Retry.prototype.name = 'Retry';
 Fatal.prototype.name = 'Fatal';
 
-/** What is thrown, with its stack. */
+/** What is thrown, with its stack as far as it is the plugin's. */
 export function describe(error) {
   if (!(error instanceof Error)) return `thrown: ${String(error)}`;
-  const stack = String(error.stack ?? '').trimEnd();
+  const lines = String(error.stack ?? '').trimEnd().split('\n');
+  const sdk = lines.findIndex((line, at) => at > 0 && line.includes('/node_modules/wasmill/'));
+  const stack = lines.slice(0, sdk < 0 ? undefined : sdk).join('\n');
   const headline = `${error.name}: ${error.message}`;
   // QuickJS leaves the message out of the stack, other engines put it in front.
   return stack.startsWith(headline) || stack === '' ? stack || headline : `${headline}\n${stack}`;

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import linecache
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -127,4 +128,6 @@ def _traceback(error: BaseException) -> str:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_HERE):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__)).rstrip()
+    lines = traceback.format_exception(type(error), error, frames or error.__traceback__)
+    # The build gives folders numbers that mean nothing to the author.
+    return re.sub(r'(?m)^  File "/\d+/', '  File "', "".join(lines)).rstrip()
