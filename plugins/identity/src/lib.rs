@@ -6,8 +6,8 @@ use wasmill::{Batch, BatchTransform, Columns, Failure, Needs, Rows, Settings};
 struct Identity {}
 
 impl BatchTransform for Identity {
-    fn needs(&self) -> Needs {
-        Needs { reads_values: true, writes_values: true, ..Needs::default() }
+    fn needs(&self) -> Result<Needs, String> {
+        Ok(Needs { reads_values: true, writes_values: true, ..Needs::default() })
     }
 
     fn transform(&self, batch: Batch) -> Result<Columns, Failure> {

@@ -38,8 +38,9 @@ pub fn write(level: Level, line: fmt::Arguments<'_>) {
     eprintln!("{level:?}: {line}");
 }
 
-/// From now on a panic is logged before it traps: the host would only see an unreachable instruction.
-pub(crate) fn report_panics() {
+/// From now on a panic is logged before it traps: the host would only see an unreachable instruction. Plugins that are written
+/// with the macros of this crate do so by themselves.
+pub fn report_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| std::panic::set_hook(Box::new(|panic| error!("{panic}"))));
 }

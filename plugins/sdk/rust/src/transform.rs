@@ -62,8 +62,8 @@ pub trait Transform: Settings {
 /// struct Later {}
 ///
 /// impl BatchTransform for Later {
-///     fn needs(&self) -> Needs {
-///         Needs::default()
+///     fn needs(&self) -> Result<Needs, String> {
+///         Ok(Needs::default())
 ///     }
 ///
 ///     fn transform(&self, mut batch: Batch) -> Result<Columns, Failure> {
@@ -76,8 +76,8 @@ pub trait Transform: Settings {
 /// # fn main() {}
 /// ```
 pub trait BatchTransform: Settings {
-    /// What it wants to see and gives back.
-    fn needs(&self) -> Needs;
+    /// What it wants to see and gives back. An error says which settings do not go together.
+    fn needs(&self) -> Result<Needs, String>;
 
     /// Transforms a batch. Single rows are refused by `rejects`.
     fn transform(&self, batch: Batch) -> Result<Columns, Failure>;

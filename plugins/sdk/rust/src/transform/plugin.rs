@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 
 /// A configured transform, whatever it was written as.
 pub trait Plugin {
-    fn needs(&self) -> Needs;
+    fn needs(&self) -> Result<Needs, String>;
     fn transform(&self, batch: Batch) -> Result<Columns, Failure>;
 }
 
@@ -23,7 +23,7 @@ thread_local! {
 pub fn configure(settings: &str, make: impl FnOnce(&str) -> Result<Box<dyn Plugin>, String>) -> Result<Needs, String> {
     log::report_panics();
     let plugin = make(settings)?;
-    let needs = plugin.needs();
+    let needs = plugin.needs()?;
     PLUGIN.set(Some(plugin));
     Ok(needs)
 }
@@ -71,8 +71,8 @@ where
 }
 
 impl<R: Row, F: for<'row> Function<'row, R>> Plugin for OfFunction<F, R> {
-    fn needs(&self) -> Needs {
-        Needs::of::<R, <F as Function<'static, R>>::Output>(|pointer| pointer)
+    fn needs(&self) -> Result<Needs, String> {
+        Ok(Needs::of::<R, <F as Function<'static, R>>::Output>(|pointer| pointer))
     }
 
     fn transform(&self, batch: Batch) -> Result<Columns, Failure> {
@@ -89,8 +89,8 @@ pub fn of_rows<T: Transform>(settings: &str) -> Result<Box<dyn Plugin>, String> 
 }
 
 impl<T: Transform> Plugin for OfRows<T> {
-    fn needs(&self) -> Needs {
-        Needs::of::<T::Row, T::Output>(|pointer| self.0.pointer(pointer))
+    fn needs(&self) -> Result<Needs, String> {
+        Ok(Needs::of::<T::Row, T::Output>(|pointer| self.0.pointer(pointer)))
     }
 
     fn transform(&self, batch: Batch) -> Result<Columns, Failure> {
@@ -105,7 +105,7 @@ pub fn of_batches<T: BatchTransform>(settings: &str) -> Result<Box<dyn Plugin>, 
 }
 
 impl<T: BatchTransform> Plugin for OfBatches<T> {
-    fn needs(&self) -> Needs {
+    fn needs(&self) -> Result<Needs, String> {
         self.0.needs()
     }
 

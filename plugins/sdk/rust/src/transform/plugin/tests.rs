@@ -39,7 +39,7 @@ fn readings() -> Batch {
 #[test]
 fn fields_are_declared() {
     fn keep(_: Reading<'_>) {}
-    let needs = function(keep).needs();
+    let needs = function(keep).needs().expect("no settings");
     let fields = ["/sensor/name|/name: string", "/level: f64", "/at: time(unix-s)?", "/type: string?"];
     assert_eq!(needs.fields, fields);
     assert!(!needs.reads_values && !needs.writes_values && needs.side_outputs.is_empty());
@@ -108,7 +108,7 @@ fn several_rows_and_refusals() {
             .map(|number| check(number).map(|n| emit().key(n).time(Time(at.0 + n)).json(n)))
             .collect::<Vec<_>>()
     });
-    assert!(plugin.needs().reads_values && plugin.needs().writes_values);
+    assert!(plugin.needs().is_ok_and(|needs| needs.reads_values && needs.writes_values));
     let values = ["[1,2]", "[3,-1]", "[", "[]", "[4]"].into_iter().collect();
     let columns = plugin.transform(Batch { values: Some(values), ..batch(5, Vec::new()) }).expect("good columns");
     let Columns { main, rejects, .. } = columns;
@@ -248,7 +248,7 @@ fn sorted(rows: &[(&str, f64)]) -> Columns {
 #[test]
 fn side_outputs_are_declared() {
     let side = |name: &str, writes_values| SideOutput { name: name.to_owned(), writes_values };
-    let needs = function(sort).needs();
+    let needs = function(sort).needs().expect("no settings");
     assert_eq!(needs.side_outputs, [side("unnamed", false), side("far-out", true)]);
     assert!(!needs.writes_values);
 }

@@ -1,0 +1,19 @@
+;; Calls itself until the stack of the machine is full; one in Rust fills its own stack, in memory, first.
+(module
+  (memory (export "memory") 2)
+  (func $deeper (param i32) (result i32)
+    (i32.add (call $deeper (i32.add (local.get 0) (i32.const 1))) (local.get 0)))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    ;; One region, used again by every call: nothing that it holds is looked at.
+    (i32.const 1024))
+  (func (export "wasmill:plugin/lifecycle@0.1.0#describe") (result i32) (i32.const 16))
+  (func (export "wasmill:plugin/lifecycle@0.1.0#configure") (param i32 i32) (result i32) (i32.const 256))
+  (func (export "wasmill:plugin/lifecycle@0.1.0#migrate") (param i32 i32 i32 i32 i32) (result i32) unreachable)
+  (func (export "wasmill:plugin/transformer@0.1.0#transform")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (drop (call $deeper (i32.const 0)))
+    (i32.const 256))
+  ;; The description: a name of 7 bytes at 64, a version of 5 at 71, no schema, no state. Zeros at 256: nothing is needed,
+  ;; and every row stays as it came.
+  (data (i32.const 16) "\40\00\00\00\07\00\00\00\47\00\00\00\05\00\00\00")
+  (data (i32.const 64) "hostile0.1.0"))
