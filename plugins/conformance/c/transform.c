@@ -84,12 +84,9 @@ bool exports_wasmill_plugin_transformer_transform(wasmill_batch *batch, exports_
   ret->main.origins.is_some = !is_whole(&out.origins, rows);
   if (ret->main.origins.is_some) ret->main.origins.val = wasmill_into_u32s(&out.origins);
   else free(out.origins.data);
-  bool has_rows = out.times.len > 0;
-  ret->main.times.is_some = has_rows;
-  if (has_rows) ret->main.times.val = wasmill_into_s64s(&out.times);
-  ret->main.keys.is_some = has_rows;
-  if (has_rows) ret->main.keys.val = wasmill_into_binary(&out.keys);
-  ret->main.values.is_some = true;
+  ret->main.times.is_some = ret->main.keys.is_some = ret->main.values.is_some = true;
+  ret->main.times.val = wasmill_into_s64s(&out.times);
+  ret->main.keys.val = wasmill_into_binary(&out.keys);
   ret->main.values.val = wasmill_into_binary(&out.values);
   if (side.len > 0) {
     ret->sides.ptr = calloc(1, sizeof *ret->sides.ptr);
