@@ -1,12 +1,11 @@
 //! The door of every step: rows that lack a field which the step cannot do without stay outside, each with its reason.
 
+use crate::discards::Discards;
 use wasmill_stream::field::FieldSpec;
-use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::{Batch, FaultKind};
+use wasmill_stream::{Batch, Cause, FaultKind};
 
 /// The rows of `batch` that a step may see, if not all. `columns` says which of the batch's fields is which wanted one.
-/// Refused rows are counted in the ledger.
-pub fn admit(batch: &Batch, wanted: &[FieldSpec], columns: &[usize], ledger: &StepLedger) -> Option<Vec<u32>> {
+pub fn admit(batch: &Batch, wanted: &[FieldSpec], columns: &[usize], discards: &mut Discards) -> Option<Vec<u32>> {
     let clean = columns.iter().take(wanted.len()).all(|&at| batch.fields[at].faults.is_empty());
     if clean {
         return None;
@@ -18,7 +17,7 @@ pub fn admit(batch: &Batch, wanted: &[FieldSpec], columns: &[usize], ledger: &St
             let tolerable = spec.optional && fault.kind == FaultKind::Missing;
             if !tolerable && !refused[row] {
                 refused[row] = true;
-                ledger.reject(batch, row, &reason(spec, fault.kind));
+                discards.row(batch, row, Cause::Undecodable, &reason(spec, fault.kind));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The job as a graph of nodes, ready to run: everything in it is checked and configured.
 
-use wasmill_stream::plugin::{SharedAggregate, SharedTransform};
+use std::time::Duration;
+use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
+use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::Source;
 use wasmill_stream::units::Period;
@@ -11,6 +13,20 @@ use wasmill_stream::window::WindowSpec;
 pub struct Graph {
     /// Sources, steps and sinks.
     pub nodes: Vec<Node>,
+    /// Where rows go that leave the pipeline. Without it they are only counted, and a plugin that fails on a row ends
+    /// the job.
+    pub dead_letters: Option<DeadLetters>,
+}
+
+/// What the node of the dead letters is called.
+pub const DEAD_LETTERS: &str = "dead_letter";
+
+/// The sink of every row that leaves the pipeline.
+pub struct DeadLetters {
+    /// The sink.
+    pub sink: Box<dyn Sink>,
+    /// Whether late rows count as dead.
+    pub late: bool,
 }
 
 /// One source, step or sink.
@@ -21,6 +37,24 @@ pub struct Node {
     pub inputs: Vec<Input>,
     /// What it does.
     pub kind: NodeKind,
+    /// How much its plugin may fail.
+    pub tolerance: Tolerance,
+}
+
+/// How much a plugin may fail before its step pauses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tolerance {
+    /// The share of rows, of the last ten thousand or so, that it may fail on. Above, the step pauses and tries again, after a
+    /// pause that grows from one second to a minute.
+    pub share: f64,
+    /// How long a step may be paused before the job ends with an error.
+    pub give_up: Duration,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { share: 0.05, give_up: Duration::from_secs(600) }
+    }
 }
 
 /// An edge of the graph.
@@ -33,12 +67,16 @@ pub struct Input {
 }
 
 /// An output of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Port {
     /// Its results.
     Main,
-    /// Rows that came too late for their window (aggregations only).
+    /// A side output of its plugin, by number.
+    Side(u32),
+    /// Rows that came too late: for their window, or for their place in the order of event time.
     Late,
+    /// Dead letters. Every node has this output, and only the sink of the dead letters reads it.
+    Dead,
 }
 
 /// What a node does.
@@ -67,6 +105,13 @@ pub enum NodeKind {
         windows: WindowSpec,
         /// How long a fired window still takes late rows.
         allowed_lateness: Period,
+    },
+    /// Keyed logic with state and timers. Its rows must have keys.
+    Process {
+        /// The logic.
+        plugin: SharedProcess,
+        /// In which order a key's rows reach it.
+        order: Order,
     },
     /// Writes rows.
     Sink {

@@ -8,9 +8,12 @@ pub mod graph;
 pub mod run;
 
 mod admit;
+mod discards;
 mod epoch;
+mod isolate;
 mod operator;
 mod parcel;
+mod pauses;
 mod plan;
 mod progress;
 mod verdict;
@@ -18,5 +21,5 @@ mod wake;
 mod worker;
 mod writer;
 
-pub use graph::{Graph, Input, Node, NodeKind, Port};
+pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Tolerance};
 pub use run::{Options, Running, Stopper, start};

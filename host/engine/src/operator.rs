@@ -2,7 +2,11 @@
 //! end, the timely operator around it.
 
 pub mod aggregate;
+mod epochs;
+mod exits;
 pub mod intake;
+mod output;
+pub mod process;
 pub mod sink;
 pub mod source;
 pub mod transform;

@@ -1,11 +1,13 @@
 //! From the graph to the plan that every worker builds: which fields and which raw values each edge must carry. A field is
 //! decoded once, where its value enters the job or where a plugin rewrote it, and travels with its row to whoever wants it.
 
-use crate::graph::{Graph, Input, Node, NodeKind, Port};
+use crate::graph::{DEAD_LETTERS, Graph, Input, Node, NodeKind, Port, Tolerance};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmill_stream::field::FieldSpec;
 use wasmill_stream::ledger::{Ledger, StepLedger};
-use wasmill_stream::plugin::{SharedAggregate, SharedTransform};
+use wasmill_stream::plugin::{Identity, Needs, Plugin, SharedAggregate, SharedProcess, SharedTransform};
+use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::Source;
 use wasmill_stream::units::Period;
@@ -15,8 +17,10 @@ use wasmill_stream::{Error, Result};
 
 /// What all workers share.
 pub struct Plan {
-    /// In the order of the graph.
+    /// In the order of the graph; the sink of the dead letters comes last.
     pub nodes: Vec<PlanNode>,
+    /// The sink of the dead letters.
+    pub dead_letters: Option<usize>,
 }
 
 /// What an output carries besides times, keys and lineage.
@@ -38,10 +42,12 @@ pub struct PlanNode {
     pub ledger: Arc<StepLedger>,
     /// The fields it wants in its input: its plugin's first, in their order, then those it only hands on.
     pub wanted: Vec<FieldSpec>,
-    /// What its results carry.
-    pub main: Emits,
-    /// What its late rows carry, if somebody takes them.
-    pub late: Option<Emits>,
+    /// What its outputs carry: the main one first, then those that somebody reads.
+    pub outputs: Vec<(Port, Emits)>,
+    /// Whether late rows that nobody takes become dead letters.
+    pub late_is_dead: bool,
+    /// How much its plugin may fail.
+    pub tolerance: Tolerance,
     /// The sources that it depends on.
     pub sources: Vec<usize>,
     /// What it does.
@@ -57,6 +63,8 @@ pub enum PlanKind {
     #[allow(missing_docs)]
     Aggregate { plugin: SharedAggregate, windows: WindowSpec, allowed_lateness: Period },
     #[allow(missing_docs)]
+    Process { plugin: SharedProcess, order: Order },
+    #[allow(missing_docs)]
     Sink,
 }
 
@@ -71,25 +79,34 @@ pub struct Ends {
 
 impl Plan {
     /// Plans a graph.
-    pub fn new(graph: Graph) -> Result<(Self, Ends)> {
+    pub fn new(mut graph: Graph) -> Result<(Self, Ends)> {
+        let late_is_dead = graph.dead_letters.as_ref().is_some_and(|dead_letters| dead_letters.late);
+        let dead_letters = add_dead_letters(&mut graph);
         check(&graph)?;
         let mut ends = Ends::default();
         let mut nodes: Vec<PlanNode> =
             graph.nodes.into_iter().enumerate().map(|(index, node)| plan_node(index, node, &mut ends)).collect();
+        for (index, node) in nodes.iter_mut().enumerate() {
+            node.late_is_dead = late_is_dead;
+            // Its own refusals have nowhere to go.
+            let refuses = matches!(node.kind, PlanKind::Sink) && dead_letters.is_some_and(|sink| sink != index);
+            let guest = node.plugin().map(|plugin| plugin.ledger().clone());
+            let ledger = StepLedger::new(&*node.name).with_guest(guest);
+            node.ledger = Arc::new(if refuses { ledger.keeping_refusals() } else { ledger });
+        }
         // Wants travel upstream: consumers stand behind their producers, so they are settled first.
         for index in (0..nodes.len()).rev() {
-            let main = demand(&nodes, Input { node: index, port: Port::Main }).unwrap_or_default();
-            let late = demand(&nodes, Input { node: index, port: Port::Late });
+            let outputs = outputs(&nodes, index);
             let node = &mut nodes[index];
-            node.wanted = node.wanted_fields(&main, late.as_ref());
-            (node.main, node.late) = (main, late);
+            node.wanted = node.wanted_fields(&outputs);
+            node.outputs = outputs;
         }
         for index in 0..nodes.len() {
             let inputs = nodes[index].inputs.iter().map(|(from, _)| (*from, columns(&nodes, *from, index))).collect();
             nodes[index].inputs = inputs;
             nodes[index].sources = upstream(&nodes, index);
         }
-        Ok((Self { nodes }, ends))
+        Ok((Self { nodes, dead_letters }, ends))
     }
 
     /// The counters of all nodes.
@@ -105,17 +122,60 @@ impl PlanNode {
         edge.map(|(_, columns)| columns.as_slice()).expect("parcels come only from a node's inputs")
     }
 
-    fn wanted_fields(&self, main: &Emits, late: Option<&Emits>) -> Vec<FieldSpec> {
-        let (own, passed) = match &self.kind {
-            PlanKind::Source { .. } => (&main.fields[..], None),
-            PlanKind::Transform { plugin } => {
-                (&plugin.needs().fields[..], (!plugin.needs().writes_values).then_some(main))
-            }
-            PlanKind::Aggregate { plugin, .. } => (&plugin.needs().fields[..], late),
-            PlanKind::Sink => (&[][..], None),
+    /// What an output carries; `None` if nobody reads it.
+    pub fn emits(&self, port: Port) -> Option<&Emits> {
+        self.outputs.iter().find(|(output, _)| *output == port).map(|(_, emits)| emits)
+    }
+
+    /// What the main output carries.
+    pub fn main(&self) -> &Emits {
+        &self.outputs[0].1
+    }
+
+    /// Whether somebody takes its dead letters.
+    pub fn keeps_dead_letters(&self) -> bool {
+        self.emits(Port::Dead).is_some()
+    }
+
+    /// Who its plugin is.
+    pub fn identity(&self) -> Option<Identity> {
+        self.plugin().map(|plugin| plugin.identity().clone())
+    }
+
+    /// Its plugin.
+    pub fn plugin(&self) -> Option<&dyn Plugin> {
+        match &self.kind {
+            PlanKind::Source { decoder, .. } => decoder.as_ref().map(|plugin| -> &dyn Plugin { &**plugin }),
+            PlanKind::Transform { plugin } => Some(&**plugin),
+            PlanKind::Aggregate { plugin, .. } => Some(&**plugin),
+            PlanKind::Process { plugin, .. } => Some(&**plugin),
+            PlanKind::Sink => None,
+        }
+    }
+
+    /// Whether the rows of an output keep the values, and so the fields, that they had as input.
+    pub fn hands_on(&self, port: Port) -> bool {
+        let written = |needs: &Needs| match port {
+            Port::Main => needs.writes_values,
+            Port::Side(side) => needs.sides.get(side as usize).is_some_and(|side| side.writes_values),
+            Port::Late => false,
+            Port::Dead => true,
         };
-        let mut wanted = own.to_vec();
-        for field in passed.iter().flat_map(|emits| &emits.fields) {
+        match &self.kind {
+            PlanKind::Source { .. } | PlanKind::Sink => false,
+            PlanKind::Transform { plugin } => !written(plugin.needs()),
+            PlanKind::Process { plugin, .. } => !written(plugin.needs()),
+            PlanKind::Aggregate { .. } => port == Port::Late,
+        }
+    }
+
+    fn wanted_fields(&self, outputs: &[(Port, Emits)]) -> Vec<FieldSpec> {
+        let mut wanted = match &self.kind {
+            PlanKind::Source { .. } => outputs[0].1.fields.clone(),
+            _ => self.plugin().map(|plugin| plugin.needs().fields.clone()).unwrap_or_default(),
+        };
+        let passed = outputs.iter().filter(|(port, _)| self.hands_on(*port));
+        for field in passed.flat_map(|(_, emits)| &emits.fields) {
             if !wanted.contains(field) {
                 wanted.push(field.clone());
             }
@@ -125,16 +185,26 @@ impl PlanNode {
 
     fn wants_values(&self) -> bool {
         match &self.kind {
-            PlanKind::Source { .. } => true,
-            PlanKind::Transform { plugin } => {
-                plugin.needs().reads_values || (!plugin.needs().writes_values && self.main.values)
+            PlanKind::Source { .. } | PlanKind::Sink => true,
+            _ => {
+                self.plugin().is_some_and(|plugin| plugin.needs().reads_values)
+                    || self.outputs.iter().any(|(port, emits)| emits.values && self.hands_on(*port))
             }
-            PlanKind::Aggregate { plugin, .. } => {
-                plugin.needs().reads_values || self.late.as_ref().is_some_and(|late| late.values)
-            }
-            PlanKind::Sink => true,
         }
     }
+}
+
+/// Adds the sink of the dead letters behind all nodes, which all send to it.
+fn add_dead_letters(graph: &mut Graph) -> Option<usize> {
+    let dead_letters = graph.dead_letters.take()?;
+    let senders = graph.nodes.iter().enumerate().filter(|(_, node)| !matches!(node.kind, NodeKind::Sink { .. }));
+    graph.nodes.push(Node {
+        name: DEAD_LETTERS.to_owned(),
+        inputs: senders.map(|(node, _)| Input { node, port: Port::Dead }).collect(),
+        kind: NodeKind::Sink { sink: dead_letters.sink },
+        tolerance: Tolerance::default(),
+    });
+    Some(graph.nodes.len() - 1)
 }
 
 fn check(graph: &Graph) -> Result<()> {
@@ -148,11 +218,17 @@ fn check(graph: &Graph) -> Result<()> {
             let Some(from) = from else {
                 return Err(Error::invalid(format!("node {}: its inputs must stand before it", node.name)));
             };
-            if input.port == Port::Late && !matches!(from.kind, NodeKind::Aggregate { .. }) {
-                return Err(Error::invalid(format!(
-                    "node {}: only aggregations have late rows, {} is none",
-                    node.name, from.name
-                )));
+            let is_there = match (input.port, &from.kind) {
+                (Port::Main, _) | (Port::Dead, _) => true,
+                (Port::Late, NodeKind::Aggregate { .. }) => true,
+                (Port::Late, NodeKind::Process { order, .. }) => *order == Order::EventTime,
+                (Port::Side(side), NodeKind::Transform { plugin }) => (side as usize) < plugin.needs().sides.len(),
+                (Port::Side(side), NodeKind::Process { plugin, .. }) => (side as usize) < plugin.needs().sides.len(),
+                _ => false,
+            };
+            if !is_there {
+                let (name, from) = (&node.name, &from.name);
+                return Err(Error::invalid(format!("node {name}: {from} has no output {:?}", input.port)));
             }
         }
     }
@@ -169,6 +245,7 @@ fn plan_node(index: usize, node: Node, ends: &mut Ends) -> PlanNode {
         NodeKind::Aggregate { plugin, windows, allowed_lateness } => {
             PlanKind::Aggregate { plugin, windows, allowed_lateness }
         }
+        NodeKind::Process { plugin, order } => PlanKind::Process { plugin, order },
         NodeKind::Sink { sink } => {
             ends.sinks.push((index, sink));
             PlanKind::Sink
@@ -179,36 +256,34 @@ fn plan_node(index: usize, node: Node, ends: &mut Ends) -> PlanNode {
         name: node.name.into(),
         inputs: node.inputs.into_iter().map(|input| (input, Vec::new())).collect(),
         wanted: Vec::new(),
-        main: Emits::default(),
-        late: None,
+        outputs: Vec::new(),
+        late_is_dead: false,
+        tolerance: node.tolerance,
         sources: Vec::new(),
         kind,
     }
 }
 
-/// What the consumers of an output want of it; `None` if it has no consumers.
-fn demand(nodes: &[PlanNode], output: Input) -> Option<Emits> {
-    let mut consumers = nodes.iter().filter(|node| node.inputs.iter().any(|(from, _)| *from == output)).peekable();
-    consumers.peek()?;
-    let mut emits = Emits::default();
-    for consumer in consumers {
-        emits.values |= consumer.wants_values();
-        for field in &consumer.wanted {
-            if !emits.fields.contains(field) {
-                emits.fields.push(field.clone());
+/// What the consumers of a node's outputs want of them. The main output comes first, whether it has consumers or not.
+fn outputs(nodes: &[PlanNode], index: usize) -> Vec<(Port, Emits)> {
+    let mut outputs = BTreeMap::from([(Port::Main, Emits::default())]);
+    for consumer in nodes {
+        for (from, _) in consumer.inputs.iter().filter(|(from, _)| from.node == index) {
+            let emits = outputs.entry(from.port).or_default();
+            emits.values |= consumer.wants_values();
+            for field in &consumer.wanted {
+                if !emits.fields.contains(field) {
+                    emits.fields.push(field.clone());
+                }
             }
         }
     }
-    Some(emits)
+    outputs.into_iter().collect()
 }
 
 fn columns(nodes: &[PlanNode], from: Input, consumer: usize) -> Vec<usize> {
     let producer = &nodes[from.node];
-    let emits = match from.port {
-        Port::Main => Some(&producer.main),
-        Port::Late => producer.late.as_ref(),
-    };
-    let fields = emits.map(|emits| emits.fields.as_slice()).unwrap_or_default();
+    let fields = producer.emits(from.port).map(|emits| emits.fields.as_slice()).unwrap_or_default();
     let place = |wanted: &FieldSpec| {
         fields.iter().position(|field| field == wanted).expect("demand has collected every wanted field")
     };

@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
 use crate::worker::{self, Equipment, Shared};
-use crate::writer;
+use crate::writer::{self, Refusals};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl Running {
     /// Waits until the job has ended: all sources at their end, or stopped, or the first error of any part.
     pub async fn wait(mut self) -> Result<Ledger> {
         if let Err(error) = self.workers.await {
-            self.verdict.fail(Error::guest(format!("the engine's thread ended: {error}")));
+            self.verdict.fail(Error::internal(format!("the engine's thread ended: {error}")));
         }
         // Workers end after their sources, or because of a failure: then nobody listens to the sources any more.
         self.verdict.stop();
@@ -121,17 +121,23 @@ async fn open_sinks(
     equipment: &mut [Equipment],
 ) -> Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
-    for (index, sink) in sinks {
+    let mut dead_letters = None;
+    // The sink of the dead letters comes last in the plan and is opened first: the others send to it.
+    for (index, sink) in sinks.into_iter().rev() {
         let node = &shared.plan.nodes[index];
-        let name = node.name.clone();
-        let opened = sink.open(node.ledger.clone()).await.map_err(|error| error.context(format!("sink {name}")))?;
+        let (name, ledger) = (node.name.clone(), node.ledger.clone());
+        let opened = sink.open(ledger.clone()).await.map_err(|error| error.context(format!("sink {name}")))?;
         let (sender, receiver) = mpsc::channel(writer::QUEUE);
         for worker in equipment.iter_mut() {
             worker.sinks.insert(index, sender.clone());
         }
+        let refusals = Refusals { from: ledger.clone(), to: dead_letters.clone() };
+        if shared.plan.dead_letters == Some(index) {
+            dead_letters = Some((ledger, sender));
+        }
         let verdict = shared.verdict.clone();
         tasks.spawn(async move {
-            if let Err(error) = writer::drive(opened, receiver).await {
+            if let Err(error) = writer::drive(opened, receiver, refusals).await {
                 verdict.fail(error.context(format!("sink {name}")));
             }
         });
@@ -184,7 +190,7 @@ fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            shared.verdict.fail(Error::guest(format!("a worker panicked: {text}")));
+            shared.verdict.fail(Error::internal(format!("a worker panicked: {text}")));
             for dataflow in worker.installed_dataflows() {
                 worker.drop_dataflow(dataflow);
             }
@@ -194,7 +200,7 @@ fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
         Ok(guards) => {
             for result in guards.join() {
                 if let Err(error) = result {
-                    verdict.fail(Error::guest(format!("a worker ended: {error}")));
+                    verdict.fail(Error::internal(format!("a worker ended: {error}")));
                 }
             }
         }
@@ -205,7 +211,7 @@ fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
 async fn join(tasks: &mut JoinSet<()>, verdict: &Verdict) {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
-            verdict.fail(Error::guest(format!("a task of the job panicked: {error}")));
+            verdict.fail(Error::internal(format!("a task of the job panicked: {error}")));
         }
     }
 }

@@ -36,6 +36,11 @@ impl Verdict {
         self.stop.send_replace(true);
     }
 
+    /// Whether the sources were asked to stop reading.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Follows the wish to stop.
     pub fn stop_signal(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()

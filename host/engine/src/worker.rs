@@ -3,7 +3,7 @@
 use crate::epoch::EpochClock;
 use crate::graph::{Input, Port};
 use crate::operator::source::Surroundings;
-use crate::operator::{Epoch, Rows, aggregate, sink, source, transform};
+use crate::operator::{Epoch, Rows, aggregate, process, sink, source, transform};
 use crate::plan::{Plan, PlanKind};
 use crate::progress::Announcement;
 use crate::verdict::Verdict;
@@ -79,30 +79,25 @@ impl<'s, 'p> Construction<'s, 'p> {
 
     fn node(&mut self, index: usize) -> Result<()> {
         let Shared { plan, clock, verdict } = self.shared.clone();
-        match &self.shared.plan.nodes[index].kind {
+        let streams = match &self.shared.plan.nodes[index].kind {
             PlanKind::Source { .. } => {
                 let (queue, bell) = self.equipment.sources.remove(&index).ok_or_else(|| unequipped(index))?;
                 let around = Surroundings { clock, probe: self.probe.clone(), verdict };
-                let (rows, news) = source::build(self.scope, plan, index, queue, &bell, around)?;
-                self.outputs.insert((index, Port::Main), rows);
+                let (streams, news) = source::build(self.scope, plan, index, queue, &bell, around)?;
                 self.announcements.insert(index, news);
+                streams
             }
-            PlanKind::Transform { .. } => {
-                let rows = transform::build(self.input(index), plan, index, verdict)?;
-                self.outputs.insert((index, Port::Main), rows);
-            }
-            PlanKind::Aggregate { .. } => {
-                let news = self.news(index);
-                let outputs = aggregate::build(self.input(index), news, plan, index, verdict)?;
-                self.outputs.insert((index, Port::Main), outputs.main);
-                self.outputs.insert((index, Port::Late), outputs.late);
-            }
+            PlanKind::Transform { .. } => transform::build(self.input(index), plan, index, verdict)?,
+            PlanKind::Aggregate { .. } => aggregate::build(self.input(index), self.news(index), plan, index, verdict)?,
+            PlanKind::Process { .. } => process::build(self.input(index), self.news(index), plan, index, verdict)?,
             PlanKind::Sink => {
                 let writer = self.equipment.sinks.remove(&index).ok_or_else(|| unequipped(index))?;
                 let taken = sink::build(self.input(index), plan, index, writer, verdict);
                 taken.probe_with(&self.probe);
+                Vec::new()
             }
-        }
+        };
+        self.outputs.extend(streams.into_iter().map(|(port, rows)| ((index, port), rows)));
         Ok(())
     }
 

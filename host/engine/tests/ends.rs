@@ -3,9 +3,9 @@
 use crate::parts::*;
 use std::sync::atomic::Ordering::SeqCst;
 use wasmill_engine::{NodeKind, Port};
-use wasmill_stream::ErrorKind;
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
+use wasmill_stream::{ErrorKind, GuestFault};
 
 fn poisoned() -> Vec<Event> {
     let mut list = events(1, 3_000, 0);
@@ -21,8 +21,8 @@ async fn a_failing_plugin_ends_the_job() {
         let source = job.source(Lists::new(vec![poisoned(), events(2, 3_000, 0)]), 0, Mood::Fails);
         job.keep("out", &[(source, Port::Main)]);
         let error = job.run(workers).await.expect_err("the plugin fails");
-        assert_eq!(error.to_string(), "source list: plugin parse: trapped");
-        assert_eq!(error.kind(), ErrorKind::Guest);
+        assert!(error.to_string().starts_with("source list: plugin parse: trapped ("), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Guest(GuestFault::Trap));
     }
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port};
+use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port, Tolerance};
 use wasmill_stream::ledger::{Ledger, StepLedger};
 use wasmill_stream::plugin::*;
 use wasmill_stream::sink::{Sink, SinkWriter};
@@ -12,7 +12,7 @@ use wasmill_stream::source::{Intake, Source};
 use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::watermark::{EventTime, Strategy, WatermarkSpec};
 use wasmill_stream::window::WindowSpec;
-use wasmill_stream::{Batch, Binary, Error, Positions, Result, SplitId};
+use wasmill_stream::{Batch, Binary, Error, GuestFault, GuestLedger, Positions, Result, SplitId};
 
 /// A record: event time and key.
 pub type Event = (i64, String);
@@ -84,23 +84,38 @@ pub enum Mood {
 }
 
 /// Reads time and key of a line. Drops the key `skip`, rejects the key `bad`.
-pub struct Parse(pub Mood, pub Needs);
+pub struct Parse(pub Mood, pub Needs, Native);
+
+/// What every native plugin has.
+#[derive(Default, Clone)]
+pub struct Native {
+    identity: Identity,
+    ledger: Arc<GuestLedger>,
+}
 
 impl Parse {
     pub fn new(mood: Mood) -> Arc<Self> {
-        Arc::new(Self(mood, Needs { reads_values: true, ..Needs::default() }))
+        Arc::new(Self(mood, Needs { reads_values: true, ..Needs::default() }, Native::default()))
     }
 }
 
 impl Plugin for Parse {
+    fn identity(&self) -> &Identity {
+        &self.2.identity
+    }
+
     fn needs(&self) -> &Needs {
         &self.1
+    }
+
+    fn ledger(&self) -> &Arc<GuestLedger> {
+        &self.2.ledger
     }
 }
 
 impl TransformPlugin for Parse {
     fn instantiate(&self) -> Result<Box<dyn Transform>> {
-        Ok(Box::new(Parse(self.0, self.1.clone())))
+        Ok(Box::new(Parse(self.0, self.1.clone(), self.2.clone())))
     }
 }
 
@@ -111,10 +126,10 @@ impl Transform for Parse {
             let line = std::str::from_utf8(line).expect("test lines are text");
             let (time, key) = line.split_once(' ').expect("test lines have two words");
             match (key, self.0) {
-                ("poison", Mood::Fails) => return Err(Error::guest("plugin parse: trapped")),
+                ("poison", Mood::Fails) => return Err(Error::guest(GuestFault::Trap, "plugin parse: trapped")),
                 ("poison", Mood::Panics) => panic!("poison"),
                 ("skip", _) => continue,
-                ("bad", _) => rejects.push(Reject { row: row as u32, reason: "bad key".into() }),
+                ("bad", _) => rejects.push(Reject::new(row as u32, "bad key")),
                 _ => {
                     origins.push(row as u32);
                     times.push(time.parse().expect("test times are numbers"));
@@ -123,17 +138,26 @@ impl Transform for Parse {
             }
         }
         let keys = Some(keys.iter().collect());
-        Ok(Transformed { origins: Some(origins), times: Some(times), keys, values: None, rejects })
+        let main = Rows { origins: Some(origins), times: Some(times), keys, values: None };
+        Ok(Transformed { main, sides: Vec::new(), rejects })
     }
 }
 
 /// Counts rows. Accumulators are decimal text; the result is `KEY COUNT`.
 #[derive(Default)]
-pub struct Count(Needs);
+pub struct Count(Needs, Native);
 
 impl Plugin for Count {
+    fn identity(&self) -> &Identity {
+        &self.1.identity
+    }
+
     fn needs(&self) -> &Needs {
         &self.0
+    }
+
+    fn ledger(&self) -> &Arc<GuestLedger> {
+        &self.1.ledger
     }
 }
 
@@ -164,7 +188,7 @@ impl Aggregate for Count {
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
         let result = |(key, count): (&[u8], &[u8])| [key, b" ", count].concat();
         let values = fired.keys.iter().zip(fired.accumulators.iter()).map(result).collect();
-        Ok(Finished { origins: None, values })
+        Ok(Finished { values, ..Finished::default() })
     }
 }
 
@@ -236,7 +260,7 @@ pub struct Job {
 impl Job {
     pub fn node(&mut self, name: &str, inputs: &[(usize, Port)], kind: NodeKind) -> usize {
         let inputs = inputs.iter().map(|&(node, port)| Input { node, port }).collect();
-        self.nodes.push(Node { name: name.into(), inputs, kind });
+        self.nodes.push(Node { name: name.into(), inputs, kind, tolerance: Tolerance::default() });
         self.nodes.len() - 1
     }
 
@@ -267,11 +291,11 @@ impl Job {
     }
 
     pub async fn run(self, workers: usize) -> Result<Ledger> {
-        wasmill_engine::start(Graph { nodes: self.nodes }, options(workers)).await?.wait().await
+        wasmill_engine::start(self.graph(), options(workers)).await?.wait().await
     }
 
     pub fn graph(self) -> Graph {
-        Graph { nodes: self.nodes }
+        Graph { nodes: self.nodes, dead_letters: None }
     }
 }
 

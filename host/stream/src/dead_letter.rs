@@ -152,6 +152,13 @@ impl Letters {
         self.pending.push(Pending { letter, time: refused.window.end - 1, lineage: None });
     }
 
+    /// A timer of a key that the plugin fails on. `time`: when it was due, ms.
+    pub fn timer(&mut self, key: &[u8], time: i64, cause: Cause, reason: &str) {
+        let letter =
+            DeadLetter { key: Some(Payload::new(key)), event_time: Some(iso8601(time)), ..self.letter(cause, reason) };
+        self.pending.push(Pending { letter, time, lineage: None });
+    }
+
     fn letter(&self, cause: Cause, reason: &str) -> DeadLetter {
         DeadLetter {
             cause: cause.name().to_owned(),

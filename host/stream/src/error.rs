@@ -83,6 +83,12 @@ impl Error {
         self
     }
 
+    /// Adds what the user can do about it.
+    pub fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.message.push_str(&format!(" ({hint})"));
+        self
+    }
+
     /// What the receiver must do.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -38,8 +38,9 @@ pub struct StepLedger {
     pub bytes: AtomicU64,
     /// Windows (per key) or timers that fired.
     pub fired: AtomicU64,
-    /// Windows (per key) that have no result because the plugin refuses them or fails on them. Their rows are `emitted`.
-    pub refused_windows: AtomicU64,
+    /// Windows or timers (per key) that led to nothing because the plugin refuses them or fails on them. The rows of such
+    /// windows are `emitted`.
+    pub refused_firings: AtomicU64,
     /// Whether the step's watermark is known yet, see [`StepLedger::watermark`].
     watermark: AtomicI64,
     rejects: Mutex<Rejects>,
@@ -108,6 +109,12 @@ impl StepLedger {
         counter.fetch_add(rows as u64, Relaxed);
     }
 
+    /// The same with the counters of the step's plugin.
+    pub fn with_guest(mut self, guest: Option<Arc<GuestLedger>>) -> Self {
+        self.guest = guest;
+        self
+    }
+
     /// The ledger of a sink in a job that keeps dead letters.
     pub fn keeping_refusals(mut self) -> Self {
         let letters = Letters::new(self.name.as_str().into(), None);
@@ -138,10 +145,16 @@ impl StepLedger {
 
     /// Counts a window without results.
     pub fn refuse_window(&self, refused: &RefusedWindow) {
-        self.refused_windows.fetch_add(1, Relaxed);
+        self.refused_firings.fetch_add(1, Relaxed);
         let Firing { start, end, .. } = refused.window;
         let key = String::from_utf8_lossy(&refused.key);
         self.note(|| format!("window {} .. {} of {key}", iso8601(start), iso8601(end)), &refused.reason);
+    }
+
+    /// Counts a timer that was dropped. `time`: when it was due, ms.
+    pub fn refuse_timer(&self, key: &[u8], time: i64, reason: &str) {
+        self.refused_firings.fetch_add(1, Relaxed);
+        self.note(|| format!("timer {} of {}", iso8601(time), String::from_utf8_lossy(key)), reason);
     }
 
     /// Says why the step stands still, or that it goes on.

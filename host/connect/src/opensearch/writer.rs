@@ -109,7 +109,7 @@ impl Writer {
 
     fn reject(&self, documents: &Documents, number: usize, reason: &str) {
         let (batch, row) = documents.origin(number);
-        self.ledger.reject(batch, row, reason);
+        self.ledger.refuse(batch, row, reason);
     }
 }
 
@@ -126,7 +126,7 @@ impl SinkWriter for Writer {
         for row in 0..batch.len() {
             let id = ids.as_ref().and_then(|ids| ids.get(row)).map(String::as_str);
             if let Err(reason) = self.bulk.push(&batch, row, id) {
-                self.ledger.reject(&batch, row, reason);
+                self.ledger.refuse(&batch, row, reason);
                 continue;
             }
             if self.bulk.len() >= self.settings.batch_rows || self.bulk.bytes() >= self.limit {

@@ -1,16 +1,19 @@
 //! What happens to records before they are rows: the source's decoder plugin, the fields that later steps want, event
 //! time, in-stream markers, and the watermark of the split. Knows nothing of timely.
 
+use super::transform::count;
 use crate::admit::{self, admit};
+use crate::discards::Discards;
+use crate::isolate::{Guard, IsolatedTransform};
 use crate::plan::{PlanKind, PlanNode};
 use std::sync::Arc;
 use wasmill_stream::field::{Decoder, FieldSpec, FieldType};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Needs, Transform, View};
+use wasmill_stream::plugin::{Needs, Rows, Transform, Transformed, View};
 use wasmill_stream::source::Chunk;
 use wasmill_stream::time::TimeFormat;
 use wasmill_stream::watermark::{EventTime, SplitClock, Strategy};
-use wasmill_stream::{Batch, Cells, Column, Lineage, Result, SplitId};
+use wasmill_stream::{Batch, Cause, Cells, Column, Lineage, Result, SplitId};
 
 /// The members of a marker event.
 const MARKER_TYPE: &str = "type";
@@ -20,7 +23,10 @@ const MARKER_VALUE: &str = "watermark";
 pub struct Intake {
     name: Arc<str>,
     ledger: Arc<StepLedger>,
+    discards: Discards,
     plugin: Option<Predecoder>,
+    /// Rows that the plugin has failed on and will see again.
+    begun: Option<(SplitId, Batch)>,
     decoder: Decoder,
     decodes: bool,
     time: EventTime,
@@ -31,11 +37,12 @@ pub struct Intake {
     /// The columns of a marker's type and value.
     marker_columns: Option<(usize, usize)>,
     emits_values: bool,
+    keeps_records: bool,
 }
 
 /// The source's own transform and the fields that it wants.
 struct Predecoder {
-    logic: Box<dyn Transform>,
+    logic: IsolatedTransform,
     needs: Needs,
     decoder: Decoder,
 }
@@ -46,7 +53,7 @@ impl Intake {
         let PlanKind::Source { decoder, time, watermark } = &node.kind else {
             unreachable!("an intake belongs to a source");
         };
-        let mut fields: Vec<FieldSpec> = node.main.fields.clone();
+        let mut fields: Vec<FieldSpec> = node.main().fields.clone();
         let mut place = |spec: &FieldSpec| match fields.iter().position(|field| field == spec) {
             Some(at) => at,
             None => {
@@ -66,21 +73,26 @@ impl Intake {
         let plugin = match decoder {
             Some(plugin) => {
                 let needs = plugin.needs().clone();
-                Some(Predecoder { logic: plugin.instantiate()?, decoder: Decoder::new(&needs.fields), needs })
+                let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+                let logic = IsolatedTransform::new(plugin.instantiate()?, guard);
+                Some(Predecoder { logic, decoder: Decoder::new(&needs.fields), needs })
             }
             None => None,
         };
         Ok(Self {
             name: node.name.clone(),
             ledger: node.ledger.clone(),
+            discards: Discards::new(node),
             plugin,
+            begun: None,
             decoder: Decoder::new(&fields),
             decodes: !fields.is_empty(),
             time: time.clone(),
-            emitted: node.main.fields.len(),
+            emitted: node.main().fields.len(),
             time_column,
             marker_columns,
-            emits_values: node.main.values,
+            emits_values: node.main().values,
+            keeps_records: node.keeps_dead_letters(),
         })
     }
 
@@ -88,7 +100,8 @@ impl Intake {
     pub fn take(&mut self, split: &SplitId, chunk: Chunk, clock: &mut SplitClock, now: i64) -> Result<Option<Batch>> {
         StepLedger::add(&self.ledger.read, chunk.values.len());
         StepLedger::add(&self.ledger.bytes, chunk.values.total_bytes());
-        let lineage = Lineage { split: split.clone(), positions: Arc::new(chunk.positions), records: None };
+        let bytes = self.keeps_records.then(|| chunk.values.clone());
+        let lineage = Lineage { split: split.clone(), positions: Arc::new(chunk.positions), records: None, bytes };
         let mut batch = Batch {
             step: self.name.clone(),
             times: vec![now; chunk.values.len()],
@@ -96,9 +109,32 @@ impl Intake {
             lineage: Some(lineage),
             ..Batch::default()
         };
-        let mut emitted = batch.len();
         if let Some(plugin) = &mut self.plugin {
-            (batch, emitted) = plugin.apply(batch, &self.ledger)?;
+            batch = plugin.admit(batch, &mut self.discards);
+        }
+        self.begun = Some((split.clone(), batch));
+        self.go_on(clock, now)
+    }
+
+    /// The split whose rows the plugin has failed on and will see again.
+    pub fn begun(&self) -> Option<&SplitId> {
+        self.begun.as_ref().map(|(split, _)| split)
+    }
+
+    /// Goes on with the rows of [`Intake::begun`].
+    pub fn go_on(&mut self, clock: &mut SplitClock, now: i64) -> Result<Option<Batch>> {
+        let Some((split, mut batch)) = self.begun.take() else { return Ok(None) };
+        let mut emitted = batch.len();
+        if let Some(plugin) = self.plugin.as_mut().filter(|_| !batch.is_empty()) {
+            let answer = match plugin.call(&batch) {
+                Ok(answer) => answer,
+                Err(error) => {
+                    self.begun = Some((split, batch));
+                    return Err(error);
+                }
+            };
+            emitted = count(&batch, &answer, &mut self.discards)?;
+            batch = applied(batch, answer.main);
         }
         let mut columns = if self.decodes { self.decoder.decode(&batch.values) } else { Vec::new() };
         let kept = self.stamp(&mut batch, &columns, clock, now);
@@ -120,8 +156,18 @@ impl Intake {
         Ok((!batch.is_empty()).then_some(batch))
     }
 
+    /// The dead letters since the last call.
+    pub fn take_letters(&mut self) -> Vec<Batch> {
+        self.discards.take()
+    }
+
+    /// The guard of the plugin.
+    pub fn guard(&mut self) -> Option<&mut Guard> {
+        self.plugin.as_mut().map(|plugin| plugin.logic.guard())
+    }
+
     /// Sets event times and obeys markers. Returns the rows that stay rows, if not all.
-    fn stamp(&self, batch: &mut Batch, columns: &[Column], clock: &mut SplitClock, now: i64) -> Option<Vec<u32>> {
+    fn stamp(&mut self, batch: &mut Batch, columns: &[Column], clock: &mut SplitClock, now: i64) -> Option<Vec<u32>> {
         let markers = self.obey_markers(columns, clock, now);
         let time = self.time_column.map(|at| &columns[at]);
         if let Some(Column { cells: Cells::Int(times), .. }) = time {
@@ -142,7 +188,7 @@ impl Intake {
                 && let EventTime::Field(spec) = &self.time
             {
                 let reason = format!("no event time: {}", admit::reason(spec, fault.kind));
-                self.ledger.reject(batch, fault.row as usize, &reason);
+                self.discards.row(batch, fault.row as usize, Cause::Undecodable, &reason);
             }
         }
         Some((0..batch.len() as u32).filter(|&row| keep[row as usize]).collect())
@@ -167,17 +213,38 @@ impl Intake {
 }
 
 impl Predecoder {
-    /// Runs the plugin. Returns its rows and how many records led to one.
-    fn apply(&mut self, mut batch: Batch, ledger: &StepLedger) -> Result<(Batch, usize)> {
+    /// The rows that the plugin may see, with its fields.
+    fn admit(&mut self, mut batch: Batch, discards: &mut Discards) -> Batch {
         let columns: Vec<usize> = (0..self.needs.fields.len()).collect();
         batch.fields = self.decoder.decode(&batch.values);
-        if let Some(kept) = admit(&batch, &self.needs.fields, &columns, ledger) {
-            batch = batch.select(&kept);
+        match admit(&batch, &self.needs.fields, &columns, discards) {
+            Some(kept) => batch.select(&kept),
+            None => batch,
         }
-        let outcome = self.logic.transform(&View::of(&batch, &self.needs, &columns))?;
-        batch.fields.clear();
-        super::transform::settle(batch, outcome, ledger)
     }
+
+    fn call(&mut self, batch: &Batch) -> Result<Transformed> {
+        let columns: Vec<usize> = (0..self.needs.fields.len()).collect();
+        self.logic.transform(&View::of(batch, &self.needs, &columns))
+    }
+}
+
+/// The output rows of a plugin, without fields.
+fn applied(mut batch: Batch, rows: Rows) -> Batch {
+    batch.fields.clear();
+    if let Some(origins) = &rows.origins {
+        batch = batch.select(origins);
+    }
+    if let Some(times) = rows.times {
+        batch.times = times;
+    }
+    if let Some(keys) = rows.keys {
+        batch.keys = Some(keys);
+    }
+    if let Some(values) = rows.values {
+        batch.values = values;
+    }
+    batch
 }
 
 fn marker_field(name: &str, kind: FieldType) -> FieldSpec {

@@ -1,19 +1,20 @@
 //! A source on one worker: takes what its splits deliver, stamps it with the open epoch, and announces the watermark of
 //! its splits whenever an epoch closes.
 
+use super::Epoch;
+use super::exits::{Exits, Pass, Streams};
 use super::intake::Intake;
-use super::{Epoch, Rows};
+use crate::discards::wall_clock;
 use crate::epoch::{EPOCHS_AHEAD, EpochClock};
 use crate::graph::Port;
-use crate::parcel::Parcel;
+use crate::pauses::Pauses;
 use crate::plan::{Plan, PlanKind};
 use crate::progress::Announcement;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use timely::dataflow::operators::Capability;
+use std::time::{Duration, Instant};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe;
 use timely::dataflow::{Scope, Stream};
@@ -92,6 +93,10 @@ enum Turn {
 impl SourceStep {
     fn turn(&mut self) -> Result<Turn> {
         let now = wall_clock();
+        if let Some(split) = self.intake.begun().cloned() {
+            let Some(clock) = self.splits.clock(&split) else { return Ok(Turn::More) };
+            return Ok(self.intake.go_on(clock, now)?.map_or(Turn::More, Turn::Rows));
+        }
         match self.queue.try_recv() {
             Ok(Delivery::Open(splits)) => self.splits.open(splits, now),
             Ok(Delivery::Event(split, event)) => {
@@ -158,7 +163,7 @@ pub fn build<'s>(
     queue: Receiver<Delivery>,
     bell: &Bell,
     around: Surroundings,
-) -> Result<(Rows<'s>, Stream<'s, Epoch, Vec<Announcement>>)> {
+) -> Result<(Streams<'s>, Stream<'s, Epoch, Vec<Announcement>>)> {
     let PlanKind::Source { watermark, .. } = &plan.nodes[index].kind else {
         unreachable!("a source operator belongs to a source");
     };
@@ -175,36 +180,41 @@ pub fn build<'s>(
     };
     let name = plan.nodes[index].name.clone();
     let mut builder = OperatorBuilder::new(name.to_string(), scope);
-    let (mut rows, row_stream) = builder.new_output::<Parcel>();
+    let (mut exits, streams) = Exits::new(&mut builder, index, &plan.nodes[index]);
     let (mut news, news_stream) = builder.new_output::<Vec<Announcement>>();
     let address = builder.operator_info().address;
     bell.tie(scope.worker().sync_activator_for(address.to_vec()));
     let activator = scope.activator_for(address.clone());
+    let mut pauses = Pauses::new(scope.activator_for(address.clone()), step.around.verdict.clone(), name.clone());
     let mut alarm = Alarm { activator: scope.activator_for(address), due: None };
-    builder.build(move |capabilities| {
-        let mut capabilities: Option<[Capability<Epoch>; 2]> = capabilities.try_into().ok();
+    builder.build(move |mut capabilities| {
+        // The last output is that of the news.
+        let to_news = capabilities.split_off(exits.len()).pop();
+        let mut capabilities = to_news.map(|to_news| (Pass::new(capabilities), to_news));
         move |_frontiers| {
-            let Some([to_rows, to_news]) = &mut capabilities else { return };
+            let Some((pass, to_news)) = &mut capabilities else { return };
             let clock = step.around.clock.clone();
             let mut ended = step.around.verdict.is_aborted();
             // A full epoch takes no more rows until the sinks allow the next one.
             let blocked = clock.is_full() && !step.may_close(clock.current());
-            if !blocked && !ended {
+            if !blocked && !ended && !pauses.under_way() {
                 match step.turn() {
                     Ok(Turn::Rows(batch)) => {
-                        rows.activate().give(to_rows, &mut Parcel::new(index, Port::Main, batch));
+                        exits.give(pass, Port::Main, batch);
                         activator.activate();
                     }
                     Ok(Turn::More) => activator.activate(),
                     Ok(Turn::Idle) => alarm.set(clock.remaining()),
                     Ok(Turn::Ended) => ended = true,
+                    Err(error) if step.intake.guard().is_some_and(|guard| pauses.begin(guard, &error)) => {}
                     Err(error) => {
                         step.around.verdict.fail(error.context(format!("source {name}")));
                         ended = true;
                     }
                 }
+                step.intake.take_letters().into_iter().for_each(|letters| exits.give(pass, Port::Dead, letters));
             }
-            let epoch = *to_rows.time();
+            let epoch = *to_news.time();
             let over = clock.is_full() || clock.remaining().is_zero();
             if over && clock.current() == epoch && step.may_close(epoch) {
                 clock.close(epoch);
@@ -213,7 +223,7 @@ pub fn build<'s>(
             }
             if clock.current() > epoch || ended {
                 news.activate().give(to_news, &mut step.announce());
-                to_rows.downgrade(&clock.current());
+                pass.downgrade(clock.current());
                 to_news.downgrade(&clock.current());
             }
             if ended {
@@ -222,10 +232,5 @@ pub fn build<'s>(
             }
         }
     });
-    Ok((row_stream, news_stream))
-}
-
-/// Milliseconds since 1970-01-01T00:00:00Z.
-fn wall_clock() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    Ok((streams, news_stream))
 }

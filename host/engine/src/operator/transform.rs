@@ -1,139 +1,167 @@
 //! A transform step: batches in, batches out, on the worker where they are.
 
 use super::Rows;
+use super::exits::{Exits, Pass, Streams};
+use super::output::{Outputs, emitted};
 use crate::admit::admit;
-use crate::graph::Port;
+use crate::discards::Discards;
+use crate::graph::{Input, Port};
+use crate::isolate::{Guard, IsolatedTransform};
 use crate::parcel::Parcel;
+use crate::pauses::Pauses;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::verdict::Verdict;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use wasmill_stream::field::{Decoder, FieldSpec};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::plugin::{Needs, Transform, Transformed, View};
-use wasmill_stream::{Batch, Column, Error, Result};
+use wasmill_stream::{Batch, Error, GuestFault, Result};
 
 /// The logic of one transform step on one worker.
 struct TransformStep {
     plan: Arc<Plan>,
     index: usize,
-    logic: Box<dyn Transform>,
+    logic: IsolatedTransform,
     needs: Needs,
-    /// Decodes what later steps want from values that the plugin wrote.
-    decoder: Decoder,
+    outputs: Outputs,
+    discards: Discards,
 }
 
 impl TransformStep {
     fn new(plan: Arc<Plan>, index: usize) -> Result<Self> {
-        let PlanKind::Transform { plugin } = &plan.nodes[index].kind else {
+        let node = &plan.nodes[index];
+        let PlanKind::Transform { plugin } = &node.kind else {
             unreachable!("a transform step belongs to a transform");
         };
-        let (logic, needs) = (plugin.instantiate()?, plugin.needs().clone());
-        let decoder = Decoder::new(&plan.nodes[index].main.fields);
-        Ok(Self { plan, index, logic, needs, decoder })
+        let needs = plugin.needs().clone();
+        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+        Ok(Self {
+            logic: IsolatedTransform::new(plugin.instantiate()?, guard),
+            outputs: Outputs::new(node, &needs.sides),
+            discards: Discards::new(node),
+            needs,
+            plan,
+            index,
+        })
     }
 
     fn node(&self) -> &PlanNode {
         &self.plan.nodes[self.index]
     }
 
-    fn apply(&mut self, parcel: Parcel) -> Result<Option<Batch>> {
+    /// The rows of a parcel that the plugin may see.
+    fn admit(&mut self, parcel: Parcel) -> Admitted {
         let node = &self.plan.nodes[self.index];
-        let (ledger, columns) = (&node.ledger, node.columns(parcel.from));
-        StepLedger::add(&ledger.read, parcel.batch.len());
-        let mut batch = match admit(&parcel.batch, &self.needs.fields, columns, ledger) {
+        StepLedger::add(&node.ledger.read, parcel.batch.len());
+        let kept = admit(&parcel.batch, &self.needs.fields, node.columns(parcel.from), &mut self.discards);
+        let batch = match kept {
             Some(kept) => parcel.batch.select(&kept),
             // Moves the columns unless another step reads the same batch.
             None => Arc::unwrap_or_clone(parcel.batch),
         };
-        if batch.is_empty() {
-            return Ok(None);
-        }
-        let outcome = self.logic.transform(&View::of(&batch, &self.needs, columns))?;
-        if self.needs.writes_values || !node.main.values {
-            batch.values = Default::default();
-        }
-        batch.fields = if self.needs.writes_values { Vec::new() } else { handed_on(node, batch.fields, columns) };
-        let (mut out, emitted) = settle(batch, outcome, ledger)?;
-        if self.needs.writes_values {
-            out.fields = self.decoder.decode(&out.values);
-            if !node.main.values {
-                out.values = Default::default();
+        Admitted { batch, from: parcel.from }
+    }
+
+    fn call(&mut self, admitted: &Admitted) -> Result<Transformed> {
+        let columns = self.plan.nodes[self.index].columns(admitted.from);
+        self.logic.transform(&View::of(&admitted.batch, &self.needs, columns))
+    }
+
+    /// Counts what became of the rows, and sends the results.
+    fn settle(&mut self, admitted: Admitted, answer: Transformed, exits: &mut Exits, pass: &Pass) -> Result<()> {
+        let node = &self.plan.nodes[self.index];
+        let columns = node.columns(admitted.from);
+        let emitted = count(&admitted.batch, &answer, &mut self.discards)?;
+        StepLedger::add(&node.ledger.emitted, emitted);
+        for (side, rows) in answer.sides {
+            let port = Port::Side(side);
+            // Each output chooses its own rows and columns of the batch.
+            if let Some(batch) = self.outputs.rows(node, port, admitted.batch.clone(), columns, rows) {
+                exits.give(pass, port, batch);
             }
         }
-        out.step = node.name.clone();
-        StepLedger::add(&ledger.emitted, emitted);
-        StepLedger::add(&ledger.written, out.len());
-        Ok((!out.is_empty()).then_some(out))
+        if let Some(batch) = self.outputs.rows(node, Port::Main, admitted.batch, columns, answer.main) {
+            StepLedger::add(&node.ledger.written, batch.len());
+            exits.give(pass, Port::Main, batch);
+        }
+        Ok(())
     }
 }
 
-/// The fields that later steps want of rows whose values stay as they are.
-fn handed_on(node: &PlanNode, fields: Vec<Column>, columns: &[usize]) -> Vec<Column> {
-    let mut fields: Vec<Option<Column>> = fields.into_iter().map(Some).collect();
-    let place = |field: &FieldSpec| {
-        node.wanted.iter().position(|wanted| wanted == field).expect("a node wants what it hands on")
-    };
-    // Each field is wanted once, so nothing is taken twice.
-    node.main.fields.iter().filter_map(|field| fields[columns[place(field)]].take()).collect()
-}
-
-/// Turns a transform's answer into a batch, and counts what became of the rows but for those that led to output rows:
-/// their number is returned. Columns that the answer does not set are the input's, row by row; values that the answer will
-/// set may be missing in the input.
-pub fn settle(mut batch: Batch, outcome: Transformed, ledger: &StepLedger) -> Result<(Batch, usize)> {
-    let rows = batch.len();
-    for reject in &outcome.rejects {
-        ledger.reject(&batch, reject.row as usize, &reject.reason);
+/// Counts what became of the rows of a transform's batch, but for those that led to output rows: their number is returned.
+pub fn count(batch: &Batch, answer: &Transformed, discards: &mut Discards) -> Result<usize> {
+    for reject in &answer.rejects {
+        discards.row(batch, reject.row as usize, reject.cause, &reject.reason);
     }
-    let emitted = match &outcome.origins {
-        Some(origins) => origins.chunk_by(|a, b| a == b).count(),
-        None => rows,
-    };
-    let filtered = rows.checked_sub(emitted + outcome.rejects.len()).ok_or_else(|| {
-        Error::guest(format!("of {rows} rows it emitted {emitted} and rejected {}", outcome.rejects.len()))
+    let emitted = emitted(batch.len(), &answer.main, &answer.sides);
+    let filtered = batch.len().checked_sub(emitted + answer.rejects.len()).ok_or_else(|| {
+        let (rows, rejected) = (batch.len(), answer.rejects.len());
+        Error::guest(GuestFault::Contract, format!("of {rows} rows it emitted {emitted} and rejected {rejected}"))
     })?;
-    StepLedger::add(&ledger.filtered, filtered);
-    if outcome.keys.is_some() {
-        batch.keys = None;
-    }
-    if let Some(origins) = &outcome.origins {
-        batch = batch.select(origins);
-    }
-    if let Some(times) = outcome.times {
-        batch.times = times;
-    }
-    if let Some(keys) = outcome.keys {
-        batch.keys = Some(keys);
-    }
-    if let Some(values) = outcome.values {
-        batch.values = values;
-    }
-    Ok((batch, emitted))
+    StepLedger::add(&discards.ledger().filtered, filtered);
+    Ok(emitted)
+}
+
+/// The admitted rows of a parcel, and where they came from.
+struct Admitted {
+    batch: Batch,
+    from: Input,
+}
+
+/// What waits for a pause to be over.
+enum Work {
+    Fresh(Parcel),
+    /// Its call has failed and will be made again.
+    Begun(Admitted),
 }
 
 /// Builds the operator.
-pub fn build<'s>(rows: Rows<'s>, plan: Arc<Plan>, index: usize, verdict: Arc<Verdict>) -> Result<Rows<'s>> {
+pub fn build<'s>(rows: Rows<'s>, plan: Arc<Plan>, index: usize, verdict: Arc<Verdict>) -> Result<Streams<'s>> {
     let mut step = TransformStep::new(plan, index)?;
     let name = step.node().name.clone();
-    let mut builder = OperatorBuilder::new(name.to_string(), rows.scope());
+    let scope = rows.scope();
+    let mut builder = OperatorBuilder::new(name.to_string(), scope);
     let mut input = builder.new_input(rows, Pipeline);
-    let (mut output, stream) = builder.new_output::<Parcel>();
+    let (mut exits, streams) = Exits::new(&mut builder, index, step.node());
+    let mut pauses = Pauses::new(scope.activator_for(builder.operator_info().address), verdict.clone(), name.clone());
+    let mut waiting: VecDeque<(Pass, Work)> = VecDeque::new();
     builder.build(move |_capabilities| {
         move |_frontiers| {
-            let mut session = output.activate();
             input.for_each(|capability, parcel| {
-                if verdict.is_aborted() {
-                    return;
-                }
-                match step.apply(std::mem::take(parcel)) {
-                    Ok(Some(batch)) => session.give(&capability, &mut Parcel::new(index, Port::Main, batch)),
-                    Ok(None) => {}
-                    Err(error) => verdict.fail(error.context(format!("step {name}"))),
+                if !verdict.is_aborted() {
+                    waiting.push_back((exits.pass(&capability), Work::Fresh(std::mem::take(parcel))));
                 }
             });
+            if pauses.under_way() {
+                return;
+            }
+            while let Some((pass, work)) = waiting.pop_front() {
+                if verdict.is_aborted() {
+                    return waiting.clear();
+                }
+                let admitted = match work {
+                    Work::Fresh(parcel) => step.admit(parcel),
+                    Work::Begun(admitted) => admitted,
+                };
+                let called = if admitted.batch.is_empty() { Ok(None) } else { step.call(&admitted).map(Some) };
+                let settled = match called {
+                    Ok(None) => Ok(()),
+                    Ok(Some(answer)) => step.settle(admitted, answer, &mut exits, &pass),
+                    Err(error) => match pauses.begin(step.logic.guard(), &error) {
+                        true => return waiting.push_front((pass, Work::Begun(admitted))),
+                        false => Err(error),
+                    },
+                };
+                for letters in step.discards.take() {
+                    exits.give(&pass, Port::Dead, letters);
+                }
+                if let Err(error) = settled {
+                    verdict.fail(error.context(format!("step {name}")));
+                }
+            }
         }
     });
-    Ok(stream)
+    Ok(streams)
 }

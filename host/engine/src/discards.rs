@@ -1,0 +1,73 @@
+//! Where the rows of a step go that cannot go on: into the ledger, and into dead letters if the job keeps them.
+
+use crate::isolate::DroppedTimer;
+use crate::plan::PlanNode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use wasmill_stream::dead_letter::Letters;
+use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::window::RefusedWindow;
+use wasmill_stream::{Batch, Cause};
+
+/// The discarded rows of one node on one worker.
+pub struct Discards {
+    ledger: Arc<StepLedger>,
+    letters: Option<Letters>,
+}
+
+impl Discards {
+    /// Nothing discarded yet.
+    pub fn new(node: &PlanNode) -> Self {
+        let letters = node.keeps_dead_letters().then(|| Letters::new(node.name.clone(), node.identity().as_ref()));
+        Self { ledger: node.ledger.clone(), letters }
+    }
+
+    /// The counters of the node.
+    pub fn ledger(&self) -> &StepLedger {
+        &self.ledger
+    }
+
+    /// A row of a batch cannot go on.
+    pub fn row(&mut self, batch: &Batch, row: usize, cause: Cause, reason: &str) {
+        match cause {
+            Cause::Guest(fault) => self.ledger.reject(batch, row, &format!("{fault}: {reason}")),
+            _ => self.ledger.reject(batch, row, reason),
+        }
+        if let Some(letters) = &mut self.letters {
+            letters.row(batch, row, cause, reason);
+        }
+    }
+
+    /// A row is late and nobody takes late rows. The ledger counts it elsewhere.
+    pub fn late(&mut self, batch: &Batch, row: usize) {
+        if let Some(letters) = &mut self.letters {
+            letters.row(batch, row, Cause::Late, "the watermark has passed it");
+        }
+    }
+
+    /// A window has no result.
+    pub fn window(&mut self, refused: &RefusedWindow) {
+        self.ledger.refuse_window(refused);
+        if let Some(letters) = &mut self.letters {
+            letters.window(refused);
+        }
+    }
+
+    /// A timer was dropped.
+    pub fn timer(&mut self, timer: &DroppedTimer) {
+        self.ledger.refuse_timer(&timer.key, timer.time, &timer.reason);
+        if let Some(letters) = &mut self.letters {
+            letters.timer(&timer.key, timer.time, timer.cause, &timer.reason);
+        }
+    }
+
+    /// The dead letters since the last call.
+    pub fn take(&mut self) -> Vec<Batch> {
+        self.letters.as_mut().map(|letters| letters.take(wall_clock())).unwrap_or_default()
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub fn wall_clock() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

@@ -1,0 +1,125 @@
+//! An aggregator whose failures are narrowed down to rows, or to windows when these are finished.
+
+use super::{Guard, bisect, poisoned};
+use std::ops::Range;
+use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Reject, Selection, View};
+use wasmill_stream::{Binary, Error, Result};
+
+/// A plugin and its guard.
+pub struct IsolatedAggregate {
+    logic: Box<dyn Aggregate>,
+    guard: Guard,
+}
+
+impl IsolatedAggregate {
+    /// Stands before a plugin.
+    pub fn new(logic: Box<dyn Aggregate>, guard: Guard) -> Self {
+        Self { logic, guard }
+    }
+
+    /// The guard, which knows whether a failed call is to be made again.
+    pub fn guard(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    /// Rows go in bit by bit: each call takes the accumulators that the one before left.
+    fn isolate_rows(
+        &mut self,
+        accumulators: &Binary,
+        groups: &[u32],
+        batch: &View<'_>,
+        error: Error,
+    ) -> Result<Accumulated> {
+        let mut accumulators = accumulators.clone();
+        let (mut refused, mut rejects, logic) = (Vec::new(), Vec::new(), &mut self.logic);
+        let mut call = |range: Range<usize>| {
+            let rows: Vec<u32> = (range.start as u32..range.end as u32).collect();
+            let answer =
+                logic.accumulate(&accumulators, &groups[range.clone()], &Selection::new(batch, &rows).view())?;
+            accumulators = answer.accumulators;
+            refused.extend(behind(answer.rejects, range.start));
+            Ok(())
+        };
+        let mut poison = |row, cause, reason| rejects.push(poisoned(row, cause, reason));
+        bisect(0..groups.len(), error, &mut self.guard, &mut call, &mut poison)?;
+        rejects.append(&mut refused);
+        rejects.sort_by_key(|reject| reject.row);
+        Ok(Accumulated { accumulators, rejects })
+    }
+
+    fn isolate_windows(&mut self, fired: &Fired<'_>, error: Error) -> Result<Finished> {
+        let (mut origins, mut values) = (Vec::new(), Vec::new());
+        let (mut refused, mut rejects, logic) = (Vec::new(), Vec::new(), &mut self.logic);
+        let mut call = |range: Range<usize>| {
+            let rows: Vec<u32> = (range.start as u32..range.end as u32).collect();
+            let (keys, accumulators) = (fired.keys.select(&rows), fired.accumulators.select(&rows));
+            let part = Fired { windows: &fired.windows[range.clone()], keys: &keys, accumulators: &accumulators };
+            let answer = logic.finish(&part)?;
+            match answer.origins {
+                Some(of) => origins.extend(of.into_iter().map(|origin| origin + range.start as u32)),
+                None => origins.extend(rows),
+            }
+            values.push(answer.values);
+            refused.extend(behind(answer.rejects, range.start));
+            Ok(())
+        };
+        let mut poison = |row, cause, reason| rejects.push(poisoned(row, cause, reason));
+        bisect(0..fired.windows.len(), error, &mut self.guard, &mut call, &mut poison)?;
+        rejects.append(&mut refused);
+        rejects.sort_by_key(|reject| reject.row);
+        Ok(Finished { origins: Some(origins), values: super::concat(values.into_iter()), rejects })
+    }
+}
+
+/// Rejects of a call on rows from `first` on, as rows of the whole.
+fn behind(rejects: Vec<Reject>, first: usize) -> impl Iterator<Item = Reject> {
+    rejects.into_iter().map(move |reject| Reject { row: reject.row + first as u32, ..reject })
+}
+
+impl Aggregate for IsolatedAggregate {
+    fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
+        let mut call = || self.logic.accumulate(accumulators, groups, batch);
+        let answer = match call().or_else(|_| call()) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = self.guard.judge(error, groups.len())?;
+                self.isolate_rows(accumulators, groups, batch, error)?
+            }
+        };
+        self.guard.passed(groups.len());
+        Ok(answer)
+    }
+
+    /// Which of the accumulators of a key is at fault cannot be told, and a window without one of them would be wrong:
+    /// the step stands still until its plugin can merge them.
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+        let mut call = || self.logic.merge(accumulators, groups, count);
+        match call().or_else(|_| call()) {
+            Ok(answer) => {
+                self.guard.passed(0);
+                Ok(answer)
+            }
+            Err(error) => {
+                let error = self.guard.judge(error, groups.len())?;
+                Err(self.guard.obstructed(error))
+            }
+        }
+    }
+
+    fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
+        let mut call = || self.logic.finish(fired);
+        let answer = match call().or_else(|_| call()) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = self.guard.judge(error, fired.windows.len())?;
+                self.isolate_windows(fired, error)?
+            }
+        };
+        self.guard.passed(fired.windows.len());
+        Ok(answer)
+    }
+
+    fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary> {
+        self.logic.migrate(from, accumulators)
+    }
+}

@@ -1,0 +1,142 @@
+//! The operator around a step with state: rows go to the worker that owns their key, one epoch is applied after the other,
+//! and an epoch ends with its watermark. Rows of later epochs wait, so that what is late does not depend on which worker was
+//! faster.
+
+use super::exits::{Exits, Pass, Streams};
+use super::{Epoch, Rows};
+use crate::discards::Discards;
+use crate::graph::Port;
+use crate::isolate::Guard;
+use crate::parcel::{ByKeyGroup, Parcel};
+use crate::pauses::Pauses;
+use crate::plan::PlanNode;
+use crate::progress::{Announcement, Heard};
+use crate::verdict::Verdict;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::{DistributorPact, Exchange};
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use wasmill_stream::Result;
+
+/// The logic of a step with state on one worker. A call that returns an error has changed nothing and is made again if the
+/// guard wants a pause.
+pub trait EpochStep: 'static {
+    /// The rows of a parcel that its plugin may see.
+    type Admitted;
+
+    /// Lets rows in; counts and discards the others.
+    fn admit(&mut self, parcel: Parcel) -> Self::Admitted;
+
+    /// Applies rows.
+    fn apply(&mut self, admitted: &Self::Admitted, exits: &mut Exits, pass: &Pass) -> Result<()>;
+
+    /// Ends an epoch, whose announcements have been heard.
+    fn close(&mut self, exits: &mut Exits, pass: &Pass) -> Result<()>;
+
+    /// What it has heard of event time.
+    fn heard(&mut self) -> &mut Heard;
+
+    /// Where its refused rows go.
+    fn discards(&mut self) -> &mut Discards;
+
+    /// The guard of its plugin.
+    fn guard(&mut self) -> &mut Guard;
+}
+
+/// What waits for its epoch.
+struct Waiting<A> {
+    work: VecDeque<Work<A>>,
+    announcements: Vec<Announcement>,
+    /// The right to send in this epoch.
+    pass: Pass,
+}
+
+enum Work<A> {
+    Fresh(Parcel),
+    /// Its call has failed and will be made again.
+    Begun(A),
+}
+
+impl<A> Waiting<A> {
+    fn new(pass: Pass) -> Self {
+        Self { work: VecDeque::new(), announcements: Vec::new(), pass }
+    }
+
+    /// Applies what waits; closes the epoch if it is complete. After an error what is left waits on.
+    fn settle(&mut self, step: &mut impl EpochStep<Admitted = A>, complete: bool, exits: &mut Exits) -> Result<()> {
+        while let Some(work) = self.work.pop_front() {
+            let admitted = match work {
+                Work::Fresh(parcel) => step.admit(parcel),
+                Work::Begun(admitted) => admitted,
+            };
+            if let Err(error) = step.apply(&admitted, exits, &self.pass) {
+                self.work.push_front(Work::Begun(admitted));
+                return Err(error);
+            }
+            self.send_letters(step, exits);
+        }
+        if complete {
+            self.announcements.drain(..).for_each(|announcement| step.heard().hear(&announcement));
+            step.close(exits, &self.pass)?;
+            self.send_letters(step, exits);
+        }
+        Ok(())
+    }
+
+    fn send_letters(&self, step: &mut impl EpochStep, exits: &mut Exits) {
+        step.discards().take().into_iter().for_each(|letters| exits.give(&self.pass, Port::Dead, letters));
+    }
+}
+
+/// Builds the operator of a node.
+pub fn build<'s, S: EpochStep>(
+    mut step: S,
+    rows: Rows<'s>,
+    announcements: Stream<'s, Epoch, Vec<Announcement>>,
+    (index, node): (usize, &PlanNode),
+    verdict: Arc<Verdict>,
+) -> Streams<'s> {
+    let scope = rows.scope();
+    let name = node.name.clone();
+    let mut builder = OperatorBuilder::new(name.to_string(), scope);
+    let mut rows = builder.new_input(rows, DistributorPact(|_workers| ByKeyGroup::default()));
+    let mut news = builder.new_input(announcements, Exchange::new(|announcement: &Announcement| announcement.to));
+    let (mut exits, streams) = Exits::new(&mut builder, index, node);
+    let mut pauses = Pauses::new(scope.activator_for(builder.operator_info().address), verdict.clone(), name.clone());
+    let mut waiting: BTreeMap<Epoch, Waiting<S::Admitted>> = BTreeMap::new();
+    builder.build(move |_capabilities| {
+        move |frontiers| {
+            rows.for_each(|capability, parcel| {
+                let epoch = waiting.entry(*capability.time()).or_insert_with(|| Waiting::new(exits.pass(&capability)));
+                epoch.work.push_back(Work::Fresh(std::mem::take(parcel)));
+            });
+            news.for_each(|capability, announcements| {
+                let epoch = waiting.entry(*capability.time()).or_insert_with(|| Waiting::new(exits.pass(&capability)));
+                epoch.announcements.append(announcements);
+            });
+            let open = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
+            if pauses.under_way() {
+                return;
+            }
+            while let Some(mut entry) = waiting.first_entry() {
+                // The open epoch may take its rows at once: all before it are complete. It closes when the frontier says so.
+                let complete = open.is_none_or(|open| *entry.key() < open);
+                if verdict.is_aborted() || (!complete && open != Some(*entry.key())) {
+                    break;
+                }
+                if let Err(error) = entry.get_mut().settle(&mut step, complete, &mut exits) {
+                    if !pauses.begin(step.guard(), &error) {
+                        verdict.fail(error.context(format!("step {name}")));
+                    }
+                    break;
+                }
+                if !complete {
+                    break;
+                }
+                entry.remove();
+            }
+        }
+    });
+    streams
+}

@@ -1,0 +1,241 @@
+//! A process step: keyed logic with state and timers. Timers that an epoch's watermark passes fire at its end. In the order
+//! of event time, rows wait until the watermark lets them go.
+
+use super::aggregate::send_late;
+use super::epochs::{self, EpochStep};
+use super::exits::{Exits, Pass, Streams};
+use super::output::{Outputs, emitted};
+use super::{Epoch, Rows};
+use crate::admit::admit;
+use crate::discards::Discards;
+use crate::graph::Port;
+use crate::isolate::{Guard, IsolatedProcess};
+use crate::parcel::Parcel;
+use crate::plan::{Plan, PlanKind};
+use crate::progress::{Announcement, Heard};
+use crate::verdict::Verdict;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use timely::dataflow::Stream;
+use wasmill_stream::backlog::{Backlog, Released};
+use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::plugin::{Needs, Processed, Rows as Output, View};
+use wasmill_stream::process::{KeyedRows, Order, States, Turned};
+use wasmill_stream::{Batch, Binary, Error, GuestFault, Result, key};
+
+/// About how many rows of a backlog go into one call.
+const CALL_ROWS: usize = 4_096;
+
+/// The logic of one process step on one worker.
+struct ProcessStep {
+    plan: Arc<Plan>,
+    index: usize,
+    logic: IsolatedProcess,
+    needs: Needs,
+    order: Order,
+    states: States,
+    backlog: Backlog,
+    /// Rows that were let go and have not been processed yet.
+    ready: VecDeque<Released>,
+    heard: Heard,
+    outputs: Outputs,
+    discards: Discards,
+}
+
+/// Rows for a call, with what belongs to them.
+pub struct Admitted {
+    batch: Arc<Batch>,
+    keys: Binary,
+    hashes: Vec<u64>,
+}
+
+impl Admitted {
+    fn new(batch: Batch) -> Self {
+        // Rows without keys form one group.
+        let unkeyed = || std::iter::repeat_n(b"", batch.len()).collect::<Binary>();
+        let keys = batch.keys.clone().unwrap_or_else(unkeyed);
+        let hashes = key::hashes(&keys);
+        Self { batch: Arc::new(batch), keys, hashes }
+    }
+}
+
+impl ProcessStep {
+    fn new(plan: Arc<Plan>, index: usize, workers: usize) -> Result<Self> {
+        let node = &plan.nodes[index];
+        let PlanKind::Process { plugin, order } = &node.kind else {
+            unreachable!("a process step belongs to a process");
+        };
+        let needs = plugin.needs().clone();
+        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+        Ok(Self {
+            logic: IsolatedProcess::new(plugin.instantiate()?, guard),
+            order: *order,
+            states: States::default(),
+            backlog: Backlog::default(),
+            ready: VecDeque::new(),
+            heard: Heard::new(&node.sources, workers),
+            outputs: Outputs::new(node, &needs.sides),
+            discards: Discards::new(node),
+            needs,
+            plan,
+            index,
+        })
+    }
+
+    /// Processes rows. `origins`: the rows that they were before they waited, for dead letters.
+    fn process(
+        &mut self,
+        admitted: &Admitted,
+        until: Option<i64>,
+        origins: Option<&[(Arc<Batch>, u32)]>,
+        exits: &mut Exits,
+        pass: &Pass,
+    ) -> Result<()> {
+        let Admitted { batch, keys, hashes } = admitted;
+        let columns: Vec<usize> = (0..self.needs.fields.len()).collect();
+        let view = View::of(batch, &self.needs, &columns);
+        let rows = KeyedRows { keys, hashes, view, ordered: self.order == Order::EventTime };
+        let turned = self.states.process(&mut self.logic, &rows, until)?;
+        for reject in &turned.answer.rejects {
+            let row = reject.row as usize;
+            match origins.and_then(|origins| origins.get(row)) {
+                Some((batch, row)) => self.discards.row(batch, *row as usize, reject.cause, &reject.reason),
+                None => self.discards.row(batch, row, reject.cause, &reject.reason),
+            }
+        }
+        let ledger = &self.plan.nodes[self.index].ledger;
+        let led = emitted(batch.len(), &turned.answer.main, &turned.answer.sides);
+        let filtered = batch.len().checked_sub(led + turned.answer.rejects.len()).ok_or_else(|| {
+            let (rows, rejected) = (batch.len(), turned.answer.rejects.len());
+            Error::guest(GuestFault::Contract, format!("of {rows} rows it emitted {led} and rejected {rejected}"))
+        })?;
+        StepLedger::add(&ledger.emitted, led);
+        StepLedger::add(&ledger.filtered, filtered);
+        self.send(batch, turned, exits, pass);
+        Ok(())
+    }
+
+    /// Sends what a call led to: rows that came from rows, and rows that timers emitted.
+    fn send(&mut self, batch: &Batch, turned: Turned, exits: &mut Exits, pass: &Pass) {
+        let Turned { keys, answer: Processed { main, sides, .. }, fired } = turned;
+        let plan = self.plan.clone();
+        let node = &plan.nodes[self.index];
+        StepLedger::add(&node.ledger.fired, fired);
+        self.logic.take_dropped().iter().for_each(|timer| self.discards.timer(timer));
+        let columns: Vec<usize> = (0..batch.fields.len()).collect();
+        let outputs = std::iter::once((Port::Main, main));
+        for (port, rows) in outputs.chain(sides.into_iter().map(|(side, rows)| (Port::Side(side), rows))) {
+            let (of_rows, of_timers) = split(rows, batch.len());
+            let mut give = |batch: Option<Batch>| {
+                let Some(batch) = batch else { return };
+                if port == Port::Main {
+                    StepLedger::add(&node.ledger.written, batch.len());
+                }
+                exits.give(pass, port, batch);
+            };
+            if let Some(rows) = of_rows {
+                give(self.outputs.rows(node, port, batch.clone(), &columns, rows));
+            }
+            if let Some(rows) = of_timers {
+                let times = vec![0; keys.len()];
+                let fired = Batch { times, keys: Some(keys.clone()), ..Batch::default() };
+                give(self.outputs.rows(node, port, fired, &[], rows));
+            }
+        }
+    }
+}
+
+impl EpochStep for ProcessStep {
+    type Admitted = Admitted;
+
+    fn admit(&mut self, parcel: Parcel) -> Admitted {
+        let node = &self.plan.nodes[self.index];
+        let columns = node.columns(parcel.from);
+        StepLedger::add(&node.ledger.read, parcel.batch.len());
+        let kept = admit(&parcel.batch, &self.needs.fields, columns, &mut self.discards);
+        let mut batch = match kept {
+            Some(kept) => parcel.batch.select(&kept),
+            None => Batch::clone(&parcel.batch),
+        };
+        // The node's fields in the node's order: rows of several inputs may wait together.
+        batch.fields = columns.iter().map(|&at| batch.fields[at].clone()).collect();
+        Admitted::new(batch)
+    }
+
+    /// Processes rows, or lets them wait for their time.
+    fn apply(&mut self, admitted: &Admitted, exits: &mut Exits, pass: &Pass) -> Result<()> {
+        if self.order == Order::Arrival {
+            return self.process(admitted, None, None, exits, pass);
+        }
+        let (batch, watermark) = (&admitted.batch, self.states.watermark());
+        let rows = 0..batch.len() as u32;
+        let (late, on_time): (Vec<u32>, Vec<u32>) = rows.partition(|&row| batch.times[row as usize] < watermark);
+        let node = &self.plan.nodes[self.index];
+        StepLedger::add(&node.ledger.late, late.len());
+        let columns: Vec<usize> = (0..batch.fields.len()).collect();
+        send_late(node, &mut self.outputs, &mut self.discards, (batch, &columns, late), (exits, pass));
+        self.backlog.hold(batch.clone(), on_time);
+        Ok(())
+    }
+
+    /// Moves to the epoch's watermark, processes the rows that it lets go, and fires the timers that it passes.
+    fn close(&mut self, exits: &mut Exits, pass: &Pass) -> Result<()> {
+        let watermark = self.heard.watermark();
+        self.ready.extend(self.backlog.release(watermark, CALL_ROWS));
+        while let Some(Released { batch, origins }) = self.ready.pop_front() {
+            let last = batch.times.last().copied();
+            let admitted = Admitted::new(batch);
+            if let Err(error) = self.process(&admitted, last, Some(&origins), exits, pass) {
+                let batch = Arc::unwrap_or_clone(admitted.batch);
+                self.ready.push_front(Released { batch, origins });
+                return Err(error);
+            }
+        }
+        while let Some(turned) = self.states.advance(&mut self.logic, watermark)? {
+            self.send(&Batch::default(), turned, exits, pass);
+        }
+        self.plan.nodes[self.index].ledger.advance_watermark(watermark);
+        Ok(())
+    }
+
+    fn heard(&mut self) -> &mut Heard {
+        &mut self.heard
+    }
+
+    fn discards(&mut self) -> &mut Discards {
+        &mut self.discards
+    }
+
+    fn guard(&mut self) -> &mut Guard {
+        self.logic.guard()
+    }
+}
+
+/// The rows of an output that came from rows, and those that came from the timers of a key, with the key's number as origin.
+fn split(rows: Output, count: usize) -> (Option<Output>, Option<Output>) {
+    let Some(origins) = &rows.origins else { return (Some(rows), None) };
+    let of_row = |at: &u32| (origins[*at as usize] as usize) < count;
+    let (from_rows, from_timers): (Vec<u32>, Vec<u32>) = (0..origins.len() as u32).partition(of_row);
+    if from_timers.is_empty() {
+        return (Some(rows), None);
+    }
+    let part = |picked: &[u32], first: u32| Output {
+        origins: Some(picked.iter().map(|&at| origins[at as usize] - first).collect()),
+        times: rows.times.as_ref().map(|times| picked.iter().map(|&at| times[at as usize]).collect()),
+        keys: rows.keys.as_ref().map(|keys| keys.select(picked)),
+        values: rows.values.as_ref().map(|values| values.select(picked)),
+    };
+    ((!from_rows.is_empty()).then(|| part(&from_rows, 0)), Some(part(&from_timers, count as u32)))
+}
+
+/// Builds the operator.
+pub fn build<'s>(
+    rows: Rows<'s>,
+    announcements: Stream<'s, Epoch, Vec<Announcement>>,
+    plan: Arc<Plan>,
+    index: usize,
+    verdict: Arc<Verdict>,
+) -> Result<Streams<'s>> {
+    let step = ProcessStep::new(plan.clone(), index, rows.scope().peers())?;
+    Ok(epochs::build(step, rows, announcements, (index, &plan.nodes[index]), verdict))
+}
