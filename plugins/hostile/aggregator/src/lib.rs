@@ -1,6 +1,8 @@
 //! An aggregator that does harm, for the tests of the host; see `plugins/hostile/README.md`. It counts rows in a u64, and is
 //! written on the bare bindings, because the SDK does not let one lie.
 
+#![expect(clippy::panic, reason = "a plugin that panics is what the host is tested with")]
+
 use hostile_deeds::{Deed, not_utf8};
 use std::cell::RefCell;
 use wasmill::bindings::aggregate::{Accumulated, Finished, Fired};
@@ -174,6 +176,11 @@ impl aggregate::Guest for Component {
     }
 }
 
+// Without WebAssembly nothing calls the plugin; it is still no dead code.
+#[cfg(not(target_arch = "wasm32"))]
+const _: fn(String) -> Result<Needs, String> = <Component as Lifecycle>::configure;
+#[cfg(not(target_arch = "wasm32"))]
+const _: fn(Fired) -> Result<Finished, Failure> = <Component as aggregate::Guest>::finish;
 #[cfg(target_arch = "wasm32")]
 wasmill::bindings::export_lifecycle!(Component with_types_in wasmill::bindings::lifecycle);
 #[cfg(target_arch = "wasm32")]

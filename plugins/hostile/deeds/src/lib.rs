@@ -1,6 +1,8 @@
 //! What the hostile plugins of all worlds do to the host while they work. Nothing, unless their setting `do` says so. What they
 //! do in their answers is up to each.
 
+#![expect(clippy::panic, reason = "a plugin that panics is what the host is tested with")]
+
 use std::hint::black_box;
 use wasmill::{Settings, log};
 

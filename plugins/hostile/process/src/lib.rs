@@ -150,6 +150,11 @@ impl process::Guest for Component {
     }
 }
 
+// Without WebAssembly nothing calls the plugin; it is still no dead code.
+#[cfg(not(target_arch = "wasm32"))]
+const _: fn(String) -> Result<Needs, String> = <Component as Lifecycle>::configure;
+#[cfg(not(target_arch = "wasm32"))]
+const _: fn(Turn) -> Result<Output, Failure> = <Component as process::Guest>::process;
 #[cfg(target_arch = "wasm32")]
 wasmill::bindings::export_lifecycle!(Component with_types_in wasmill::bindings::lifecycle);
 #[cfg(target_arch = "wasm32")]

@@ -51,8 +51,8 @@ impl<'a, P: Process> Player<'a, P> {
         self.writer.start_timed(number, time.0);
         match row.and_then(|row| self.process.check(&row, slot.state.as_ref()).map(|()| row)) {
             Ok(row) => {
-                let (state, mut context) = self.context(slot, key, time);
-                context.0.row(state, row, &mut context.1);
+                let process = self.process;
+                process.row(&mut slot.state, row, &mut self.context(&mut slot.timers, key, time));
             }
             Err(Fault::Reject(reject)) => self.writer.refuse(number, reject),
             Err(Fault::Failure(failure)) => self.writer.fail(failure),
@@ -67,20 +67,13 @@ impl<'a, P: Process> Player<'a, P> {
         {
             slot.timers.pop_first();
             self.writer.start_timer(self.rows + key.number, at);
-            let (state, mut context) = self.context(slot, key.key, Time(at));
-            context.0.timer(state, &mut context.1);
+            let process = self.process;
+            process.timer(&mut slot.state, &mut self.context(&mut slot.timers, key.key, Time(at)));
         }
     }
 
-    fn context<'c>(
-        &'c mut self,
-        slot: &'c mut Slot<P::State>,
-        key: Key<'c>,
-        time: Time,
-    ) -> (&'c mut Option<P::State>, (&'a P, Context<'c, P::Output>)) {
-        let Slot { state, timers } = slot;
-        let Self { process, watermark, writer, .. } = self;
-        (state, (process, Context { key, time, watermark: *watermark, timers, writer, output: PhantomData }))
+    fn context<'c>(&'c mut self, timers: &'c mut BTreeSet<i64>, key: Key<'c>, time: Time) -> Context<'c, P::Output> {
+        Context { key, time, watermark: self.watermark, timers, writer: &mut self.writer, output: PhantomData }
     }
 
     pub fn has_failed(&self) -> bool {
