@@ -107,7 +107,7 @@ pub fn read_plain<T: Plain>(mut bytes: &[u8], name: &str) -> Result<T, String> {
 }
 
 fn misfit(name: &str, why: impl std::fmt::Display) -> String {
-    format!("stored accumulator does not fit {name}, another version of the plugin wrote it: {why}")
+    format!("the stored state does not fit {name}, another version of the plugin wrote it: {why}")
 }
 
 macro_rules! number {

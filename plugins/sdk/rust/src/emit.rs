@@ -53,6 +53,17 @@ use serde::Serialize;
 /// wasmill::transform!(sort);
 /// # fn main() {}
 /// ```
+///
+/// Names are letters, digits, `_` and `-`, each once, and not `late`: anything else does not compile.
+///
+/// ```compile_fail
+/// #[derive(wasmill::Outputs)]
+/// enum Sorted {
+///     #[output(main)]
+///     Known,
+///     Late,
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not something that a transform returns",
     note = "return (), bool, Emit, Keyed<K>, Json<T>, an enum with #[derive(Outputs)], an Option, Vec or array of these, \

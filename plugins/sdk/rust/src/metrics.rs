@@ -17,7 +17,7 @@ thread_local! {
 /// a call which fails and is repeated counts once.
 pub fn count(name: &'static str, by: u64) {
     COUNTS.with_borrow_mut(|counts| match counts.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, sum)) => *sum += by,
+        Some((_, sum)) => *sum = sum.saturating_add(by),
         None => counts.push((name, by)),
     });
 }

@@ -123,7 +123,9 @@ impl Row for Key<'_> {
     fn declare(_fields: &mut Vec<Declaration>) {}
 
     fn open<'row>(batch: &'row Batch, _fields: &mut Fields<'row>) -> Result<&'row Binary, String> {
-        batch.keys.as_ref().ok_or_else(|| "the rows have no keys; put a step that sets them before this one".into())
+        let missing =
+            "the rows have no keys: put a step that sets them before this one; a process has the key in its context";
+        batch.keys.as_ref().ok_or_else(|| missing.into())
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
-use syn::{Data, DataEnum, DeriveInput, Error, Expr, Field, Fields, Ident, Lit, Meta, Result, Token};
+use syn::{Data, DataEnum, DeriveInput, Error, Expr, Field, Fields, Ident, Lit, Meta, Result, Token, token};
 
 pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
     if let Some(parameter) = input.generics.params.first() {
@@ -135,12 +135,12 @@ fn number(input: ParseStream<'_>) -> Result<f64> {
     format!("{minus}{digits}").parse().map_err(|error| Error::new(span, error))
 }
 
-/// A literal, or `[]`, as JSON.
+/// A literal, `[]` or `{}`, as JSON.
 fn json(input: ParseStream<'_>) -> Result<String> {
-    if input.peek(syn::token::Bracket) {
+    if input.peek(token::Bracket) || input.peek(token::Brace) {
         return match input.parse()? {
-            TokenTree::Group(group) if group.stream().is_empty() => Ok("[]".into()),
-            other => Err(Error::new(other.span(), "the default of a list is []")),
+            TokenTree::Group(group) if group.stream().is_empty() => Ok(group.to_string().replace(' ', "")),
+            other => Err(Error::new(other.span(), "the default of a list is [], that of a struct {}")),
         };
     }
     if input.peek(syn::LitStr) {
@@ -150,7 +150,7 @@ fn json(input: ParseStream<'_>) -> Result<String> {
         return Ok(input.parse::<syn::LitBool>()?.value.to_string());
     }
     let number =
-        number(input).map_err(|error| Error::new(error.span(), "expected a number, a text, true, false or []"))?;
+        number(input).map_err(|error| Error::new(error.span(), "expected a number, a text, true, false, [] or {}"))?;
     Ok(number.to_string())
 }
 

@@ -16,6 +16,14 @@ struct Limits {
     nested: Option<Nested>,
     #[setting(maximum = 9, default = [])]
     levels: Vec<i8>,
+    #[setting(default = {})]
+    inner: Inner,
+}
+
+#[derive(Settings, Debug, PartialEq)]
+struct Inner {
+    #[setting(default = "a \"b\" \\")]
+    text: String,
 }
 
 #[derive(Settings, Debug, PartialEq)]
@@ -32,7 +40,19 @@ struct Nested {
 }
 
 fn limits(least: u64) -> Limits {
-    Limits { least, factor: -0.5, idle: Duration::from_secs(3600), r#type: None, nested: None, levels: Vec::new() }
+    Limits {
+        least,
+        factor: -0.5,
+        idle: Duration::from_secs(3600),
+        r#type: None,
+        nested: None,
+        levels: Vec::new(),
+        inner: inner("a \"b\" \\"),
+    }
+}
+
+fn inner(text: &str) -> Inner {
+    Inner { text: text.to_owned() }
 }
 
 /// What is set is read, whatever the type; what is not has its default.
@@ -40,13 +60,14 @@ fn limits(least: u64) -> Limits {
 fn settings_are_read() {
     assert_eq!(parse(r#"{"least":3}"#), Ok(limits(3)));
     let all = r#"{"least":2.0,"factor":0,"idle":"250ms","type":"out-of-range","nested":{"field":"/a","on":false},
-        "levels":[1,-2]}"#;
+        "levels":[1,-2],"inner":{"text":""}}"#;
     let expected = Limits {
         factor: 0.0,
         idle: Duration::from_millis(250),
         r#type: Some(Kind::OutOfRange),
         nested: Some(Nested { field: Pointer("/a".into()), on: false }),
         levels: vec![1, -2],
+        inner: inner(""),
         ..limits(2)
     };
     assert_eq!(parse(all), Ok(expected));
@@ -66,7 +87,7 @@ fn errors_name_the_setting() {
         (r#"{"least":3,"type":"x"}"#, r#"setting "type": expected one of plain, out-of-range, found "x""#),
         (r#"{"least":3,"nested":{}}"#, r#"setting "nested.field" is missing"#),
         (r#"{"least":3,"nested":{"x":1}}"#, r#"unknown setting "nested.x", expected field or on"#),
-        (r#"{"lest":3}"#, r#"unknown setting "lest", expected least, factor, idle, type, nested or levels"#),
+        (r#"{"lest":3}"#, r#"unknown setting "lest", expected least, factor, idle, type, nested, levels or inner"#),
         (r#"[]"#, "settings: expected an object of settings, found []"),
     ];
     for (settings, expected) in cases {
