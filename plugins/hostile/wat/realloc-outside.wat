@@ -1,6 +1,6 @@
 ;; Gives the host room outside its memory for what it is given.
 (module
-  (memory (export "memory") 2)
+  (memory (export "memory") 16)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     (i32.const -16))
   (func (export "wasmill:plugin/lifecycle@0.1.0#describe") (result i32) (i32.const 16))

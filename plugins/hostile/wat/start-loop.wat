@@ -1,6 +1,6 @@
 ;; Never finishes to start: its start function loops before anything can be called.
 (module
-  (memory (export "memory") 2)
+  (memory (export "memory") 16)
   (func $start (loop $forever (br $forever)))
   (start $start)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)

@@ -1,6 +1,6 @@
 ;; Wants a table of a thousand million elements to start with.
 (module
-  (memory (export "memory") 2)
+  (memory (export "memory") 16)
   (table 1000000000 funcref)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     ;; One region, used again by every call: nothing that it holds is looked at.

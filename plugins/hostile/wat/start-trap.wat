@@ -1,6 +1,6 @@
 ;; Traps when it starts, before anything can be called.
 (module
-  (memory (export "memory") 2)
+  (memory (export "memory") 16)
   (func $start unreachable)
   (start $start)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)

@@ -1,6 +1,6 @@
 ;; Makes its table larger in each call until it may not, which Rust cannot express; then it traps.
 (module
-  (memory (export "memory") 2)
+  (memory (export "memory") 16)
   (table $bomb 1 funcref)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     ;; One region, used again by every call: nothing that it holds is looked at.

@@ -21,7 +21,7 @@ pub enum Deed {
     Trap,
     /// Panics, with a message that has a control character and a second line.
     Panic,
-    /// Takes its time: `amount` rounds of some nanoseconds.
+    /// Takes its time: `amount` rounds of about two nanoseconds.
     Slow,
     /// Logs `amount` lines, with control characters in them.
     LogFlood,
