@@ -1,4 +1,5 @@
-//! Wraps the core module that cargo made into a component, and puts it where nobody sees it half written.
+//! Wraps the core module that cargo made into a component, checks that components are of the contract, and puts them where
+//! nobody sees them half written.
 
 use super::manifest::PluginCrate;
 use super::{TARGET, fault};
@@ -7,7 +8,8 @@ use wasmill_stream::Result;
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 /// The interfaces of which a plugin exports one: each stands for a world of the contract.
-const LOGIC: [&str; 2] = ["wasmill:plugin/transformer@0.1.0", "wasmill:plugin/aggregation@0.1.0"];
+const LOGIC: [&str; 3] =
+    ["wasmill:plugin/transformer@0.1.0", "wasmill:plugin/aggregation@0.1.0", "wasmill:plugin/processing@0.1.0"];
 
 /// The component of a compiled plugin. The file is left alone if it would not change.
 pub fn wrap(plugin: &PluginCrate, target: &Path) -> Result<PathBuf> {
@@ -27,16 +29,22 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
         .module(module)
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| format!("make a component of its module: {error:#}"))?;
-    let exports = exports(&component)?;
-    if exports.iter().filter(|name| LOGIC.contains(&name.as_str())).count() != 1 {
-        return Err(format!(
-            "its component exports {}, but a plugin exports one of {}; write wasmill::transform!(…) or \
-             wasmill::aggregator!(…) once in its lib.rs",
-            if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") },
-            LOGIC.join(", "),
-        ));
-    }
+    check(&component).map_err(|reason| {
+        format!(
+            "{reason}; write wasmill::transform!(…), wasmill::aggregator!(…) or wasmill::process!(…) once in its lib.rs"
+        )
+    })?;
     Ok(component)
+}
+
+/// Checks that a component exports the logic of one world.
+pub fn check(component: &[u8]) -> Result<(), String> {
+    let exports = exports(component)?;
+    if exports.iter().filter(|name| LOGIC.contains(&name.as_str())).count() == 1 {
+        return Ok(());
+    }
+    let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+    Err(format!("its component exports {found}, but a plugin exports one of {}", LOGIC.join(", ")))
 }
 
 /// The names of what a component exports.
@@ -50,7 +58,7 @@ fn exports(component: &[u8]) -> Result<Vec<String>, String> {
 }
 
 /// Replaces the file at one stroke, so that a reader sees the old or the new component. Leaves equal content alone.
-fn write(path: &Path, component: &[u8]) -> std::io::Result<()> {
+pub fn write(path: &Path, component: &[u8]) -> std::io::Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == component) {
         return Ok(());
     }

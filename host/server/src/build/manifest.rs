@@ -39,13 +39,7 @@ impl PluginCrate {
     /// The crate in `dir`. The error says what keeps it from being a plugin.
     pub fn read(dir: &Path) -> Result<Self> {
         let file = dir.join("Cargo.toml");
-        let text = std::fs::read_to_string(&file).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                fault(dir, "there is no Cargo.toml; expected the folder of a Rust crate")
-            } else {
-                fault(dir, "read Cargo.toml").with_source(error)
-            }
-        })?;
+        let text = std::fs::read_to_string(&file).map_err(|error| fault(dir, "read Cargo.toml").with_source(error))?;
         let manifest: Manifest =
             toml::from_str(&text).map_err(|error| fault(dir, format!("its Cargo.toml is wrong: {error}")))?;
         let Some(Package { name: package }) = manifest.package else {

@@ -1,4 +1,6 @@
-//! Builds with the real cargo: the project's plugins, and crates so small that they compile in a second.
+//! Builds with the real tools: the project's plugins, and some so small that they build in a second.
+
+mod scripts;
 
 use super::*;
 use wasmill_stream::ErrorKind;
@@ -45,7 +47,7 @@ fn plugins_become_components() {
 #[test]
 fn folders_that_are_no_plugins() {
     let empty = tempfile::tempdir().expect("a temporary folder");
-    assert!(failure(empty.path()).contains("there is no Cargo.toml"));
+    assert!(failure(empty.path()).contains("there is no Cargo.toml (Rust), package.json"));
     let library = plugin("just-a-library", "", "");
     assert!(failure(library.path()).contains("crate-type = [\"cdylib\"]"));
     std::fs::write(library.path().join("Cargo.toml"), "[workspace]\n").expect("write Cargo.toml");

@@ -10,7 +10,7 @@ use wasmill_stream::{Error, Result};
 /// Make a component of a plugin's source folder.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The folder with the plugin's Cargo.toml
+    /// The folder with the plugin's Cargo.toml, package.json or pyproject.toml
     dir: PathBuf,
 }
 
