@@ -113,3 +113,25 @@ fn python_errors_are_explained() {
     let none = [("pyproject.toml", PROJECT), ("plugin.py", "def long_trips(row):\n    return row\n")];
     is_explained(Language::Python, &none, &["plugin.py has 0 plugins", "@transform(…)"]);
 }
+
+/// The SDK's own tests, which need no component. `program` is what runs them.
+fn sdk_tests_pass(folder: &str, program: &str, arguments: &[&str]) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/sdk").join(folder);
+    match std::process::Command::new(program).args(arguments).current_dir(&dir).output() {
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{text}");
+        }
+        Err(error) => eprintln!("SKIPPED: the tests of sdk/{folder}: run {program}: {error}"),
+    }
+}
+
+#[test]
+fn javascript_sdk() {
+    sdk_tests_pass("javascript", "npm", &["test", "--silent"]);
+}
+
+#[test]
+fn python_sdk() {
+    sdk_tests_pass("python", "python3", &["-B", "-m", "unittest"]);
+}
