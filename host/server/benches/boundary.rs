@@ -10,7 +10,7 @@ use std::path::Path;
 use wasmill_plugin::{Host, Limits};
 use wasmill_server::build::build;
 use wasmill_stream::binary::{BinaryBuilder, Span};
-use wasmill_stream::plugin::{Transform, Transformed, View};
+use wasmill_stream::plugin::{Rows, Transform, Transformed, View};
 use wasmill_stream::{Binary, Cells, Column, Result};
 
 /// Rows of a batch; 4,096 is what sources aim at.
@@ -33,7 +33,8 @@ struct Identity;
 
 impl Transform for Identity {
     fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
-        Ok(Transformed { values: batch.values.cloned(), ..Transformed::default() })
+        let main = Rows { values: batch.values.cloned(), ..Rows::default() };
+        Ok(Transformed { main, ..Transformed::default() })
     }
 }
 
@@ -55,7 +56,8 @@ impl Transform for CellKey {
             key.extend_from_slice(digits.format((latitude * 100.0).floor() as i32).as_bytes());
             keys.push(&key);
         }
-        Ok(Transformed { keys: Some(keys.finish()), ..Transformed::default() })
+        let main = Rows { keys: Some(keys.finish()), ..Rows::default() };
+        Ok(Transformed { main, ..Transformed::default() })
     }
 }
 
@@ -98,7 +100,7 @@ fn identity(criterion: &mut Criterion) {
             let view = View { times: &times, keys: None, values: Some(&values), fields: Vec::new() };
             for (name, instance) in [("wasm", &mut *wasm), ("native", &mut Identity as &mut dyn Transform)] {
                 let out = instance.transform(&view).expect("the plugin takes every row");
-                assert!(out.values.as_ref() == Some(&values), "identity changes nothing");
+                assert!(out.main.values.as_ref() == Some(&values), "identity changes nothing");
                 let title = format!("{name}, {rows} rows {layout}");
                 group.bench_function(title, |bencher| per_row(bencher, instance, &view));
             }
@@ -115,7 +117,7 @@ fn cell_key(criterion: &mut Criterion) {
         let (longitudes, latitudes) = (coordinates(rows, -74.1), coordinates(rows, 40.6));
         let view = View { times: &times, keys: None, values: None, fields: vec![&longitudes, &latitudes] };
         let mut native = CellKey;
-        let keys = |out: Result<Transformed>| out.expect("the plugin takes every row").keys;
+        let keys = |out: Result<Transformed>| out.expect("the plugin takes every row").main.keys;
         assert!(keys(wasm.transform(&view)) == keys(native.transform(&view)), "both give the same keys");
         for (name, instance) in [("wasm", &mut *wasm), ("native", &mut native as &mut dyn Transform)] {
             group.bench_function(format!("{name}, {rows} rows"), |bencher| per_row(bencher, instance, &view));

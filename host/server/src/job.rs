@@ -13,16 +13,19 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod wiring;
 
 pub use file::JobFile;
 pub use outline::Outline;
 pub use parameters::Parameters;
 pub use plugins::{Builder, Plugins};
 
-use draft::{Draft, DraftNode, Settings, SourceSettings};
-use topology::Topology;
-use wasmill_engine::{Graph, Input, Node, NodeKind, Options};
-use wasmill_stream::config::{Problem, Problems};
+use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
+use plugins::StepPlugin;
+use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Tolerance};
+use wasmill_stream::config::{Place, Problem, Problems};
+use wasmill_stream::process::Order;
+use wiring::Outputs;
 
 /// A job that can run.
 pub struct Job {
@@ -71,13 +74,20 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     if problems.is_empty() {
         warnings.extend(topology::unread(&draft.nodes, &topology));
     }
-    let Draft { name, options, nodes } = draft;
+    let Draft { name, options, nodes, dead_letters } = draft;
     let nodes: Vec<_> = nodes.into_iter().map(|node| load_node(node, plugins, &mut problems)).collect();
+    let wiring = wiring::connect(&nodes, &topology.inputs, &mut problems);
     let problems = problems.into_sorted();
     if !problems.is_empty() {
         return Examined { problems, warnings, job: None, outline: None };
     }
-    let (outline, graph) = assemble(&name, nodes, &topology);
+    warnings.extend(wiring::unread(&nodes, &wiring));
+    let (mut outline, graph) = assemble(&name, nodes, &topology.order, &wiring);
+    if let Some(DeadLetterSettings { kind, dead_letters }) = &dead_letters {
+        outline.dead_letters(outline::sink(kind, dead_letters.sink.as_ref()));
+    }
+    let dead_letters = dead_letters.map(|settings| settings.dead_letters);
+    let graph = graph.map(|nodes| Graph { nodes, dead_letters });
     let job = graph.map(|graph| Job { name, options, graph, outline: outline.clone(), warnings: warnings.clone() });
     Examined { problems, warnings, job, outline: Some(outline) }
 }
@@ -94,30 +104,68 @@ fn unused(parameters: &Parameters) -> Vec<Problem> {
 /// A node whose plugins were loaded.
 struct Loaded {
     name: String,
+    /// Where the name is.
+    place: Place,
     /// One line for people.
     about: String,
     /// `None` if its plugin was not built, or if there are problems.
     kind: Option<NodeKind>,
+    tolerance: Tolerance,
+    outputs: Outputs,
 }
 
 fn load_node(node: DraftNode, plugins: &mut Plugins, problems: &mut Problems) -> Loaded {
-    let name = node.name;
-    let (about, kind) = match node.settings {
+    let DraftNode { name, place, role, settings, .. } = node;
+    let mut tolerance = Tolerance::default();
+    let (about, kind) = match settings {
         None => (String::new(), None),
-        Some(Settings::Source(settings)) => load_source(&name, settings, plugins, problems),
-        Some(Settings::Transform(plugin)) => {
-            let (about, plugin) = plugins.transform(&name, &plugin, problems);
-            (about, plugin.map(|plugin| NodeKind::Transform { plugin }))
+        Some(Settings::Source(settings)) => {
+            tolerance = settings.decoder.as_ref().map(|decoder| decoder.tolerance).unwrap_or_default();
+            load_source(&name, settings, plugins, problems)
+        }
+        Some(Settings::Step { plugin, order }) => {
+            tolerance = plugin.tolerance;
+            load_step(&name, &plugin, order, plugins, problems)
         }
         Some(Settings::Aggregate(plugin, windows)) => {
+            tolerance = plugin.tolerance;
             let (about, plugin) = plugins.aggregate(&name, &plugin, problems);
-            let about = outline::aggregation(&about, &windows);
-            let (windows, allowed_lateness) = (windows.spec, windows.allowed_lateness);
-            (about, plugin.map(|plugin| NodeKind::Aggregate { plugin, windows, allowed_lateness }))
+            match (windows, plugin) {
+                (Some(WindowSettings { spec, allowed_lateness }), plugin) => {
+                    let about = outline::aggregation(&about, spec, allowed_lateness);
+                    let kind = |plugin| NodeKind::Aggregate { plugin, windows: spec, allowed_lateness };
+                    (about, plugin.map(kind))
+                }
+                (None, _) => (about, None),
+            }
         }
         Some(Settings::Sink { kind, sink }) => (outline::sink(kind, sink.as_ref()), Some(NodeKind::Sink { sink })),
     };
-    Loaded { name, about, kind }
+    let outputs = Outputs::of(role, kind.as_ref());
+    Loaded { name, place, about, kind, tolerance, outputs }
+}
+
+fn load_step(
+    name: &str,
+    plugin: &PluginUse,
+    order: Option<(Order, Place)>,
+    plugins: &mut Plugins,
+    problems: &mut Problems,
+) -> (String, Option<NodeKind>) {
+    let (about, loaded) = plugins.step(name, plugin, problems);
+    match (loaded, order) {
+        (None, _) => (about, None),
+        (Some(StepPlugin::Transform(_)), Some((_, place))) => {
+            let message = format!("{}: `order` is for processes, and this plugin is a transform", plugin.title);
+            problems.push_hint(place, message, "leave it out: transforms take rows as they arrive");
+            (about, None)
+        }
+        (Some(StepPlugin::Transform(plugin)), None) => (about, Some(NodeKind::Transform { plugin })),
+        (Some(StepPlugin::Process(plugin)), order) => {
+            let order = order.map(|(order, _)| order).unwrap_or_default();
+            (outline::process(&about, order), Some(NodeKind::Process { plugin, order }))
+        }
+    }
 }
 
 fn load_source(
@@ -131,30 +179,34 @@ fn load_source(
     let Some(decoder) = decoder else {
         return (about, Some(NodeKind::Source { source, decoder: None, time, watermark }));
     };
-    let (decoder_about, decoder) = plugins.transform(name, &decoder, problems);
+    let (decoder_about, plugin) = plugins.transform(name, &decoder, problems);
     about.push_str(&format!(", decoded by {decoder_about}"));
-    (about, decoder.map(|decoder| NodeKind::Source { source, decoder: Some(decoder), time, watermark }))
+    if let Some(side) = plugin.as_ref().and_then(|plugin| plugin.needs().sides.first()) {
+        let message = format!("{}: this plugin has a side output `{}`, a decoder has none", decoder.title, side.name);
+        problems.push_hint(decoder.place, message, "use it as a step behind the source");
+    }
+    (about, plugin.map(|decoder| NodeKind::Source { source, decoder: Some(decoder), time, watermark }))
 }
 
 /// Puts the nodes into the order of the dataflow. There is no graph if one of them is not complete.
-fn assemble(name: &str, nodes: Vec<Loaded>, topology: &Topology) -> (Outline, Option<Graph>) {
+fn assemble(name: &str, nodes: Vec<Loaded>, order: &[usize], wiring: &[Vec<Input>]) -> (Outline, Option<Vec<Node>>) {
     let mut rank = vec![0; nodes.len()];
-    for (at, &node) in topology.order.iter().enumerate() {
+    for (at, &node) in order.iter().enumerate() {
         rank[node] = at;
     }
     let edges = |node: usize| -> Vec<Input> {
-        topology.inputs[node].iter().map(|input| Input { node: rank[input.node], ..*input }).collect()
+        wiring[node].iter().map(|input| Input { node: rank[input.node], ..*input }).collect()
     };
     let mut slots: Vec<_> = nodes.into_iter().map(Some).collect();
     let mut outline = Outline::new(name);
     let mut graph = Vec::new();
-    for &at in &topology.order {
+    for &at in order {
         let Some(node) = slots[at].take() else { continue };
-        outline.push(&node.name, edges(at), node.about);
+        outline.push(&node.name, edges(at), node.outputs.sides(), node.about);
         if let Some(kind) = node.kind {
-            graph.push(Node { name: node.name, inputs: edges(at), kind });
+            graph.push(Node { name: node.name, inputs: edges(at), kind, tolerance: node.tolerance });
         }
     }
     let complete = graph.len() == outline.len();
-    (outline, complete.then_some(Graph { nodes: graph }))
+    (outline, complete.then_some(graph))
 }

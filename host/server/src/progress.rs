@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub late: u64,
     /// Rows that were refused.
     pub rejected: u64,
+    /// Steps that stand still, and why.
+    pub paused: Vec<(String, String)>,
 }
 
 impl Progress {
@@ -61,6 +63,12 @@ impl Progress {
             fired: counts.iter().map(|counts| counts.fired).sum(),
             late: counts.iter().map(|counts| counts.late).sum(),
             rejected: counts.iter().map(|counts| counts.rejected).sum(),
+            paused: self
+                .ledger
+                .steps
+                .iter()
+                .filter_map(|step| step.paused().map(|reason| (step.name.clone(), reason)))
+                .collect(),
         }
     }
 
@@ -88,6 +96,9 @@ impl fmt::Display for Snapshot {
             if count > 0 {
                 write!(f, "  {} {name}", grouped(count))?;
             }
+        }
+        for (step, reason) in &self.paused {
+            write!(f, "  step {step} is paused: {reason}")?;
         }
         Ok(())
     }
@@ -125,7 +136,7 @@ mod tests {
     fn watched() -> (Progress, Arc<StepLedger>, Arc<StepLedger>) {
         let (source, step) = (Arc::new(StepLedger::new("in")), Arc::new(StepLedger::new("count")));
         let mut outline = Outline::new("job");
-        outline.push("in", vec![], String::new());
+        outline.push("in", vec![], vec![], String::new());
         let ledger = Ledger { steps: vec![source.clone(), step.clone()] };
         (Progress::new(ledger, &outline), source, step)
     }

@@ -1,8 +1,13 @@
-//! The last words about a job: what became of every row, step by step, and why rows were refused.
+//! The last words about a job: what became of every row, step by step, why rows were refused, and what the plugins cost.
 
 use crate::progress::grouped;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use wasmill_stream::guest_ledger::{GuestCounts, Metric};
 use wasmill_stream::ledger::{Counts, Ledger, StepLedger};
+use wasmill_stream::units::ByteCount;
 
 /// How many reasons of a step are shown.
 const REASONS: usize = 5;
@@ -52,7 +57,66 @@ impl fmt::Display for Summary<'_> {
             }
             writeln!(f)?;
         }
-        self.0.steps.iter().try_for_each(|step| rejects(f, step))
+        self.0.steps.iter().try_for_each(|step| rejects(f, step))?;
+        plugins(f, &self.0.steps)
+    }
+}
+
+/// What the plugins cost, a line each, and the metrics that they keep themselves.
+fn plugins(f: &mut fmt::Formatter<'_>, steps: &[Arc<StepLedger>]) -> fmt::Result {
+    let costs: Vec<_> = steps.iter().filter_map(|step| Some((step, step.guest.as_ref()?.counts()))).collect();
+    if costs.iter().all(|(_, counts)| counts.calls == 0) {
+        return Ok(());
+    }
+    let titles = ["plugin of", "calls", "rows", "CPU", "per row", "longest", "memory", "faults"];
+    let line = |(step, counts): &(&Arc<StepLedger>, GuestCounts)| {
+        let faults: Vec<_> =
+            counts.faults.iter().map(|(fault, count)| format!("{fault} {}", grouped(*count))).collect();
+        let per_row = counts.cpu.as_nanos() as u64 / counts.rows.max(1);
+        [
+            step.name.clone(),
+            grouped(counts.calls),
+            grouped(counts.rows),
+            time(counts.cpu),
+            format!("{} ns", grouped(per_row)),
+            time(counts.longest),
+            ByteCount::new(counts.memory).to_string(),
+            if faults.is_empty() { "none".to_owned() } else { faults.join(", ") },
+        ]
+    };
+    let lines: Vec<_> = std::iter::once(titles.map(str::to_owned)).chain(costs.iter().map(line)).collect();
+    writeln!(f)?;
+    for line in &lines {
+        for (at, cell) in line.iter().enumerate() {
+            let width = lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+            match at {
+                0 => write!(f, "{cell:width$}")?,
+                7 => write!(f, "  {cell}")?,
+                _ => write!(f, "  {cell:>width$}")?,
+            }
+        }
+        writeln!(f)?;
+    }
+    for (step, counts) in &costs {
+        for (name, metric) in &counts.metrics {
+            write!(f, "{} {name}: ", step.name)?;
+            match metric {
+                Metric::Counter(count) => writeln!(f, "{}", grouped(*count))?,
+                Metric::Gauge(value) => writeln!(f, "{value}")?,
+                Metric::Histogram { count, sum, min, max } => {
+                    writeln!(f, "{} from {min} to {max}, {} on average", grouped(*count), sum / *count as f64)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A duration in its fitting unit.
+fn time(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
+        seconds => format!("{:.1} ms", seconds * 1e3),
     }
 }
 
@@ -67,6 +131,10 @@ fn rejects(f: &mut fmt::Formatter<'_>, step: &StepLedger) -> fmt::Result {
         return Ok(());
     }
     writeln!(f, "\nrejected by {}:", step.name)?;
+    let firings = step.refused_firings.load(Relaxed);
+    if firings > 0 {
+        writeln!(f, "{:>11}  windows or timers among them", grouped(firings))?;
+    }
     let mut reasons: Vec<_> = rejects.reasons.iter().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for (reason, count) in reasons.iter().take(REASONS) {
@@ -85,7 +153,7 @@ fn rejects(f: &mut fmt::Formatter<'_>, step: &StepLedger) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use wasmill_stream::{Batch, GuestFault, GuestLedger};
 
     /// Every row of a step is found in one of the columns, empty columns are left out, and rejects come with reasons.
     #[test]
@@ -96,9 +164,16 @@ mod tests {
         StepLedger::add(&step.read, 12_345);
         StepLedger::add(&step.emitted, 12_340);
         StepLedger::add(&step.filtered, 3);
+        let batch = Batch { times: vec![0; 10], ..Batch::default() };
         for row in [7, 9] {
-            step.reject_at(|| format!("trips/0 {row}"), "no pickup");
+            step.reject(&batch, row, "no pickup");
         }
+        let guest = Arc::new(GuestLedger::default());
+        guest.call(12_345, Duration::from_millis(5), false);
+        guest.fault(GuestFault::Trap);
+        guest.memory(3 << 20);
+        guest.metric("cells", |_| Metric::Counter(1_000));
+        let step = step.with_guest(Some(guest));
         let text = Summary(&Ledger { steps: vec![Arc::new(source), Arc::new(step)] }).to_string();
         let expected = "         read  = emitted  + filtered  + rejected
 trips  12,345     12,345           0           0
@@ -106,8 +181,12 @@ cell   12,345     12,340           3           2
 
 rejected by cell:
           2  no pickup
-       e.g.  trips/0 7: no pickup
-       e.g.  trips/0 9: no pickup
+       e.g.  row 7: no pickup
+       e.g.  row 9: no pickup
+
+plugin of  calls    rows     CPU  per row  longest  memory  faults
+cell           1  12,345  5.0 ms   405 ns   5.0 ms   3 MiB  trap 1
+cell cells: 1,000
 ";
         assert_eq!(text, expected);
     }

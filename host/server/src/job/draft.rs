@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
-use wasmill_engine::Options;
+use wasmill_engine::{DeadLetters, Options, Tolerance};
 use wasmill_plugin::Limits;
 use wasmill_stream::config::{Place, Problems, Section};
+use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::Source;
 use wasmill_stream::units::Period;
@@ -23,6 +24,16 @@ pub struct Draft {
     pub options: Options,
     /// Sources, then steps, then sinks, each in the order of the file.
     pub nodes: Vec<DraftNode>,
+    /// Where rows go that leave the pipeline.
+    pub dead_letters: Option<DeadLetterSettings>,
+}
+
+/// The table `[dead_letter]`.
+pub struct DeadLetterSettings {
+    /// Its `type`.
+    pub kind: &'static str,
+    /// The sink, and whether late rows go there.
+    pub dead_letters: DeadLetters,
 }
 
 /// One table of the job file.
@@ -44,8 +55,8 @@ pub struct DraftNode {
 pub enum Role {
     /// `[source.NAME]`
     Source,
-    /// `[step.NAME]` without a window.
-    Transform,
+    /// `[step.NAME]` without a window: a transform or a process, as its plugin is.
+    Step,
     /// `[step.NAME]` with a window.
     Aggregation,
     /// `[sink.NAME]`
@@ -57,7 +68,7 @@ impl Role {
     pub fn noun(self) -> &'static str {
         match self {
             Self::Source => "source",
-            Self::Transform | Self::Aggregation => "step",
+            Self::Step | Self::Aggregation => "step",
             Self::Sink => "sink",
         }
     }
@@ -68,9 +79,14 @@ pub enum Settings {
     /// `[source.NAME]`
     Source(SourceSettings),
     /// `[step.NAME]` without a window.
-    Transform(PluginUse),
-    /// `[step.NAME]` with a window.
-    Aggregate(PluginUse, WindowSettings),
+    Step {
+        /// Its plugin.
+        plugin: PluginUse,
+        /// In which order rows reach a process, and where that is said.
+        order: Option<(Order, Place)>,
+    },
+    /// `[step.NAME]` with a window. `None` if there are problems with that.
+    Aggregate(PluginUse, Option<WindowSettings>),
     /// `[sink.NAME]`
     Sink {
         /// Its `type`.
@@ -118,6 +134,8 @@ pub struct PluginUse {
     pub settings_place: Place,
     /// What it may use.
     pub limits: Limits,
+    /// How much it may fail.
+    pub tolerance: Tolerance,
 }
 
 /// Reads all tables. Reports every problem; `None` if the file is not TOML.
@@ -144,8 +162,9 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     for (name, table) in tables(&mut root, "sink", problems) {
         nodes.push(sink::read(name, table, problems));
     }
+    let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
     root.finish(problems);
-    Some(Draft { name, options, nodes })
+    Some(Draft { name, options, nodes, dead_letters })
 }
 
 /// The tables `[GROUP.NAME]`.

@@ -1,35 +1,46 @@
 //! What a job looks like, for people: one line per node, drawn as a tree that hangs from its sources.
 
-use super::draft::{SourceSettings, WindowSettings};
+use super::draft::SourceSettings;
 use std::fmt;
-use wasmill_engine::{Input, Port};
+use wasmill_engine::{DEAD_LETTERS, Input, Port};
+use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::units::Period;
 use wasmill_stream::watermark::{EventTime, Strategy, WatermarkSpec};
+use wasmill_stream::window::WindowSpec;
 
 /// The nodes of a job in the order of the dataflow, each with a line about it.
 #[derive(Debug, Clone)]
 pub struct Outline {
     job: String,
     nodes: Vec<OutlineNode>,
+    /// A line about the sink of the dead letters.
+    dead_letters: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 struct OutlineNode {
     name: String,
     inputs: Vec<Input>,
+    /// The names of its side outputs.
+    sides: Vec<String>,
     about: String,
 }
 
 impl Outline {
     /// A job without nodes.
     pub fn new(job: &str) -> Self {
-        Self { job: job.to_owned(), nodes: Vec::new() }
+        Self { job: job.to_owned(), nodes: Vec::new(), dead_letters: None }
     }
 
     /// Adds a node after all of its inputs.
-    pub fn push(&mut self, name: &str, inputs: Vec<Input>, about: String) {
-        self.nodes.push(OutlineNode { name: name.to_owned(), inputs, about });
+    pub fn push(&mut self, name: &str, inputs: Vec<Input>, sides: Vec<String>, about: String) {
+        self.nodes.push(OutlineNode { name: name.to_owned(), inputs, sides, about });
+    }
+
+    /// Adds the sink of the dead letters.
+    pub fn dead_letters(&mut self, about: String) {
+        self.dead_letters = Some(about);
     }
 
     /// How many nodes there are.
@@ -64,6 +75,9 @@ impl fmt::Display for Outline {
                 drawing.node(at, "  ", "  ");
             }
         }
+        if let Some(about) = &self.dead_letters {
+            drawing.lines.push((format!("  {DEAD_LETTERS}"), about.clone()));
+        }
         let width = drawing.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         writeln!(f, "{}", self.job)?;
         for (name, about) in &drawing.lines {
@@ -92,7 +106,13 @@ impl Drawing<'_> {
         let readers = self.outline.readers(at);
         for (nth, (reader, port)) in readers.iter().enumerate() {
             let (elbow, below) = if nth + 1 == readers.len() { ("└─", "   ") } else { ("├─", "│  ") };
-            let port = if *port == Port::Late { "late→ " } else { " " };
+            let side = |side: u32| node.sides.get(side as usize).map(String::as_str).unwrap_or_default();
+            let port = match port {
+                Port::Main => " ".to_owned(),
+                Port::Late => "late→ ".to_owned(),
+                Port::Side(number) => format!("{}→ ", side(*number)),
+                Port::Dead => "dead→ ".to_owned(),
+            };
             self.node(*reader, &format!("{trunk}{elbow}{port}"), &format!("{trunk}{below}"));
         }
     }
@@ -120,12 +140,20 @@ fn watermark(spec: &WatermarkSpec) -> String {
 }
 
 /// A line about an aggregation.
-pub fn aggregation(plugin: &str, windows: &WindowSettings) -> String {
-    let mut about = format!("{plugin}, {}", windows.spec);
-    if windows.allowed_lateness > Period::default() {
-        about.push_str(&format!(", late rows for {}", windows.allowed_lateness));
+pub fn aggregation(plugin: &str, windows: WindowSpec, allowed_lateness: Period) -> String {
+    let mut about = format!("{plugin}, {windows}");
+    if allowed_lateness > Period::default() {
+        about.push_str(&format!(", late rows for {allowed_lateness}"));
     }
     about
+}
+
+/// A line about a process.
+pub fn process(plugin: &str, order: Order) -> String {
+    match order {
+        Order::Arrival => format!("{plugin}, process"),
+        Order::EventTime => format!("{plugin}, process in the order of event time"),
+    }
 }
 
 /// A line about a sink: its promise without the small print, which is what follows a colon.
@@ -143,19 +171,23 @@ mod tests {
     fn draws_a_graph_as_a_tree() {
         let main = |node| Input { node, port: Port::Main };
         let mut outline = Outline::new("job");
-        outline.push("in", vec![], "source".to_owned());
-        outline.push("a", vec![main(0)], "first".to_owned());
-        outline.push("b", vec![main(0)], "second".to_owned());
-        outline.push("both", vec![main(1), main(2)], String::new());
-        outline.push("late", vec![Input { node: 1, port: Port::Late }], "sink".to_owned());
+        outline.push("in", vec![], vec![], "source".to_owned());
+        outline.push("a", vec![main(0)], vec!["odd".to_owned()], "first".to_owned());
+        outline.push("b", vec![main(0)], vec![], "second".to_owned());
+        outline.push("both", vec![main(1), main(2)], vec![], String::new());
+        outline.push("late", vec![Input { node: 1, port: Port::Late }], vec![], "sink".to_owned());
+        outline.push("some", vec![Input { node: 1, port: Port::Side(0) }], vec![], "sink".to_owned());
+        outline.dead_letters("file sink".to_owned());
         let expected = "\
 job
   in               source
   ├─ a             first
   │  ├─ both
-  │  └─late→ late  sink
+  │  ├─late→ late  sink
+  │  └─odd→ some   sink
   └─ b             second
      └─ both       see above
+  dead_letter      file sink
 ";
         assert_eq!(outline.to_string(), expected);
     }

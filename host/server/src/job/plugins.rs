@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use wasmill_plugin::{Component, Host, Kind};
 use wasmill_stream::config::Problems;
-use wasmill_stream::plugin::{SharedAggregate, SharedTransform};
+use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
 use wasmill_stream::{Error, Result};
 
 /// Makes a component of a plugin's source folder and says where it is.
@@ -17,6 +17,12 @@ pub struct Plugins {
     host: Host,
     builder: Option<Builder>,
     seen: HashMap<PathBuf, Found>,
+}
+
+/// The plugin of a step without a window.
+pub(super) enum StepPlugin {
+    Transform(SharedTransform),
+    Process(SharedProcess),
 }
 
 #[derive(Clone)]
@@ -41,7 +47,7 @@ impl Plugins {
         plugin: &PluginUse,
         problems: &mut Problems,
     ) -> (String, Option<SharedTransform>) {
-        self.find(plugin, Kind::Transform, problems, |host, component| {
+        self.find(plugin, &[Kind::Transform], problems, |host, component| {
             host.transform(component, node, &plugin.settings, plugin.limits)
         })
     }
@@ -53,15 +59,28 @@ impl Plugins {
         plugin: &PluginUse,
         problems: &mut Problems,
     ) -> (String, Option<SharedAggregate>) {
-        self.find(plugin, Kind::Aggregator, problems, |host, component| {
+        self.find(plugin, &[Kind::Aggregator], problems, |host, component| {
             host.aggregate(component, node, &plugin.settings, plugin.limits)
+        })
+    }
+
+    /// Like [`Plugins::transform`], for steps without a window: what they are is for their plugin to say.
+    pub(super) fn step(
+        &mut self,
+        node: &str,
+        plugin: &PluginUse,
+        problems: &mut Problems,
+    ) -> (String, Option<StepPlugin>) {
+        self.find(plugin, &[Kind::Transform, Kind::Process], problems, |host, component| match component.kind() {
+            Kind::Process => host.process(component, node, &plugin.settings, plugin.limits).map(StepPlugin::Process),
+            _ => host.transform(component, node, &plugin.settings, plugin.limits).map(StepPlugin::Transform),
         })
     }
 
     fn find<P>(
         &mut self,
         plugin: &PluginUse,
-        kind: Kind,
+        kinds: &[Kind],
         problems: &mut Problems,
         configure: impl FnOnce(&Host, &Component) -> Result<P>,
     ) -> (String, Option<P>) {
@@ -75,10 +94,16 @@ impl Plugins {
             }
         };
         let about = format!("{}, sha256 {:.8}", component.describe(), component.digest());
-        if component.kind() != kind {
-            let (found, hint) = match component.kind() {
-                Kind::Transform => ("`window` is given", "leave `window` out, or use a plugin of world `aggregator`"),
-                Kind::Aggregator => ("there is no `window`", "add one, such as window = { tumbling = \"10m\" }"),
+        if !kinds.contains(&component.kind()) {
+            let (found, hint) = match (component.kind(), kinds) {
+                (Kind::Aggregator, [Kind::Transform]) => {
+                    ("a decoder is a transform", "aggregators go into a step with a `window`")
+                }
+                (Kind::Process, [Kind::Transform]) => ("a decoder is a transform", "processes go into a step"),
+                (Kind::Aggregator, _) => ("there is no `window`", "add one, such as window = { tumbling = \"10m\" }"),
+                (Kind::Transform | Kind::Process, _) => {
+                    ("`window` is given", "leave `window` out, or use a plugin of world `aggregator`")
+                }
             };
             let message = format!("{}: {found}, but {path} exports world `{}`", plugin.title, component.kind());
             problems.push_hint(plugin.place.clone(), message, hint);

@@ -1,8 +1,9 @@
-//! A table `[sink.NAME]`: its input is read here, the rest by its kind.
+//! A table `[sink.NAME]`: its input is read here, the rest by its kind. And `[dead_letter]`, which is one without input.
 
-use super::draft::{DraftNode, Role, Settings, read_inputs};
+use super::draft::{DeadLetterSettings, DraftNode, Role, Settings, read_inputs};
 use super::source::unknown_kind;
 use wasmill_connect::{SINKS, SinkKind};
+use wasmill_engine::{DEAD_LETTERS, DeadLetters};
 use wasmill_stream::config::{Problems, Section};
 
 /// Reads it.
@@ -19,6 +20,15 @@ pub fn read(name: String, mut table: Section<'_>, problems: &mut Problems) -> Dr
         table.finish(problems);
     }
     DraftNode { name, place, role: Role::Sink, inputs, settings }
+}
+
+/// Reads the table `[dead_letter]`: a sink without a name and input of its own.
+pub fn read_dead_letters(mut table: Section<'_>, problems: &mut Problems) -> Option<DeadLetterSettings> {
+    let late = table.optional("late", problems).unwrap_or(false);
+    let kind = kind(&mut table, problems)?;
+    let sink = (kind.check)(DEAD_LETTERS, &mut table, problems);
+    table.finish(problems);
+    Some(DeadLetterSettings { kind: kind.name, dead_letters: DeadLetters { sink: sink?, late } })
 }
 
 fn kind(table: &mut Section<'_>, problems: &mut Problems) -> Option<&'static SinkKind> {

@@ -2,8 +2,11 @@
 
 use super::JobFile;
 use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_inputs};
+use serde::de::{Deserialize, Deserializer, Error as _};
+use wasmill_engine::Tolerance;
 use wasmill_plugin::Limits;
 use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
 
@@ -16,6 +19,11 @@ pub fn read(file: &JobFile, name: String, mut table: Section<'_>, problems: &mut
     let before = problems.len();
     let window = table.table("window", problems).map(|table| read_window(table, problems));
     let windowed = window.is_some() || problems.len() > before;
+    let order = table.located::<OrderName>("order", problems).map(|(OrderName(order), place)| (order, place));
+    if let (Some((_, place)), true) = (&order, windowed) {
+        let message = format!("{}: `order` is for processes; windows take rows in any order", table.title());
+        problems.push(place.clone(), message);
+    }
     let lateness = table.located::<Period>("allowed_lateness", problems);
     if let (Some((_, place)), false) = (&lateness, windowed) {
         problems.push(place.clone(), format!("{}: `allowed_lateness` needs a `window`", table.title()));
@@ -23,38 +31,63 @@ pub fn read(file: &JobFile, name: String, mut table: Section<'_>, problems: &mut
     table.finish(problems);
     let allowed_lateness = lateness.map(|(period, _)| period).unwrap_or_default();
     let (role, settings) = if windowed {
+        // The plugin is looked at even if its windows are wrong: all problems at once.
         let windows = window.flatten().map(|spec| WindowSettings { spec, allowed_lateness });
-        let settings = plugin.zip(windows).map(|(plugin, windows)| Settings::Aggregate(plugin, windows));
-        (Role::Aggregation, settings)
+        (Role::Aggregation, plugin.map(|plugin| Settings::Aggregate(plugin, windows)))
     } else {
-        (Role::Transform, plugin.map(Settings::Transform))
+        (Role::Step, plugin.map(|plugin| Settings::Step { plugin, order }))
     };
     DraftNode { name, place, role, inputs, settings }
 }
 
-/// Reads the keys with which a table names a plugin: `plugin`, `settings`, `limits`.
+/// Reads the keys with which a table names a plugin: `plugin`, `settings`, `limits`, `failures`.
 pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Problems) -> Option<PluginUse> {
     let before = problems.len();
     let path = table.required_located::<String>("plugin", problems);
     let settings = table.table("settings", problems).map(|table| (table.place(), table.into_json(problems)));
-    let limits = table.table("limits", problems).map(|table| read_limits(table, problems)).unwrap_or_default();
+    let limits = table.table("limits", problems).map(|table| Limits::read(table, &Limits::CEILING, problems));
+    let tolerance = table.table("failures", problems).map(|table| read_tolerance(table, problems));
     let (path, place) = path?;
     let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), "{}".to_owned()));
     let title = table.title().to_owned();
-    let plugin = PluginUse { title, path: file.resolve(&path), place, settings, settings_place, limits };
+    let plugin = PluginUse {
+        title,
+        path: file.resolve(&path),
+        place,
+        settings,
+        settings_place,
+        limits: limits.unwrap_or_default(),
+        tolerance: tolerance.unwrap_or_default(),
+    };
     (problems.len() == before).then_some(plugin)
 }
 
-fn read_limits(mut table: Section<'_>, problems: &mut Problems) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(memory) = table.optional("memory", problems) {
-        limits.memory = memory;
+fn read_tolerance(mut table: Section<'_>, problems: &mut Problems) -> Tolerance {
+    let mut tolerance = Tolerance::default();
+    if let Some((share, place)) = table.located::<f64>("share", problems) {
+        if !(0.0..=1.0).contains(&share) {
+            problems.push(place, format!("{}: `share` is {share}, expected 0.0 to 1.0", table.title()));
+        }
+        tolerance.share = share;
     }
-    if let Some(call) = table.optional("call", problems) {
-        limits.call = call;
+    if let Some(give_up) = table.optional::<Period>("give_up", problems) {
+        tolerance.give_up = give_up.duration();
     }
     table.finish(problems);
-    limits
+    tolerance
+}
+
+/// An order as it is written.
+struct OrderName(Order);
+
+impl<'de> Deserialize<'de> for OrderName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "arrival" => Ok(Self(Order::Arrival)),
+            "event-time" => Ok(Self(Order::EventTime)),
+            other => Err(D::Error::custom(format!("`{other}` is no order, expected \"arrival\" or \"event-time\""))),
+        }
+    }
 }
 
 const WINDOW_HINT: &str = "{ tumbling = \"10m\" }, { sliding = \"1h\", every = \"5m\" } or { session = \"15m\" }";

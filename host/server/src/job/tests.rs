@@ -128,10 +128,6 @@ fn inputs() {
         &job("").replace("input = \"trips\"", "input = [\"trips\", \"out\", \"trips\"]"),
         &["6:19 step cell: input `out` is a sink, which has no output", "6:26 step cell: input `trips` is named twice"],
     );
-    expect(
-        &job("").replace("input = \"cell\"", "input = \"cell.late\""),
-        &["9:9 sink out: `cell` has no late rows (only steps with a `window` have late rows; use `cell`)"],
-    );
     expect(&job("").replace("input = \"trips\"", "input = []"), &["6:9 step cell: `input` is empty"]);
     expect(
         &job("").replace("input = \"trips\"", "input = 3"),
@@ -328,6 +324,49 @@ window = { tumbling = \"1m\" }
     assert!(lines[3].starts_with("21:1 step `least`: plugin pickup-count"), "{lines:#?}");
     assert!(lines[3].contains("`least`"), "{lines:#?}");
     assert!(found.job.is_none() && found.outline.is_none());
+}
+
+/// Outputs that a plugin does not have → each named, with those that it has; a side output that nobody reads is odd. The
+/// order of rows is for processes only.
+#[test]
+fn outputs() {
+    let text = job("[step.parse]
+input = \"trips\"
+plugin = \"plugins/conformance/rust/transform\"
+[step.track]
+input = \"parse\"
+plugin = \"plugins/conformance/rust/process\"
+order = \"event-time\"
+[sink.others]
+type = \"stdout\"
+input = [\"parse.namless\", \"track.late\", \"track.idle\", \"parse.late\", \"trips.x\", \"cell.late\"]
+")
+    .replace("\"cell\"\n[sink", "\"plugins/identity\"\n[sink");
+    let found = examined(&text, true);
+    let lines: Vec<_> = found.problems.iter().map(|problem| line(&text, problem)).collect();
+    let late = "steps with a `window` have late rows, and processes with order = \"event-time\"";
+    let expected = [
+        "20:10 `parse` has no output `namless` (did you mean `parse.nameless`?)".to_owned(),
+        format!("20:55 `parse` has no late rows ({late}; use `parse`)"),
+        "20:69 `trips` has no output `x` (it has none besides its main one; use `trips`)".to_owned(),
+        format!("20:80 `cell` has no late rows ({late}; use `cell`)"),
+    ];
+    assert_eq!(lines, expected);
+
+    let plugin = "plugin = \"plugins/conformance/rust/transform\"";
+    let text = job("").replace("plugin = \"cell\"", &format!("{plugin}\norder = \"arrival\""));
+    let found = examined(&text, true);
+    let lines: Vec<_> = found.problems.iter().map(|problem| line(&text, problem)).collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].starts_with("8:9 step cell: `order` is for processes"), "{lines:#?}");
+
+    let text = job("").replace("plugin = \"cell\"", plugin);
+    let found = examined(&text, true);
+    let warnings: Vec<_> = found.warnings.iter().map(|warning| line(&text, warning)).collect();
+    let unread =
+        "5:7 nothing reads output `nameless` of step `cell`: its rows are dropped (input = \"cell.nameless\" reads it)";
+    assert!(warnings.contains(&unread.to_owned()), "{warnings:#?}");
+    assert_eq!(found.problems, []);
 }
 
 /// Without a builder, source folders stay unchecked: there is a picture of the job, but nothing that could run.

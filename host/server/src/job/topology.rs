@@ -3,18 +3,26 @@
 use super::draft::{DraftNode, Role};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use wasmill_engine::{Input, Port};
+use wasmill_engine::DEAD_LETTERS;
 use wasmill_stream::config::{Place, Problem, Problems, strsim_best};
-
-/// What an input may add to the name of an aggregation.
-const LATE: &str = ".late";
 
 /// The edges of a job.
 pub struct Topology {
     /// The nodes, as their indices in the draft, every node after its inputs.
     pub order: Vec<usize>,
     /// For each node of the draft its inputs, as indices in the draft.
-    pub inputs: Vec<Vec<Input>>,
+    pub inputs: Vec<Vec<Wire>>,
+}
+
+/// An edge whose output is known by name only: which outputs there are is for the plugin to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wire {
+    /// The node whose rows they are.
+    pub node: usize,
+    /// Which of its outputs; `None` is the main one.
+    pub output: Option<String>,
+    /// Where the input is named.
+    pub place: Place,
 }
 
 /// Resolves all inputs. Reports every problem.
@@ -23,6 +31,10 @@ pub fn resolve(nodes: &[DraftNode], problems: &mut Problems) -> Topology {
         if !nodes.iter().any(|node| node.role == role) {
             problems.push_hint(0..0, format!("the job has no {group}"), format!("add a table [{group}.NAME]"));
         }
+    }
+    for node in nodes.iter().filter(|node| node.name == DEAD_LETTERS) {
+        let message = format!("`{DEAD_LETTERS}` is the name of the sink of the dead letters");
+        problems.push_hint(node.place.clone(), message, "a table [dead_letter] declares it; rename this one");
     }
     let by_name = index(nodes, problems);
     let inputs: Vec<_> = nodes.iter().map(|node| node_inputs(node, nodes, &by_name, problems)).collect();
@@ -66,14 +78,17 @@ fn node_inputs(
     nodes: &[DraftNode],
     by_name: &HashMap<&str, usize>,
     problems: &mut Problems,
-) -> Vec<Input> {
-    let mut inputs = Vec::new();
+) -> Vec<Wire> {
+    let mut inputs: Vec<Wire> = Vec::new();
     for (wanted, place) in &node.inputs {
+        let is_named = |one: &Wire, at: usize, output: Option<&str>| one.node == at && one.output.as_deref() == output;
         match input(wanted, nodes, by_name) {
-            Ok(input) if inputs.contains(&input) => {
+            Ok((at, output)) if inputs.iter().any(|one| is_named(one, at, output)) => {
                 problems.push(place.clone(), format!("{}: input `{wanted}` is named twice", title(node)));
             }
-            Ok(input) => inputs.push(input),
+            Ok((node, output)) => {
+                inputs.push(Wire { node, output: output.map(str::to_owned), place: place.clone() });
+            }
             Err((message, hint)) => {
                 let message = format!("{}: {message}", title(node));
                 match hint {
@@ -86,10 +101,15 @@ fn node_inputs(
     inputs
 }
 
-fn input(wanted: &str, nodes: &[DraftNode], by_name: &HashMap<&str, usize>) -> Result<Input, (String, Option<String>)> {
-    let (name, port) = match wanted.strip_suffix(LATE) {
-        Some(name) => (name, Port::Late),
-        None => (wanted, Port::Main),
+/// The node and the output that an input names.
+fn input<'w>(
+    wanted: &'w str,
+    nodes: &[DraftNode],
+    by_name: &HashMap<&str, usize>,
+) -> Result<(usize, Option<&'w str>), (String, Option<String>)> {
+    let (name, output) = match wanted.split_once('.') {
+        Some((name, output)) => (name, Some(output)),
+        None => (wanted, None),
     };
     let Some(&at) = by_name.get(name) else {
         let outputs = nodes.iter().filter(|node| node.role != Role::Sink).map(|node| node.name.as_str());
@@ -99,18 +119,14 @@ fn input(wanted: &str, nodes: &[DraftNode], by_name: &HashMap<&str, usize>) -> R
         };
         return Err((format!("input `{name}` is neither a source nor a step"), Some(hint)));
     };
-    match (nodes[at].role, port) {
-        (Role::Sink, _) => Err((format!("input `{name}` is a sink, which has no output"), None)),
-        (Role::Source | Role::Transform, Port::Late) => {
-            let hint = format!("only steps with a `window` have late rows; use `{name}`");
-            Err((format!("`{name}` has no late rows"), Some(hint)))
-        }
-        _ => Ok(Input { node: at, port }),
+    match nodes[at].role {
+        Role::Sink => Err((format!("input `{name}` is a sink, which has no output"), None)),
+        _ => Ok((at, output)),
     }
 }
 
 /// Always takes the first node of the file whose inputs have all been taken.
-fn order(nodes: &[DraftNode], inputs: &[Vec<Input>], problems: &mut Problems) -> Vec<usize> {
+fn order(nodes: &[DraftNode], inputs: &[Vec<Wire>], problems: &mut Problems) -> Vec<usize> {
     let mut order = Vec::with_capacity(nodes.len());
     let mut taken = vec![false; nodes.len()];
     let ready = |at: usize, taken: &[bool]| !taken[at] && inputs[at].iter().all(|input| taken[input.node]);
@@ -132,7 +148,7 @@ fn order(nodes: &[DraftNode], inputs: &[Vec<Input>], problems: &mut Problems) ->
 }
 
 /// Follows inputs that were never taken until a node comes up again.
-fn cycle(start: usize, inputs: &[Vec<Input>], taken: &[bool]) -> Vec<usize> {
+fn cycle(start: usize, inputs: &[Vec<Wire>], taken: &[bool]) -> Vec<usize> {
     let mut path = vec![start];
     let mut at = start;
     loop {
