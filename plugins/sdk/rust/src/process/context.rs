@@ -39,7 +39,7 @@ impl<'a, O: Output> Context<'a, O> {
     }
 
     /// Sets a timer of this key. Setting it twice is setting it once. One that is due already fires before the key's next
-    /// row, or at the end of the call.
+    /// row, or at the end of the call: a timer that always sets itself again for such a time never comes to an end.
     pub fn set_timer(&mut self, at: Time) {
         self.timers.insert(at.0);
     }

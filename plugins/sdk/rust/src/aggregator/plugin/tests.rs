@@ -18,9 +18,15 @@ struct Sum {
 #[derive(serde::Serialize)]
 struct Part {
     key: String,
+    #[serde(serialize_with = "small")]
     nth: u32,
     end: Time,
     pane: Pane,
+}
+
+/// A number that JSON may not hold here.
+fn small<S: serde::Serializer>(nth: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    if *nth > 3 { Err(serde::ser::Error::custom("too many")) } else { serializer.serialize_u32(*nth) }
 }
 
 impl Aggregator for Sums {
@@ -136,6 +142,16 @@ fn accumulators_are_refused() {
     assert_eq!(finished.origins, Some(vec![0, 2]));
     assert_eq!(finished.values.len(), 2);
     assert_eq!(finished.rejects, [Reject { row: 1, reason: "-5 is negative".into() }]);
+}
+
+/// A result that cannot be written takes back those before it, of the same accumulator only.
+#[test]
+fn half_written_results_are_taken_back() {
+    let finished = OfRows(Sums {}).finish(&fired(&[(1, 0), (5, 0), (2, 0)])).expect("one is refused");
+    assert_eq!(finished.origins, Some(vec![0, 2, 2]));
+    assert_eq!(finished.rejects, [Reject { row: 1, reason: "write a result: too many".into() }]);
+    let last = br#"{"key":"k2","nth":1,"end":"1970-01-01T00:01:00.000Z","pane":"late"}"#;
+    assert_eq!((finished.values.len(), finished.values.get(2)), (3, &last[..]));
 }
 
 /// A failure of a row or of a result is one of the call.
