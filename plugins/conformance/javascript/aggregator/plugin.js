@@ -2,14 +2,13 @@
 
 import { Reject, aggregator, metrics, packed } from 'wasmill';
 
-const layout = { count: 's64', sum: 's64', min: 's64', max: 's64' };
 const fresh = { min: 2n ** 63n - 1n, max: -(2n ** 63n) };
 const old = packed({ count: 's64', sum: 's64', min: 's64' });
 
 export default aggregator({
   fields: { id: '/id: s64', cents: '/cents: s64' },
   settings: { factor: { type: 'integer', default: 2, minimum: 1 } },
-  accumulator: packed(layout, fresh),
+  accumulator: packed({ count: 's64', sum: 's64', min: 's64', max: 's64' }, fresh),
   migrations: {
     0: (bytes) => {
       const state = old.decode(bytes);

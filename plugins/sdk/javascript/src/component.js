@@ -1,5 +1,6 @@
 // From a plugin to the exports of a component. `wasmill build` calls this from the entry module that it writes.
 
+import { removeClock } from './clock.js';
 import { Fatal, Retry, describe } from './failure.js';
 import { attach, beginCall, endCall, log } from './host.js';
 
@@ -17,6 +18,7 @@ export function component(plugin, kind, about, imports) {
   if (plugin.kind !== kind) {
     throw new TypeError(`package.json says kind "${kind}", but the module exports ${plugin.kind}(…); make them agree`);
   }
+  removeClock();
   attach({ log: imports.log.log, ...pick(imports.metrics) });
   const [name, functions] = INTERFACES[kind];
   return {

@@ -3,9 +3,9 @@
 import { BinaryColumn, columnOf, valueOf } from './binary.js';
 import { Context } from './context.js';
 import { Writer } from './emit.js';
-import { Fatal } from './failure.js';
+import { Fatal, Reject } from './failure.js';
 import { keyOf } from './key.js';
-import { Plugin, inputOf, orReject } from './plugin.js';
+import { Plugin, inputOf } from './plugin.js';
 
 const OPTIONS = ['fields', 'settings', 'prepare', 'sideOutputs', 'readsValues', 'writesValues'];
 
@@ -38,10 +38,19 @@ class Transform extends Stateless {
     const writer = new Writer(this.writesValues, this.sides, inputOf(batch, keys, values));
     const context = new Context(batch, keys, values, this.settings);
     const rows = batch.times.length;
+    const { logic, row: rowOf } = this;
     for (let row = 0; row < rows; row += 1) {
       context.at = row;
-      if (rounded.has(row)) writer.reject(row, rounded.get(row));
-      else orReject(() => writer.add(row, this.logic(this.row(cells, row), context)), (reason) => writer.reject(row, reason));
+      if (rounded.size > 0 && rounded.has(row)) {
+        writer.reject(row, rounded.get(row));
+        continue;
+      }
+      try {
+        writer.add(row, logic(rowOf(cells, row), context));
+      } catch (error) {
+        if (!(error instanceof Reject)) throw error;
+        writer.reject(row, error.message);
+      }
     }
     return writer.finish(rows);
   }

@@ -4,11 +4,7 @@ import it, since the bindings exist only inside a build."""
 from __future__ import annotations
 
 import json
-import linecache
-import os
-import re
-import sys
-import traceback
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -18,12 +14,11 @@ from wit_world.imports import log as wit_log
 from wit_world.imports import metrics as wit_metrics
 from wit_world.imports import types as wit_types
 
-from . import _host, log
+from . import _host, _traceback, log
 from ._failure import Fatal, Retry
 from ._plugin import Description, Plugin
 from ._settings import BadSettings
 
-_HERE = os.path.dirname(__file__)
 _LEVELS = {level.name.lower(): level for level in wit_log.Level}
 _FUNCTIONS = {
     "transform": ("Transformer", ["transform"]),
@@ -47,7 +42,8 @@ def exports(module: ModuleType, kind: str, name: str, version: str) -> dict[str,
     """The classes that the entry module must define, by name."""
     plugin = _plugin(module, kind)
     _host.attach(_Imports())
-    _keep_sources()
+    _traceback.keep_sources()
+    _remove_clock()
 
     class Lifecycle:
         def describe(self) -> Any:
@@ -84,13 +80,14 @@ def _json(schema: Any) -> str:
     return json.dumps(schema, ensure_ascii=False)
 
 
-def _keep_sources() -> None:
-    """Keeps the lines of all modules, for tracebacks: at run time there are no files."""
-    for module in list(sys.modules.values()):
-        path = getattr(module, "__file__", None)
-        if path and path.endswith(".py") and not path.startswith(sys.prefix) and (lines := linecache.getlines(path)):
-            # Without a modification time an entry is never checked against the file.
-            linecache.cache[path] = (sum(map(len, lines)), None, lines, path)
+def _remove_clock() -> None:
+    """There is no clock in a component; asking for it would trap without a word."""
+
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError("a plugin has no clock: use context.time, or window.end")
+
+    for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep"):
+        setattr(time, name, refuse)
 
 
 def _configured(plugin: Any, settings: str) -> Any:
@@ -99,7 +96,7 @@ def _configured(plugin: Any, settings: str) -> Any:
     except BadSettings as error:
         raise componentize_py_types.Err(str(error)) from None
     except Exception as error:
-        log.error(_traceback(error))
+        log.error(_traceback.describe(error))
         raise componentize_py_types.Err(f"{type(error).__name__}: {error}") from None
 
 
@@ -117,17 +114,7 @@ def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
     except Fatal as error:
         raise componentize_py_types.Err(wit_types.Failure_Fatal(str(error))) from None
     except BaseException as error:
-        log.error(_traceback(error))
+        log.error(_traceback.describe(error))
         raise
     _host.end_call()
     return result
-
-
-def _traceback(error: BaseException) -> str:
-    """The traceback from where the SDK calls the plugin, or all of it if it never did."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_HERE):
-        frames = frames.tb_next
-    lines = traceback.format_exception(type(error), error, frames or error.__traceback__)
-    # The build gives folders numbers that mean nothing to the author.
-    return re.sub(r'(?m)^  File "/\d+/', '  File "', "".join(lines)).rstrip()
