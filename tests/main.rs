@@ -6,10 +6,14 @@ mod oracle;
 
 /// Bad records, components and endpoints.
 mod bad_input;
+/// Hostile plugins and dead letters.
+mod faults;
 /// The example from Kinesis.
 mod kinesis;
 /// Results in OpenSearch.
 mod opensearch;
+/// Keyed state, timers, the order of event time.
+mod process;
 /// The program on the command line.
 mod program;
 /// An archive and results in S3.

@@ -2,6 +2,7 @@
 //! from the definitions; nothing in here uses the windows, the decoder, the plugins or the SDK.
 
 pub mod calendar;
+pub mod deviation;
 pub mod geohash;
 pub mod taxi;
 pub mod windows;

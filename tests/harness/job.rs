@@ -2,7 +2,6 @@
 
 use super::balance::{self, Edges};
 use super::{plugins, root};
-use wasmill_engine::Graph;
 use wasmill_server::job::{self, JobFile, Parameters, Plugins};
 use wasmill_server::run;
 use wasmill_stream::Error;
@@ -83,7 +82,7 @@ impl Job {
         if let Some(workers) = self.workers {
             job.options.workers = workers;
         }
-        let edges = edges(&job.graph);
+        let edges = Edges::of(&job.graph);
         let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
         let ledger = runtime.block_on(run::to_end(job)).map_err(Failure::Error)?;
         balance::assert_balanced(&edges, &ledger);
@@ -94,8 +93,4 @@ impl Job {
         let mut plugins = Plugins::new(Some(Box::new(|dir| Ok(plugins::built(dir))))).map_err(Failure::Error)?;
         job::load(&self.file, &Parameters::new(self.parameters.clone()), &mut plugins).map_err(Failure::Problems)
     }
-}
-
-fn edges(graph: &Graph) -> Edges {
-    graph.nodes.iter().map(|node| (node.name.clone(), node.inputs.clone())).collect()
 }

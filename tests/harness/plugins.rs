@@ -21,9 +21,11 @@ pub fn built(dir: &Path) -> PathBuf {
 
 fn build_all() -> BTreeMap<PathBuf, PathBuf> {
     let folder = root().join("plugins").canonicalize().expect("plugins/ is there");
-    let entries =
-        std::fs::read_dir(folder).expect("plugins/ can be read").map(|entry| entry.expect("so can its entries"));
-    let dirs: Vec<_> = entries.map(|entry| entry.path()).filter(|dir| is_plugin(dir)).collect();
+    let mut dirs = Vec::new();
+    for folder in [folder.clone(), folder.join("hostile"), folder.join("conformance/rust")] {
+        let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        dirs.extend(entries.map(|entry| entry.expect("it can be read").path()).filter(|dir| is_plugin(dir)));
+    }
     let components = build::build_all(&dirs, &mut |line| eprintln!("{line}"));
     let components = components.unwrap_or_else(|error| panic!("build plugins: {}", error.report()));
     dirs.into_iter().zip(components).collect()

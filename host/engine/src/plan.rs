@@ -90,8 +90,10 @@ impl Plan {
             node.late_is_dead = late_is_dead;
             // Its own refusals have nowhere to go.
             let refuses = matches!(node.kind, PlanKind::Sink) && dead_letters.is_some_and(|sink| sink != index);
-            let guest = node.plugin().map(|plugin| plugin.ledger().clone());
-            let ledger = StepLedger::new(&*node.name).with_guest(guest);
+            let plugin = node.plugin();
+            let sides = plugin.map_or(0, |plugin| plugin.needs().sides.len());
+            let guest = plugin.map(|plugin| plugin.ledger().clone());
+            let ledger = StepLedger::new(&*node.name).with_guest(guest, sides);
             node.ledger = Arc::new(if refuses { ledger.keeping_refusals() } else { ledger });
         }
         // Wants travel upstream: consumers stand behind their producers, so they are settled first.

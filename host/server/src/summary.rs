@@ -173,7 +173,7 @@ mod tests {
         guest.fault(GuestFault::Trap);
         guest.memory(3 << 20);
         guest.metric("cells", |_| Metric::Counter(1_000));
-        let step = step.with_guest(Some(guest));
+        let step = step.with_guest(Some(guest), 0);
         let text = Summary(&Ledger { steps: vec![Arc::new(source), Arc::new(step)] }).to_string();
         let expected = "         read  = emitted  + filtered  + rejected
 trips  12,345     12,345           0           0

@@ -48,6 +48,8 @@ pub struct StepLedger {
     paused: Mutex<Option<String>>,
     /// What its plugin costs and counts.
     pub guest: Option<Arc<GuestLedger>>,
+    /// Rows that went out by side outputs, by number.
+    sides: Vec<AtomicU64>,
     /// Keeps what a sink's other side refuses, if the job keeps dead letters.
     refusals: Option<Mutex<Letters>>,
 }
@@ -109,10 +111,23 @@ impl StepLedger {
         counter.fetch_add(rows as u64, Relaxed);
     }
 
-    /// The same with the counters of the step's plugin.
-    pub fn with_guest(mut self, guest: Option<Arc<GuestLedger>>) -> Self {
+    /// The same with the counters of the step's plugin, which has so many side outputs.
+    pub fn with_guest(mut self, guest: Option<Arc<GuestLedger>>, sides: usize) -> Self {
         self.guest = guest;
+        self.sides.resize_with(sides, AtomicU64::default);
         self
+    }
+
+    /// Counts rows that go out by a side output.
+    pub fn add_to_side(&self, side: u32, rows: usize) {
+        if let Some(counter) = self.sides.get(side as usize) {
+            Self::add(counter, rows);
+        }
+    }
+
+    /// How many rows went out by a side output.
+    pub fn side(&self, side: u32) -> u64 {
+        self.sides.get(side as usize).map_or(0, |counter| counter.load(Relaxed))
     }
 
     /// The ledger of a sink in a job that keeps dead letters.

@@ -128,8 +128,9 @@ impl ProcessStep {
             let (of_rows, of_timers) = split(rows, batch.len());
             let mut give = |batch: Option<Batch>| {
                 let Some(batch) = batch else { return };
-                if port == Port::Main {
-                    StepLedger::add(&node.ledger.written, batch.len());
+                match port {
+                    Port::Side(side) => node.ledger.add_to_side(side, batch.len()),
+                    _ => StepLedger::add(&node.ledger.written, batch.len()),
                 }
                 exits.give(pass, port, batch);
             };

@@ -79,6 +79,7 @@ impl TransformStep {
             let port = Port::Side(side);
             // Each output chooses its own rows and columns of the batch.
             if let Some(batch) = self.outputs.rows(node, port, admitted.batch.clone(), columns, rows) {
+                node.ledger.add_to_side(side, batch.len());
                 exits.give(pass, port, batch);
             }
         }
