@@ -7,7 +7,9 @@ import { Emit } from './emit.js';
 import { Plugin, orReject } from './plugin.js';
 import { byteString } from './text.js';
 
-const OPTIONS = ['fields', 'settings', 'prepare', 'readsValues', 'accumulator', 'stateVersion', 'migrations', 'add', 'merge', 'finish'];
+const OPTIONS = [
+  'fields', 'settings', 'prepare', 'readsValues', 'accumulator', 'stateVersion', 'migrations', 'add', 'merge', 'finish',
+];
 
 /** An aggregator from `add(accumulator, row, context)`, `merge(into, from)` and `finish(accumulator, window)`. */
 export function aggregator(options) {
@@ -41,7 +43,10 @@ class Aggregator extends Plugin {
       context.at = row;
       const refuse = (reason) => rejects.push({ row, reason });
       if (rounded.has(row)) refuse(rounded.get(row));
-      else orReject(() => all.change(groups[row], (state) => this.options.add(state, this.row(cells, row), context)), refuse);
+      else {
+        const add = (state) => this.options.add(state, this.row(cells, row), context);
+        orReject(() => all.change(groups[row], add), refuse);
+      }
     }
     return { accumulators: all.column(), rejects };
   }
