@@ -1,0 +1,189 @@
+//! Sending the records of dead letters once more through a job: the job's sources are replaced by the letters. Each record goes
+//! back to its source and split and keeps its position, so that rows get the ids that they would have had.
+
+use super::reader::Letter;
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use wasmill_engine::{Graph, NodeKind};
+use wasmill_stream::binary::BinaryBuilder;
+use wasmill_stream::dead_letter::DeadLetter;
+use wasmill_stream::source::{Intake, Source, SplitSender};
+use wasmill_stream::{Error, Positions, Result, Sequence, SplitId};
+
+/// About how many bytes of records go in at once.
+const CHUNK: usize = 256 << 10;
+
+/// What a guarantee begins with if the sink overwrites what it has written before, by id.
+const OVERWRITES: &str = "effectively-once";
+
+/// Where a record has to go.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Origin<'a> {
+    source: &'a str,
+    part: &'a str,
+    position: Sequence,
+}
+
+impl<'a> Origin<'a> {
+    /// Where the record of a letter has to go. The error says, in words that follow a number of letters, why nowhere.
+    pub fn of(letter: &'a DeadLetter) -> Result<Self, &'static str> {
+        if letter.record.is_none() {
+            return Err(match letter.split {
+                None => "without a record: they are of a window or timer, behind an aggregation or process",
+                Some(_) => "without the bytes of their record",
+            });
+        }
+        let place = letter.split.as_deref().and_then(|split| split.split_once('/'));
+        let position = letter.position.as_deref().and_then(Sequence::parse);
+        let (Some((source, part)), Some(position)) = (place, position) else {
+            return Err("whose split or position cannot be read");
+        };
+        Ok(Self { source, part, position })
+    }
+}
+
+/// The records of a source: by split, then in the order of their positions, each once.
+type Splits = BTreeMap<String, BTreeMap<Sequence, Vec<u8>>>;
+
+/// The records that go in once more.
+#[derive(Debug, Default)]
+pub struct Replay {
+    sources: BTreeMap<String, Splits>,
+    /// Letters that cannot go in, by why.
+    left_out: BTreeMap<String, u64>,
+    records: usize,
+    repeated: u64,
+}
+
+impl Replay {
+    /// Adds a letter. A record that died in several steps goes in once.
+    pub fn add(&mut self, letter: Letter) {
+        let letter = letter.letter;
+        let bytes = letter.record.as_ref().and_then(|record| record.bytes());
+        match (Origin::of(&letter), bytes) {
+            (Err(why), _) => *self.left_out.entry(why.to_owned()).or_default() += 1,
+            (Ok(_), None) => *self.left_out.entry("whose record is not base64".to_owned()).or_default() += 1,
+            (Ok(origin), Some(bytes)) => {
+                let splits = self.sources.entry(origin.source.to_owned()).or_default();
+                let before = splits.entry(origin.part.to_owned()).or_default().insert(origin.position, bytes.into());
+                self.records += usize::from(before.is_none());
+                self.repeated += u64::from(before.is_some());
+            }
+        }
+    }
+
+    /// How many records go in.
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    /// How many letters are about a record that another letter is about as well.
+    pub fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// How many letters cannot go in, each with why, in words that follow the number.
+    pub fn left_out(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.left_out.iter().map(|(why, letters)| (*letters, why.as_str()))
+    }
+
+    /// Puts the records in the place of a job's sources. Records of sources that the job does not have are left out.
+    pub fn feed(&mut self, graph: &mut Graph) {
+        let mut sources = std::mem::take(&mut self.sources);
+        for node in &mut graph.nodes {
+            if let NodeKind::Source { source, .. } = &mut node.kind {
+                let splits = sources.remove(&node.name).unwrap_or_default();
+                *source = Box::new(Letters { name: node.name.clone(), splits });
+            }
+        }
+        for (name, splits) in sources {
+            let records: usize = splits.values().map(BTreeMap::len).sum();
+            self.records -= records;
+            *self.left_out.entry(format!("of source `{name}`, which the job does not have")).or_default() +=
+                records as u64;
+        }
+    }
+}
+
+/// What makes a replay differ from what would have been, by name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Concerns {
+    /// Steps with windows: these hold only what is replayed.
+    pub windows: Vec<String>,
+    /// Processes: their states begin empty.
+    pub states: Vec<String>,
+    /// Sinks that overwrite earlier results by id, with results of those.
+    pub overwritten: Vec<String>,
+    /// Sinks that have no ids: what other branches of the job make of the records is there twice.
+    pub doubled: Vec<String>,
+}
+
+impl Concerns {
+    /// Those of a job.
+    pub fn of(graph: &Graph) -> Self {
+        let mut concerns = Self::default();
+        let mut behind = BTreeSet::new();
+        for (at, node) in graph.nodes.iter().enumerate() {
+            let name = || node.name.clone();
+            let is_behind = node.inputs.iter().any(|input| behind.contains(&input.node));
+            match &node.kind {
+                NodeKind::Aggregate { .. } => concerns.windows.push(name()),
+                NodeKind::Process { .. } => concerns.states.push(name()),
+                NodeKind::Sink { sink } if !sink.guarantee().starts_with(OVERWRITES) => concerns.doubled.push(name()),
+                NodeKind::Sink { .. } if is_behind => concerns.overwritten.push(name()),
+                _ => {}
+            }
+            if is_behind || matches!(node.kind, NodeKind::Aggregate { .. } | NodeKind::Process { .. }) {
+                behind.insert(at);
+            }
+        }
+        concerns
+    }
+}
+
+/// A source that reads letters.
+struct Letters {
+    name: String,
+    splits: Splits,
+}
+
+#[async_trait]
+impl Source for Letters {
+    async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
+        let ids = self.splits.keys().map(|part| SplitId::new(&self.name, part)).collect();
+        let senders = intake.open(ids).await?;
+        let mut open: Vec<_> = senders.into_iter().zip(self.splits.into_values().map(BTreeMap::into_iter)).collect();
+        // In turns: a split that waits for others to come up in event time must not keep them from doing so.
+        while !open.is_empty() {
+            let mut still_open = Vec::new();
+            for (sender, mut records) in open {
+                if send(&sender, &mut records).await? {
+                    still_open.push((sender, records));
+                } else {
+                    sender.done().await?;
+                }
+            }
+            open = still_open;
+        }
+        Ok(())
+    }
+}
+
+/// Sends some records of a split. Tells whether there may be more.
+async fn send(sender: &SplitSender, records: &mut impl Iterator<Item = (Sequence, Vec<u8>)>) -> Result<bool> {
+    if sender.is_stopped() {
+        return Err(Error::closed("the job has stopped"));
+    }
+    let (mut values, mut positions) = (BinaryBuilder::default(), Vec::new());
+    while values.total_bytes() < CHUNK
+        && let Some((position, record)) = records.next()
+    {
+        values.push(&record);
+        positions.push(position);
+    }
+    if positions.is_empty() {
+        return Ok(false);
+    }
+    sender.rows(values.finish(), Positions::Sequences(positions)).await?;
+    Ok(true)
+}

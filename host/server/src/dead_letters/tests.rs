@@ -1,0 +1,283 @@
+use super::*;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use wasmill_stream::dead_letter::{DeadLetter, Payload, PluginId};
+
+/// A letter of step `parse`.
+fn letter(cause: &str, reason: &str, at: &str) -> DeadLetter {
+    DeadLetter {
+        at: at.into(),
+        cause: cause.into(),
+        reason: reason.into(),
+        step: "parse".into(),
+        ..DeadLetter::default()
+    }
+}
+
+/// One about a record.
+fn of_record(split: &str, position: &str, record: &[u8]) -> DeadLetter {
+    DeadLetter {
+        split: Some(split.into()),
+        position: Some(position.into()),
+        record: Some(Payload::new(record)),
+        ..letter("rejected", "no fare", "2024-05-01T10:00:00.000Z")
+    }
+}
+
+fn on_line(line: usize, letter: DeadLetter) -> Letter {
+    Letter { file: Path::new("letters.jsonl").into(), line, letter }
+}
+
+/// A folder of plain and compressed files → every letter in the order of names and lines; files that a job still writes, and
+/// others, are left alone.
+#[test]
+fn folders_are_read_in_order() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &[u8]| {
+        let path = home.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    let line = |reason: &str| {
+        let mut line = serde_json::to_vec(&letter("late", reason, "")).expect("JSON");
+        line.push(b'\n');
+        line
+    };
+    // Two members, as a job leaves them that has flushed in between.
+    let mut packed = Vec::new();
+    for reason in ["c", "d"] {
+        let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast());
+        encoder.write_all(&line(reason)).expect("room");
+        encoder.finish().expect("room");
+    }
+    write("part-000002.jsonl.gz", &packed);
+    write("part-000001.jsonl", &[line("a"), b"\n".to_vec(), line("b")].concat());
+    write("part-000003.jsonl.part", &line("unfinished"));
+    write("sub/part-000001.jsonl", &line("e"));
+    write("notes.txt", b"none");
+    let mut seen = Vec::new();
+    let found = files(&[home.path().to_owned()]).expect("files");
+    for_each(&found, |letter| {
+        seen.push((letter.letter.reason, letter.line));
+        Ok(())
+    })
+    .expect("letters");
+    assert_eq!(
+        seen,
+        [("a", 1), ("b", 3), ("c", 1), ("d", 2), ("e", 1)].map(|(reason, line)| (reason.to_owned(), line))
+    );
+}
+
+/// A line that is no letter, a file that is not there, a folder without any → errors that name them.
+#[test]
+fn other_files_are_refused() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let path = home.path().join("rows.jsonl");
+    let read = |text: &str| {
+        std::fs::write(&path, text).expect("a file");
+        for_each(&[path.clone()], |_| Ok(())).map_err(|error| error.report())
+    };
+    let row = read("{\"fare\": 7}\n").expect_err("a row");
+    assert!(row.ends_with("rows.jsonl:1: not a dead letter: it has no `cause` and no `step`"), "{row}");
+    let torn = read("\n{\"cause\": \"la").expect_err("a torn line");
+    assert!(torn.contains("rows.jsonl:2: not a dead letter: EOF"), "{torn}");
+    let empty = home.path().join("empty");
+    std::fs::create_dir(&empty).expect("a folder");
+    assert!(files(&[empty]).expect_err("no files").report().contains("no .jsonl or .jsonl.gz files"));
+    assert!(
+        for_each(&[home.path().join("gone.jsonl")], |_| Ok(())).expect_err("no file").report().contains("gone.jsonl")
+    );
+}
+
+/// Cause, step and time each narrow down; a duration counts back from now.
+#[test]
+fn filters() {
+    let one = letter("late", "", "2024-05-01T10:00:00.000Z");
+    let takes = |cause: Option<&str>, step: Option<&str>, since: Option<&str>| {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let since = since.map(|since| since.parse().expect(since));
+        Filter { cause: own(cause), step: own(step), since }.takes(&one)
+    };
+    assert!(takes(None, None, None) && takes(Some("late"), Some("parse"), Some("2024-05-01T10:00:00Z")));
+    assert!(!takes(Some("trap"), None, None) && !takes(None, Some("other"), None));
+    assert!(!takes(None, None, Some("2024-05-01T10:00:00.001Z")) && !takes(None, None, Some("2h")));
+    assert!("yesterday".parse::<Since>().expect_err("no time").contains("such as 2h; found yesterday"));
+}
+
+/// Letters of one cause, step and reason are a line with their number and times; the largest group comes first, small ones are
+/// summed up beyond the limit.
+#[test]
+fn digest_counts_groups() {
+    let mut digest = Digest::default();
+    let times = ["2024-05-01T10:00:02.000Z", "2024-05-01T10:00:01.000Z", "2024-05-01T10:00:03.000Z"];
+    times.iter().for_each(|at| digest.add(&letter("rejected", "no\nfare", at)));
+    digest.add(&letter("late", "late", times[0]));
+    digest.add(&of_record("trips/0", "7", b"{}"));
+    let expected = "  letters  cause     step   first                     last                      reason
+        3  rejected  parse  2024-05-01T10:00:01.000Z  2024-05-01T10:00:03.000Z  no fare
+        2  in 2 smaller groups
+        5  letters in all; 1 can be replayed
+";
+    assert_eq!(digest.table(1).to_string(), expected);
+}
+
+/// A letter with everything → every member has its line, bytes that are no text are dumped, and nothing reaches the terminal
+/// that it would obey.
+#[test]
+fn leaf_shows_everything() {
+    let plugin = PluginId { name: "p".into(), version: "1".into(), sha256: "ab".into() };
+    let whole = DeadLetter {
+        plugin: Some(plugin),
+        key: Some(Payload::new(b"k\x1b[2J")),
+        value: Some(Payload::new(b"\xff\x00abcdefghijklmnop")),
+        window_start: Some("a".into()),
+        window_end: Some("b".into()),
+        reason: "two\nlines".into(),
+        ..of_record("trips/0", "7", b"{\"fare\": -1}")
+    };
+    let expected = "--- letters.jsonl:3
+cause       rejected
+reason      two
+            lines
+step        parse
+plugin      p 1, sha256 ab
+died at     2024-05-01T10:00:00.000Z
+read from   trips/0, record 7
+window      a to before b
+key         k [2J
+record      {\"fare\": -1}
+value       18 bytes
+  00000000  ff 00 61 62 63 64 65 66 67 68 69 6a 6b 6c 6d 6e  ..abcdefghijklmn
+  00000010  6f 70                                            op
+";
+    assert_eq!(Leaf(&on_line(3, whole)).to_string(), expected);
+}
+
+/// Records go in once however many letters are about them; letters without one are counted with the reason.
+#[test]
+fn replay_takes_records_once() {
+    let mut replay = Replay::default();
+    let letters = [
+        of_record("trips/0", "7", b"a"),
+        of_record("trips/0", "7", b"a"),
+        of_record("trips/1", "49590338271490256608559692538361571095921575989136588898", b"\xff"),
+        of_record("trips/0", "seven", b"b"),
+        letter("trap", "window", ""),
+        DeadLetter { record: None, ..of_record("trips/0", "8", b"") },
+        DeadLetter { record: Some(Payload::Binary { base64: "?".into() }), ..of_record("trips/0", "9", b"") },
+    ];
+    letters.into_iter().enumerate().for_each(|(line, letter)| replay.add(on_line(line, letter)));
+    assert_eq!((replay.records(), replay.repeated()), (2, 1));
+    let left_out: Vec<_> = replay.left_out().collect();
+    assert_eq!(left_out.len(), 4, "{left_out:?}");
+    assert!(left_out.iter().all(|(letters, _)| *letters == 1));
+    assert!(left_out.iter().any(|(_, why)| why.contains("behind an aggregation")));
+}
+
+mod job {
+    //! Replays through the engine, with native steps.
+
+    use super::*;
+    use async_trait::async_trait;
+    use std::sync::Mutex;
+    use wasmill_engine::{DeadLetters, Graph, Input, Node, NodeKind, Options, Port, Tolerance};
+    use wasmill_stream::ledger::StepLedger;
+    use wasmill_stream::sink::{Sink, SinkWriter};
+    use wasmill_stream::source::{Intake, Source};
+    use wasmill_stream::watermark::{EventTime, WatermarkSpec};
+    use wasmill_stream::{Batch, Result};
+
+    /// The source that the job file names: it must not be read.
+    struct Untouched;
+
+    #[async_trait]
+    impl Source for Untouched {
+        async fn run(self: Box<Self>, _intake: Intake) -> Result<()> {
+            panic!("the source of the job was opened");
+        }
+    }
+
+    /// Keeps the ids of rows; refuses those whose value is `bad`.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    struct Keeper(Kept, Arc<StepLedger>);
+
+    #[async_trait]
+    impl Sink for Kept {
+        fn guarantee(&self) -> &'static str {
+            "effectively-once: for this test"
+        }
+
+        async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+            Ok(Box::new(Keeper(*self, ledger)))
+        }
+    }
+
+    #[async_trait]
+    impl SinkWriter for Keeper {
+        async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
+            for (row, id) in batch.row_ids().into_iter().enumerate() {
+                if batch.values.get(row) == b"bad" {
+                    self.1.refuse(&batch, row, "bad");
+                } else {
+                    StepLedger::add(&self.1.emitted, 1);
+                    self.0.0.lock().expect("no panic").push(id);
+                }
+            }
+            Ok(())
+        }
+
+        async fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn graph(sink: &Kept, letters: Box<dyn Sink>) -> Graph {
+        let node = |name: &str, inputs, kind| Node { name: name.into(), inputs, kind, tolerance: Tolerance::default() };
+        let (time, watermark) = (EventTime::Arrival, WatermarkSpec::default());
+        let source = NodeKind::Source { source: Box::new(Untouched), decoder: None, time, watermark };
+        let from_source = vec![Input { node: 0, port: Port::Main }];
+        let nodes = vec![
+            node("trips", Vec::new(), source),
+            node("out", from_source, NodeKind::Sink { sink: Box::new(sink.clone()) }),
+        ];
+        Graph { nodes, dead_letters: Some(DeadLetters { sink: letters, late: false }) }
+    }
+
+    /// Records of two splits, one of which dies again → the others reach the sink with the ids of their first life, and the
+    /// witness has seen the one; letters of another source stay out.
+    #[test]
+    fn records_go_back_to_their_place() {
+        let mut replay = Replay::default();
+        let letters = [
+            of_record("trips/1", "30", b"z"),
+            of_record("trips/0", "7", b"x"),
+            of_record("trips/0", "5", b"bad"),
+            of_record("orders/0", "5", b"y"),
+        ];
+        letters.into_iter().for_each(|letter| replay.add(on_line(1, letter)));
+        let (sink, witness) = (Kept::default(), Witness::default());
+        let mut graph = graph(&sink, witness.watch(Box::new(Kept::default())));
+        replay.feed(&mut graph);
+        assert_eq!(replay.records(), 3);
+        let left_out: Vec<_> = replay.left_out().collect();
+        assert_eq!(left_out, [(1, "of source `orders`, which the job does not have")]);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime
+            .block_on(async { wasmill_engine::start(graph, Options::default()).await?.wait().await })
+            .expect("a job that ends");
+        let mut ids = sink.0.lock().expect("no panic").clone();
+        ids.sort();
+        assert_eq!(ids, ["trips|trips/0|7", "trips|trips/1|30"]);
+        assert_eq!((witness.records(), witness.others()), (1, 0));
+    }
+
+    /// A sink that has ids and no windows before it → nothing to worry about; one without ids doubles.
+    #[test]
+    fn concerns() {
+        let graph = graph(&Kept::default(), Box::new(Kept::default()));
+        assert_eq!(Concerns::of(&graph), Concerns::default());
+    }
+}
