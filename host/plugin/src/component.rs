@@ -3,10 +3,13 @@
 
 use crate::account::{Account, Subject};
 use crate::bindings::exports::wasmill::plugin::{aggregation, processing, transformer};
+use crate::compile::Compiler;
 use crate::instance::{Exports, Instance, LIFECYCLE};
 use crate::kind::Kind;
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_COMPONENT};
 use crate::sandbox::State;
+use crate::schema::{Request, SettingProblem};
+use crate::wasi;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +24,13 @@ const OFFERED: [(&str, &[&str]); 3] = [
     ("wasmill:plugin/metrics@0.1.", &["count", "gauge", "observe"]),
     ("wasmill:plugin/types@0.1.", &[]),
 ];
+
+/// What a component may import beyond the log and metrics. By default: nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// A WASI 0.2 in which nothing happens: `wasi = "inert"` in a job file.
+    pub wasi: bool,
+}
 
 /// Who a plugin says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +51,14 @@ impl fmt::Display for Description {
     }
 }
 
+/// What is to be loaded.
+pub(crate) struct Candidate<'a> {
+    /// What messages call it: its path.
+    pub(crate) origin: &'a str,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) grants: Grants,
+}
+
 /// A component that fits one of the worlds, compiled. Cheap to clone.
 #[derive(Clone)]
 pub struct Component {
@@ -49,35 +67,55 @@ pub struct Component {
     size: ByteCount,
     kind: Kind,
     description: Arc<Description>,
+    compiler: Arc<Compiler>,
     pre: InstancePre<State>,
 }
 
 impl Component {
-    /// Compiles the component and asks who it is. `origin` is what messages call it: its path.
-    pub(crate) fn load(linker: &Linker<State>, origin: &str, bytes: &[u8]) -> Result<Self> {
+    /// Compiles the component and asks who it is.
+    pub(crate) fn load(
+        linker: &Linker<State>,
+        compiler: &Arc<Compiler>,
+        candidate: Candidate<'_>,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let Candidate { origin, bytes, grants } = candidate;
         let fails = |reason: String| Error::invalid(format!("{origin}: {reason}"));
         check_header(bytes).map_err(fails)?;
-        let compiled = wasmtime::component::Component::new(linker.engine(), bytes)
-            .map_err(|error| fails(compile_words(&error, bytes.len())))?;
-        let unknown = unknown_imports(&compiled);
-        if !unknown.is_empty() {
-            return Err(fails(format!(
-                "the component imports {}, which no plugin is given; it may import only wasmill:plugin/log@0.1.0 and wasmill:plugin/metrics@0.1.0",
-                unknown.join(", ")
-            )));
+        let size = ByteCount::new(bytes.len() as u64);
+        if size > MAX_COMPONENT {
+            return Err(fails(format!("the component has {size}, at most {MAX_COMPONENT} are possible")));
         }
+        let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let compiled = compiler
+            .compile(linker.engine(), &digest, bytes)
+            .map_err(|error| error.context(origin))?
+            .map_err(|cause| fails(compile_words(&cause, bytes.len())))?;
+        check_imports(&compiled, grants).map_err(fails)?;
         let kind = find_kind(&compiled).map_err(fails)?;
+        let mut linker = linker.clone();
+        if grants.wasi {
+            wasi::offer(&mut linker, &compiled)
+                .map_err(|error| fails(format!("offer WASI to the component: {error:#}")))?;
+        }
         let pre = linker.instantiate_pre(&compiled).map_err(|error| {
             fails(format!("an import has another type than wasmill:plugin@0.1.0 says: {}", error.root_cause()))
         })?;
-        let size = ByteCount::new(bytes.len() as u64);
+        let limits = limits.for_component(size);
         let description = match kind {
-            Kind::Transform => describe::<transformer::Guest>(&pre, origin, size),
-            Kind::Aggregator => describe::<aggregation::Guest>(&pre, origin, size),
-            Kind::Process => describe::<processing::Guest>(&pre, origin, size),
+            Kind::Transform => describe::<transformer::Guest>(&pre, origin, limits),
+            Kind::Aggregator => describe::<aggregation::Guest>(&pre, origin, limits),
+            Kind::Process => describe::<processing::Guest>(&pre, origin, limits),
         }?;
-        let digest = format!("{:x}", Sha256::digest(bytes));
-        Ok(Self { origin: origin.into(), digest: digest.into(), size, kind, description: description.into(), pre })
+        Ok(Self {
+            origin: origin.into(),
+            digest: digest.into(),
+            size,
+            kind,
+            description: description.into(),
+            compiler: compiler.clone(),
+            pre,
+        })
     }
 
     /// Where it came from, for messages.
@@ -105,6 +143,17 @@ impl Component {
         &self.description
     }
 
+    /// Judges settings by the schema that the component describes them with. The error is about the schema: it cannot be
+    /// used, or judging by it took too long.
+    pub fn check_settings(&self, settings: &serde_json::Value) -> Result<Vec<SettingProblem>> {
+        let Some(schema) = &self.description.settings else { return Ok(Vec::new()) };
+        self.compiler.check(&Request::new(schema, settings)).map_err(|error| error.context(&self.origin))?.map_err(
+            |reason| {
+                Error::invalid(format!("{}: the schema of the plugin's settings is unusable: {reason}", self.origin))
+            },
+        )
+    }
+
     pub(crate) fn pre(&self) -> &InstancePre<State> {
         &self.pre
     }
@@ -126,8 +175,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-fn compile_words(error: &wasmtime::Error, size: usize) -> String {
-    let cause = error.root_cause().to_string();
+fn compile_words(cause: &str, size: usize) -> String {
     // The end is missed in the middle of something, or by a section that announces more than there is.
     if cause.contains("unexpected end") || cause.contains("is out of bounds (bound") {
         format!("the component is cut off after {size} bytes: {cause}; build or copy it again")
@@ -136,7 +184,22 @@ fn compile_words(error: &wasmtime::Error, size: usize) -> String {
     }
 }
 
-/// The imports that the host does not offer: whole interfaces, or functions of known ones.
+/// Refuses whatever is neither offered to all nor granted.
+fn check_imports(component: &wasmtime::component::Component, grants: Grants) -> Result<(), String> {
+    let (wasi, unknown): (Vec<_>, Vec<_>) =
+        unknown_imports(component).into_iter().partition(|import| wasi::interface(import).is_some());
+    let refused = if grants.wasi { unknown } else { [unknown, wasi.clone()].concat() };
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let hint = match wasi.len() == refused.len() {
+        true => "; if an empty WASI will do (no files, network, environment or clock), grant it with wasi = \"inert\"",
+        false => "; it may import only wasmill:plugin/log@0.1.0 and wasmill:plugin/metrics@0.1.0",
+    };
+    Err(format!("the component imports {}, which it is not given{hint}", refused.join(", ")))
+}
+
+/// The imports that the host does not offer to all: whole interfaces, or functions of known ones.
 fn unknown_imports(component: &wasmtime::component::Component) -> Vec<String> {
     let mut unknown = Vec::new();
     for (name, item) in component.component_type().imports(component.engine()) {
@@ -180,8 +243,7 @@ fn find_kind(component: &wasmtime::component::Component) -> Result<Kind, String>
 }
 
 /// Runs the component once. This also checks the types of all its exports.
-fn describe<E: Exports>(pre: &InstancePre<State>, origin: &str, size: ByteCount) -> Result<Description> {
-    let limits = Limits::default().for_component(size);
+fn describe<E: Exports>(pre: &InstancePre<State>, origin: &str, limits: Limits) -> Result<Description> {
     let account = Account::new(Subject { step: None, plugin: origin.into() }, &limits);
     Instance::<E>::new(pre, Arc::new(account), limits)?.describe()
 }

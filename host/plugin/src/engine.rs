@@ -18,15 +18,8 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
 
 /// An engine whose epoch advances every 10 ms for as long as anyone holds the engine.
 pub(crate) fn start() -> Result<Engine> {
-    let mut config = Config::new();
-    config
-        .wasm_features(WasmFeatures::all().difference(FEATURES), false)
-        .wasm_features(FEATURES, true)
-        .epoch_interruption(true)
-        // The bits of a NaN are the one thing that hardware may choose; a replay must give the same bytes anywhere.
-        .cranelift_nan_canonicalization(true);
     let engine =
-        Engine::new(&config).map_err(|error| Error::invalid(format!("start the WebAssembly engine: {error:#}")))?;
+        Engine::new(&config()).map_err(|error| Error::invalid(format!("start the WebAssembly engine: {error:#}")))?;
     let weak = engine.weak();
     let tick = move || {
         while let Some(engine) = weak.upgrade() {
@@ -46,4 +39,21 @@ pub(crate) fn start() -> Result<Engine> {
 /// How many ticks from now `time` is over. The tick that is under way does not count.
 pub(crate) fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX / 2) + 1
+}
+
+/// Compiles a component to what [`wasmtime::component::Component::deserialize`] takes. The error has no place yet.
+pub(crate) fn precompile(component: &[u8]) -> Result<Vec<u8>, String> {
+    let engine = Engine::new(&config()).map_err(|error| format!("start the WebAssembly engine: {error:#}"))?;
+    engine.precompile_component(component).map_err(|error| error.root_cause().to_string())
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_features(WasmFeatures::all().difference(FEATURES), false)
+        .wasm_features(FEATURES, true)
+        .epoch_interruption(true)
+        // The bits of a NaN are the one thing that hardware may choose; a replay must give the same bytes anywhere.
+        .cranelift_nan_canonicalization(true);
+    config
 }

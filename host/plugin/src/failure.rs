@@ -4,6 +4,7 @@ use crate::bindings::wasmill::plugin::types;
 use crate::limits::Limits;
 use crate::log::printable;
 use crate::sandbox::State;
+use crate::wasi;
 use wasmill_stream::GuestFault;
 use wasmill_stream::units::{ByteCount, Period};
 use wasmtime::Trap;
@@ -57,6 +58,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &mut State, limits: &Limi
             (GuestFault::Deadline, format!("was stopped after {} of CPU time, the limit for this call", allowance.cpu))
         }
         Some(_) => (GuestFault::Trap, format!("trapped: {}", cause.trim_start_matches("wasm trap: "))),
+        None if error.is::<wasi::Stopped>() => (GuestFault::Trap, format!("was stopped: {cause}")),
         // wasmtime keeps the types of these errors to itself; tests hold the words.
         None if cause.contains("fuel allocated for hostcalls") => {
             (GuestFault::Output, format!("returned more than {}, the limit for this call", allowance.output))

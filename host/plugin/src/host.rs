@@ -1,7 +1,10 @@
 //! The door of this crate: loads components and makes configured plugins of them.
 
 use crate::bindings::EveryKind;
-use crate::component::Component;
+use crate::cache::Cache;
+use crate::compile::Compiler;
+use crate::component::{Candidate, Component, Grants};
+use crate::confined::Child;
 use crate::engine;
 use crate::kind::aggregator::Aggregator;
 use crate::kind::process::Processor;
@@ -16,20 +19,37 @@ use wasmtime::component::{HasSelf, Linker};
 /// Runs plugins. One is enough for a process; what it made works on when it is dropped.
 pub struct Host {
     linker: Linker<State>,
+    compiler: Arc<Compiler>,
 }
 
 impl Host {
-    /// Starts the engine and its clock.
+    /// Starts the engine and its clock. Components are compiled in this process, which a hostile one can exhaust: for tests,
+    /// and for components of one's own making.
     pub fn new() -> Result<Self> {
+        Self::with(Compiler::here())
+    }
+
+    /// Starts the engine and its clock. Components are compiled in a child process, and taken from the cache if they have
+    /// been compiled before.
+    pub fn confined(child: Child, cache: Option<Cache>) -> Result<Self> {
+        Self::with(Compiler::confined(child, cache))
+    }
+
+    fn with(compiler: Compiler) -> Result<Self> {
         let mut linker = Linker::new(&engine::start()?);
         EveryKind::add_to_linker::<_, HasSelf<State>>(&mut linker, |state: &mut State| state)
             .map_err(|error| Error::invalid(format!("offer the host's functions to plugins: {error:#}")))?;
-        Ok(Self { linker })
+        Ok(Self { linker, compiler: Arc::new(compiler) })
     }
 
     /// Checks and compiles a component, and asks who it is. `origin` is its path, for messages.
     pub fn load(&self, origin: &str, bytes: &[u8]) -> Result<Component> {
-        Component::load(&self.linker, origin, bytes)
+        self.load_with(origin, bytes, Grants::default(), &Limits::default())
+    }
+
+    /// The same for a component that may import more, with limits for asking who it is.
+    pub fn load_with(&self, origin: &str, bytes: &[u8], grants: Grants, limits: &Limits) -> Result<Component> {
+        Component::load(&self.linker, &self.compiler, Candidate { origin, bytes, grants }, limits)
     }
 
     /// A transform for a step, configured once so that bad settings fail here. `settings` is a JSON object.

@@ -1,11 +1,15 @@
 //! Loads WebAssembly components and calls them behind the traits of `wasmill_stream::plugin`: the only place that knows
-//! wasmtime. It grants a guest a log, metrics and nothing else. Which step runs which plugin, and what follows from a failed
+//! wasmtime. It grants a guest a log, metrics and, if
+//! asked to, an empty WASI. Which step runs which plugin, and what follows from a failed
 //! call, is decided by those who use it.
 
 mod account;
 mod bindings;
+mod cache;
+mod compile;
 mod component;
 mod configured;
+mod confined;
 mod engine;
 mod failure;
 mod host;
@@ -18,9 +22,14 @@ mod metrics;
 mod needs;
 mod output;
 mod sandbox;
+mod schema;
+mod wasi;
 mod worker;
 
-pub use component::{Component, Description};
+pub use cache::Cache;
+pub use component::{Component, Description, Grants};
+pub use confined::{Child, Confines, Task};
 pub use host::Host;
 pub use kind::Kind;
 pub use limits::Limits;
+pub use schema::SettingProblem;

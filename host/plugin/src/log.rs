@@ -53,6 +53,15 @@ impl GuestLog {
         }
     }
 
+    /// Logs one line of an error that has several; together they are the last error.
+    pub(crate) fn error_line(&mut self, message: &str) {
+        let before = self.last_error.take();
+        self.line(Level::Error, message);
+        if let (Some(before), Some(last)) = (before, &self.last_error) {
+            self.last_error = Some(printable(&format!("{before} {last}")));
+        }
+    }
+
     /// Logs a warning of the host about the guest, from the same budget.
     pub(crate) fn warn(&mut self, message: &str) {
         self.line(Level::Warn, message);

@@ -5,6 +5,7 @@ use crate::engine;
 use crate::failure::{self, Allowance, Failure};
 use crate::limits::{Limits, Meter};
 use crate::log::GuestLog;
+use crate::wasi::Inert;
 use cpu_time::ThreadTime;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +17,7 @@ pub(crate) struct State {
     pub(crate) meter: Meter,
     pub(crate) log: GuestLog,
     pub(crate) account: Arc<Account>,
+    pub(crate) wasi: Inert,
     /// The CPU time of the calling thread at which the call under way is over.
     stop: Duration,
 }
@@ -28,8 +30,13 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new(engine: &Engine, account: Arc<Account>, limits: Limits) -> Self {
-        let state =
-            State { meter: Meter::new(&limits), log: GuestLog::new(account.clone()), account, stop: Duration::ZERO };
+        let state = State {
+            meter: Meter::new(&limits),
+            log: GuestLog::new(account.clone()),
+            account,
+            wasi: Inert::default(),
+            stop: Duration::ZERO,
+        };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.meter);
         // Ticks only say when to look: what counts is CPU time, so that a busy machine does not fail an innocent guest.
@@ -64,6 +71,8 @@ impl Sandbox {
         state.log.forget();
         state.meter.forget();
         let result = guest(&mut self.store);
+        let State { wasi, log, .. } = self.store.data_mut();
+        wasi.streams.flush(log);
         let took = cpu_time().saturating_sub(start);
         if let Some(bytes) = self.store.data_mut().meter.take_peak() {
             self.account().ledger.memory(bytes);

@@ -1,6 +1,7 @@
 //! Rows that cross and come back, settings, and answers that break the contract.
 
 use crate::guest::{ANSWER, FREE, Guest, SILENT, UNCHANGED};
+use serde_json::json;
 use wasmill_plugin::{Host, Limits};
 use wasmill_stream::plugin::{Fired, Rows, Timers, Turn, View};
 use wasmill_stream::{Binary, ErrorKind, Firing, GuestFault, Pane};
@@ -189,6 +190,22 @@ fn settings_are_refused_in_the_plugins_words() {
     let error = host.transform(&guest.load(&host), "near", "{}", Limits::default()).err().expect("refused");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_eq!(error.to_string(), "step `near`: plugin test 1.2.3: `radius`: expected metres");
+}
+
+/// A component's own schema judges its settings; one without takes any, and one that is no schema says so.
+#[test]
+fn settings_are_judged_by_the_schema() {
+    let host = host();
+    let judge =
+        |schema: &str, settings| Guest::answering(UNCHANGED).with_schema(schema).load(&host).check_settings(&settings);
+    let schema = r#"{"properties":{"radius":{"type":"number"}}}"#;
+    let problems = judge(schema, json!({ "radius": "1 km" })).expect("a good schema");
+    assert_eq!((problems.len(), &*problems[0].path), (1, "/radius"));
+    assert_eq!(judge(schema, json!({ "radius": 1 })).expect("a good schema"), []);
+    assert_eq!(judge("", json!({ "radius": "1 km" })).expect("no schema"), []);
+    let error = judge("{", json!({})).expect_err("no schema at all");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().starts_with("test.wasm: the schema of the plugin's settings is unusable"), "{error}");
 }
 
 /// Fields that cannot be parsed fail when the job is checked.

@@ -11,6 +11,8 @@ const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
 const NEEDS: u32 = 128;
 /// Where the answer of a call with rows lies.
 pub const ANSWER: u32 = 256;
+/// Where the schema lies; what is reserved lies behind it.
+const SCHEMA: u32 = 65_536;
 /// Memory that a test may fill with what the answer points to.
 pub const FREE: u32 = 1024;
 
@@ -28,8 +30,10 @@ pub const SILENT: [u32; 24] = {
 pub struct Guest {
     world: &'static str,
     data: String,
+    schema: String,
     configure: String,
     migrate: String,
+    imports: String,
     functions: String,
 }
 
@@ -96,11 +100,9 @@ impl Guest {
 
     fn new(world: &'static str, functions: String) -> Self {
         let configure = format!("(i32.const {NEEDS})");
-        // No schema, state version 7.
-        let description = words(&[64, 4, 68, 5, 0, 0, 0, 7]);
-        let data = format!("(data (i32.const 16) \"{description}\") (data (i32.const 64) \"test1.2.3\")");
+        let data = "(data (i32.const 64) \"test1.2.3\")".to_owned();
         let migrate = format!("(i32.const {ANSWER})");
-        Self { world, data, configure, migrate, functions }
+        Self { world, data, schema: String::new(), configure, migrate, imports: String::new(), functions }
     }
 
     /// Declares that values are read and written.
@@ -126,6 +128,18 @@ impl Guest {
         self.words(NEEDS, &[0, 0, 0, 0, at, (sides.len() / 3) as u32]).words(at, sides)
     }
 
+    /// With more imports of the core module.
+    pub fn importing(mut self, imports: &str) -> Self {
+        self.imports = imports.to_owned();
+        self
+    }
+
+    /// With a schema of its settings, which lies behind all else.
+    pub fn with_schema(mut self, schema: &str) -> Self {
+        self.schema = schema.to_owned();
+        self
+    }
+
     /// Puts words into memory.
     pub fn words(self, at: u32, values: &[u32]) -> Self {
         self.raw(at, &words(values))
@@ -143,15 +157,23 @@ impl Guest {
 
     /// The core module by itself.
     pub fn core(&self) -> Vec<u8> {
-        let Self { data, configure, migrate, functions, .. } = self;
+        let Self { data, configure, migrate, imports, functions, .. } = self;
+        // Name, version, schema, and 7 as the version of the state.
+        let has_schema = u32::from(!self.schema.is_empty());
+        let description = words(&[64, 4, 68, 5, has_schema, SCHEMA, self.schema.len() as u32, 7]);
+        let schema = self.schema.replace('\\', "\\\\").replace('"', "\\\"");
+        let pages = (SCHEMA as usize + self.schema.len()).div_ceil(65_536).max(2);
+        let heap = SCHEMA as usize + self.schema.len();
         let text = format!(
             r#"(module
                 (import "wasmill:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))
                 (import "wasmill:plugin/metrics@0.1.0" "count" (func $count (param i32 i32 i64)))
                 (import "wasmill:plugin/metrics@0.1.0" "gauge" (func $gauge (param i32 i32 f64)))
                 (import "wasmill:plugin/metrics@0.1.0" "observe" (func $observe (param i32 i32 f64)))
-                (memory (export "memory") 2)
-                (global $heap (mut i32) (i32.const 65536))
+                {imports}
+                (memory (export "memory") {pages})
+                (data (i32.const 16) "{description}") (data (i32.const {SCHEMA}) "{schema}")
+                (global $heap (mut i32) (i32.const {heap}))
                 (func $reserve (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
                   (local $at i32)
                   (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
@@ -172,10 +194,12 @@ impl Guest {
 
     /// The component.
     pub fn component(&self) -> Vec<u8> {
-        self.component_of(&format!(
-            "package test:guest; world guest {{ include wasmill:plugin/{}@0.1.0; }}",
-            self.world
-        ))
+        self.component_of(&self.wit())
+    }
+
+    /// The WIT package of the component.
+    pub fn wit(&self) -> String {
+        format!("package test:guest; world guest {{ include wasmill:plugin/{}@0.1.0; }}", self.world)
     }
 
     /// The component for a WIT world `guest` of the test's own.
@@ -191,24 +215,34 @@ impl Guest {
 
 /// Makes a component of a core module and a WIT package that has a world `guest` and may use the contract.
 pub fn wrap(core: &[u8], wit: &str) -> Vec<u8> {
-    let mut resolve = Resolve::default();
-    resolve.push_dir(WIT).expect("the contract parses");
-    encode(core, resolve, wit)
+    encode(core, contract(), wit).expect("the core module fits its world")
+}
+
+/// The same for a module that may not fit.
+pub fn try_wrap(core: &[u8], wit: &str) -> Option<Vec<u8>> {
+    encode(core, contract(), wit).ok()
 }
 
 /// The same for a package that brings a contract of its own.
 pub fn wrap_alone(core: &[u8], wit: &str) -> Vec<u8> {
-    encode(core, Resolve::default(), wit)
+    encode(core, Resolve::default(), wit).expect("the core module fits its world")
 }
 
-fn encode(core: &[u8], mut resolve: Resolve, wit: &str) -> Vec<u8> {
+fn contract() -> Resolve {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(WIT).expect("the contract parses");
+    resolve
+}
+
+fn encode(core: &[u8], mut resolve: Resolve, wit: &str) -> Result<Vec<u8>, String> {
     let package = resolve.push_str("guest.wit", wit).expect("the test's WIT parses");
     let world = resolve.select_world(&[package], Some("guest")).expect("the test's WIT has a world `guest`");
     let mut core = core.to_vec();
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).expect("metadata fits the world");
+    let words = |error| format!("{error:#}");
     let mut encoder = ComponentEncoder::default();
-    encoder.validate(true).module(&core).expect("the core module fits its world");
-    encoder.encode().expect("the component is valid")
+    encoder.validate(true).module(&core).map_err(words)?;
+    encoder.encode().map_err(words)
 }
 
 /// Words as the text format writes bytes.

@@ -64,7 +64,7 @@ fn unknown_imports() {
         "package evil:net; interface sockets { connect: func(port: u32); } world guest { import sockets; }",
     );
     let words = refused(&bytes);
-    assert!(words.contains("imports evil:net/sockets, which no plugin is given"), "{words}");
+    assert!(words.contains("imports evil:net/sockets, which it is not given; it may import only"), "{words}");
 }
 
 /// A component without our exports is told which ones it has and which ones it should have.

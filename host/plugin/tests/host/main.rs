@@ -2,6 +2,10 @@
 //! and made into components here, so that no toolchain is needed; what an SDK makes of the contract is tested elsewhere.
 
 mod contract;
+mod determinism;
+#[allow(dead_code)]
 mod guest;
 mod limits;
 mod load;
+mod metrics;
+mod wasi;
