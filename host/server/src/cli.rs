@@ -2,11 +2,16 @@
 
 mod build;
 mod check;
+mod compile;
 mod connectors;
+mod dead_letter;
 mod demo;
 mod drive;
+mod inspect;
 mod job;
+mod new;
 mod run;
+mod test;
 
 use crate::job::Parameters;
 use crate::terminal::Terminal;
@@ -30,7 +35,9 @@ Examples:
   wasmill demo                                        taxi trips through two plugins, no set-up
   wasmill check job.toml                              every problem of a job file, and its shape
   wasmill run job.toml --workers 2 --set in=a.jsonl   run it
-  wasmill build my-plugin                             make a component of a plugin's source
+  wasmill new slow-pages --lang rust --kind transform a plugin to start from
+  wasmill test slow-pages                             its cases, in the sandbox
+  wasmill build slow-pages                            make a component of a plugin's source
 
 Environment:
   WASMILL_LOG   what is logged to standard error, such as `info` or `wasmill_engine=debug` (default: warn)
@@ -42,10 +49,21 @@ enum Command {
     Check(check::Arguments),
     /// Run a job until its sources end or Ctrl-C
     Run(run::Arguments),
+    /// Write a small plugin project that builds and passes its tests
+    New(new::Arguments),
+    /// Run the cases of a plugin in the sandbox
+    Test(test::Arguments),
     /// Make a component of a plugin's source folder
     Build(build::Arguments),
+    /// Show what a plugin is, what it wants and gives, and what it may take
+    Inspect(inspect::Arguments),
+    /// List, show or replay dead letters
+    DeadLetter(dead_letter::Arguments),
     /// Watch taxi trips flow through WebAssembly plugins into windows, no set-up
     Demo(demo::Arguments),
+    /// The work of a child process: never typed by hand
+    #[command(hide = true)]
+    Compile(compile::Arguments),
     /// List the types of sources and sinks
     Connectors,
 }
@@ -96,8 +114,13 @@ pub fn main() -> ExitCode {
     let ended = match &cli.command {
         Command::Check(arguments) => check::run(arguments, &terminal),
         Command::Run(arguments) => run::run(arguments, &terminal),
+        Command::New(arguments) => new::run(arguments, &terminal),
+        Command::Test(arguments) => test::run(arguments, &terminal),
         Command::Build(arguments) => build::run(arguments, &terminal),
+        Command::Inspect(arguments) => inspect::run(arguments, &terminal),
+        Command::DeadLetter(arguments) => dead_letter::run(arguments, &terminal),
         Command::Demo(arguments) => demo::run(arguments, &terminal),
+        Command::Compile(arguments) => return compile::run(arguments),
         Command::Connectors => connectors::run(),
     };
     let exit = ended.unwrap_or_else(|error| {

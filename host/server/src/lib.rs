@@ -3,10 +3,14 @@
 
 pub mod build;
 pub mod cli;
+pub mod dead_letters;
+pub mod inspection;
 pub mod job;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod scaffold;
 mod shutdown;
 pub mod summary;
 pub mod terminal;
+pub mod trial;
