@@ -33,7 +33,7 @@ pub async fn write_all(sink: Box<dyn Sink>, rows: &[String], size: usize) -> Arc
 pub fn records<V: AsRef<[u8]>>(time: i64, values: impl IntoIterator<Item = V>) -> Arc<Batch> {
     let values: Binary = values.into_iter().collect();
     let positions = Arc::new(Positions::Consecutive { first: 0 });
-    let lineage = Lineage { split: SplitId::new("in", 0), positions, records: None };
+    let lineage = Lineage { split: SplitId::new("in", 0), positions, records: None, bytes: None };
     let times = vec![time; values.len()];
     Arc::new(Batch { step: "in".into(), times, values, lineage: Some(lineage), ..Batch::default() })
 }
