@@ -8,11 +8,13 @@ use wasmtime::{Config, Engine, WasmFeatures};
 /// How exactly deadlines are kept.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What compilers emit today and every engine runs the same way. Everything else is off: 64-bit and several memories,
-/// threads, relaxed SIMD, garbage collection, exceptions, and the asynchronous part of the component model.
+/// What compilers emit today and every engine runs the same way. Everything else is off: 64-bit memories, threads, relaxed
+/// SIMD, garbage collection, exceptions, and the asynchronous part of the component model. Several memories in a module
+/// are on because wasmtime itself links the parts of a component with such modules, and panics if they are not.
 const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::COMPONENT_MODEL)
     .difference(WasmFeatures::GC_TYPES);
 
@@ -56,4 +58,33 @@ fn config() -> Config {
         // The bits of a NaN are the one thing that hardware may choose; a replay must give the same bytes anywhere.
         .cranelift_nan_canonicalization(true);
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component of two that hand each other text, each with a memory of its own, is compiled: JavaScript's are such.
+    #[test]
+    fn components_within_a_component() {
+        let text = r#"(component
+            (component $callee
+                (core module $code
+                    (memory (export "memory") 1)
+                    (func (export "reserve") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+                    (func (export "take") (param i32 i32)))
+                (core instance $code (instantiate $code))
+                (func (export "take") (param "text" string)
+                    (canon lift (core func $code "take") (memory $code "memory") (realloc (func $code "reserve")))))
+            (component $caller
+                (import "take" (func $take (param "text" string)))
+                (core module $memory (memory (export "memory") 1))
+                (core instance $memory (instantiate $memory))
+                (core func $take (canon lower (func $take) (memory $memory "memory")))
+                (core module $code (import "" "take" (func (param i32 i32))))
+                (core instance (instantiate $code (with "" (instance (export "take" (func $take)))))))
+            (instance $callee (instantiate $callee))
+            (instance (instantiate $caller (with "take" (func $callee "take")))))"#;
+        precompile(&wat::parse_str(text).expect("valid text")).expect("it is compiled");
+    }
 }
