@@ -127,10 +127,9 @@ impl fmt::Display for Inspection {
             Ok(needs) => self.needs(f, needs)?,
         }
         writeln!(f, "\nlimits, unless a step says otherwise")?;
-        for (name, value, meaning) in self.limits.lines() {
-            writeln!(f, "  {name:10} {value:>12}  {meaning}")?;
-        }
-        Ok(())
+        let lines = self.limits.lines();
+        let width = lines.iter().map(|(_, value, _)| value.len()).max().unwrap_or(0);
+        lines.iter().try_for_each(|(name, value, meaning)| writeln!(f, "  {name:10} {value:width$}  {meaning}"))
     }
 }
 

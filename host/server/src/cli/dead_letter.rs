@@ -120,7 +120,7 @@ fn replay(arguments: &ReplayArguments, terminal: &Terminal) -> Result<Exit> {
         Ok(())
     })?;
     let Some(mut job) = job::examine(&arguments.job, true, terminal)?.job else { return Ok(Exit::Invalid) };
-    warn(&Concerns::of(&job.graph), arguments.yes, terminal)?;
+    warn(&replay.concerns(&job.graph), arguments.yes, terminal)?;
     replay.feed(&mut job.graph);
     for (letters, why) in replay.left_out() {
         terminal.note(&format!("not replayed: {letters} letters {why}"));
@@ -139,19 +139,19 @@ fn replay(arguments: &ReplayArguments, terminal: &Terminal) -> Result<Exit> {
     job.graph.dead_letters =
         job.graph.dead_letters.map(|letters| DeadLetters { sink: witness.watch(letters.sink), ..letters });
     let exit = drive(job, Lines(terminal.clone()), terminal)?;
-    if exit == Exit::Done && is_watched {
-        println!(
-            "replayed {records} records: {} went through, {} died again",
-            records - witness.records(),
-            witness.records()
-        );
+    if exit == Exit::Done {
+        let (sent, died) = (replay.sent(), witness.records());
+        let not_sent = if sent < records { format!(" of {records}") } else { String::new() };
+        if is_watched {
+            println!("replayed {sent}{not_sent} records: {} went through, {died} died again", sent - died.min(sent));
+        } else {
+            println!(
+                "replayed {sent}{not_sent} records; without [dead_letter] in the job, its balance says what became of them"
+            );
+        }
         if witness.others() > 0 {
             println!("{} windows or timers died as well", witness.others());
         }
-    } else if exit == Exit::Done {
-        println!(
-            "replayed {records} records; the job has no [dead_letter], its balance above says what became of them"
-        );
     }
     Ok(exit)
 }
@@ -172,7 +172,7 @@ fn warn(concerns: &Concerns, yes: bool, terminal: &Terminal) -> Result<()> {
     if !doubled.is_empty() {
         let names = list(doubled);
         terminal.note(&format!(
-            "warning: {names} cannot overwrite: what these records led to on other branches of the job is written twice"
+            "warning: {names} cannot overwrite: rows of these records that they had by another way are written twice"
         ));
     }
     if overwritten.is_empty() || yes {

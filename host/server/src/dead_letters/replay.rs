@@ -4,7 +4,9 @@
 use super::reader::Letter;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
-use wasmill_engine::{Graph, NodeKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use wasmill_engine::{Graph, Node, NodeKind};
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::dead_letter::DeadLetter;
 use wasmill_stream::source::{Intake, Source, SplitSender};
@@ -51,8 +53,11 @@ pub struct Replay {
     sources: BTreeMap<String, Splits>,
     /// Letters that cannot go in, by why.
     left_out: BTreeMap<String, u64>,
+    /// Where the records died, by the names of nodes.
+    places: BTreeSet<String>,
     records: usize,
     repeated: u64,
+    sent: Arc<AtomicUsize>,
 }
 
 impl Replay {
@@ -66,6 +71,7 @@ impl Replay {
             (Ok(origin), Some(bytes)) => {
                 let splits = self.sources.entry(origin.source.to_owned()).or_default();
                 let before = splits.entry(origin.part.to_owned()).or_default().insert(origin.position, bytes.into());
+                self.places.insert(letter.step.clone());
                 self.records += usize::from(before.is_none());
                 self.repeated += u64::from(before.is_some());
             }
@@ -75,6 +81,16 @@ impl Replay {
     /// How many records go in.
     pub fn records(&self) -> usize {
         self.records
+    }
+
+    /// How many records have gone in: fewer if the job is stopped.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Relaxed)
+    }
+
+    /// What makes this replay differ from what would have been.
+    pub fn concerns(&self, graph: &Graph) -> Concerns {
+        Concerns::new(graph, &self.places)
     }
 
     /// How many letters are about a record that another letter is about as well.
@@ -93,7 +109,7 @@ impl Replay {
         for node in &mut graph.nodes {
             if let NodeKind::Source { source, .. } = &mut node.kind {
                 let splits = sources.remove(&node.name).unwrap_or_default();
-                *source = Box::new(Letters { name: node.name.clone(), splits });
+                *source = Box::new(Letters { name: node.name.clone(), splits, sent: self.sent.clone() });
             }
         }
         for (name, splits) in sources {
@@ -112,39 +128,56 @@ pub struct Concerns {
     pub windows: Vec<String>,
     /// Processes: their states begin empty.
     pub states: Vec<String>,
-    /// Sinks that overwrite earlier results by id, with results of those.
+    /// Sinks that overwrite by id what windows and processes told before.
     pub overwritten: Vec<String>,
-    /// Sinks that have no ids: what other branches of the job make of the records is there twice.
+    /// Sinks without ids that have had rows of these records before: they lie on a way around the place where one died.
     pub doubled: Vec<String>,
 }
 
 impl Concerns {
-    /// Those of a job.
-    pub fn of(graph: &Graph) -> Self {
+    /// Those of a job, when records have died at these places.
+    fn new(graph: &Graph, places: &BTreeSet<String>) -> Self {
         let mut concerns = Self::default();
-        let mut behind = BTreeSet::new();
+        let gathers = |kind: &NodeKind| matches!(kind, NodeKind::Aggregate { .. } | NodeKind::Process { .. });
+        let gathered = reached(graph, |node| gathers(&node.kind), |_| false);
+        let around: Vec<_> = places
+            .iter()
+            .map(|place| {
+                reached(graph, |node| matches!(node.kind, NodeKind::Source { .. }), |node| node.name == *place)
+            })
+            .collect();
         for (at, node) in graph.nodes.iter().enumerate() {
             let name = || node.name.clone();
-            let is_behind = node.inputs.iter().any(|input| behind.contains(&input.node));
             match &node.kind {
                 NodeKind::Aggregate { .. } => concerns.windows.push(name()),
                 NodeKind::Process { .. } => concerns.states.push(name()),
-                NodeKind::Sink { sink } if !sink.guarantee().starts_with(OVERWRITES) => concerns.doubled.push(name()),
-                NodeKind::Sink { .. } if is_behind => concerns.overwritten.push(name()),
+                NodeKind::Sink { sink } if sink.guarantee().starts_with(OVERWRITES) => {
+                    concerns.overwritten.extend(gathered[at].then(name));
+                }
+                NodeKind::Sink { .. } => concerns.doubled.extend(around.iter().any(|ways| ways[at]).then(name)),
                 _ => {}
-            }
-            if is_behind || matches!(node.kind, NodeKind::Aggregate { .. } | NodeKind::Process { .. }) {
-                behind.insert(at);
             }
         }
         concerns
     }
 }
 
+/// Which nodes are reached from some, on ways that are not barred. Nodes stand behind their inputs.
+fn reached(graph: &Graph, from: impl Fn(&Node) -> bool, is_barred: impl Fn(&Node) -> bool) -> Vec<bool> {
+    let mut reached = vec![false; graph.nodes.len()];
+    for (at, node) in graph.nodes.iter().enumerate() {
+        let is_next = node.inputs.iter().any(|input| reached.get(input.node).is_some_and(|reached| *reached));
+        reached[at] = (from(node) || is_next) && !is_barred(node);
+    }
+    reached
+}
+
 /// A source that reads letters.
 struct Letters {
     name: String,
     splits: Splits,
+    /// Counts the records that have gone in.
+    sent: Arc<AtomicUsize>,
 }
 
 #[async_trait]
@@ -157,10 +190,12 @@ impl Source for Letters {
         while !open.is_empty() {
             let mut still_open = Vec::new();
             for (sender, mut records) in open {
-                if send(&sender, &mut records).await? {
-                    still_open.push((sender, records));
-                } else {
-                    sender.done().await?;
+                match send(&sender, &mut records).await? {
+                    0 => sender.done().await?,
+                    sent => {
+                        self.sent.fetch_add(sent, Relaxed);
+                        still_open.push((sender, records));
+                    }
                 }
             }
             open = still_open;
@@ -169,8 +204,8 @@ impl Source for Letters {
     }
 }
 
-/// Sends some records of a split. Tells whether there may be more.
-async fn send(sender: &SplitSender, records: &mut impl Iterator<Item = (Sequence, Vec<u8>)>) -> Result<bool> {
+/// Sends some records of a split and says how many; none at its end.
+async fn send(sender: &SplitSender, records: &mut impl Iterator<Item = (Sequence, Vec<u8>)>) -> Result<usize> {
     if sender.is_stopped() {
         return Err(Error::closed("the job has stopped"));
     }
@@ -181,9 +216,9 @@ async fn send(sender: &SplitSender, records: &mut impl Iterator<Item = (Sequence
         values.push(&record);
         positions.push(position);
     }
-    if positions.is_empty() {
-        return Ok(false);
+    let count = positions.len();
+    if count > 0 {
+        sender.rows(values.finish(), Positions::Sequences(positions)).await?;
     }
-    sender.rows(values.finish(), Positions::Sequences(positions)).await?;
-    Ok(true)
+    Ok(count)
 }

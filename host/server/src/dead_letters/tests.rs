@@ -183,10 +183,13 @@ mod job {
     use std::sync::Mutex;
     use wasmill_engine::{DeadLetters, Graph, Input, Node, NodeKind, Options, Port, Tolerance};
     use wasmill_stream::ledger::StepLedger;
+    use wasmill_stream::plugin::{Aggregate, AggregatePlugin, Identity, Needs, Plugin};
     use wasmill_stream::sink::{Sink, SinkWriter};
     use wasmill_stream::source::{Intake, Source};
+    use wasmill_stream::units::Period;
     use wasmill_stream::watermark::{EventTime, WatermarkSpec};
-    use wasmill_stream::{Batch, Result};
+    use wasmill_stream::window::WindowSpec;
+    use wasmill_stream::{Batch, Error, GuestLedger, Result};
 
     /// The source that the job file names: it must not be read.
     struct Untouched;
@@ -234,16 +237,18 @@ mod job {
         }
     }
 
-    fn graph(sink: &Kept, letters: Box<dyn Sink>) -> Graph {
-        let node = |name: &str, inputs, kind| Node { name: name.into(), inputs, kind, tolerance: Tolerance::default() };
+    fn node(name: &str, inputs: &[usize], kind: NodeKind) -> Node {
+        let inputs = inputs.iter().map(|&node| Input { node, port: Port::Main }).collect();
+        Node { name: name.into(), inputs, kind, tolerance: Tolerance::default() }
+    }
+
+    fn source() -> NodeKind {
         let (time, watermark) = (EventTime::Arrival, WatermarkSpec::default());
-        let source = NodeKind::Source { source: Box::new(Untouched), decoder: None, time, watermark };
-        let from_source = vec![Input { node: 0, port: Port::Main }];
-        let nodes = vec![
-            node("trips", Vec::new(), source),
-            node("out", from_source, NodeKind::Sink { sink: Box::new(sink.clone()) }),
-        ];
-        Graph { nodes, dead_letters: Some(DeadLetters { sink: letters, late: false }) }
+        NodeKind::Source { source: Box::new(Untouched), decoder: None, time, watermark }
+    }
+
+    fn sink(sink: impl Sink + 'static) -> NodeKind {
+        NodeKind::Sink { sink: Box::new(sink) }
     }
 
     /// Records of two splits, one of which dies again → the others reach the sink with the ids of their first life, and the
@@ -258,8 +263,10 @@ mod job {
             of_record("orders/0", "5", b"y"),
         ];
         letters.into_iter().for_each(|letter| replay.add(on_line(1, letter)));
-        let (sink, witness) = (Kept::default(), Witness::default());
-        let mut graph = graph(&sink, witness.watch(Box::new(Kept::default())));
+        let (kept, witness) = (Kept::default(), Witness::default());
+        let nodes = vec![node("trips", &[], source()), node("out", &[0], sink(kept.clone()))];
+        let letters = witness.watch(Box::new(Kept::default()));
+        let mut graph = Graph { nodes, dead_letters: Some(DeadLetters { sink: letters, late: false }) };
         replay.feed(&mut graph);
         assert_eq!(replay.records(), 3);
         let left_out: Vec<_> = replay.left_out().collect();
@@ -268,16 +275,76 @@ mod job {
         runtime
             .block_on(async { wasmill_engine::start(graph, Options::default()).await?.wait().await })
             .expect("a job that ends");
-        let mut ids = sink.0.lock().expect("no panic").clone();
+        let mut ids = kept.0.lock().expect("no panic").clone();
         ids.sort();
         assert_eq!(ids, ["trips|trips/0|7", "trips|trips/1|30"]);
-        assert_eq!((witness.records(), witness.others()), (1, 0));
+        assert_eq!((replay.sent(), witness.records(), witness.others()), (3, 1, 0));
     }
 
-    /// A sink that has ids and no windows before it → nothing to worry about; one without ids doubles.
+    struct Plain;
+
+    #[async_trait]
+    impl Sink for Plain {
+        fn guarantee(&self) -> &'static str {
+            "at-least-once: for this test"
+        }
+
+        async fn open(self: Box<Self>, _ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+            Err(Error::invalid("never opened"))
+        }
+    }
+
+    /// Windowed logic that is never called.
+    struct Windowed(Identity, Needs, Arc<GuestLedger>);
+
+    impl Plugin for Windowed {
+        fn identity(&self) -> &Identity {
+            &self.0
+        }
+
+        fn needs(&self) -> &Needs {
+            &self.1
+        }
+
+        fn ledger(&self) -> &Arc<GuestLedger> {
+            &self.2
+        }
+    }
+
+    impl AggregatePlugin for Windowed {
+        fn instantiate(&self) -> Result<Box<dyn Aggregate>> {
+            Err(Error::invalid("never called"))
+        }
+    }
+
+    /// Sinks with ids overwrite only what windows have told; sinks without ids have two of a row only if it came to them by a
+    /// way around the place where the record died.
     #[test]
     fn concerns() {
-        let graph = graph(&Kept::default(), Box::new(Kept::default()));
-        assert_eq!(Concerns::of(&graph), Concerns::default());
+        let plugin = Arc::new(Windowed(Identity::default(), Needs::default(), Arc::default()));
+        let windows = WindowSpec::Session { gap: Period::from_millis(1) };
+        let stats = NodeKind::Aggregate { plugin, windows, allowed_lateness: Period::default() };
+        let nodes = vec![
+            node("trips", &[], source()),
+            node("stats", &[0], stats),
+            node("raw", &[0], sink(Plain)),
+            node("rows", &[0], sink(Kept::default())),
+            node("totals", &[1], sink(Kept::default())),
+            node("lines", &[1], sink(Plain)),
+        ];
+        let graph = Graph { nodes, dead_letters: None };
+        let concerns = |step: &str| {
+            let mut replay = Replay::default();
+            replay.add(on_line(1, DeadLetter { step: step.into(), ..of_record("trips/0", "1", b"") }));
+            let Concerns { windows, states, overwritten, doubled } = replay.concerns(&graph);
+            assert_eq!(
+                (windows, states, overwritten),
+                (vec!["stats".to_owned()], Vec::new(), vec!["totals".to_owned()])
+            );
+            doubled
+        };
+        assert!(concerns("trips").is_empty());
+        assert_eq!(concerns("stats"), ["raw"]);
+        assert_eq!(concerns("raw"), ["lines"]);
     }
 }

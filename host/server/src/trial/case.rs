@@ -14,6 +14,7 @@ use super::header::{self, Header};
 use super::json;
 use super::output::Output;
 use super::row::{Row, bytes_text, read_bytes, read_time};
+use super::verdict;
 use std::path::{Path, PathBuf};
 use wasmill_stream::{Error, Result};
 
@@ -107,17 +108,20 @@ impl Case {
         if problems.is_empty() { Ok(case) } else { Err(Error::invalid(problems.join("\n"))) }
     }
 
-    /// The text of the case with what was found, block by block, in the place of what was expected.
+    /// The text of the case with what was found in the place of what was expected, in those blocks where that is not the same.
     pub fn updated(&self, found: &[Vec<Output>]) -> String {
         let mut text = String::new();
         let mut blocks = self.blocks.iter().zip(found).peekable();
+        let mut is_right = true;
         for (number, (line, is_expected)) in (1..).zip(&self.lines) {
-            if !is_expected {
+            if !is_expected || is_right {
                 text.push_str(line);
                 text.push('\n');
             }
-            if let Some((_, outputs)) = blocks.next_if(|(block, _)| block.line == number) {
-                outputs.iter().for_each(|output| text.push_str(&format!("{}\n", output.text())));
+            if let Some((block, outputs)) = blocks.next_if(|(block, _)| block.line == number) {
+                is_right = verdict::judge(block, outputs).is_none();
+                let written = outputs.iter().filter(|_| !is_right);
+                written.for_each(|output| text.push_str(&format!("{}\n", output.text())));
             }
         }
         text
@@ -249,13 +253,13 @@ mod tests {
         assert_eq!(migrate.blocks[0].event, Some(Event::Migrate { from: 3, states }));
     }
 
-    /// An update replaces expectations where they stand and keeps everything else, comments among it.
+    /// An update replaces expectations where they are not met, and keeps everything else as it was written, comments among it.
     #[test]
     fn updates_in_place() {
         let case = read(TEXT).expect("a case");
-        let out =
-            |key: &str| vec![Output::new(Way::Main, Row { key: Some(key.as_bytes().to_vec()), ..Row::default() })];
-        let updated = case.updated(&[out("x"), out("y"), Vec::new()]);
+        let out = |key: &str| Output::new(Way::Main, Row { key: Some(key.as_bytes().to_vec()), ..Row::default() });
+        let refused = vec![Output::rejected("why", Row { time: Some(0), ..Row::default() })];
+        let updated = case.updated(&[vec![out("x")], vec![out("y")], refused.clone()]);
         let expected = r#"# Two windows.
 {"settings": {"at_least": 2}}
 
@@ -266,9 +270,14 @@ mod tests {
 {"watermark": "1970-01-01T00:01:00Z"}
 {"out": {"key": "y"}}
 {"watermark": "end"}
+{"rejected": "why"}
 "#;
         assert_eq!(updated, expected);
-        assert_eq!(read(&updated).expect("a case").updated(&[out("x"), out("y"), Vec::new()]), expected);
+        let again = read(&updated).expect("a case");
+        assert_eq!(
+            again.updated(&[vec![out("x")], Vec::new(), refused]),
+            expected.replace("{\"out\": {\"key\": \"y\"}}\n", "")
+        );
     }
 
     /// Every mistake is named with its line, all at once.

@@ -172,7 +172,7 @@ fn check(component: &Component, header: &Header) -> Result<()> {
             .iter()
             .map(|problem| format!("settings{}: {}", problem.path.replace('/', "."), problem.message))
             .collect();
-        return Err(Error::invalid(lines.join("\n")));
+        return Err(Error::invalid(lines.join("; ")));
     }
     if header.window.is_some() && component.kind() != Kind::Aggregator {
         let kind = component.kind();
