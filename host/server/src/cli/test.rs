@@ -33,14 +33,16 @@ A case is a file cases/NAME.jsonl. What is expected stands right behind what cau
   {\"watermark\": \"2024-05-01T10:01:00Z\"}
   {\"out\": {\"key\": \"cart\", \"value\": {\"failed\": 1}}}
 
-  {\"settings\", \"window\", \"allowed_lateness\", \"order\"}  first line, if needed: as in the step of a job file
-  {\"time\", \"key\", \"value\"}       a row goes in; `text` or `base64` instead of `value` if it is not JSON
-  {\"watermark\": TIME}            event time moves on; \"end\" to the end of all time
-  {\"migrate\": [STATE], \"from\": N}  states that version N has written are migrated
-  {\"out\": ROW}                   a row comes out; what the row leaves out is not compared
-  {\"out.NAME\": ROW}              … by a side output, or by `late`
+  {\"settings\", \"window\", \"allowed_lateness\", \"order\"}
+                                    first line, if needed: as in the step of a job file
+  {\"time\", \"key\", \"value\"}          a row goes in; `text` or `base64` for `value` if it is no JSON
+  {\"watermark\": TIME}               event time moves on; \"end\": to the end of all time
+  {\"migrate\": [STATE], \"from\": N}   states that version N has written are migrated
+  {\"out\": ROW}                      a row comes out; what ROW leaves out is not compared
+  {\"out.NAME\": ROW}                 … by a side output, or late, by `out.late`
   {\"rejected\": REASON, \"row\": ROW}  a row is refused
-  {\"migrated\": STATE}            a state as it is migrated
+  {\"migrated\": STATE}               a state as it was migrated
+  # …                               a comment; the first one says what the case shows
 
 Exit code: 0 all cases passed, 1 some failed, 2 the plugin or a case is wrong.";
 

@@ -13,7 +13,7 @@
 use super::header::{self, Header};
 use super::json;
 use super::output::Output;
-use super::row::{Row, bytes_text, read_bytes, read_time};
+use super::row::{Row, read_bytes, read_time};
 use super::verdict;
 use std::path::{Path, PathBuf};
 use wasmill_stream::{Error, Result};
@@ -202,15 +202,12 @@ fn add(blocks: &mut Vec<Block>, number: usize, line: Line) -> Result<(), String>
 }
 
 impl Event {
-    /// The line as a case writes it, for messages.
-    pub fn text(&self) -> String {
+    /// What it is called in messages.
+    pub fn title(&self) -> String {
         match self {
             Self::Watermark(i64::MAX) => "the watermark \"end\"".to_owned(),
             Self::Watermark(time) => format!("the watermark {}", wasmill_stream::time::iso8601(*time)),
-            Self::Migrate { from, states } => {
-                let states: Vec<_> = states.iter().map(|state| bytes_text(state)).collect();
-                format!("migrating {} from version {from}", states.join(", "))
-            }
+            Self::Migrate { from, .. } => format!("the migration from version {from}"),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Report<'_> {
         let (case, paint) = (self.case, self.paint);
         let block = case.blocks.iter().find(|block| block.line == line);
         let behind = match block.and_then(|block| block.event.as_ref()) {
-            Some(event) => format!("behind {}", event.text()),
+            Some(event) => format!("behind {}", event.title()),
             None => "behind this row".to_owned(),
         };
         writeln!(f, "  {}:{line}: {behind}, {mismatch}", case.path.display())?;

@@ -101,9 +101,13 @@ pub fn bytes_text(bytes: &[u8]) -> String {
     shown(bytes).to_string()
 }
 
+/// Text, or base64 if nobody could read it: states are numbers more often than text, and may be UTF-8 by chance.
 fn shown(bytes: &[u8]) -> Value {
-    // Text and base64 always become JSON.
-    serde_json::to_value(Payload::new(bytes)).unwrap_or_default()
+    let is_readable = |text: &str| text.chars().all(|letter| !letter.is_control() || letter == '\n' || letter == '\t');
+    match std::str::from_utf8(bytes).ok().filter(|text| is_readable(text)) {
+        Some(text) => Value::from(text),
+        None => serde_json::json!({"base64": base64_simd::STANDARD.encode_to_string(bytes)}),
+    }
 }
 
 /// The value as a member: JSON as the plugin wrote it, unless that is more than one line.
@@ -114,9 +118,10 @@ fn value_text(value: &[u8]) -> String {
             let line = if text.contains('\n') { parsed.to_string() } else { text.trim().to_owned() };
             format!("\"value\": {line}")
         }
-        (_, Some(text)) => format!("\"text\": {}", Value::from(text)),
-        // `{"base64": "…"}` without its braces.
-        _ => bytes_text(value).trim_matches(['{', '}']).replacen(':', ": ", 1),
+        _ => match shown(value) {
+            Value::String(text) => format!("\"text\": {}", Value::from(text)),
+            other => format!("\"base64\": {}", other["base64"]),
+        },
     }
 }
 
@@ -135,6 +140,7 @@ mod tests {
             r#"{"time": "2024-05-01T10:00:00.000Z", "key": "cart", "value": {"z": 1.50, "a": [1]}}"#,
             r#"{"time": "1970-01-01T00:00:00.000Z", "text": "a;b"}"#,
             r#"{"key": {"base64":"/wA="}, "base64": "/wA="}"#,
+            r#"{"key": "a\n\tä", "base64": "AwA="}"#,
             "{}",
         ] {
             assert_eq!(read(text).map(|row| row.text()), Ok(text.to_owned()));
