@@ -133,7 +133,7 @@ fn every_deed() {
         ("answer = \"unknown-side\"", "contract", "side"),
         ("answer = \"unknown-reject\"", "contract", "rejects"),
         ("answer = \"rejected-origin\"", "contract", "rejects"),
-        ("answer = \"not-utf8-reason\"", "trap", "utf-8"),
+        ("answer = \"not-utf8-reason\"", "contract", "utf-8"),
     ];
     for (settings, cause, words) in cases {
         let dir = tempfile::tempdir().expect("a folder");

@@ -6,6 +6,8 @@ mod oracle;
 
 /// Bad records, components and endpoints.
 mod bad_input;
+/// One plugin in several languages.
+mod conformance;
 /// Hostile plugins and dead letters.
 mod faults;
 /// The example from Kinesis.

@@ -53,7 +53,7 @@ fn job(order: &str) -> Job {
         settings = {{ field = "/total_amount", warm_up = 10, idle = "30s" }}
         {order}
 
-        [sink.alerts]
+        [sink.file]
         input = "alerts"
         type = "file"
         path = "${{out}}/alerts.jsonl"

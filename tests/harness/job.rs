@@ -2,6 +2,7 @@
 
 use super::balance::{self, Edges};
 use super::{plugins, root};
+use wasmill_plugin::Host;
 use wasmill_server::job::{self, JobFile, Parameters, Plugins};
 use wasmill_server::run;
 use wasmill_stream::Error;
@@ -90,7 +91,8 @@ impl Job {
     }
 
     fn load(&self) -> Result<job::Job, Failure> {
-        let mut plugins = Plugins::new(Some(Box::new(|dir| Ok(plugins::built(dir))))).map_err(Failure::Error)?;
+        let host = Host::new().map_err(Failure::Error)?;
+        let mut plugins = Plugins::new(host, Some(Box::new(|dir| Ok(plugins::built(dir)))));
         job::load(&self.file, &Parameters::new(self.parameters.clone()), &mut plugins).map_err(Failure::Problems)
     }
 }

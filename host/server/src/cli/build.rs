@@ -3,7 +3,6 @@
 use super::{Exit, job};
 use crate::terminal::Terminal;
 use std::path::PathBuf;
-use wasmill_plugin::Host;
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
 
@@ -19,7 +18,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let path = job::builder(terminal)(&arguments.dir)?;
     let bytes = std::fs::read(&path)
         .map_err(|error| Error::unavailable(format!("read {}", path.display())).with_source(error))?;
-    let component = Host::new()?.load(&path.display().to_string(), &bytes)?;
+    let component = job::host()?.load(&path.display().to_string(), &bytes)?;
     println!("{}", path.display());
     println!("  plugin  {}", component.describe());
     println!("  world   {}", component.kind());

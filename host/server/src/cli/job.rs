@@ -1,11 +1,12 @@
 //! Reading a job for a command: builds its plugins with progress, draws its problems and warnings.
 
-use super::JobArguments;
+use super::{JobArguments, compile};
 use crate::build;
 use crate::job::{self, Builder, Examined, JobFile, Parameters, Plugins};
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
 use miette::Severity;
+use wasmill_plugin::Host;
 use wasmill_stream::Result;
 
 /// Reads the job that the arguments name. Everything that is wrong or odd has been printed.
@@ -16,7 +17,7 @@ pub fn examine(arguments: &JobArguments, build: bool, terminal: &Terminal) -> Re
 
 /// The same for a file that has been read.
 pub fn examine_file(file: &JobFile, parameters: &Parameters, build: bool, terminal: &Terminal) -> Result<Examined> {
-    let mut plugins = Plugins::new(build.then(|| builder(terminal)))?;
+    let mut plugins = Plugins::new(host()?, build.then(|| builder(terminal)));
     let examined = job::examine(file, parameters, &mut plugins);
     let style = Style::of_stderr();
     let errors = report::draw(file, &examined.problems, Severity::Error, style);
@@ -32,6 +33,11 @@ pub fn examine_file(file: &JobFile, parameters: &Parameters, build: bool, termin
         terminal.error(&format!("{problems} in {}", file.path().display()));
     }
     Ok(examined)
+}
+
+/// Runs plugins, and compiles them in a child process.
+pub fn host() -> Result<Host> {
+    Host::confined(compile::child(), compile::cache())
 }
 
 /// Builds plugins and shows what is going on.

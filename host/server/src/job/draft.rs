@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 use wasmill_engine::{DeadLetters, Options, Tolerance};
-use wasmill_plugin::Limits;
+use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::config::{Place, Problems, Section};
 use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
@@ -132,6 +132,8 @@ pub struct PluginUse {
     pub settings: String,
     /// Where the settings are; the path if there are none.
     pub settings_place: Place,
+    /// What it may import.
+    pub grants: Grants,
     /// What it may use.
     pub limits: Limits,
     /// How much it may fail.

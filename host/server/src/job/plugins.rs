@@ -4,7 +4,7 @@
 use super::draft::PluginUse;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use wasmill_plugin::{Component, Host, Kind};
+use wasmill_plugin::{Component, Grants, Host, Kind};
 use wasmill_stream::config::Problems;
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
 use wasmill_stream::{Error, Result};
@@ -16,7 +16,28 @@ pub type Builder = Box<dyn FnMut(&Path) -> Result<PathBuf>>;
 pub struct Plugins {
     host: Host,
     builder: Option<Builder>,
-    seen: HashMap<PathBuf, Found>,
+    seen: HashMap<(PathBuf, Grants), Found>,
+}
+
+/// Holds settings against the schema that the plugin declares. What is wrong is reported, key by key.
+fn fits_schema(plugin: &PluginUse, component: &Component, problems: &mut Problems) -> bool {
+    let checked = serde_json::from_str(&plugin.settings)
+        .map_err(|error| Error::invalid("settings are no JSON").with_source(error))
+        .and_then(|settings| component.check_settings(&settings));
+    let before = problems.len();
+    match checked {
+        Ok(found) => found.into_iter().for_each(|problem| {
+            // `/depth` as people write it, `depth`.
+            let key = problem.path.trim_start_matches('/').replace('/', ".");
+            let message = match key.as_str() {
+                "" => format!("{}: settings: {}", plugin.title, problem.message),
+                key => format!("{}: settings: `{key}`: {}", plugin.title, problem.message),
+            };
+            problems.push(plugin.settings_place.clone(), message);
+        }),
+        Err(error) => problems.push(plugin.place.clone(), format!("{}: {}", plugin.title, error.report())),
+    }
+    problems.len() == before
 }
 
 /// The plugin of a step without a window.
@@ -36,8 +57,8 @@ enum Found {
 
 impl Plugins {
     /// Builds source folders with `builder`; without one they stay unchecked, and jobs that use them cannot run.
-    pub fn new(builder: Option<Builder>) -> Result<Self> {
-        Ok(Self { host: Host::new()?, builder, seen: HashMap::new() })
+    pub fn new(host: Host, builder: Option<Builder>) -> Self {
+        Self { host, builder, seen: HashMap::new() }
     }
 
     /// A line about the plugin, and the plugin unless there are problems. `node` is whose plugin it is.
@@ -85,7 +106,7 @@ impl Plugins {
         configure: impl FnOnce(&Host, &Component) -> Result<P>,
     ) -> (String, Option<P>) {
         let path = plugin.path.display();
-        let component = match self.component(&plugin.path) {
+        let component = match self.component(plugin) {
             Found::Component(component) => component,
             Found::Unbuilt => return (format!("{path}, not built"), None),
             Found::Broken(message) => {
@@ -109,6 +130,9 @@ impl Plugins {
             problems.push_hint(plugin.place.clone(), message, hint);
             return (about, None);
         }
+        if !fits_schema(plugin, &component, problems) {
+            return (about, None);
+        }
         match configure(&self.host, &component) {
             Ok(plugin) => (about, Some(plugin)),
             Err(error) => {
@@ -118,17 +142,19 @@ impl Plugins {
         }
     }
 
-    fn component(&mut self, path: &Path) -> Found {
-        if let Some(found) = self.seen.get(path) {
+    fn component(&mut self, plugin: &PluginUse) -> Found {
+        let key = (plugin.path.clone(), plugin.grants);
+        if let Some(found) = self.seen.get(&key) {
             return found.clone();
         }
-        let found = self.open(path).unwrap_or_else(|error| Found::Broken(error.report()));
-        self.seen.insert(path.to_owned(), found.clone());
+        let found = self.open(plugin).unwrap_or_else(|error| Found::Broken(error.report()));
+        self.seen.insert(key, found.clone());
         found
     }
 
-    fn open(&mut self, path: &Path) -> Result<Found> {
+    fn open(&mut self, plugin: &PluginUse) -> Result<Found> {
         let built;
+        let path = plugin.path.as_path();
         let mut file = path;
         if path.is_dir() {
             let Some(build) = &mut self.builder else { return Ok(Found::Unbuilt) };
@@ -137,6 +163,7 @@ impl Plugins {
         }
         let bytes = std::fs::read(file)
             .map_err(|error| Error::invalid(format!("read plugin {}", path.display())).with_source(error))?;
-        self.host.load(&path.display().to_string(), &bytes).map(Found::Component)
+        let origin = path.display().to_string();
+        self.host.load_with(&origin, &bytes, plugin.grants, &plugin.limits).map(Found::Component)
     }
 }

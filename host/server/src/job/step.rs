@@ -4,7 +4,7 @@ use super::JobFile;
 use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_inputs};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use wasmill_engine::Tolerance;
-use wasmill_plugin::Limits;
+use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
@@ -40,13 +40,15 @@ pub fn read(file: &JobFile, name: String, mut table: Section<'_>, problems: &mut
     DraftNode { name, place, role, inputs, settings }
 }
 
-/// Reads the keys with which a table names a plugin: `plugin`, `settings`, `limits`, `failures`.
+/// Reads the keys with which a table names a plugin: `plugin`, `settings`, `wasi`, `limits`,
+/// `failures`.
 pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Problems) -> Option<PluginUse> {
     let before = problems.len();
     let path = table.required_located::<String>("plugin", problems);
     let settings = table.table("settings", problems).map(|table| (table.place(), table.into_json(problems)));
     let limits = table.table("limits", problems).map(|table| Limits::read(table, &Limits::CEILING, problems));
     let tolerance = table.table("failures", problems).map(|table| read_tolerance(table, problems));
+    let wasi = table.optional::<Wasi>("wasi", problems).is_some();
     let (path, place) = path?;
     let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), "{}".to_owned()));
     let title = table.title().to_owned();
@@ -56,6 +58,7 @@ pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Probl
         place,
         settings,
         settings_place,
+        grants: Grants { wasi },
         limits: limits.unwrap_or_default(),
         tolerance: tolerance.unwrap_or_default(),
     };
@@ -75,6 +78,14 @@ fn read_tolerance(mut table: Section<'_>, problems: &mut Problems) -> Tolerance 
     }
     table.finish(problems);
     tolerance
+}
+
+/// The grant of WASI as it is written.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Wasi {
+    /// Nothing happens in it.
+    Inert,
 }
 
 /// An order as it is written.

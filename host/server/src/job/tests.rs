@@ -3,6 +3,7 @@
 use super::{Examined, JobFile, Parameters, Plugins, draft, examine, topology};
 use crate::build;
 use crate::report::line_and_column;
+use wasmill_plugin::Host;
 use wasmill_stream::config::{Problem, Problems};
 
 /// `LINE:COLUMN MESSAGE (HINT)`, one problem per line. Plugins are not looked at.
@@ -285,7 +286,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 fn examined(text: &str, build: bool) -> Examined {
     let builder: super::Builder = Box::new(|dir| build::build(dir, &mut |_| {}));
-    let mut plugins = Plugins::new(build.then_some(builder)).expect("the engine starts");
+    let mut plugins = Plugins::new(Host::new().expect("the engine starts"), build.then_some(builder));
     let parameters = Parameters::new([("typo", "x")]);
     examine(&JobFile::new(format!("{ROOT}/job.toml"), text), &parameters, &mut plugins)
 }

@@ -1,0 +1,148 @@
+//! The same three plugins in Rust, JavaScript and Python: the same rows give the same bytes.
+
+use crate::harness::job::Job;
+use crate::harness::{plugins, root, skipped};
+use serde_json::json;
+use std::fs;
+use std::path::{Path, PathBuf};
+use wasmill_server::build;
+
+const ROWS: i64 = 10_000;
+
+/// Rows of which each third has no name, some a negative amount, in disorder of up to half a minute.
+fn input() -> String {
+    let mut state = 3u64;
+    let mut random = |below: i64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as i64 % below
+    };
+    let mut line = |id: i64| {
+        let time = 1_356_998_400_000 + id * 500 - random(30_000);
+        // Quarters have no rounding of their own; some names need care in JSON.
+        let amount = (random(4_000) - 40) as f64 / 4.0;
+        match random(3) {
+            0 => json!({"t": time, "id": id, "amount": amount}),
+            _ => {
+                json!({"t": time, "id": id, "amount": amount, "name": ["a", "ü\"\\", "b/\t", "漢"][random(4) as usize]})
+            }
+        }
+        .to_string()
+    };
+    (1..=ROWS).map(|id| line(id) + "\n").collect()
+}
+
+/// The files that the three plugins, one behind the other, make of the rows.
+fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let [transform, aggregator, process] = components.each_ref().map(|path| path.display().to_string());
+    let sink = |name: &str, input: &str| {
+        format!(
+            "[sink.{name}]\ninput = \"{input}\"\ntype = \"file\"\npath = \"${{out}}/{name}.jsonl\"\noverwrite = true\n"
+        )
+    };
+    let sinks = [
+        ("rows", "parse"),
+        ("nameless", "parse.nameless"),
+        ("windows", "count"),
+        ("far", "track"),
+        ("idle", "track.idle"),
+    ];
+    let sinks: String = sinks.into_iter().map(|(name, input)| sink(name, input)).collect();
+    let text = format!(
+        r#"
+        [source.rows]
+        type = "replay"
+        path = "${{in}}"
+        event_time = "/t: time(unix-ms)"
+        watermark = {{ disorder = "1m" }}
+        [step.parse]
+        input = "rows"
+        plugin = "{transform}"
+        settings = {{ factor = 3 }}
+        [step.count]
+        input = "parse"
+        plugin = "{aggregator}"
+        window = {{ sliding = "2m", every = "1m" }}
+        [step.track]
+        input = "parse"
+        plugin = "{process}"
+        order = "event-time"
+        [dead_letter]
+        type = "file"
+        path = "${{out}}/dead.jsonl"
+        overwrite = true
+        {sinks}"#
+    );
+    let ledger = Job::new(text).set("in", input.display()).set("out", dir.path().display()).run();
+    for step in ["parse", "count", "track"] {
+        let guest = ledger.step(step).expect("it is in the job").guest.as_ref().expect("it has a plugin").counts();
+        assert!(guest.faults.is_empty(), "{step}: {:?}", guest.faults);
+        assert!(guest.metrics.contains_key("rows"), "{step}");
+    }
+    let read = |name: &str| fs::read(dir.path().join(format!("{name}.jsonl"))).unwrap_or_default();
+    let mut files: Vec<_> =
+        ["rows", "nameless", "windows", "far", "idle"].map(|name| (name.to_owned(), read(name))).into();
+    // Letters also say when they were written, and by which component.
+    let letters = String::from_utf8(read("dead")).expect("text");
+    let mut letters: Vec<String> = letters
+        .lines()
+        .map(|letter| {
+            let mut letter: serde_json::Value = serde_json::from_str(letter).expect("JSON");
+            let members = letter.as_object_mut().expect("an object");
+            members.remove("at");
+            members.remove("plugin");
+            letter.to_string()
+        })
+        .collect();
+    letters.sort();
+    files.push(("dead".to_owned(), letters.join("\n").into_bytes()));
+    files
+}
+
+/// The guests in a language that `wasmill build` knows; `None` if its tools cannot be had here.
+fn guests(language: &str) -> Option<[PathBuf; 3]> {
+    let dirs =
+        ["transform", "aggregator", "process"].map(|kind| root().join("plugins/conformance").join(language).join(kind));
+    if language == "rust" {
+        return Some(dirs.map(|dir| plugins::built(&dir)));
+    }
+    let components = build::build_all(&dirs, &mut |line| eprintln!("{line}"));
+    match components {
+        Ok(components) => components.try_into().ok(),
+        Err(error) => {
+            skipped(&format!("the guests in {language}: {}", error.report()));
+            None
+        }
+    }
+}
+
+/// Ten thousand rows through transform, aggregator and process → every output, side output and refusal of each language is
+/// that of Rust, byte for byte.
+#[test]
+fn languages_agree() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("in.jsonl");
+    fs::write(&path, input()).expect("it can be written");
+    let rust = guests("rust").expect("Rust is here");
+    let expected = answers(&path, &rust);
+    for (name, file) in &expected {
+        assert!(file.len() > 500, "{name} exercises something: {} bytes", file.len());
+    }
+    assert!(answers(&path, &rust) == expected, "twice the same");
+    for language in ["javascript", "python"] {
+        let Some(components) = guests(language) else { continue };
+        for ((name, found), (_, expected)) in answers(&path, &components).iter().zip(&expected) {
+            let line = |bytes: &[u8], at: usize| {
+                String::from_utf8_lossy(bytes.split(|byte| *byte == b'\n').nth(at).unwrap_or_default()).into_owned()
+            };
+            let lines = found.split(|byte| *byte == b'\n').count();
+            let at = (0..lines).find(|&at| line(found, at) != line(expected, at)).unwrap_or(lines);
+            assert!(
+                found == expected,
+                "{language}, {name}, line {at}: {}, in Rust: {}",
+                line(found, at),
+                line(expected, at)
+            );
+        }
+    }
+}
