@@ -26,7 +26,7 @@ const OFFERED: [(&str, &[&str]); 3] = [
 ];
 
 /// What a component may import beyond the log and metrics. By default: nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Grants {
     /// A WASI 0.2 in which nothing happens: `wasi = "inert"` in a job file.
     pub wasi: bool,

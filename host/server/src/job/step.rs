@@ -2,7 +2,8 @@
 
 use super::JobFile;
 use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_inputs};
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use wasmill_engine::Tolerance;
 use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::config::{Problems, Section};
