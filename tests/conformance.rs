@@ -20,10 +20,11 @@ fn input() -> String {
         let time = 1_356_998_400_000 + id * 500 - random(30_000);
         // Quarters have no rounding of their own; some names need care in JSON.
         let amount = (random(4_000) - 40) as f64 / 4.0;
+        let name = ["a", "ü\"\\", "b/\t", "漢"][random(4) as usize];
         match random(3) {
             0 => json!({"t": time, "id": id, "amount": amount}),
             _ => {
-                json!({"t": time, "id": id, "amount": amount, "name": ["a", "ü\"\\", "b/\t", "漢"][random(4) as usize]})
+                json!({"t": time, "id": id, "amount": amount, "name": name})
             }
         }
         .to_string()

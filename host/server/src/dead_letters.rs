@@ -1,5 +1,6 @@
-//! Dead letters after the fact: reading the files that the sink `[dead_letter]` of a job has written, counting what is in
-//! them, showing one, and sending the records once more through a job. What a letter is, is said in `wasmill_stream`.
+//! Dead letters after the fact: reading the files that the sink `[dead_letter]` of a job has written, counting what is
+//! in them, showing one, and sending the records once more through a job. What a letter is, is said in
+//! `wasmill_stream`.
 
 mod digest;
 mod filter;

@@ -51,6 +51,11 @@ impl Inspection {
         })
     }
 
+    /// Whether it can be used only with a grant of WASI.
+    fn needs_wasi(&self) -> bool {
+        self.imports.iter().any(|import| import.starts_with("wasi:"))
+    }
+
     /// All of it for scripts.
     pub fn json(&self) -> Value {
         let side = |side: &Side| json!({"name": side.name, "writes_values": side.writes_values});
@@ -69,6 +74,7 @@ impl Inspection {
         json!({
             "file": self.file, "name": self.name, "version": self.version, "kind": self.kind.world(),
             "sha256": self.digest, "size": self.size, "imports": self.imports, "exports": self.exports,
+            "needs_wasi": self.needs_wasi(),
             "state_version": self.state_version, "settings_schema": self.schema, "configured": needs, "limits": limits,
         })
     }
@@ -116,6 +122,9 @@ impl fmt::Display for Inspection {
         writeln!(f, "  state    {state}")?;
         writeln!(f, "  imports  {}", list(&self.imports))?;
         writeln!(f, "  exports  {}", list(&self.exports))?;
+        if self.needs_wasi() {
+            writeln!(f, "  wasi     needed: a step that uses it says wasi = \"inert\"")?;
+        }
         match &self.schema {
             None => writeln!(f, "\nsettings: any object; the plugin describes none")?,
             Some(Value::String(text)) => writeln!(f, "\nsettings: the schema is not JSON: {text}")?,
@@ -153,4 +162,65 @@ impl Inspection {
 
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inspection(needs: Result<Needs, String>) -> Inspection {
+        Inspection {
+            file: "p.wasm".to_owned(),
+            name: "p".to_owned(),
+            version: "1.2.0".to_owned(),
+            kind: Kind::Process,
+            digest: "ab".to_owned(),
+            size: 7,
+            imports: Vec::new(),
+            exports: vec!["a".to_owned(), "b".to_owned()],
+            state_version: 3,
+            schema: Some(json!({"type": "object"})),
+            settings: json!({"n": 1}),
+            needs,
+            limits: Limits::default(),
+        }
+    }
+
+    /// What a plugin wants and gives is there for people and for scripts, with the settings that it was asked with.
+    #[test]
+    fn needs_are_shown() {
+        let sides = vec![Side { name: "late_night".to_owned(), writes_values: false }];
+        let fields = vec!["/a: s64".parse().expect("a field"), "/b|/c: time?".parse().expect("a field")];
+        let inspection = inspection(Ok(Needs { fields, reads_values: true, writes_values: false, sides }));
+        let text = inspection.to_string();
+        let middle = "with the settings {\"n\":1}
+  fields         /a: s64
+                 /b|/c: time?
+  reads values   yes
+  writes values  no
+  side output    late_night (rows keep their bytes)
+
+limits, unless a step says otherwise
+";
+        assert!(text.contains(middle), "{text}");
+        let start = "p 1.2.0\n  file     p.wasm\n  kind     process\n  sha256   ab\n  size     7 bytes\n";
+        assert!(text.starts_with(start) && text.contains("  imports  nothing\n  exports  a, b\n"), "{text}");
+        let json = inspection.json();
+        assert_eq!(json["configured"]["fields"], json!(["/a: s64", "/b|/c: time?"]));
+        assert_eq!(json["configured"]["side_outputs"], json!([{"name": "late_night", "writes_values": false}]));
+        assert_eq!((&json["state_version"], &json["limits"]["call"]), (&json!(3), &json!("1s")));
+        assert_eq!(json["needs_wasi"], json!(false));
+        let with_wasi = Inspection { imports: vec!["wasi:io/poll@0.2.4".to_owned()], ..inspection };
+        assert!(with_wasi.to_string().contains("  wasi     needed: a step that uses it says wasi = \"inert\"\n"));
+    }
+
+    /// A plugin that does not take the settings → everything else, and why.
+    #[test]
+    fn refused_settings_are_no_failure() {
+        let inspection = inspection(Err("/n must be >=2".to_owned()));
+        assert!(
+            inspection.to_string().contains("{\"n\":1}\n  /n must be >=2\n  --settings '{…}' asks it with others\n")
+        );
+        assert_eq!(inspection.json()["configured"]["problem"], json!("/n must be >=2"));
+    }
 }

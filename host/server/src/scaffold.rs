@@ -1,4 +1,5 @@
-//! New plugin projects: small, useful, and ready to be built and tested. `language` has the templates, `sdk` the Rust SDK.
+//! New plugin projects: small, useful, and ready to be built and tested. `language` has the templates, `sdk` the Rust
+//! SDK.
 
 mod language;
 mod sdk;
@@ -41,7 +42,8 @@ pub struct Plan<'a> {
     pub language: Language,
     /// For what.
     pub kind: Kind,
-    /// Where the Rust SDK is. `None`: in the checkout of the project around the folder, if there is one, else in the project.
+    /// Where the Rust SDK is. `None`: in the checkout of the project around the folder, if there is one, else in the
+    /// project.
     pub sdk: Option<&'a Path>,
 }
 

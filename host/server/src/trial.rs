@@ -1,8 +1,8 @@
-//! Trying a plugin out on cases: files that say what goes in and what should come out. The plugin runs in the sandbox, with
-//! the windows, states, limits and decoding of a job; only the sources, the sinks and the clock are the author's.
+//! Trying a plugin out on cases: files that say what goes in and what should come out. The plugin runs in the sandbox,
+//! with the windows, states, limits and decoding of a job; only the sources, the sinks and the clock are the author's.
 //!
-//! `case` reads a file (`header`, `row`, `output` its lines), `stage` plays it (`rows` makes batches), `verdict` compares,
-//! `report` prints.
+//! `case` reads a file (`header`, `row`, `output` its lines), `stage` plays it (`rows` makes batches), `verdict`
+//! compares, `report` prints.
 
 mod case;
 mod header;

@@ -1,10 +1,10 @@
 //! `wasmill inspect`: what a plugin is, wants, gives and may take.
 
-use super::{Exit, compile, job};
+use super::{Exit, job};
 use crate::inspection::Inspection;
 use crate::terminal::Terminal;
-use std::path::PathBuf;
-use wasmill_plugin::Host;
+use std::path::{Path, PathBuf};
+use wasmill_plugin::{Component, Grants, Host, Limits};
 use wasmill_stream::{Error, Result};
 
 /// Show what a plugin is, what it wants and gives, and what it may take.
@@ -30,12 +30,9 @@ fn parse_settings(text: &str) -> Result<serde_json::Value, String> {
 
 /// Does it.
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
-    let plugin = &arguments.plugin;
-    let file = if plugin.is_dir() { job::builder(terminal)(plugin)? } else { plugin.clone() };
-    let bytes = std::fs::read(&file)
-        .map_err(|error| Error::invalid(format!("read plugin {}", file.display())).with_source(error))?;
-    let host = Host::confined(compile::child(), compile::cache())?;
-    let component = host.load(&file.display().to_string(), &bytes)?;
+    let host = job::host()?;
+    // To look at a plugin, WASI is granted: what it imports is shown.
+    let (component, bytes) = load(&arguments.plugin, Grants { wasi: true }, &host, terminal)?;
     let inspection = Inspection::new(&host, &component, &bytes, &arguments.settings)?;
     if arguments.json {
         println!("{:#}", inspection.json());
@@ -43,4 +40,13 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
         print!("{inspection}");
     }
     Ok(Exit::Done)
+}
+
+/// Loads a plugin, which is built if it is a source folder. Its bytes come along.
+pub fn load(plugin: &Path, grants: Grants, host: &Host, terminal: &Terminal) -> Result<(Component, Vec<u8>)> {
+    let file = if plugin.is_dir() { job::builder(terminal)(plugin)? } else { plugin.to_owned() };
+    let bytes = std::fs::read(&file)
+        .map_err(|error| Error::invalid(format!("read plugin {}", file.display())).with_source(error))?;
+    let component = host.load_with(&file.display().to_string(), &bytes, grants, &Limits::default())?;
+    Ok((component, bytes))
 }

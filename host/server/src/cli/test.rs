@@ -1,10 +1,10 @@
 //! `wasmill test`: a plugin's cases, played in the sandbox.
 
-use super::{Exit, compile, job};
+use super::{Exit, inspect, job};
 use crate::terminal::Terminal;
 use crate::trial::{self, Case, Paint, Report};
 use std::path::{Path, PathBuf};
-use wasmill_plugin::{Component, Host};
+use wasmill_plugin::{Component, Grants, Host};
 use wasmill_stream::{Error, Result};
 
 /// Run the cases of a plugin in the sandbox.
@@ -22,6 +22,16 @@ pub struct Arguments {
     /// Write what comes out into the cases, in the place of what they expect
     #[arg(long)]
     update: bool,
+    /// Grant WASI, as `wasi = "inert"` does in a job file
+    #[arg(long, value_name = "inert")]
+    wasi: Option<Wasi>,
+}
+
+/// What is granted of WASI.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Wasi {
+    /// Interfaces in which nothing happens.
+    Inert,
 }
 
 const HELP: &str = "\
@@ -55,8 +65,9 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     if !wrong.is_empty() {
         return Err(Error::invalid(wrong.join("\n")));
     }
-    let host = Host::confined(compile::child(), compile::cache())?;
-    let component = load(&arguments.plugin, &host, terminal)?;
+    let host = job::host()?;
+    let grants = Grants { wasi: arguments.wasi.is_some() };
+    let (component, _) = inspect::load(&arguments.plugin, grants, &host, terminal)?;
     let (mut passed, mut failed) = (0, 0);
     for case in read.into_iter().flatten() {
         if play(&host, &component, &case, arguments.update)? { passed += 1 } else { failed += 1 }
@@ -70,13 +81,6 @@ fn cases(arguments: &Arguments) -> PathBuf {
     let plugin = &arguments.plugin;
     let beside = if plugin.is_dir() { Some(plugin.as_path()) } else { plugin.parent() };
     arguments.cases.clone().unwrap_or_else(|| beside.unwrap_or(Path::new("")).join(trial::FOLDER))
-}
-
-fn load(plugin: &Path, host: &Host, terminal: &Terminal) -> Result<Component> {
-    let file = if plugin.is_dir() { job::builder(terminal)(plugin)? } else { plugin.to_owned() };
-    let bytes = std::fs::read(&file)
-        .map_err(|error| Error::invalid(format!("read plugin {}", file.display())).with_source(error))?;
-    host.load(&plugin.display().to_string(), &bytes)
 }
 
 /// Plays a case and prints what became of it. Tells whether it passed, or was updated.

@@ -1,16 +1,18 @@
 //! Which letters are meant.
 
+use clap::builder::PossibleValuesParser;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmill_stream::dead_letter::DeadLetter;
 use wasmill_stream::time::TimeFormat;
 use wasmill_stream::units::Period;
+use wasmill_stream::{Cause, GuestFault};
 
 /// Letters that are meant; what is left out does not matter.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Filter {
-    /// Only of this cause: undecodable, rejected, trap, deadline, memory, output, contract, retry, late, refused
-    #[arg(long)]
+    /// Only of this cause
+    #[arg(long, value_parser = PossibleValuesParser::new(causes()))]
     pub cause: Option<String>,
     /// Only of this source, step or sink
     #[arg(long)]
@@ -18,6 +20,13 @@ pub struct Filter {
     /// Only what left the pipeline since: a time such as 2024-05-01T10:00:00Z, or how long ago, such as 2h
     #[arg(long, value_name = "TIME")]
     pub since: Option<Since>,
+}
+
+/// The names of all causes.
+fn causes() -> impl Iterator<Item = &'static str> {
+    let guest = GuestFault::ALL.into_iter().map(Cause::Guest);
+    let others = [Cause::Undecodable, Cause::Rejected, Cause::Late, Cause::Refused];
+    others.into_iter().chain(guest).map(Cause::name)
 }
 
 /// A moment from which on letters count, ms.

@@ -19,8 +19,8 @@ pub struct Letter {
     pub letter: DeadLetter,
 }
 
-/// The files that `paths` name: files as they are, of folders every `.jsonl` and `.jsonl.gz` below, by name. What a job is
-/// still writing ends in `.part` and is left out.
+/// The files that `paths` name: files as they are, of folders every `.jsonl` and `.jsonl.gz` below, by name. What a job
+/// is still writing ends in `.part` and is left out.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {

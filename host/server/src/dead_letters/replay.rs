@@ -1,5 +1,5 @@
-//! Sending the records of dead letters once more through a job: the job's sources are replaced by the letters. Each record goes
-//! back to its source and split and keeps its position, so that rows get the ids that they would have had.
+//! Sending the records of dead letters once more through a job: the job's sources are replaced by the letters. Each
+//! record goes back to its source and split and keeps its position, so that rows get the ids that they would have had.
 
 use super::reader::Letter;
 use async_trait::async_trait;

@@ -29,8 +29,8 @@ fn on_line(line: usize, letter: DeadLetter) -> Letter {
     Letter { file: Path::new("letters.jsonl").into(), line, letter }
 }
 
-/// A folder of plain and compressed files → every letter in the order of names and lines; files that a job still writes, and
-/// others, are left alone.
+/// A folder of plain and compressed files → every letter in the order of names and lines; files that a job still
+/// writes, and others, are left alone.
 #[test]
 fn folders_are_read_in_order() {
     let home = tempfile::tempdir().expect("a temporary folder");
@@ -105,8 +105,8 @@ fn filters() {
     assert!("yesterday".parse::<Since>().expect_err("no time").contains("such as 2h; found yesterday"));
 }
 
-/// Letters of one cause, step and reason are a line with their number and times; the largest group comes first, small ones are
-/// summed up beyond the limit.
+/// Letters of one cause, step and reason are a line with their number and times; the largest group comes first, small
+/// ones are summed up beyond the limit.
 #[test]
 fn digest_counts_groups() {
     let mut digest = Digest::default();
@@ -122,8 +122,8 @@ fn digest_counts_groups() {
     assert_eq!(digest.table(1).to_string(), expected);
 }
 
-/// A letter with everything → every member has its line, bytes that are no text are dumped, and nothing reaches the terminal
-/// that it would obey.
+/// A letter with everything → every member has its line, bytes that are no text are dumped, and nothing reaches the
+/// terminal that it would obey.
 #[test]
 fn leaf_shows_everything() {
     let plugin = PluginId { name: "p".into(), version: "1".into(), sha256: "ab".into() };
@@ -251,8 +251,8 @@ mod job {
         NodeKind::Sink { sink: Box::new(sink) }
     }
 
-    /// Records of two splits, one of which dies again → the others reach the sink with the ids of their first life, and the
-    /// witness has seen the one; letters of another source stay out.
+    /// Records of two splits, one of which dies again → the others reach the sink with the ids of their first life, and
+    /// the witness has seen the one; letters of another source stay out.
     #[test]
     fn records_go_back_to_their_place() {
         let mut replay = Replay::default();
@@ -317,8 +317,8 @@ mod job {
         }
     }
 
-    /// Sinks with ids overwrite only what windows have told; sinks without ids have two of a row only if it came to them by a
-    /// way around the place where the record died.
+    /// Sinks with ids overwrite only what windows have told; sinks without ids have two of a row only if it came to
+    /// them by a way around the place where the record died.
     #[test]
     fn concerns() {
         let plugin = Arc::new(Windowed(Identity::default(), Needs::default(), Arc::default()));

@@ -1,5 +1,5 @@
-//! The Rust SDK as part of this program, for plugins outside a checkout of the project: it is on no registry, so that it
-//! always fits the host that came with it. Its crates come from the registry, in the versions of our lock file.
+//! The Rust SDK as part of this program, for plugins outside a checkout of the project: it is on no registry, so that
+//! it always fits the host that came with it. Its crates come from the registry, in the versions of our lock file.
 
 use toml::{Table, Value};
 use wasmill_stream::{Error, Result};
@@ -63,7 +63,8 @@ const WORKSPACE: &str = include_str!("../../../../plugins/Cargo.toml");
 /// The versions of all crates that the SDK was tested with.
 pub const LOCK: &str = include_str!("../../../../plugins/Cargo.lock");
 
-/// Where the SDK lies below the folder that [`copy`] fills: as deep as in the project, for it looks for the contract from there.
+/// Where the SDK lies below the folder that [`copy`] fills: as deep as in the project, for it looks for the contract
+/// from there.
 pub const PLACE: &str = "plugins/sdk/rust";
 
 /// All files of a copy of the SDK that stands by itself, by path.
@@ -105,7 +106,8 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    /// Every source file of the SDK and of the contract is embedded: one that was forgotten would break plugins elsewhere only.
+    /// Every source file of the SDK and of the contract is embedded: one that was forgotten would break plugins
+    /// elsewhere only.
     #[test]
     fn nothing_is_forgotten() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

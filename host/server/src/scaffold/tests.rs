@@ -12,8 +12,8 @@ fn error(plan: &Plan<'_>) -> String {
     create(plan).expect_err("a bad plan").report()
 }
 
-/// A project in each language and of each kind → whole files with nothing left to fill in, a manifest that names it, and cases
-/// that can be read and expect something.
+/// A project in each language and of each kind → whole files with nothing left to fill in, a manifest that names it,
+/// and cases that can be read and expect something.
 #[test]
 fn projects_are_whole() {
     let home = tempfile::tempdir().expect("a temporary folder");

@@ -1,5 +1,5 @@
-//! A case as its file has it: a script of JSON lines. Rows go in, watermarks move event time on, and what comes out stands
-//! right behind what caused it:
+//! A case as its file has it: a script of JSON lines. Rows go in, watermarks move event time on, and what comes out
+//! stands right behind what caused it:
 //!
 //! ```text
 //! # Two requests of a minute, one of them failed.
@@ -108,7 +108,8 @@ impl Case {
         if problems.is_empty() { Ok(case) } else { Err(Error::invalid(problems.join("\n"))) }
     }
 
-    /// The text of the case with what was found in the place of what was expected, in those blocks where that is not the same.
+    /// The text of the case with what was found in the place of what was expected, in those blocks where that is not
+    /// the same.
     pub fn updated(&self, found: &[Vec<Output>]) -> String {
         let mut text = String::new();
         let mut blocks = self.blocks.iter().zip(found).peekable();
@@ -250,7 +251,8 @@ mod tests {
         assert_eq!(migrate.blocks[0].event, Some(Event::Migrate { from: 3, states }));
     }
 
-    /// An update replaces expectations where they are not met, and keeps everything else as it was written, comments among it.
+    /// An update replaces expectations where they are not met, and keeps everything else as it was written, comments
+    /// among it.
     #[test]
     fn updates_in_place() {
         let case = read(TEXT).expect("a case");

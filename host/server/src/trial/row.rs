@@ -17,7 +17,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// Reads `{"time": …, "key": …, "value": …}`. A value that is not JSON is written `"text": "…"`, or `"base64": "…"`.
+    /// Reads `{"time": …, "key": …, "value": …}`. A value that is not JSON is written `"text": "…"`, or `"base64":
+    /// "…"`.
     pub fn read(members: &[(String, &str)]) -> Result<Self, String> {
         let mut row = Self::default();
         for (name, text) in members {

@@ -98,7 +98,8 @@ mod tests {
         Row { time: Some(time), key: key.map(bytes), value: Some(bytes(value)) }
     }
 
-    /// Rows that lack a field stay outside, each once and with the first reason; optional fields may be missing, but not wrong.
+    /// Rows that lack a field stay outside, each once and with the first reason; optional fields may be missing, but
+    /// not wrong.
     #[test]
     fn undecodable_rows() {
         let fields = ["/a: s64", "/b: string?"].map(|field| field.parse().expect(field));

@@ -1,5 +1,5 @@
-//! A plugin with everything that a job puts around it: the host's own windows, states, order and decoder, production limits.
-//! What the engine does in epochs happens here step by step, as the script of a case says.
+//! A plugin with everything that a job puts around it: the host's own windows, states, order and decoder, production
+//! limits. What the engine does in epochs happens here step by step, as the script of a case says.
 
 use super::header::Header;
 use super::output::{Output, Way};

@@ -25,7 +25,8 @@ fn out(value: &str) -> Output {
     Output::new(output::Way::Main, row)
 }
 
-/// A row that is not the expected one → its place in the file, both rows, and the members that differ; a hint at what waits.
+/// A row that is not the expected one → its place in the file, both rows, and the members that differ; a hint at what
+/// waits.
 #[test]
 fn report_shows_the_difference() {
     let case = case();

@@ -80,7 +80,8 @@ fn lines(outputs: Result<Vec<Output>>) -> Vec<String> {
     outputs.expect("logic that does not fail").iter().map(line).collect()
 }
 
-/// Rows without a field that the plugin needs stay outside and are rejected; the plugin's numbers mean those that are left.
+/// Rows without a field that the plugin needs stay outside and are rejected; the plugin's numbers mean those that are
+/// left.
 #[test]
 fn transform_sees_only_what_can_be_decoded() {
     let side = |name: &str| Side { name: name.to_owned(), writes_values: false };
@@ -119,8 +120,8 @@ fn windows_fire_at_watermarks() {
     assert_eq!(lines(stage.migrate(2, &[b"I".to_vec()])), ["migrated -1  I++"]);
 }
 
-/// In the order of event time, rows wait for the watermark, come in order, and are late behind it; as they arrive, they come at
-/// once. Timers fire at watermarks either way.
+/// In the order of event time, rows wait for the watermark, come in order, and are late behind it; as they arrive, they
+/// come at once. Timers fire at watermarks either way.
 #[test]
 fn processes_keep_the_order() {
     let process = |order| {
