@@ -18,14 +18,14 @@ pub struct Header {
     pub window: Option<WindowSpec>,
     /// How long a fired window still takes late rows.
     pub allowed_lateness: Period,
-    /// In which order rows reach a process.
-    pub order: Order,
+    /// In which order rows reach a process, if it is said.
+    pub order: Option<Order>,
 }
 
 impl Default for Header {
     fn default() -> Self {
         let settings = Value::Object(serde_json::Map::new());
-        Self { settings, window: None, allowed_lateness: Period::default(), order: Order::default() }
+        Self { settings, window: None, allowed_lateness: Period::default(), order: None }
     }
 }
 
@@ -69,12 +69,14 @@ impl Header {
             header.settings = settings;
         }
         header.window = written.window.map(|window| window.spec()).transpose()?;
+        if written.allowed_lateness.is_some() && header.window.is_none() {
+            return Err("`allowed_lateness` needs a `window`".to_owned());
+        }
         header.allowed_lateness = written.allowed_lateness.unwrap_or_default();
-        header.order = match written.order {
-            Some(OrderName::Arrival) => Order::Arrival,
-            Some(OrderName::EventTime) => Order::EventTime,
-            None => Order::default(),
-        };
+        header.order = written.order.map(|order| match order {
+            OrderName::Arrival => Order::Arrival,
+            OrderName::EventTime => Order::EventTime,
+        });
         Ok(header)
     }
 }
@@ -113,14 +115,15 @@ mod tests {
         }
     }
 
-    /// Orders have their names from the job file; without one rows reach a process as in a job without one.
+    /// Orders have their names from the job file, and what belongs to windows needs one.
     #[test]
     fn order() {
         let order = |line: &str| Header::read(line).map(|header| header.order);
-        assert_eq!(order("{}"), Ok(Order::default()));
-        assert_eq!(order(r#"{"order": "arrival"}"#), Ok(Order::Arrival));
-        assert_eq!(order(r#"{"order": "event-time"}"#), Ok(Order::EventTime));
-        assert!(Header::read(r#"{"order": "random"}"#).is_err());
+        assert_eq!(order("{}"), Ok(None));
+        assert_eq!(order(r#"{"order": "arrival"}"#), Ok(Some(Order::Arrival)));
+        assert_eq!(order(r#"{"order": "event-time"}"#), Ok(Some(Order::EventTime)));
+        assert!(order(r#"{"order": "random"}"#).is_err());
+        assert_eq!(order(r#"{"allowed_lateness": "1s"}"#), Err("`allowed_lateness` needs a `window`".to_owned()));
         assert!(Header::read(r#"{"setings": {}}"#).expect_err("a typing mistake").contains("setings"));
     }
 }

@@ -56,7 +56,9 @@ impl Stage {
             Kind::Process => {
                 let plugin = host.process(component, case, settings, limits)?;
                 let logic = plugin.instantiate()?;
-                let (states, order, backlog) = (States::default(), header.order, Backlog::default());
+                // As in a job that says nothing.
+                let order = header.order.unwrap_or_default();
+                let (states, backlog) = (States::default(), Backlog::default());
                 let logic = Logic::Process { logic, states, order, backlog };
                 (logic, plugin.needs().clone(), plugin.ledger().clone())
             }
@@ -174,9 +176,13 @@ fn check(component: &Component, header: &Header) -> Result<()> {
             .collect();
         return Err(Error::invalid(lines.join("; ")));
     }
-    if header.window.is_some() && component.kind() != Kind::Aggregator {
-        let kind = component.kind();
-        return Err(Error::invalid(format!("the case has a `window`, but the plugin is of kind {kind}; leave it out")));
+    let kind = component.kind();
+    for (name, is_there, of) in
+        [("window", header.window.is_some(), Kind::Aggregator), ("order", header.order.is_some(), Kind::Process)]
+    {
+        if is_there && kind != of {
+            return Err(Error::invalid(format!("`{name}` is for plugins of kind {of}, this one is of kind {kind}")));
+        }
     }
     Ok(())
 }
