@@ -76,7 +76,7 @@ fn other_files_are_refused() {
     let path = home.path().join("rows.jsonl");
     let read = |text: &str| {
         std::fs::write(&path, text).expect("a file");
-        for_each(&[path.clone()], |_| Ok(())).map_err(|error| error.report())
+        for_each(std::slice::from_ref(&path), |_| Ok(())).map_err(|error| error.report())
     };
     let row = read("{\"fare\": 7}\n").expect_err("a row");
     assert!(row.ends_with("rows.jsonl:1: not a dead letter: it has no `cause` and no `step`"), "{row}");

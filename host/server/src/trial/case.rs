@@ -105,6 +105,9 @@ impl Case {
                 Err(problem) => problems.push(problem),
             }
         }
+        if problems.is_empty() && case.blocks.is_empty() {
+            problems.push(format!("{}: nothing happens in this case; add a row", case.path.display()));
+        }
         if problems.is_empty() { Ok(case) } else { Err(Error::invalid(problems.join("\n"))) }
     }
 
@@ -291,5 +294,7 @@ mod tests {
         assert_eq!(lines[2], "cases/two.jsonl:3: the row has no `time`");
         assert!(lines[3].starts_with("cases/two.jsonl:5: `settings` belongs into the first line"), "{error}");
         assert!(lines[4].starts_with("cases/two.jsonl:6: this is not JSON"), "{error}");
+        let empty = read("# Later.\n{\"settings\": {}}\n").expect_err("a case that would always pass");
+        assert_eq!(empty, "cases/two.jsonl: nothing happens in this case; add a row");
     }
 }
