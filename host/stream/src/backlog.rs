@@ -30,12 +30,16 @@ pub struct Released {
 }
 
 impl Backlog {
-    /// Takes rows of a batch.
-    pub fn hold(&mut self, batch: Arc<Batch>, mut rows: Vec<u32>) {
-        rows.sort_by_key(|&row| batch.times[row as usize]);
-        if !rows.is_empty() {
-            self.held.push(Held { batch, rows, next: 0 });
+    /// Takes rows of a batch. They are copied: they may wait for rows that their source has yet to read, and must not hold
+    /// its budget meanwhile.
+    pub fn hold(&mut self, batch: &Batch, rows: &[u32]) {
+        if rows.is_empty() {
+            return;
         }
+        let batch = Arc::new(batch.select(rows).detached());
+        let mut rows: Vec<u32> = (0..batch.len() as u32).collect();
+        rows.sort_by_key(|&row| batch.times[row as usize]);
+        self.held.push(Held { batch, rows, next: 0 });
     }
 
     /// How many rows wait.
@@ -108,7 +112,7 @@ mod tests {
     use crate::{Binary, Lineage, SplitId};
     use proptest::prelude::*;
 
-    fn batch(split: u32, first: u64, times: &[i64]) -> Arc<Batch> {
+    fn batch(split: u32, first: u64, times: &[i64]) -> Batch {
         let lineage = Lineage {
             split: SplitId::new("s", split),
             positions: Arc::new(Positions::Consecutive { first }),
@@ -116,7 +120,7 @@ mod tests {
             bytes: None,
         };
         let values: Binary = (0..times.len()).map(|row| format!("{split}/{}", first + row as u64)).collect();
-        Arc::new(Batch { times: times.to_vec(), values, lineage: Some(lineage), ..Batch::default() })
+        Batch { times: times.to_vec(), values, lineage: Some(lineage), ..Batch::default() }
     }
 
     proptest! {
@@ -144,8 +148,8 @@ mod tests {
             expected.sort_unstable();
             let mut backlog = Backlog::default();
             for batch in arriving {
-                let rows = (0..batch.len() as u32).collect();
-                backlog.hold(batch, rows);
+                let rows: Vec<u32> = (0..batch.len() as u32).collect();
+                backlog.hold(&batch, &rows);
             }
             let mut found = Vec::new();
             let mut watermark = 0;

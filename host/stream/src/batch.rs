@@ -2,7 +2,7 @@
 //! share: values lie in the buffer that the source read.
 
 use crate::binary::BinaryBuilder;
-use crate::{Binary, Column, Positions, SplitId};
+use crate::{Binary, Cells, Column, Positions, SplitId};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -15,7 +15,7 @@ pub struct Lineage {
     pub positions: Arc<Positions>,
     /// For each row the record of the chunk that it came from; `None` while rows are the chunk's records, in order.
     pub records: Option<Vec<u32>>,
-    /// The records of the chunk as they were read, if dead letters are kept.
+    /// For each row its record as it was read, if dead letters are kept.
     pub bytes: Option<Binary>,
 }
 
@@ -27,20 +27,21 @@ impl Lineage {
 
     /// The record that `row` came from, as it was read.
     pub fn bytes(&self, row: usize) -> Option<&[u8]> {
-        self.bytes.as_ref().map(|bytes| bytes.get(self.record(row)))
+        self.bytes.as_ref().map(|bytes| bytes.get(row))
     }
 
     /// The chosen rows.
     pub fn select(&self, rows: &[u32]) -> Self {
-        self.with_records(match &self.records {
-            Some(records) => rows.iter().map(|&row| records[row as usize]).collect(),
-            None => rows.to_vec(),
-        })
+        Self { bytes: self.bytes.as_ref().map(|bytes| bytes.select(rows)), ..self.select_positions(rows) }
     }
 
-    /// Rows that came from these records of the same chunk.
-    pub fn with_records(&self, records: Vec<u32>) -> Self {
-        Self { records: Some(records), ..self.clone() }
+    /// The chosen rows without their records.
+    pub fn select_positions(&self, rows: &[u32]) -> Self {
+        let records = match &self.records {
+            Some(records) => rows.iter().map(|&row| records[row as usize]).collect(),
+            None => rows.to_vec(),
+        };
+        Self { split: self.split.clone(), positions: self.positions.clone(), records: Some(records), bytes: None }
     }
 }
 
@@ -110,6 +111,22 @@ impl Batch {
             lineage: self.lineage.as_ref().map(|lineage| lineage.select(rows)),
             firings: self.firings.as_ref().map(|all| rows.iter().map(|&row| all[row as usize]).collect()),
         }
+    }
+
+    /// The same rows in buffers of their own. What a source has read counts as in flight while anything shares its bytes;
+    /// rows that have to wait for more to be read must not share them.
+    pub fn detached(mut self) -> Self {
+        self.values = self.values.detached();
+        self.keys = self.keys.map(|keys| keys.detached());
+        for column in &mut self.fields {
+            if let Cells::Text(cells) = &mut column.cells {
+                *cells = cells.detached();
+            }
+        }
+        if let Some(lineage) = &mut self.lineage {
+            lineage.bytes = lineage.bytes.as_ref().map(Binary::detached);
+        }
+        self
     }
 
     /// Rows of several batches with the same columns, in the order given as batch and row. The new batch has no lineage.

@@ -95,6 +95,11 @@ impl Binary {
         Self { bytes: self.bytes.clone(), spans }
     }
 
+    /// A copy of the items in a buffer of their own.
+    pub fn detached(&self) -> Self {
+        self.iter().collect()
+    }
+
     /// The same items over a buffer wrapped by `wrap`, which must keep its bytes as they are.
     pub(crate) fn guard(self, wrap: impl FnOnce(Bytes) -> Bytes) -> Self {
         let bytes = wrap(self.bytes);

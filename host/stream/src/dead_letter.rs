@@ -136,7 +136,7 @@ impl Letters {
             window_end: firing.map(|window| iso8601(window.end)),
             ..self.letter(cause, reason)
         };
-        let lineage = batch.lineage.as_ref().map(|lineage| lineage.select(&[row as u32]));
+        let lineage = batch.lineage.as_ref().map(|lineage| lineage.select_positions(&[row as u32]));
         self.pending.push(Pending { letter, time: batch.times[row], lineage });
     }
 
@@ -188,7 +188,8 @@ impl Letters {
                 values.push(&serde_json::to_vec(&one.letter).unwrap_or_default());
             }
             let records = run.iter().filter_map(|one| one.lineage.as_ref().map(|lineage| lineage.record(0) as u32));
-            let lineage = run[0].lineage.as_ref().map(|first| first.with_records(records.collect()));
+            let records = Some(records.collect());
+            let lineage = run[0].lineage.as_ref().map(|first| Lineage { records, ..first.clone() });
             batches.push(Batch {
                 step: self.step.clone(),
                 times: run.iter().map(|one| one.time).collect(),

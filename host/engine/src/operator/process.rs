@@ -175,7 +175,7 @@ impl EpochStep for ProcessStep {
         StepLedger::add(&node.ledger.late, late.len());
         let columns: Vec<usize> = (0..batch.fields.len()).collect();
         send_late(node, &mut self.outputs, &mut self.discards, (batch, &columns, late), (exits, pass));
-        self.backlog.hold(batch.clone(), on_time);
+        self.backlog.hold(batch, &on_time);
         Ok(())
     }
 
