@@ -109,7 +109,7 @@ impl Stage {
                 let is_late = |row: &u32| batch.times[*row as usize] < states.watermark();
                 let (late, on_time): (Vec<u32>, Vec<u32>) = rows.partition(is_late);
                 let late = late.iter().map(|&row| Output::new(Way::Late, row_of(&batch, row as usize))).collect();
-                backlog.hold(Arc::new(batch), on_time);
+                backlog.hold(&batch, &on_time);
                 Ok(late)
             }
         }
