@@ -42,7 +42,7 @@ fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
         )
     };
     let sinks = [
-        ("rows", "parse"),
+        ("parsed", "parse"),
         ("nameless", "parse.nameless"),
         ("windows", "count"),
         ("far", "track"),
@@ -82,7 +82,7 @@ fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
     }
     let read = |name: &str| fs::read(dir.path().join(format!("{name}.jsonl"))).unwrap_or_default();
     let mut files: Vec<_> =
-        ["rows", "nameless", "windows", "far", "idle"].map(|name| (name.to_owned(), read(name))).into();
+        ["parsed", "nameless", "windows", "far", "idle"].map(|name| (name.to_owned(), read(name))).into();
     // Letters also say when they were written, and by which component.
     let letters = String::from_utf8(read("dead")).expect("text");
     let mut letters: Vec<String> = letters

@@ -52,7 +52,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// The program that is running, with arguments that lead it to [`Task::serve`]; [`Task::arguments`] follow them.
+    /// The program that is running, with arguments that lead it to [`Task::serve`]; what it is to do follows them.
     pub fn this_program(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         // The very file that runs, even if another one has been put into its place.
         let program = PathBuf::from("/proc/self/exe");

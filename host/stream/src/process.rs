@@ -3,9 +3,10 @@
 
 use crate::binary::BinaryBuilder;
 use crate::blob::Blob;
+use crate::field::Decoder;
 use crate::key_table::KeyTable;
-use crate::plugin::{Process, Processed, Timers, Turn, View};
-use crate::{Binary, Error, GuestFault, Result};
+use crate::plugin::{Needs, Process, Processed, Timers, Turn, View};
+use crate::{Batch, Binary, Error, GuestFault, Result};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -42,12 +43,9 @@ pub struct States {
     alarms: BinaryHeap<Reverse<(i64, u32)>>,
     watermark: i64,
     turns: u64,
-}
-
-impl Default for States {
-    fn default() -> Self {
-        Self { keys: KeyTable::default(), alarms: BinaryHeap::new(), watermark: i64::MIN, turns: 0 }
-    }
+    /// What the plugin sees of no rows, in calls that are only about timers.
+    nothing: Batch,
+    needs: Needs,
 }
 
 /// Rows for a call.
@@ -75,6 +73,19 @@ pub struct Turned {
 }
 
 impl States {
+    /// No keys yet, for logic with these needs.
+    pub fn new(needs: &Needs) -> Self {
+        let fields = Decoder::new(&needs.fields).decode(&Binary::default());
+        Self {
+            keys: KeyTable::default(),
+            alarms: BinaryHeap::new(),
+            watermark: i64::MIN,
+            turns: 0,
+            nothing: Batch { fields, ..Batch::default() },
+            needs: needs.clone(),
+        }
+    }
+
     /// No row earlier than this is expected.
     pub fn watermark(&self) -> i64 {
         self.watermark
@@ -137,8 +148,10 @@ impl States {
             return Ok(None);
         }
         let members: Vec<u32> = due.iter().map(|&(_, slot)| slot).collect();
-        let nothing = View { times: &[], keys: None, values: None, fields: Vec::new() };
-        let turned = self.turn(logic, &members, &[], nothing, watermark, false);
+        let nothing = self.nothing.clone();
+        let columns: Vec<usize> = (0..nothing.fields.len()).collect();
+        let needs = self.needs.clone();
+        let turned = self.turn(logic, &members, &[], View::of(&nothing, &needs, &columns), watermark, false);
         match &turned {
             Ok(_) => members.iter().for_each(|&slot| self.tidy(slot)),
             Err(_) => self.alarms.extend(due.into_iter().map(Reverse)),

@@ -70,7 +70,7 @@ impl ProcessStep {
         Ok(Self {
             logic: IsolatedProcess::new(plugin.instantiate()?, guard),
             order: *order,
-            states: States::default(),
+            states: States::new(&needs),
             backlog: Backlog::default(),
             ready: VecDeque::new(),
             heard: Heard::new(&node.sources, workers),

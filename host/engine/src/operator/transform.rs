@@ -112,6 +112,7 @@ struct Admitted {
 }
 
 /// What waits for a pause to be over.
+#[expect(clippy::large_enum_variant, reason = "few wait, and most for no time at all")]
 enum Work {
     Fresh(Parcel),
     /// Its call has failed and will be made again.

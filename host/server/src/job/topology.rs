@@ -101,12 +101,15 @@ fn node_inputs(
     inputs
 }
 
+/// A message and what to do about it.
+type Complaint = (String, Option<String>);
+
 /// The node and the output that an input names.
 fn input<'w>(
     wanted: &'w str,
     nodes: &[DraftNode],
     by_name: &HashMap<&str, usize>,
-) -> Result<(usize, Option<&'w str>), (String, Option<String>)> {
+) -> Result<(usize, Option<&'w str>), Complaint> {
     let (name, output) = match wanted.split_once('.') {
         Some((name, output)) => (name, Some(output)),
         None => (wanted, None),

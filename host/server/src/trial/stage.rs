@@ -58,7 +58,7 @@ impl Stage {
                 let logic = plugin.instantiate()?;
                 // As in a job that says nothing.
                 let order = header.order.unwrap_or_default();
-                let (states, backlog) = (States::default(), Backlog::default());
+                let (states, backlog) = (States::new(plugin.needs()), Backlog::default());
                 let logic = Logic::Process { logic, states, order, backlog };
                 (logic, plugin.needs().clone(), plugin.ledger().clone())
             }

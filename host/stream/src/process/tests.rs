@@ -97,7 +97,7 @@ proptest! {
     ) {
         let mut sorted = rows.clone();
         sorted.sort_unstable();
-        let (mut states, mut logic, mut found) = (States::default(), Remember::default(), Vec::new());
+        let (mut states, mut logic, mut found) = (States::new(&Needs::default()), Remember::default(), Vec::new());
         let mut until = 0;
         let mut rest = sorted.as_slice();
         let mut cuts = cuts.iter().cycle();
@@ -135,7 +135,7 @@ fn process(states: &mut States, logic: &mut Remember, times: &[i64]) -> Result<T
 /// A call that fails, with rows or with timers → nothing has changed, and the next call goes on as if it had not been.
 #[test]
 fn failures_change_nothing() {
-    let (mut states, mut logic) = (States::default(), Remember { fail: true });
+    let (mut states, mut logic) = (States::new(&Needs::default()), Remember { fail: true });
     process(&mut states, &mut logic, &[1]).expect_err("it fails");
     assert!(states.is_empty());
     logic.fail = false;
@@ -177,7 +177,7 @@ fn broken_answers() {
         (timers(&[(0, 5)]), "a timer at 5, but time has come to 5"),
     ];
     for (answer, expected) in cases {
-        let mut states = States::default();
+        let mut states = States::new(&Needs::default());
         assert!(states.advance(&mut Scripted(Processed::default()), 5).expect("nothing is due").is_none());
         let keys: Binary = ["a"].into_iter().collect();
         let view = View { times: &[7], keys: None, values: None, fields: Vec::new() };
@@ -187,4 +187,28 @@ fn broken_answers() {
         assert!(error.to_string().contains(expected), "{error}");
         assert!(states.is_empty());
     }
+}
+
+/// Logic that wants a field and values → a call that is only about timers has both, without rows.
+#[test]
+fn timers_come_with_empty_columns() {
+    struct Wants;
+    impl Process for Wants {
+        fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
+            assert_eq!((turn.batch.fields.len(), turn.batch.values.map(Binary::len)), (1, Some(turn.groups.len())));
+            assert_eq!(turn.batch.fields[0].len(), turn.groups.len());
+            let mut timers = Timers::default();
+            turn.batch.times.iter().for_each(|time| timers.push(0, time + 1));
+            Ok(Processed { states: ["s"].into_iter().collect(), timers, ..Processed::default() })
+        }
+    }
+    let fields = vec!["/a: f64".parse().expect("a field")];
+    let needs = Needs { fields, reads_values: true, ..Needs::default() };
+    let mut states = States::new(&needs);
+    let (keys, values): (Binary, Binary) = (["k"].into_iter().collect(), ["{\"a\":1}"].into_iter().collect());
+    let columns = Decoder::new(&needs.fields).decode(&values);
+    let view = View { times: &[1], keys: None, values: Some(&values), fields: columns.iter().collect() };
+    let rows = KeyedRows { keys: &keys, hashes: &key::hashes(&keys), view, ordered: false };
+    states.process(&mut Wants, &rows, None).expect("it sees what it wants");
+    assert_eq!(states.advance(&mut Wants, 5).expect("it sees what it wants").map(|turned| turned.fired), Some(1));
 }

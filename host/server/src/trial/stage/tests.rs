@@ -125,7 +125,7 @@ fn windows_fire_at_watermarks() {
 #[test]
 fn processes_keep_the_order() {
     let process = |order| {
-        let (states, backlog) = (States::default(), Backlog::default());
+        let (states, backlog) = (States::new(&Needs::default()), Backlog::default());
         stage(Logic::Process { logic: Box::new(Native), states, order, backlog }, Needs::default())
     };
     let rows = [row(8, "a", ""), row(2, "b", "")];
