@@ -62,6 +62,7 @@ fn job(order: &str) -> Job {
         [dead_letter]
         type = "file"
         path = "${{out}}/dead.jsonl"
+        overwrite = true
         "#
     ))
 }

@@ -78,6 +78,7 @@ const TIME: u32 = FREE + 256;
 /// writes a line and a half to standard error, and traps.
 fn guest() -> Guest {
     let zero = |what: &str, at: u32| format!("(if (i32.ne (i32.load (i32.const {at})) {what}) (then unreachable))");
+    let one = |at: u32| format!("(if (i32.ne (i32.load8_u (i32.const {at})) (i32.const 1)) (then unreachable))");
     let body = format!(
         "(local $pollable i32)
          (if (i32.eq (local.get 1) (i32.const 2)) (then
@@ -101,8 +102,8 @@ fn guest() -> Guest {
         at = FREE + 128,
         handle = FREE + 192,
         none = zero("(i32.const 0)", FREE + 132),
-        is_error = format!("(if (i32.ne (i32.load8_u (i32.const {})) (i32.const 1)) (then unreachable))", FREE + 128),
-        is_denied = format!("(if (i32.ne (i32.load8_u (i32.const {})) (i32.const 1)) (then unreachable))", FREE + 132),
+        is_error = one(FREE + 128),
+        is_denied = one(FREE + 132),
         one_ready = zero("(i32.const 1)", FREE + 132),
         five_bytes = zero("(i32.const 5)", FREE + 132),
     );
