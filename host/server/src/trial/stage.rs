@@ -24,6 +24,7 @@ pub struct Stage {
     ledger: Arc<GuestLedger>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one per case")]
 enum Logic {
     Transform(Box<dyn Transform>),
     Aggregate(Box<dyn Aggregate>, Windows),
