@@ -113,3 +113,24 @@ fn arrival() {
     assert_eq!((counts.read, counts.emitted + counts.filtered, counts.late), (5_000, 5_000, 0));
     assert_eq!(counts.emitted, counts.written);
 }
+
+/// The example of alerts → the same alerts with 1, 2 and 4 workers, every one of a fare far from its mean, no dead letter.
+#[test]
+fn example() {
+    let mut first = None;
+    for workers in [1, 2, 4] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let job = Job::read("examples/alerts/job.toml").set("out", dir.path().display()).set("trips", 50_000);
+        let ledger = job.workers(workers).run();
+        let text = fs::read_to_string(dir.path().join("alerts.jsonl")).expect("the sink wrote it");
+        for alert in json_lines(&text) {
+            let number = |name: &str| alert[name].as_f64().expect("a number");
+            assert!((number("value") - number("mean")).abs() > 4.0 * number("deviation"), "{alert}");
+        }
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        assert!(lines.len() > 50, "{} alerts", lines.len());
+        assert_eq!(ledger.step("dead_letter").expect("it keeps them").counts().read, 0);
+        assert!(*first.get_or_insert_with(|| lines.clone()) == lines, "{workers} workers");
+    }
+}

@@ -27,15 +27,20 @@ fn check_finds_everything() {
 #[test]
 fn examples_are_valid() {
     let cases = [
-        ("examples/taxi/job.toml", vec!["--set=in=x", "--set=out=y"]),
-        ("examples/taxi/demo.toml", vec!["--set=out=y"]),
-        ("examples/cell-average/job.toml", vec!["--set=in=x", "--set=out=y.jsonl"]),
-        ("examples/taxi/kinesis.toml", vec!["--set=stream=s", "--set=opensearch=http://127.0.0.1:9200"]),
+        ("examples/taxi/job.toml", vec!["--set=in=x", "--set=out=y"], "tumbling 10m"),
+        ("examples/taxi/demo.toml", vec!["--set=out=y"], "tumbling 10m"),
+        ("examples/cell-average/job.toml", vec!["--set=in=x", "--set=out=y.jsonl"], "tumbling 10m"),
+        (
+            "examples/taxi/kinesis.toml",
+            vec!["--set=stream=s", "--set=opensearch=http://127.0.0.1:9200"],
+            "tumbling 10m",
+        ),
+        ("examples/alerts/job.toml", vec!["--set=out=y"], "process in the order of event time"),
     ];
-    for (job, parameters) in cases {
+    for (job, parameters, expected) in cases {
         let (code, stdout, stderr) = output(wasmill(&root()).args(["check", job]).args(parameters));
         assert_eq!(code, Some(0), "{job}: {stdout}{stderr}");
-        assert!(stdout.contains("tumbling 10m"), "{job}: {stdout}");
+        assert!(stdout.contains(expected), "{job}: {stdout}");
     }
 }
 
