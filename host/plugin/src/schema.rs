@@ -2,9 +2,10 @@
 //! it loads nothing, its patterns take linear time, and what it can still do (grow exponentially) it does in a child.
 
 use crate::log::printable;
-use boon::{Compiler, Draft, Schemas, UrlLoader, ValidationError};
+use boon::{Compiler, Draft, ErrorKind, Schemas, UrlLoader, ValidationError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wasmill_stream::config::strsim_best;
 
 /// The longest schema.
 const MAX_SCHEMA: usize = 256 << 10;
@@ -49,12 +50,15 @@ impl Request {
         compiler.set_default_draft(Draft::V2020_12);
         compiler.use_loader(Box::new(Alone));
         let refuse = |error: boon::CompileError| printable(&format!("{error:#}"));
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let known: Vec<String> = properties.into_iter().flatten().map(|(name, _)| name.clone()).collect();
         compiler.add_resource(PLACE, schema).map_err(refuse)?;
         let mut schemas = Schemas::new();
         let index = compiler.compile(PLACE, &mut schemas).map_err(refuse)?;
         let mut problems = Vec::new();
         if let Err(error) = schemas.validate(&self.settings, index) {
-            collect(&error, &mut problems);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            collect(&error, &known, &mut problems);
         }
         Ok(problems)
     }
@@ -82,20 +86,40 @@ impl UrlLoader for Alone {
 }
 
 /// The leaves of the tree of errors: those that say what is wrong with a value.
-fn collect(error: &ValidationError<'_, '_>, problems: &mut Vec<SettingProblem>) {
+fn collect(error: &ValidationError<'_, '_>, known: &[&str], problems: &mut Vec<SettingProblem>) {
     if problems.len() >= MAX_PROBLEMS {
         return;
     }
     if !error.causes.is_empty() {
-        return error.causes.iter().for_each(|cause| collect(cause, problems));
+        return error.causes.iter().for_each(|cause| collect(cause, known, problems));
     }
     let problem = SettingProblem {
         path: printable(&error.instance_location.to_string()),
-        message: printable(&error.kind.to_string()),
+        message: printable(&words(error, known)),
     };
     // Branches of `anyOf` may say the same.
     if !problems.contains(&problem) {
         problems.push(problem);
+    }
+}
+
+/// What is wrong, in the words of someone who writes settings. `known`: the settings that there are.
+fn words(error: &ValidationError<'_, '_>, known: &[&str]) -> String {
+    match &error.kind {
+        ErrorKind::AdditionalProperties { got } => {
+            let at_top = error.instance_location.to_string().is_empty();
+            let unknown = got.iter().map(|name| match strsim_best(name, known.iter().copied()).filter(|_| at_top) {
+                Some(best) => format!("`{name}` (did you mean `{best}`?)"),
+                None if at_top && !known.is_empty() => format!("`{name}` (there are: {})", known.join(", ")),
+                None => format!("`{name}`"),
+            });
+            format!("unknown setting {}", unknown.collect::<Vec<_>>().join(", "))
+        }
+        ErrorKind::Required { want } => {
+            let missing: Vec<_> = want.iter().map(|name| format!("`{name}`")).collect();
+            format!("{} must be set", missing.join(", "))
+        }
+        kind => kind.to_string(),
     }
 }
 
