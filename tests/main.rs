@@ -4,6 +4,8 @@
 mod harness;
 mod oracle;
 
+/// Writing a plugin, and repairing one.
+mod author;
 /// Bad records, components and endpoints.
 mod bad_input;
 /// One plugin in several languages.
