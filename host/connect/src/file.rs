@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::{AbortHandle, spawn_blocking};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use wasmill_stream::{Batch, Error, ErrorKind, Result};
 
 pub use settings::check;
@@ -31,13 +31,13 @@ impl Sink for FileSink {
         "at-least-once: a job that starts again writes its rows again; a file without the suffix .part is complete"
     }
 
-    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+    async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let interval = self.target.roll_interval();
         let target = self.target;
         let roller = blocking(move || Roller::open(target)).await?;
         let roller = Arc::new(Mutex::new(roller));
         let timer = interval.map(|interval| roll_in_time(interval, roller.clone()));
-        Ok(Box::new(FileWriter { roller, timer, ledger, lines: Vec::new(), rows: 0 }))
+        Ok(Box::new(FileWriter { roller, timer, ledger: opening.ledger, lines: Vec::new(), rows: 0 }))
     }
 }
 

@@ -12,10 +12,8 @@ pub use settings::check;
 use async_trait::async_trait;
 use server::Server;
 use settings::{Collection, Settings};
-use std::sync::Arc;
 use wasmill_stream::Result;
-use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use writer::Writer;
 
 struct OpenSearch {
@@ -33,9 +31,9 @@ impl Sink for OpenSearch {
         }
     }
 
-    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+    async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let server = Server::connect(&self.settings).await?;
         server.prepare(&self.settings).await?;
-        Ok(Box::new(Writer::new(server, self.settings, ledger)))
+        Ok(Box::new(Writer::new(server, self.settings, opening.ledger)))
     }
 }

@@ -10,11 +10,9 @@ pub use settings::check;
 
 use async_trait::async_trait;
 use settings::Settings;
-use std::sync::Arc;
 use store::Store;
 use wasmill_stream::Result;
-use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use writer::Writer;
 
 struct S3 {
@@ -28,8 +26,8 @@ impl Sink for S3 {
         "at-least-once: a job that starts again writes its rows again; every object is complete"
     }
 
-    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+    async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let store = Store::open(&self.settings).await?;
-        Ok(Box::new(Writer::new(&self.name, store, self.settings, ledger)))
+        Ok(Box::new(Writer::new(&self.name, store, self.settings, opening.ledger)))
     }
 }

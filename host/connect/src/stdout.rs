@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use wasmill_stream::{Batch, Error, Result};
 
 /// Lines are written in pieces of this size.
@@ -34,9 +34,9 @@ impl<W: Write + Send + 'static> Sink for Lines<W> {
         "at-least-once: a job that starts again writes its rows again"
     }
 
-    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+    async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let output = Arc::new(Mutex::new(self.output));
-        Ok(Box::new(LineWriter { output, ledger, lines: Vec::new(), rows: 0 }))
+        Ok(Box::new(LineWriter { output, ledger: opening.ledger, lines: Vec::new(), rows: 0 }))
     }
 }
 

@@ -14,7 +14,7 @@ use timely::execute::Config;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use wasmill_stream::ledger::Ledger;
-use wasmill_stream::sink::Sink;
+use wasmill_stream::sink::{Opening, Sink};
 use wasmill_stream::source::{Delivery, Intake, Source, WorkerQueue, deliver};
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
@@ -126,7 +126,8 @@ async fn open_sinks(
     for (index, sink) in sinks.into_iter().rev() {
         let node = &shared.plan.nodes[index];
         let (name, ledger) = (node.name.clone(), node.ledger.clone());
-        let opened = sink.open(ledger.clone()).await.map_err(|error| error.context(format!("sink {name}")))?;
+        let opened =
+            sink.open(Opening::new(ledger.clone())).await.map_err(|error| error.context(format!("sink {name}")))?;
         let (sender, receiver) = mpsc::channel(writer::QUEUE);
         for worker in equipment.iter_mut() {
             worker.sinks.insert(index, sender.clone());

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port, Tolerance};
 use wasmill_stream::ledger::{Ledger, StepLedger};
 use wasmill_stream::plugin::*;
-use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use wasmill_stream::source::{Intake, Source};
 use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::watermark::{EventTime, Strategy, WatermarkSpec};
@@ -220,8 +220,8 @@ impl Sink for Keep {
         "none"
     }
 
-    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
-        Ok(Box::new(Keeper { keep: *self, ledger, bytes: 0 }))
+    async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
+        Ok(Box::new(Keeper { keep: *self, ledger: opening.ledger, bytes: 0 }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a record came from: a split of a source and a place in that split. Positions order within a split only.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +18,11 @@ impl SplitId {
     /// `source/part`
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Its name within its source. Names of sources have no slash.
+    pub fn part(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, part)| part)
     }
 }
 
@@ -77,6 +83,38 @@ impl fmt::Display for Sequence {
     }
 }
 
+impl Serialize for Sequence {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sequence {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("\"{text}\" is no sequence number")))
+    }
+}
+
+/// The position of one record in its split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Position {
+    /// The number of a line or record.
+    Number(u64),
+    /// A Kinesis sequence number.
+    Sequence(Sequence),
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Sequence(sequence) => sequence.fmt(f),
+        }
+    }
+}
+
 /// The positions of the records of one chunk.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Positions {
@@ -90,6 +128,14 @@ pub enum Positions {
 }
 
 impl Positions {
+    /// The position of row `row`.
+    pub fn get(&self, row: usize) -> Option<Position> {
+        match self {
+            Self::Consecutive { first } => Some(Position::Number(first + row as u64)),
+            Self::Sequences(all) => all.get(row).copied().map(Position::Sequence),
+        }
+    }
+
     /// The position of row `row` as text, for messages, ids and dead letters.
     pub fn text(&self, row: usize) -> String {
         match self {

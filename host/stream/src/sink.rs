@@ -4,8 +4,43 @@
 use crate::ledger::StepLedger;
 use crate::{Batch, Result};
 use async_trait::async_trait;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What a sink is told when it is opened.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Its counters.
+    pub ledger: Arc<StepLedger>,
+    /// Whether rows count only once a checkpoint commits them: [`SinkWriter::prepare`] and [`SinkWriter::commit`] will be
+    /// called, and nothing may become visible before. Otherwise rows become visible as soon as they are safe.
+    pub commits: bool,
+    /// The number of this run of the job: greater than that of every run before.
+    pub run: u64,
+    /// What [`SinkWriter::prepare`] returned for the checkpoint from which the job goes on; null if there is none. It may
+    /// have been committed or not. The sink commits it while it is opened, and undoes whatever was written after it and
+    /// not committed.
+    pub prepared: Value,
+}
+
+impl Opening {
+    /// Of a sink in a job without checkpoints.
+    pub fn new(ledger: Arc<StepLedger>) -> Self {
+        Self { ledger, commits: false, run: 0, prepared: Value::Null }
+    }
+}
+
+/// When a sink prepares a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Rows go on after it.
+    Running,
+    /// The job stops; another run may go on with it.
+    Stop,
+    /// There will never be another row.
+    End,
+}
 
 /// A sink whose settings were checked. Nothing is opened yet.
 #[async_trait]
@@ -14,7 +49,7 @@ pub trait Sink: Send {
     fn guarantee(&self) -> &'static str;
 
     /// Opens it: creates the folder, the index, the connection. An error ends the job before it has read anything.
-    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>>;
+    async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>>;
 }
 
 /// An open sink. It counts every row of `write` in its ledger exactly once, as `emitted` (then also `written`) when it is
@@ -22,14 +57,30 @@ pub trait Sink: Send {
 #[async_trait]
 pub trait SinkWriter: Send {
     /// Takes a batch. May buffer; writes on its own when its buffer is full. Retries what can be retried inside; an error
-    /// ends the job.
+    /// ends the job. A correction of a result comes after what it corrects.
     async fn write(&mut self, batch: Arc<Batch>) -> Result<()>;
 
     /// Writes everything that is buffered. Returns when it is safe. Called every [`SinkWriter::flush_interval`] while
     /// something is buffered.
     async fn flush(&mut self) -> Result<()>;
 
-    /// Flushes and gives up resources. Called once, at the end of the job.
+    /// A checkpoint contains every row that was written so far: makes them durable, and ready to be committed. What it
+    /// returns goes into the manifest and comes back in [`Opening::prepared`] after a crash; it also replaces what was
+    /// returned before. A sink that writes at once, and can write again without harm, only has to flush.
+    async fn prepare(&mut self, cut: Cut) -> Result<Value> {
+        let _ = cut;
+        self.flush().await?;
+        Ok(Value::Null)
+    }
+
+    /// The manifest with what `prepare` returned last is published: makes it visible. Rows may have been written since then;
+    /// the next `prepare` comes only after this. Never called with `prepare` having failed.
+    async fn commit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Gives up resources. Called once, at the end of the job. In a job without checkpoints it flushes and makes everything
+    /// visible; otherwise what was not committed must stay invisible.
     async fn close(&mut self) -> Result<()> {
         self.flush().await
     }

@@ -1,10 +1,14 @@
 //! What a source must do: announce its splits, then hand over chunks of records through a [`SplitSender`] that makes it
 //! wait when the job is behind. Implemented in `connect`, driven by `engine`.
 
+use crate::checkpoint::SplitMark;
 use crate::{Binary, Error, Positions, Result, SplitId};
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::sync::Arc;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// Records of one split, in order, as they were read.
@@ -27,11 +31,23 @@ pub enum SplitEvent {
     Done,
 }
 
+/// Where a source goes on: what a checkpoint knows of it.
+#[derive(Debug, Clone, Default)]
+pub struct Resume {
+    /// What it told [`Intake::note`] last.
+    pub note: Value,
+    /// Its splits.
+    pub splits: BTreeMap<String, SplitMark>,
+}
+
 /// A source whose settings were checked. Nothing is opened yet.
 #[async_trait]
 pub trait Source: Send {
     /// Reads until the source ends or [`Intake::stopped`]. Calls [`Intake::open`] exactly once and before anything else
     /// is sent: the job's watermark waits for it. An error ends the job.
+    ///
+    /// If there is an [`Intake::resume`], each split goes on behind its position there, and one that is done is opened no
+    /// more. What cannot be read any more, or is not the same source any more, is an error that says so.
     async fn run(self: Box<Self>, intake: Intake) -> Result<()>;
 }
 
@@ -47,7 +63,8 @@ pub struct WorkerQueue {
 /// One message to a worker.
 #[derive(Debug)]
 pub enum Delivery {
-    /// The splits that this worker has to expect. Sent to every worker once, also when it gets none.
+    /// Splits that this worker has to expect. Sent to every worker at the start, also when it gets none, and to some later
+    /// for splits that appear then.
     Open(Vec<SplitId>),
     /// Something of one of its splits.
     Event(SplitId, SplitEvent),
@@ -61,22 +78,91 @@ pub struct Intake {
     budget: Arc<Semaphore>,
     budget_bytes: u32,
     stop: watch::Receiver<bool>,
+    resume: Option<Resume>,
+    note: SourceNote,
+    /// How many splits were opened.
+    opened: AtomicUsize,
+}
+
+/// What a source wants to be told when it goes on; shared with whoever writes checkpoints.
+#[derive(Debug, Clone, Default)]
+pub struct SourceNote(Arc<Mutex<Value>>);
+
+impl SourceNote {
+    /// The note as it is now.
+    pub fn get(&self) -> Value {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, note: Value) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
 }
 
 impl Intake {
     /// An intake over one queue per worker, with a budget of bytes that may be in flight for this source.
     pub fn new(queues: Vec<WorkerQueue>, budget_bytes: u32, stop: watch::Receiver<bool>) -> Self {
-        Self { queues, budget: Arc::new(Semaphore::new(budget_bytes as usize)), budget_bytes, stop }
+        Self {
+            queues,
+            budget: Arc::new(Semaphore::new(budget_bytes as usize)),
+            budget_bytes,
+            stop,
+            resume: None,
+            note: SourceNote::default(),
+            opened: AtomicUsize::new(0),
+        }
+    }
+
+    /// The same, to go on from a checkpoint.
+    pub fn resuming(mut self, resume: Option<Resume>) -> Self {
+        self.note.set(resume.as_ref().map(|resume| resume.note.clone()).unwrap_or_default());
+        self.resume = resume;
+        self
+    }
+
+    /// Where the note will be.
+    pub fn notes(&self) -> SourceNote {
+        self.note.clone()
+    }
+
+    /// Where to go on; `None` if the job starts afresh.
+    pub fn resume(&self) -> Option<&Resume> {
+        self.resume.as_ref()
+    }
+
+    /// What the checkpoint knows of a split.
+    pub fn resume_split(&self, part: &str) -> Option<SplitMark> {
+        self.resume.as_ref()?.splits.get(part).copied()
+    }
+
+    /// Leaves a note for the run that goes on after this one: every checkpoint from now on holds it. Say what proves that
+    /// the source is still the same, before the first record is sent.
+    pub fn note(&self, note: Value) {
+        self.note.set(note);
     }
 
     /// Announces all splits and deals them to the workers. The senders come back in the same order.
     pub async fn open(&self, splits: Vec<SplitId>) -> Result<Vec<SplitSender>> {
+        self.deal(splits, true).await
+    }
+
+    /// Announces splits that have appeared since. They hold the watermark from now on, so whoever finds children of a
+    /// split announces them before it says that the split is done.
+    pub async fn open_more(&self, splits: Vec<SplitId>) -> Result<Vec<SplitSender>> {
+        self.deal(splits, false).await
+    }
+
+    async fn deal(&self, splits: Vec<SplitId>, first: bool) -> Result<Vec<SplitSender>> {
         let workers = self.queues.len();
+        let before = self.opened.fetch_add(splits.len(), Relaxed);
         for (worker, queue) in self.queues.iter().enumerate() {
-            let mine = splits.iter().skip(worker).step_by(workers).cloned().collect();
-            deliver(queue, Delivery::Open(mine)).await?;
+            let skipped = (worker + workers - before % workers) % workers;
+            let mine: Vec<_> = splits.iter().skip(skipped).step_by(workers).cloned().collect();
+            if first || !mine.is_empty() {
+                deliver(queue, Delivery::Open(mine)).await?;
+            }
         }
-        let senders = splits.into_iter().enumerate().map(|(at, split)| SplitSender {
+        let senders = splits.into_iter().zip(before..).map(|(split, at)| SplitSender {
             split,
             queue: self.queues[at % workers].clone(),
             budget: self.budget.clone(),

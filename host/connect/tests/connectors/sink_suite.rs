@@ -4,7 +4,7 @@
 use crate::harness::PATIENCE;
 use std::sync::Arc;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use wasmill_stream::{Batch, Binary, Lineage, Positions, Result, SplitId};
 
 /// Rows for a sink: `{"n":0}`, `{"n":1}` and so on.
@@ -42,7 +42,7 @@ pub fn records<V: AsRef<[u8]>>(time: i64, values: impl IntoIterator<Item = V>) -
 pub async fn write_batches(sink: Box<dyn Sink>, batches: &[Arc<Batch>]) -> Result<Arc<StepLedger>> {
     let write = async {
         let ledger = Arc::new(StepLedger::new("out"));
-        let mut writer = sink.open(ledger.clone()).await?;
+        let mut writer = sink.open(Opening::new(ledger.clone())).await?;
         for batch in batches {
             StepLedger::add(&ledger.read, batch.len());
             writer.write(batch.clone()).await?;
@@ -71,7 +71,7 @@ pub async fn counts_what_is_safe(sink: Box<dyn Sink>) -> Vec<String> {
 
 /// The sink cannot be opened, and says so with these words.
 pub async fn cannot_open(sink: Box<dyn Sink>, words: &[&str]) {
-    let Err(error) = sink.open(Arc::new(StepLedger::new("out"))).await else { panic!("the sink opens") };
+    let Err(error) = sink.open(Opening::new(Arc::new(StepLedger::new("out")))).await else { panic!("the sink opens") };
     let report = error.report();
     assert!(words.iter().all(|word| report.contains(word)), "{words:?} in: {report}");
 }
@@ -79,7 +79,7 @@ pub async fn cannot_open(sink: Box<dyn Sink>, words: &[&str]) {
 /// Opens a sink with a ledger of its own.
 pub async fn open(sink: Box<dyn Sink>) -> (Box<dyn SinkWriter>, Arc<StepLedger>) {
     let ledger = Arc::new(StepLedger::new("out"));
-    let writer = sink.open(ledger.clone()).await.expect("the sink opens");
+    let writer = sink.open(Opening::new(ledger.clone())).await.expect("the sink opens");
     (writer, ledger)
 }
 

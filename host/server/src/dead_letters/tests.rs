@@ -184,7 +184,7 @@ mod job {
     use wasmill_engine::{DeadLetters, Graph, Input, Node, NodeKind, Options, Port, Tolerance};
     use wasmill_stream::ledger::StepLedger;
     use wasmill_stream::plugin::{Aggregate, AggregatePlugin, Identity, Needs, Plugin};
-    use wasmill_stream::sink::{Sink, SinkWriter};
+    use wasmill_stream::sink::{Opening, Sink, SinkWriter};
     use wasmill_stream::source::{Intake, Source};
     use wasmill_stream::units::Period;
     use wasmill_stream::watermark::{EventTime, WatermarkSpec};
@@ -213,8 +213,8 @@ mod job {
             "effectively-once: for this test"
         }
 
-        async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
-            Ok(Box::new(Keeper(*self, ledger)))
+        async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
+            Ok(Box::new(Keeper(*self, opening.ledger)))
         }
     }
 
@@ -289,7 +289,7 @@ mod job {
             "at-least-once: for this test"
         }
 
-        async fn open(self: Box<Self>, _ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+        async fn open(self: Box<Self>, _opening: Opening) -> Result<Box<dyn SinkWriter>> {
             Err(Error::invalid("never opened"))
         }
     }

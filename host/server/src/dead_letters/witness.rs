@@ -4,8 +4,7 @@ use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use wasmill_stream::{Batch, Result};
 
 /// The records that have died again, by split and position, and how many letters came from no record.
@@ -61,9 +60,9 @@ impl Sink for Watched<dyn Sink> {
         self.sink.guarantee()
     }
 
-    async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
+    async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Self { sink, witness } = *self;
-        Ok(Box::new(Watched { sink: sink.open(ledger).await?, witness }))
+        Ok(Box::new(Watched { sink: sink.open(opening).await?, witness }))
     }
 }
 
