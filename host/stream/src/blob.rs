@@ -65,6 +65,15 @@ impl Blob {
         }
     }
 
+    /// How many bytes lie outside of it.
+    #[inline]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Inline { .. } => 0,
+            Self::Heap(bytes) => bytes.len(),
+        }
+    }
+
     /// Whether there are no bytes.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {

@@ -3,10 +3,11 @@
 
 use crate::binary::BinaryBuilder;
 use crate::blob::Blob;
+use crate::checkpoint::{Change, ChangeLog};
 use crate::field::Decoder;
-use crate::key_table::KeyTable;
+use crate::key_table::{KeyTable, Value};
 use crate::plugin::{Needs, Process, Processed, Timers, Turn, View};
-use crate::{Batch, Binary, Error, GuestFault, Result};
+use crate::{Batch, Binary, Error, ErrorKind, GuestFault, Result, key};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -33,6 +34,21 @@ struct Owned {
     /// The last call that the key took part in, and its number there.
     turn: u64,
     group: u32,
+}
+
+impl Value for Owned {
+    fn heap_bytes(&self) -> usize {
+        self.state.heap_bytes() + self.timers.len() * size_of::<i64>()
+    }
+}
+
+impl Owned {
+    fn read(value: &[u8]) -> Option<Self> {
+        let (count, rest) = value.split_first_chunk()?;
+        let (timers, state) = rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(8)?)?;
+        let timers = timers.as_chunks().0.iter().map(|time| i64::from_le_bytes(*time)).collect();
+        Some(Self { state: Blob::new(state), timers, ..Self::default() })
+    }
 }
 
 /// The keys of one worker. A method that returns an error has changed nothing and may be called again.
@@ -89,6 +105,55 @@ impl States {
     /// No row earlier than this is expected.
     pub fn watermark(&self) -> i64 {
         self.watermark
+    }
+
+    /// About how many bytes of memory they take.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes()
+    }
+
+    /// Notes changes from now on, for [`changes`](Self::changes).
+    pub fn track(&mut self) {
+        self.keys.track();
+    }
+
+    /// Notes what has changed since the last time. An entry is a key with the number of its timers, the timers, and its
+    /// state. Together with the watermark, all changes of all times are what [`resume`](Self::resume) and
+    /// [`load`](Self::load) need.
+    pub fn changes(&mut self, log: &mut dyn ChangeLog) {
+        let mut value = Vec::new();
+        self.keys.drain(|hash, key, owned| {
+            value.clear();
+            if let Some(owned) = owned {
+                value.extend_from_slice(&(owned.timers.len() as u32).to_le_bytes());
+                owned.timers.iter().for_each(|time| value.extend_from_slice(&time.to_le_bytes()));
+                value.extend_from_slice(owned.state.get());
+            }
+            let value = owned.map(|_| value.as_slice());
+            log.push(Change { group: key::group(hash) as u16, name: key, expires: i64::MAX, value });
+        });
+    }
+
+    /// Goes on at a watermark. Comes before everything else.
+    pub fn resume(&mut self, watermark: i64) {
+        self.watermark = watermark;
+    }
+
+    /// Puts back what was noted, oldest first.
+    pub fn load(&mut self, change: &Change<'_>) -> Result<()> {
+        let hash = key::hash(change.name);
+        let Some(value) = change.value else {
+            if let Some(slot) = self.keys.find_slot(hash, change.name) {
+                self.keys.remove(slot);
+            }
+            return Ok(());
+        };
+        let corrupt = || Error::new(ErrorKind::Corrupt, "an entry is not what a process has noted");
+        let owned = Owned::read(value).ok_or_else(corrupt)?;
+        let first = owned.timers.first().copied();
+        let slot = self.keys.load(hash, change.name, owned);
+        self.alarms.extend(first.map(|time| Reverse((time, slot))));
+        Ok(())
     }
 
     /// How many keys have a state or a timer.
@@ -183,14 +248,16 @@ impl States {
         let fired = timers.times.iter().filter(|&&time| time <= watermark).count();
         let mut pending = answer.timers.iter().peekable();
         for (group, &slot) in (0..).zip(members) {
-            let owned = &mut self.keys[slot].value;
-            owned.state.set(answer.states.get(group as usize));
-            let before = owned.timers.first().copied();
-            owned.timers.clear();
-            while let Some((_, time)) = pending.next_if(|(of, _)| *of == group) {
-                owned.timers.push(time);
-            }
-            if let Some(&first) = owned.timers.first()
+            let (before, first) = self.keys.update(slot, |owned| {
+                owned.state.set(answer.states.get(group as usize));
+                let before = owned.timers.first().copied();
+                owned.timers.clear();
+                while let Some((_, time)) = pending.next_if(|(of, _)| *of == group) {
+                    owned.timers.push(time);
+                }
+                (before, owned.timers.first().copied())
+            });
+            if let Some(first) = first
                 && before != Some(first)
             {
                 self.alarms.push(Reverse((first, slot)));

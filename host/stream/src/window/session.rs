@@ -7,9 +7,10 @@ use super::call::{self, CALL_BYTES, Merger, Parts};
 use super::outbox::Outbox;
 use super::state::{Advanced, Taken};
 use crate::blob::Blob;
-use crate::key_table::KeyTable;
+use crate::checkpoint::{Change, ChangeLog};
+use crate::key_table::{KeyTable, Value};
 use crate::plugin::{Aggregate, Reject, Selection, View};
-use crate::{Binary, Firing, Pane, Result};
+use crate::{Binary, Firing, Pane, Result, key};
 use plan::{Draft, Plan};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -49,6 +50,13 @@ struct Session {
     accumulator: Blob,
 }
 
+impl Value for KeySessions {
+    fn heap_bytes(&self) -> usize {
+        let sessions = self.sessions.iter().map(|session| size_of::<Session>() + session.accumulator.heap_bytes());
+        sessions.sum()
+    }
+}
+
 impl KeySessions {
     /// The sessions that a stretch of time overlaps or touches.
     fn touching(&self, start: i64, end: i64) -> Range<usize> {
@@ -75,6 +83,66 @@ impl Sessions {
     /// How many sessions there are.
     pub(super) fn open(&self) -> usize {
         self.open
+    }
+
+    // === checkpoints ===
+
+    pub(super) fn track(&mut self) {
+        self.keys.track();
+    }
+
+    /// An entry is a key with its sessions: of each the start, the end, the length of the accumulator and its bytes.
+    pub(super) fn changes(&mut self, log: &mut dyn ChangeLog) {
+        let mut value = Vec::new();
+        let lateness = self.allowed_lateness;
+        self.keys.drain(|hash, key, of_key| {
+            value.clear();
+            let sessions = of_key.map(|of_key| of_key.sessions.as_slice()).unwrap_or_default();
+            for session in sessions {
+                value.extend_from_slice(&session.start.to_le_bytes());
+                value.extend_from_slice(&session.end.to_le_bytes());
+                value.extend_from_slice(&(session.accumulator.get().len() as u32).to_le_bytes());
+                value.extend_from_slice(session.accumulator.get());
+            }
+            let expires = sessions.last().map_or(i64::MAX, |last| last.end.saturating_add(lateness));
+            let value = (!sessions.is_empty()).then_some(value.as_slice());
+            log.push(Change { group: key::group(hash) as u16, name: key, expires, value });
+        });
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.keys.bytes()
+    }
+
+    pub(super) fn resume(&mut self, watermark: i64) {
+        self.watermark = watermark;
+    }
+
+    pub(super) fn load(&mut self, change: &Change<'_>) -> Option<()> {
+        let hash = key::hash(change.name);
+        if let Some(known) = self.keys.find_slot(hash, change.name) {
+            self.open -= self.keys[known].value.sessions.len();
+            self.keys.remove(known);
+        }
+        let Some(mut rest) = change.value else { return Some(()) };
+        let mut sessions: Vec<Session> = Vec::new();
+        while !rest.is_empty() {
+            let (start, behind) = rest.split_first_chunk()?;
+            let (end, behind) = behind.split_first_chunk()?;
+            let (len, behind) = behind.split_first_chunk()?;
+            let (accumulator, behind) = behind.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+            let (start, end) = (i64::from_le_bytes(*start), i64::from_le_bytes(*end));
+            if end.saturating_add(self.allowed_lateness) > self.watermark {
+                sessions.push(Session { start, end, corrected: false, accumulator: Blob::new(accumulator) });
+            }
+            rest = behind;
+        }
+        if !sessions.is_empty() {
+            self.open += sessions.len();
+            let slot = self.keys.load(hash, change.name, KeySessions { sessions, ..KeySessions::default() });
+            self.set_alarm(slot);
+        }
+        Some(())
     }
 
     // === rows ===
@@ -157,17 +225,21 @@ impl Sessions {
     fn store(&mut self, plan: &Plan, accumulators: &[Binary]) {
         for (draft, accumulator) in plan.drafts.iter().zip(accumulators.iter().flat_map(Binary::iter)) {
             let &Draft { slot, start, end, .. } = draft;
-            let of_key = &mut self.keys[slot].value;
-            let range = of_key.touching(start, end);
-            self.open -= range.len();
-            let first = of_key.sessions.drain(range.clone()).next();
-            if accumulator.is_empty() {
+            let corrected = end <= self.watermark;
+            let (absorbed, stays) = self.keys.update(slot, |of_key| {
+                let range = of_key.touching(start, end);
+                let first = of_key.sessions.drain(range.clone()).next();
+                if !accumulator.is_empty() {
+                    let mut blob = first.map(|session| session.accumulator).unwrap_or_default();
+                    blob.set(accumulator);
+                    of_key.sessions.insert(range.start, Session { start, end, corrected, accumulator: blob });
+                }
+                (range.len(), !accumulator.is_empty())
+            });
+            self.open -= absorbed;
+            if !stays {
                 continue;
             }
-            let mut blob = first.map(|session| session.accumulator).unwrap_or_default();
-            blob.set(accumulator);
-            let corrected = end <= self.watermark;
-            of_key.sessions.insert(range.start, Session { start, end, corrected, accumulator: blob });
             self.open += 1;
             if corrected {
                 self.corrected.push(slot);
@@ -255,12 +327,14 @@ impl Sessions {
     }
 
     fn drop_closed(&mut self, slot: u32) {
+        let (lateness, watermark) = (self.allowed_lateness, self.watermark);
         let of_key = &mut self.keys[slot].value;
         of_key.alarm = None;
-        let closed = of_key
-            .sessions
-            .partition_point(|session| session.end.saturating_add(self.allowed_lateness) <= self.watermark);
-        of_key.sessions.drain(..closed);
+        let gone = |session: &Session| session.end.saturating_add(lateness) <= watermark;
+        let closed = of_key.sessions.partition_point(gone);
+        if closed > 0 {
+            self.keys.update(slot, |of_key| drop(of_key.sessions.drain(..closed)));
+        }
         self.open -= closed;
         self.set_alarm(slot);
         self.forget_if_vacant(slot);

@@ -2,7 +2,9 @@
 
 use super::grid::{Grid, Slice};
 use crate::blob::Blob;
-use crate::key_table::{Entry, KeyTable};
+use crate::checkpoint::{Change, ChangeLog};
+use crate::key;
+use crate::key_table::{Entry, KeyTable, Value};
 
 /// The group of an accumulator that takes no part in the current call.
 const NO_GROUP: u32 = u32::MAX;
@@ -35,14 +37,25 @@ impl Default for Cell {
     }
 }
 
+impl Value for Cell {
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        self.accumulator.heap_bytes()
+    }
+}
+
 impl OpenSlice {
     /// A slice without state.
-    pub(super) fn new(slice: Slice, grid: &Grid, allowed_lateness: i64) -> Self {
+    pub(super) fn new(slice: Slice, grid: &Grid, allowed_lateness: i64, tracked: bool) -> Self {
+        let mut cells = KeyTable::default();
+        if tracked {
+            cells.track();
+        }
         Self {
             slice,
             fires_at: grid.bounds(slice.oldest).1,
             drops_at: grid.bounds(slice.newest).1.saturating_add(allowed_lateness),
-            cells: KeyTable::default(),
+            cells,
             live: 0,
             corrected: Vec::new(),
         }
@@ -75,10 +88,41 @@ impl OpenSlice {
     /// Replaces an accumulator.
     #[inline]
     pub(super) fn store(&mut self, slot: u32, accumulator: &[u8]) {
-        let cell = &mut self.cells[slot].value;
-        self.live -= usize::from(!cell.accumulator.is_empty());
+        self.live -= usize::from(!self.cells[slot].value.accumulator.is_empty());
         self.live += usize::from(!accumulator.is_empty());
-        cell.accumulator.set(accumulator);
+        self.cells.update(slot, |cell| cell.accumulator.set(accumulator));
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.cells.bytes()
+    }
+
+    /// Starts to note changes.
+    pub(super) fn track(&mut self) {
+        self.cells.track();
+    }
+
+    /// Notes what has changed since the last time. An entry is named by the slice's first millisecond, big-endian, and the
+    /// key; it goes with its slice, so nothing is ever removed.
+    pub(super) fn changes(&mut self, log: &mut dyn ChangeLog) {
+        let mut name = self.slice.first.to_be_bytes().to_vec();
+        let expires = self.drops_at;
+        self.cells.drain(|hash, key, cell| {
+            name.truncate(size_of::<i64>());
+            name.extend_from_slice(key);
+            let value = cell.map(|cell| cell.accumulator.get());
+            log.push(Change { group: key::group(hash) as u16, name: &name, expires, value });
+        });
+    }
+
+    /// Puts an accumulator back that was noted.
+    pub(super) fn load(&mut self, key: &[u8], accumulator: &[u8]) {
+        let cell = Cell { accumulator: Blob::new(accumulator), ..Cell::default() };
+        let before = self.accumulator(SliceKey { hash: key::hash(key), key }).is_some();
+        self.cells.load(key::hash(key), key, cell);
+        self.live -= usize::from(before);
+        self.live += usize::from(!accumulator.is_empty());
     }
 
     /// Notes that a window that has fired must fire again for this key.

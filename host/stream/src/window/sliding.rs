@@ -8,6 +8,7 @@ use super::grid::Grid;
 use super::outbox::Outbox;
 use super::slice::OpenSlice;
 use super::state::{Advanced, Taken};
+use crate::checkpoint::{Change, ChangeLog};
 use crate::plugin::{Aggregate, Reject, Selection, View};
 use crate::{Binary, Firing, Pane, Result};
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ pub(super) struct Sliding {
     watermark: i64,
     /// Slices that belong to a window that still takes rows, in the order of time.
     slices: Vec<OpenSlice>,
+    tracked: bool,
 }
 
 /// An accumulator that takes part in a call: the position of its slice and its slot there.
@@ -28,12 +30,42 @@ type Member = (u32, u32);
 impl Sliding {
     /// No state yet.
     pub(super) fn new(grid: Grid, allowed_lateness: i64) -> Self {
-        Self { grid, allowed_lateness, watermark: i64::MIN, slices: Vec::new() }
+        Self { grid, allowed_lateness, watermark: i64::MIN, slices: Vec::new(), tracked: false }
     }
 
     /// How many (slice, key) pairs have an accumulator.
     pub(super) fn open(&self) -> usize {
         self.slices.iter().map(OpenSlice::live).sum()
+    }
+
+    // === checkpoints ===
+
+    pub(super) fn track(&mut self) {
+        self.tracked = true;
+        self.slices.iter_mut().for_each(OpenSlice::track);
+    }
+
+    pub(super) fn changes(&mut self, log: &mut dyn ChangeLog) {
+        self.slices.iter_mut().for_each(|open| open.changes(log));
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.slices.iter().map(OpenSlice::bytes).sum()
+    }
+
+    pub(super) fn resume(&mut self, watermark: i64) {
+        self.watermark = watermark;
+    }
+
+    pub(super) fn load(&mut self, change: &Change<'_>) -> Option<()> {
+        let (first, key) = change.name.split_first_chunk()?;
+        let first = i64::from_be_bytes(*first);
+        let (start, _, gone) = self.open_slice(first);
+        if !gone {
+            let at = self.position(first);
+            self.slices[at].load(key, change.value.unwrap_or_default());
+        }
+        (start == first).then_some(())
     }
 
     // === rows ===
@@ -83,7 +115,7 @@ impl Sliding {
             return (open.slice.first, open.slice.last, false);
         }
         let slice = self.grid.slice(time);
-        let open = OpenSlice::new(slice, &self.grid, self.allowed_lateness);
+        let open = OpenSlice::new(slice, &self.grid, self.allowed_lateness, self.tracked);
         let gone = open.drops_at <= self.watermark;
         if !gone {
             self.slices.insert(at, open);

@@ -4,9 +4,10 @@ use super::WindowSpec;
 use super::grid::Grid;
 use super::session::Sessions;
 use super::sliding::Sliding;
+use crate::checkpoint::{Change, ChangeLog};
 use crate::plugin::{Aggregate, Reject, View};
 use crate::units::Period;
-use crate::{Batch, Binary, Cause, Error, Firing, Result};
+use crate::{Batch, Binary, Cause, Error, ErrorKind, Firing, Result};
 
 /// What became of the rows of one call of [`Windows::accumulate`]. Rows in neither list are in a window.
 #[derive(Debug, Default)]
@@ -107,6 +108,54 @@ impl Windows {
         };
         self.watermark = watermark;
         Ok(advanced)
+    }
+
+    /// The watermark of the last [`advance`](Self::advance).
+    pub fn watermark(&self) -> i64 {
+        self.watermark
+    }
+
+    /// About how many bytes of memory they take.
+    pub fn bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Sliding(windows) => windows.bytes(),
+            Kind::Session(windows) => windows.bytes(),
+        }
+    }
+
+    /// Notes changes from now on, for [`changes`](Self::changes).
+    pub fn track(&mut self) {
+        match &mut self.kind {
+            Kind::Sliding(windows) => windows.track(),
+            Kind::Session(windows) => windows.track(),
+        }
+    }
+
+    /// Notes what has changed since the last time. Called after an `advance`, when no correction waits to be sent. Together
+    /// with the watermark, all changes of all times are what [`resume`](Self::resume) and [`load`](Self::load) need.
+    pub fn changes(&mut self, log: &mut dyn ChangeLog) {
+        match &mut self.kind {
+            Kind::Sliding(windows) => windows.changes(log),
+            Kind::Session(windows) => windows.changes(log),
+        }
+    }
+
+    /// Goes on at a watermark. Comes before everything else.
+    pub fn resume(&mut self, watermark: i64) {
+        self.watermark = watermark;
+        match &mut self.kind {
+            Kind::Sliding(windows) => windows.resume(watermark),
+            Kind::Session(windows) => windows.resume(watermark),
+        }
+    }
+
+    /// Puts back what was noted, oldest first.
+    pub fn load(&mut self, change: &Change<'_>) -> Result<()> {
+        let loaded = match &mut self.kind {
+            Kind::Sliding(windows) => windows.load(change),
+            Kind::Session(windows) => windows.load(change),
+        };
+        loaded.ok_or_else(|| Error::new(ErrorKind::Corrupt, "an entry is not what these windows have noted"))
     }
 
     /// How many accumulators are held: one per session, or per key and window, or per key and slice of sliding windows.
