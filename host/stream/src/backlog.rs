@@ -2,7 +2,8 @@
 //! will come. Rows of equal time come in the order of their splits and positions, so that the order does not depend on
 //! which was faster.
 
-use crate::{Batch, Positions};
+use crate::checkpoint::{ANY_GROUP, Change, ChangeLog};
+use crate::{Batch, Positions, Result};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Backlog {
     held: Vec<Held>,
+    /// How many batches were noted as changes.
+    noted: u64,
 }
 
 /// The rows of one batch that still wait, in the order of their times.
@@ -18,6 +21,8 @@ struct Held {
     batch: Arc<Batch>,
     rows: Vec<u32>,
     next: usize,
+    /// Whether it was noted as a change.
+    noted: bool,
 }
 
 /// Rows that need not wait any longer, in order.
@@ -36,10 +41,40 @@ impl Backlog {
         if rows.is_empty() {
             return;
         }
-        let batch = Arc::new(batch.select(rows).detached());
+        self.push(batch.select(rows).detached(), false);
+    }
+
+    fn push(&mut self, batch: Batch, noted: bool) {
         let mut rows: Vec<u32> = (0..batch.len() as u32).collect();
         rows.sort_by_key(|&row| batch.times[row as usize]);
-        self.held.push(Held { batch, rows, next: 0 });
+        self.held.push(Held { batch: Arc::new(batch), rows, next: 0, noted });
+    }
+
+    /// Notes the batches that wait and were not noted before. `stem` is a name that no other worker and no other run uses.
+    /// An entry is a whole batch; it expires when the watermark has passed its last row, and those of its rows that the
+    /// watermark has passed are gone already. Nothing has to be noted when rows are released.
+    pub fn changes(&mut self, stem: &str, log: &mut dyn ChangeLog) -> Result<()> {
+        for held in self.held.iter_mut().filter(|held| !held.noted) {
+            let Some(last) = held.rows.last().map(|&row| held.batch.times[row as usize]) else { continue };
+            let name = format!("{stem}/{:016x}", self.noted);
+            let value = held.batch.encode()?;
+            let expires = last.saturating_add(1);
+            log.push(Change { group: ANY_GROUP, name: name.as_bytes(), expires, value: Some(&value) });
+            self.noted += 1;
+            held.noted = true;
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of a noted batch that are not before `watermark` and that `keep` wants.
+    pub fn load(&mut self, value: &[u8], watermark: i64, keep: impl Fn(&Batch, usize) -> bool) -> Result<()> {
+        let batch = Batch::decode(value)?;
+        let kept = |row: &u32| batch.times[*row as usize] >= watermark && keep(&batch, *row as usize);
+        let rows: Vec<u32> = (0..batch.len() as u32).filter(kept).collect();
+        if !rows.is_empty() {
+            self.push(batch.select(&rows), true);
+        }
+        Ok(())
     }
 
     /// How many rows wait.
@@ -109,6 +144,7 @@ fn value(batch: &Batch, row: usize) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::Changes;
     use crate::{Binary, Lineage, SplitId};
     use proptest::prelude::*;
 
@@ -131,6 +167,7 @@ mod tests {
             times in proptest::collection::vec(proptest::collection::vec(0i64..50, 0..40), 2),
             cut in 1usize..7,
             swap: bool,
+            crash: bool,
             steps in proptest::collection::vec(0i64..60, 0..5),
             size in 1usize..10,
         ) {
@@ -152,9 +189,23 @@ mod tests {
                 backlog.hold(&batch, &rows);
             }
             let mut found = Vec::new();
-            let mut watermark = 0;
+            let (mut watermark, mut released) = (0, i64::MIN);
+            let mut log = Changes::default();
             for step in steps.into_iter().chain([i64::MAX]) {
                 watermark = step.max(watermark);
+                if crash {
+                    // Two workers take over, each with the rows of one parity of times.
+                    backlog.changes(&format!("{}", found.len()), &mut log).expect("plain data");
+                    backlog = Backlog::default();
+                    for parity in [0, 1] {
+                        for change in log.iter() {
+                            let value = change.value.expect("nothing is removed");
+                            let keep = |batch: &Batch, row: usize| batch.times[row].rem_euclid(2) == parity;
+                            backlog.load(value, released, keep).expect("it was noted");
+                        }
+                    }
+                    released = watermark;
+                }
                 for part in backlog.release(watermark, size) {
                     prop_assert!(part.batch.times.iter().all(|time| *time < watermark));
                     prop_assert_eq!(part.batch.len(), part.origins.len());

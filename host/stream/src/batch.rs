@@ -1,6 +1,8 @@
 //! The rows that flow from step to step: columns of equal length. A batch is immutable once it is sent, and cheap to
 //! share: values lie in the buffer that the source read.
 
+mod stored;
+
 use crate::binary::BinaryBuilder;
 use crate::{Binary, Cells, Column, Positions, SplitId};
 use std::sync::Arc;

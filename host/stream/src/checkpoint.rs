@@ -4,11 +4,13 @@
 
 mod changes;
 mod digest;
+mod fold;
 mod manifest;
 mod store;
 
-pub use changes::{Change, ChangeLog, Changes};
+pub use changes::{ANY_GROUP, Change, ChangeLog, Changes};
 pub use digest::Digest;
+pub use fold::fold;
 pub use manifest::{
     FORMAT, Kind, Manifest, PluginMark, Run, Segment, SinkMark, SourceMark, SplitMark, StepMark, Undecodable,
 };

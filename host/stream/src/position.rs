@@ -41,6 +41,14 @@ pub struct Sequence {
 }
 
 impl Sequence {
+    pub(crate) fn from_limbs(limbs: [u64; 3]) -> Self {
+        Self { limbs }
+    }
+
+    pub(crate) fn limbs(self) -> [u64; 3] {
+        self.limbs
+    }
+
     /// Reads decimal digits; `None` if there is anything else or the number needs more than 192 bits.
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct Opening {
     /// Its counters.
     pub ledger: Arc<StepLedger>,
+    /// The name of the job. Together with the sink's own name it marks what was written and not committed.
+    pub job: String,
     /// Whether rows count only once a checkpoint commits them: [`SinkWriter::prepare`] and [`SinkWriter::commit`] will be
     /// called, and nothing may become visible before. Otherwise rows become visible as soon as they are safe.
     pub commits: bool,
@@ -27,7 +29,7 @@ pub struct Opening {
 impl Opening {
     /// Of a sink in a job without checkpoints.
     pub fn new(ledger: Arc<StepLedger>) -> Self {
-        Self { ledger, commits: false, run: 0, prepared: Value::Null }
+        Self { ledger, job: String::new(), commits: false, run: 0, prepared: Value::Null }
     }
 }
 

@@ -147,9 +147,13 @@ impl Intake {
     }
 
     /// Announces splits that have appeared since. They hold the watermark from now on, so whoever finds children of a
-    /// split announces them before it says that the split is done.
+    /// split announces them before it says that the split is done. Returns when their workers know of them.
     pub async fn open_more(&self, splits: Vec<SplitId>) -> Result<Vec<SplitSender>> {
-        self.deal(splits, false).await
+        let senders = self.deal(splits, false).await?;
+        for sender in &senders {
+            taken(&sender.queue).await?;
+        }
+        Ok(senders)
     }
 
     async fn deal(&self, splits: Vec<SplitId>, first: bool) -> Result<Vec<SplitSender>> {
@@ -218,9 +222,11 @@ impl SplitSender {
         self.send(SplitEvent::CaughtUp).await
     }
 
-    /// Says that the split has ended.
+    /// Says that the split has ended. Returns when its worker knows: what is sent after that, for whatever split, is in no
+    /// checkpoint without this end.
     pub async fn done(self) -> Result<()> {
-        self.send(SplitEvent::Done).await
+        self.send(SplitEvent::Done).await?;
+        taken(&self.queue).await
     }
 
     /// Whether the job wants its sources to stop reading.
@@ -255,6 +261,14 @@ pub async fn deliver(queue: &WorkerQueue, delivery: Delivery) -> Result<()> {
     queue.sender.send(delivery).await.map_err(|_| closed())?;
     (queue.wake)();
     Ok(())
+}
+
+/// Waits until a worker has taken in all that was sent to it.
+async fn taken(queue: &WorkerQueue) -> Result<()> {
+    // Whoever gets every place of a queue at once knows that nobody stands in it. The places are given in turn, so that
+    // others who go on sending cannot keep them.
+    let places = queue.sender.max_capacity();
+    queue.sender.reserve_many(places).await.map(drop).map_err(|_| closed())
 }
 
 async fn wait_for_stop(mut stop: watch::Receiver<bool>) {

@@ -6,6 +6,9 @@
 
 use crate::{Error, ErrorKind, Result};
 
+/// The key group of entries that hold rows of any keys: every worker reads them and keeps what it owns.
+pub const ANY_GROUP: u16 = u16::MAX;
+
 /// The length that stands for "removed".
 const REMOVED: u32 = u32::MAX;
 /// Bytes before the name.

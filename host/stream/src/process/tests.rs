@@ -1,4 +1,5 @@
 use super::*;
+use crate::checkpoint::Changes;
 use crate::key;
 use crate::plugin::Rows;
 use proptest::prelude::*;
@@ -94,6 +95,7 @@ proptest! {
         rows in proptest::collection::vec((0i64..100, 0u8..4), 0..60),
         cuts in proptest::collection::vec(1i64..40, 1..8),
         advance: bool,
+        crash: bool,
     ) {
         let mut sorted = rows.clone();
         sorted.sort_unstable();
@@ -101,6 +103,8 @@ proptest! {
         let mut until = 0;
         let mut rest = sorted.as_slice();
         let mut cuts = cuts.iter().cycle();
+        let mut log = Changes::default();
+        states.track();
         while !rest.is_empty() {
             until += cuts.next().expect("endless");
             let (part, later) = rest.split_at(rest.partition_point(|(time, _)| *time < until));
@@ -115,6 +119,14 @@ proptest! {
             }
             while advance && let Some(turned) = states.advance(&mut logic, until).expect("logic that does not fail") {
                 found.extend(emitted(&turned, 0));
+            }
+            if crash {
+                states.changes(&mut log);
+                let watermark = states.watermark();
+                states = States::new(&Needs::default());
+                states.resume(watermark);
+                log.iter().for_each(|change| states.load(&change).expect("it was noted"));
+                states.track();
             }
         }
         while let Some(turned) = states.advance(&mut logic, i64::MAX).expect("logic that does not fail") {

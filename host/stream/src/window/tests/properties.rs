@@ -2,7 +2,8 @@
 //! on every result in its order, on every late row and on every refusal.
 
 use super::oracle::{Fate, Oracle};
-use super::{Bench, Row, WindowSpec, ms};
+use super::{Bench, Row, WindowSpec, Windows, ms};
+use crate::checkpoint::{Changes, fold};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -46,9 +47,45 @@ fn streams() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-/// Runs a stream through both, cutting batches down to at most `cut` rows.
-fn compare(spec: WindowSpec, lateness: i64, steps: &[Step], cut: usize) -> Result<(), TestCaseError> {
+/// What is on the disk: all that the windows have told, and their watermark.
+struct Saved {
+    runs: Vec<Changes>,
+    watermark: i64,
+}
+
+impl Saved {
+    /// Takes down what is new; now and then brings the runs together.
+    fn save(&mut self, windows: &mut Windows) {
+        let mut log = Changes::default();
+        windows.changes(&mut log);
+        self.watermark = windows.watermark();
+        self.runs.push(log);
+        if self.runs.len() > 3 {
+            let from = self.runs.len() % 2;
+            let logs: Vec<&[u8]> = self.runs[from..].iter().map(Changes::bytes).collect();
+            let folded = fold(&logs, self.watermark, from == 0, 100).expect("whole logs");
+            self.runs.splice(from.., folded);
+        }
+    }
+
+    /// Windows that go on where the others stood.
+    fn load(&self, spec: WindowSpec, lateness: i64) -> Windows {
+        let mut windows = Windows::new(spec, ms(lateness));
+        windows.resume(self.watermark);
+        for change in self.runs.iter().flat_map(Changes::iter) {
+            windows.load(&change).expect("it was noted");
+        }
+        windows.track();
+        windows
+    }
+}
+
+/// Runs a stream through both, cutting batches down to at most `cut` rows. With `crashes`, windows live only from one
+/// watermark to the next; then others take over from what was saved.
+fn compare(spec: WindowSpec, lateness: i64, steps: &[Step], cut: usize, crashes: bool) -> Result<(), TestCaseError> {
     let (mut bench, mut oracle) = (Bench::new(spec, lateness), Oracle::new(spec, lateness));
+    bench.windows.track();
+    let mut saved = Saved { runs: Vec::new(), watermark: i64::MIN };
     for step in steps {
         match step {
             Step::Rows(rows) => {
@@ -60,7 +97,13 @@ fn compare(spec: WindowSpec, lateness: i64, steps: &[Step], cut: usize) -> Resul
                     prop_assert_eq!(bench.add(rows), (ids(Fate::Late), ids(Fate::Refused)));
                 }
             }
-            Step::Watermark(watermark) => prop_assert_eq!(bench.advance(*watermark), oracle.advance(*watermark)),
+            Step::Watermark(watermark) => {
+                prop_assert_eq!(bench.advance(*watermark), oracle.advance(*watermark));
+                if crashes {
+                    saved.save(&mut bench.windows);
+                    bench.windows = saved.load(spec, lateness);
+                }
+            }
         }
         // Slices of sliding windows are not windows: there may be more or fewer of them.
         if !matches!(spec, WindowSpec::Sliding { .. }) {
@@ -77,7 +120,17 @@ proptest! {
     /// A random stream in random batches → exactly the results, late rows and refusals that brute force finds.
     #[test]
     fn windows_equal_brute_force(spec in specs(), lateness in prop_oneof![Just(0), 0i64..50], steps in streams()) {
-        compare(spec, lateness, &steps, usize::MAX)?;
+        compare(spec, lateness, &steps, usize::MAX, false)?;
+    }
+
+    /// The same stream through windows that crash at every watermark and go on from what they told before → the same answer.
+    #[test]
+    fn crashes_do_not_matter(
+        spec in specs(),
+        lateness in prop_oneof![Just(0), 0i64..50],
+        steps in streams(),
+    ) {
+        compare(spec, lateness, &steps, usize::MAX, true)?;
     }
 
     /// The same stream cut into other batches → the same answer, since brute force knows no batches.
@@ -88,6 +141,6 @@ proptest! {
         steps in streams(),
         cut in 1usize..4,
     ) {
-        compare(spec, lateness, &steps, cut)?;
+        compare(spec, lateness, &steps, cut, false)?;
     }
 }
