@@ -2,12 +2,15 @@
 //! whichever comes first, and never runs far ahead of what the sinks have taken: that is the job's back-pressure.
 
 use crate::wake::Bell;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many epochs may be open or on their way at once.
 pub const EPOCHS_AHEAD: u64 = 4;
+
+/// No barrier so far.
+const NONE: u64 = u64::MAX;
 
 /// The process-wide epoch.
 pub struct EpochClock {
@@ -16,6 +19,10 @@ pub struct EpochClock {
     /// Bytes after which an epoch is full.
     size: u64,
     current: AtomicU64,
+    /// The latest epoch that ends with a barrier.
+    barrier: AtomicU64,
+    /// Held while an epoch is closed or made a barrier: whoever sees that an epoch is closed knows whether it was one.
+    turn: Mutex<()>,
     /// When the current epoch was opened, microseconds after `start`.
     opened: AtomicU64,
     bytes: AtomicU64,
@@ -30,6 +37,8 @@ impl EpochClock {
             length,
             size: (in_flight / EPOCHS_AHEAD).max(1),
             current: AtomicU64::new(0),
+            barrier: AtomicU64::new(NONE),
+            turn: Mutex::new(()),
             opened: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             bells: Mutex::new(Vec::new()),
@@ -43,7 +52,20 @@ impl EpochClock {
 
     /// The open epoch.
     pub fn current(&self) -> u64 {
-        self.current.load(Relaxed)
+        self.current.load(Acquire)
+    }
+
+    /// Makes the open epoch end with a barrier.
+    pub fn request_barrier(&self) -> u64 {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = self.current();
+        self.barrier.store(epoch, Release);
+        epoch
+    }
+
+    /// The latest epoch that ends with a barrier; it may still be open.
+    pub fn barrier(&self) -> Option<u64> {
+        Some(self.barrier.load(Acquire)).filter(|barrier| *barrier != NONE)
     }
 
     /// Counts bytes that entered the open epoch.
@@ -64,7 +86,9 @@ impl EpochClock {
 
     /// Closes `epoch` and opens the next, unless somebody else already has.
     pub fn close(&self, epoch: u64) {
-        if self.current.compare_exchange(epoch, epoch + 1, Relaxed, Relaxed).is_ok() {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.current() == epoch {
+            self.current.store(epoch + 1, Release);
             self.bytes.store(0, Relaxed);
             self.opened.store(self.start.elapsed().as_micros() as u64, Relaxed);
             for bell in self.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {

@@ -8,6 +8,7 @@ pub mod graph;
 pub mod run;
 
 mod admit;
+mod checkpoint;
 mod discards;
 mod epoch;
 mod isolate;
@@ -16,10 +17,12 @@ mod parcel;
 mod pauses;
 mod plan;
 mod progress;
+mod usage;
 mod verdict;
 mod wake;
 mod worker;
 mod writer;
 
+pub use checkpoint::{Checkpoints, Fence, Journal, Known, Pruned, Status};
 pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Tolerance};
 pub use run::{Options, Running, Stopper, start};

@@ -65,8 +65,9 @@ pub struct ByKeyGroup {
 impl ByKeyGroup {
     fn split(&mut self, parcel: &Parcel, workers: usize) -> Vec<Option<Parcel>> {
         let Some(keys) = &parcel.batch.keys else {
-            // Rows without keys form one group, which worker 0 owns.
-            return (0..workers).map(|worker| (worker == 0).then(|| parcel.clone())).collect();
+            // Rows without keys have the empty key.
+            let owner = key::worker(key::group(key::hash(b"")), workers);
+            return (0..workers).map(|worker| (worker == owner).then(|| parcel.clone())).collect();
         };
         let hashes = key::hashes(keys);
         self.rows.resize_with(workers, Vec::new);

@@ -155,6 +155,18 @@ impl PlanNode {
         }
     }
 
+    /// What kind of state it keeps, and the settings that this depends on; `None` for nodes without state.
+    pub fn shape(&self) -> Option<String> {
+        match &self.kind {
+            PlanKind::Aggregate { windows, allowed_lateness, .. } => {
+                Some(format!("{windows}, lateness {allowed_lateness}"))
+            }
+            PlanKind::Process { order: Order::Arrival, .. } => Some("process, order of arrival".to_owned()),
+            PlanKind::Process { order: Order::EventTime, .. } => Some("process, order of event time".to_owned()),
+            PlanKind::Source { .. } | PlanKind::Transform { .. } | PlanKind::Sink => None,
+        }
+    }
+
     /// Whether the rows of an output keep the values, and so the fields, that they had as input.
     pub fn hands_on(&self, port: Port) -> bool {
         let written = |needs: &Needs| match port {

@@ -1,21 +1,25 @@
 //! Starting, watching and stopping a job.
 
 use crate::Graph;
+use crate::checkpoint::{Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, Status};
 use crate::epoch::EpochClock;
 use crate::plan::Plan;
+use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
 use crate::worker::{self, Equipment, Shared};
-use crate::writer::{self, Refusals};
+use crate::writer::{self, Checkpointing, DeadLetterBox, Driver, Refusals};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use timely::execute::Config;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::sink::{Opening, Sink};
-use wasmill_stream::source::{Delivery, Intake, Source, WorkerQueue, deliver};
+use wasmill_stream::source::{Delivery, Intake, Source, SourceNote, WorkerQueue, deliver};
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
 
@@ -33,11 +37,21 @@ pub struct Options {
     pub epoch: Duration,
     /// How many bytes of records may be in flight per source before it has to wait.
     pub in_flight: ByteCount,
+    /// About how many bytes of memory the states of all steps may take together.
+    pub state_limit: ByteCount,
+    /// How the job keeps checkpoints; `None`: it starts afresh each time.
+    pub checkpoints: Option<Checkpoints>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { workers: 1, epoch: Duration::from_millis(100), in_flight: ByteCount::new(16 << 20) }
+        Self {
+            workers: 1,
+            epoch: Duration::from_millis(100),
+            in_flight: ByteCount::new(16 << 20),
+            state_limit: ByteCount::new(4 << 30),
+            checkpoints: None,
+        }
     }
 }
 
@@ -48,12 +62,19 @@ pub struct Running {
     workers: JoinHandle<()>,
     sources: JoinSet<()>,
     sinks: JoinSet<()>,
+    coordinator: JoinSet<()>,
+    status: Option<Status>,
 }
 
 impl Running {
     /// The counters of all nodes, in the order of the graph.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What is known of its checkpoints, if it keeps any.
+    pub fn checkpoints(&self) -> Option<&Status> {
+        self.status.as_ref()
     }
 
     /// A handle that can stop the job while somebody else waits for it.
@@ -69,12 +90,19 @@ impl Running {
         // Workers end after their sources, or because of a failure: then nobody listens to the sources any more.
         self.verdict.stop();
         join(&mut self.sources, &self.verdict).await;
-        let sinks = join(&mut self.sinks, &self.verdict);
-        if self.verdict.is_aborted() {
-            // The first error is what counts; a sink that cannot end now is dropped.
-            let _ = tokio::time::timeout(GRACE, sinks).await;
-        } else {
-            sinks.await;
+        // The last checkpoint is published and committed by these together.
+        let verdict = self.verdict.clone();
+        let ends = async {
+            join(&mut self.sinks, &verdict).await;
+            join(&mut self.coordinator, &verdict).await;
+        };
+        tokio::pin!(ends);
+        tokio::select! {
+            () = &mut ends => {}
+            () = self.verdict.aborted() => {
+                // The first error is what counts; what cannot end now is dropped.
+                let _ = tokio::time::timeout(GRACE, ends).await;
+            }
         }
         match self.verdict.take_error() {
             Some(error) => Err(error),
@@ -95,64 +123,125 @@ impl Stopper {
     pub fn stop(&self) {
         self.verdict.stop();
     }
+
+    /// Ends the job at once with an error. With checkpoints nothing is lost: the next run goes on from the last one.
+    pub fn abort(&self, error: Error) {
+        self.verdict.fail(error);
+    }
 }
 
 /// Starts a job: opens the sinks, then starts workers and sources. I/O runs on the current tokio runtime, plugins on worker
 /// threads of their own.
 pub async fn start(graph: Graph, options: Options) -> Result<Running> {
     let (plan, ends) = Plan::new(graph)?;
-    let shared = Shared {
+    let workers = options.workers.max(1);
+    let mut shared = Shared {
         plan: Arc::new(plan),
         clock: Arc::new(EpochClock::new(options.epoch, options.in_flight.bytes())),
         verdict: Arc::new(Verdict::new()),
+        reporter: None,
+        resumed: Arc::default(),
+        job: options.checkpoints.as_ref().map(|checkpoints| checkpoints.job.as_str()).unwrap_or_default().into(),
+        run: 0,
+        usage: StateUsage::new(options.state_limit),
     };
+    let mut coordination = None;
+    if let Some(settings) = options.checkpoints {
+        let Shared { plan, clock, verdict, .. } = shared.clone();
+        let (coordinator, resumed) = Coordinator::begin(settings, plan, clock, verdict, workers).await?;
+        let (sender, parts) = mpsc::unbounded_channel();
+        let unfinished = Arc::new(AtomicBool::new(false));
+        shared.reporter = Some(Reporter::new(shared.clock.clone(), sender, unfinished.clone()));
+        shared.resumed = Arc::new(resumed);
+        shared.run = coordinator.run_number();
+        coordination = Some((coordinator, parts, unfinished));
+    }
     let ledger = shared.plan.ledger();
-    let mut equipment: Vec<Equipment> = (0..options.workers.max(1)).map(|_| Equipment::default()).collect();
-    let sinks = open_sinks(&shared, ends.sinks, &mut equipment).await?;
-    let sources = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
-    let verdict = shared.verdict.clone();
-    let workers = spawn_blocking(move || run_workers(shared, equipment));
-    Ok(Running { ledger, verdict, workers, sources, sinks })
+    let mut equipment: Vec<Equipment> = (0..workers).map(|_| Equipment::default()).collect();
+    let (tasks, commits) = open_sinks(&shared, ends.sinks, &mut equipment).await?;
+    let (sources, notes) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
+    let mut running = Running {
+        ledger,
+        verdict: shared.verdict.clone(),
+        sources,
+        sinks: tasks,
+        coordinator: JoinSet::new(),
+        status: None,
+        workers: spawn_blocking(move || run_workers(shared, equipment)),
+    };
+    if let Some((coordinator, parts, unfinished)) = coordination {
+        let connections = Connections { parts, sinks: commits, notes, unfinished };
+        running.status = Some(coordinator.status());
+        let verdict = running.verdict.clone();
+        running.coordinator.spawn(async move {
+            if let Err(error) = coordinator.run(connections).await {
+                verdict.fail(error.context("checkpoint"));
+            }
+        });
+    }
+    Ok(running)
 }
+
+/// The tasks of the sinks, and how each is told to commit.
+type OpenSinks = (JoinSet<()>, HashMap<usize, UnboundedSender<Commit>>);
 
 async fn open_sinks(
     shared: &Shared,
     sinks: Vec<(usize, Box<dyn Sink>)>,
     equipment: &mut [Equipment],
-) -> Result<JoinSet<()>> {
-    let mut tasks = JoinSet::new();
-    let mut dead_letters = None;
+) -> Result<OpenSinks> {
+    let (mut tasks, mut commits) = (JoinSet::new(), HashMap::new());
+    let (workers, others) = (equipment.len(), sinks.len().saturating_sub(1));
+    let mut dead_letters: Option<DeadLetterBox> = None;
     // The sink of the dead letters comes last in the plan and is opened first: the others send to it.
-    for (index, sink) in sinks.into_iter().rev() {
+    for (at, (index, sink)) in sinks.into_iter().rev().enumerate() {
         let node = &shared.plan.nodes[index];
         let (name, ledger) = (node.name.clone(), node.ledger.clone());
-        let opened =
-            sink.open(Opening::new(ledger.clone())).await.map_err(|error| error.context(format!("sink {name}")))?;
+        let opening = Opening {
+            ledger: ledger.clone(),
+            job: shared.job.to_string(),
+            commits: shared.reporter.is_some(),
+            run: shared.run,
+            prepared: shared.resumed.sinks.get(&index).cloned().unwrap_or_default(),
+        };
+        let opened = sink.open(opening).await.map_err(|error| error.context(format!("sink {name}")))?;
         let (sender, receiver) = mpsc::channel(writer::QUEUE);
         for worker in equipment.iter_mut() {
             worker.sinks.insert(index, sender.clone());
         }
-        let refusals = Refusals { from: ledger.clone(), to: dead_letters.clone() };
-        if shared.plan.dead_letters == Some(index) {
-            dead_letters = Some((ledger, sender));
+        let is_dead_letters = shared.plan.dead_letters == Some(index);
+        let checkpointing = shared.reporter.clone().map(|reporter| {
+            let (commit, wishes) = mpsc::unbounded_channel();
+            commits.insert(index, commit);
+            let senders = if is_dead_letters { workers + others } else { workers };
+            Checkpointing { reporter, origin: Origin { node: index, worker: 0 }, senders, commits: wishes }
+        });
+        let to = dead_letters.clone().map(|dead_letters| DeadLetterBox { from: workers + at - 1, ..dead_letters });
+        let refusals = Refusals { from: ledger.clone(), to };
+        if is_dead_letters {
+            dead_letters = Some(DeadLetterBox { ledger, sender, from: 0 });
         }
         let verdict = shared.verdict.clone();
+        let driver = Driver::new(opened, refusals, checkpointing);
         tasks.spawn(async move {
-            if let Err(error) = writer::drive(opened, receiver, refusals).await {
+            if let Err(error) = driver.drive(receiver).await {
                 verdict.fail(error.context(format!("sink {name}")));
             }
         });
     }
-    Ok(tasks)
+    Ok((tasks, commits))
 }
+
+/// The tasks of the sources, and where each leaves its note.
+type StartedSources = (JoinSet<()>, HashMap<usize, SourceNote>);
 
 fn start_sources(
     shared: &Shared,
     sources: Vec<(usize, Box<dyn Source>)>,
     equipment: &mut [Equipment],
     in_flight: ByteCount,
-) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+) -> StartedSources {
+    let (mut tasks, mut notes) = (JoinSet::new(), HashMap::new());
     let budget = in_flight.bytes().clamp(1, u64::from(u32::MAX)) as u32;
     for (index, source) in sources {
         let mut queues = Vec::new();
@@ -166,8 +255,10 @@ fn start_sources(
         }
         let name = shared.plan.nodes[index].name.clone();
         let verdict = shared.verdict.clone();
+        let intake = Intake::new(queues.clone(), budget, verdict.stop_signal())
+            .resuming(shared.resumed.sources.get(&index).cloned());
+        notes.insert(index, intake.notes());
         tasks.spawn(async move {
-            let intake = Intake::new(queues.clone(), budget, verdict.stop_signal());
             if let Err(error) = source.run(intake).await {
                 verdict.fail(error.context(format!("source {name}")));
             }
@@ -177,7 +268,7 @@ fn start_sources(
             }
         });
     }
-    tasks
+    (tasks, notes)
 }
 
 /// Runs all workers to the end. A panic in one of them fails the job, not the process.

@@ -1,7 +1,6 @@
 //! How a job ends: the wish to stop, and the first error of any of its parts.
 
 use crate::wake::Bell;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use wasmill_stream::{Error, ErrorKind};
@@ -9,7 +8,7 @@ use wasmill_stream::{Error, ErrorKind};
 /// Shared by every part of a running job.
 pub struct Verdict {
     error: Mutex<Option<Error>>,
-    aborted: AtomicBool,
+    aborted: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     /// Rung on abort, so that parked workers notice.
     bells: Mutex<Vec<Arc<Bell>>>,
@@ -20,7 +19,7 @@ impl Verdict {
     pub fn new() -> Self {
         Self {
             error: Mutex::new(None),
-            aborted: AtomicBool::new(false),
+            aborted: watch::Sender::new(false),
             stop: watch::Sender::new(false),
             bells: Mutex::new(Vec::new()),
         }
@@ -52,7 +51,7 @@ impl Verdict {
             return self.stop();
         }
         self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.aborted.store(true, Relaxed);
+        self.aborted.send_replace(true);
         self.stop();
         for bell in self.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             bell.ring();
@@ -61,7 +60,13 @@ impl Verdict {
 
     /// Whether workers have to drop everything.
     pub fn is_aborted(&self) -> bool {
-        self.aborted.load(Relaxed)
+        *self.aborted.borrow()
+    }
+
+    /// Resolves when workers have to drop everything.
+    pub async fn aborted(&self) {
+        // It cannot be closed while somebody waits for it here.
+        let _ = self.aborted.subscribe().wait_for(|aborted| *aborted).await;
     }
 
     /// The first error, once.

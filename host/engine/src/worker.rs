@@ -1,13 +1,15 @@
 //! One worker: builds its part of the dataflow from the plan and steps it until all is done.
 
+use crate::checkpoint::{Reporter, Resumed};
 use crate::epoch::EpochClock;
 use crate::graph::{Input, Port};
-use crate::operator::source::Surroundings;
 use crate::operator::{Epoch, Rows, aggregate, process, sink, source, transform};
 use crate::plan::{Plan, PlanKind};
 use crate::progress::Announcement;
+use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
+use crate::writer::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
 use timely::dataflow::operators::{Concatenate, Probe, probe};
@@ -15,7 +17,7 @@ use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 use tokio::sync::mpsc::{Receiver, Sender};
 use wasmill_stream::source::Delivery;
-use wasmill_stream::{Batch, Error, Result};
+use wasmill_stream::{Error, Result};
 
 /// What one worker gets: its end of every queue.
 #[derive(Default)]
@@ -23,7 +25,7 @@ pub struct Equipment {
     /// Per source node: what its splits deliver, and the bell that is rung for it.
     pub sources: HashMap<usize, (Receiver<Delivery>, Arc<Bell>)>,
     /// Per sink node: the way to its writer.
-    pub sinks: HashMap<usize, Sender<Arc<Batch>>>,
+    pub sinks: HashMap<usize, Sender<Message>>,
 }
 
 /// What all workers of the process share.
@@ -35,6 +37,16 @@ pub struct Shared {
     pub clock: Arc<EpochClock>,
     /// How the job ends.
     pub verdict: Arc<Verdict>,
+    /// Where parts of checkpoints go; `None` if the job keeps none.
+    pub reporter: Option<Reporter>,
+    /// What the job goes on from.
+    pub resumed: Arc<Resumed>,
+    /// The name of the job; empty without checkpoints.
+    pub job: Arc<str>,
+    /// The number of this run; 0 without checkpoints.
+    pub run: u64,
+    /// How much memory the states take.
+    pub usage: StateUsage,
 }
 
 /// Runs one worker to the end of the job.
@@ -78,21 +90,22 @@ impl<'s, 'p> Construction<'s, 'p> {
     }
 
     fn node(&mut self, index: usize) -> Result<()> {
-        let Shared { plan, clock, verdict } = self.shared.clone();
+        let shared = self.shared;
         let streams = match &self.shared.plan.nodes[index].kind {
             PlanKind::Source { .. } => {
                 let (queue, bell) = self.equipment.sources.remove(&index).ok_or_else(|| unequipped(index))?;
-                let around = Surroundings { clock, probe: self.probe.clone(), verdict };
-                let (streams, news) = source::build(self.scope, plan, index, queue, &bell, around)?;
+                let (streams, news) = source::build(self.scope, shared, index, (queue, &bell), self.probe.clone())?;
                 self.announcements.insert(index, news);
                 streams
             }
-            PlanKind::Transform { .. } => transform::build(self.input(index), plan, index, verdict)?,
-            PlanKind::Aggregate { .. } => aggregate::build(self.input(index), self.news(index), plan, index, verdict)?,
-            PlanKind::Process { .. } => process::build(self.input(index), self.news(index), plan, index, verdict)?,
+            PlanKind::Transform { .. } => {
+                transform::build(self.input(index), shared.plan.clone(), index, shared.verdict.clone())?
+            }
+            PlanKind::Aggregate { .. } => aggregate::build(self.input(index), self.news(index), shared, index)?,
+            PlanKind::Process { .. } => process::build(self.input(index), self.news(index), shared, index)?,
             PlanKind::Sink => {
                 let writer = self.equipment.sinks.remove(&index).ok_or_else(|| unequipped(index))?;
-                let taken = sink::build(self.input(index), plan, index, writer, verdict);
+                let taken = sink::build(self.input(index), shared, index, writer);
                 taken.probe_with(&self.probe);
                 Vec::new()
             }

@@ -1,67 +1,227 @@
-//! Drives one sink on the I/O runtime: takes batches from all workers, flushes in time, closes at the end.
+//! Drives one sink on the I/O runtime: takes batches from all workers, flushes in time, prepares at barriers, commits when it
+//! is told, closes at the end.
 
+use crate::checkpoint::{Commit, Content, FINAL, Origin, Reporter};
 use crate::discards::wall_clock;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::SinkWriter;
+use wasmill_stream::sink::{Cut, SinkWriter};
 use wasmill_stream::{Batch, Error, Result};
 
-/// How many batches may wait for a sink, of all workers together. Batches are as large as the chunks that sources read.
+/// How many messages may wait for a sink, of all workers together. Batches are as large as the chunks that sources read.
 pub const QUEUE: usize = 8;
+
+/// A message to a writer.
+pub struct Message {
+    /// Who sends: a worker by its number, or, to the sink of the dead letters, behind those the other sinks.
+    pub from: usize,
+    /// What.
+    pub what: What,
+}
+
+/// What a writer is told.
+pub enum What {
+    /// Rows to write.
+    Rows(Arc<Batch>),
+    /// The sender has passed a barrier: all its rows before this message belong before it, all behind it after it.
+    Barrier(u64),
+}
 
 /// Where the dead letters of a sink go.
 pub struct Refusals {
     /// The counters of the sink, which keep its dead letters.
     pub from: Arc<StepLedger>,
-    /// The counters of the sink of the dead letters, and the way to its writer. None if there is none.
-    pub to: Option<(Arc<StepLedger>, Sender<Arc<Batch>>)>,
+    /// The sink of the dead letters. None if there is none.
+    pub to: Option<DeadLetterBox>,
+}
+
+/// The way to the sink of the dead letters.
+#[derive(Clone)]
+pub struct DeadLetterBox {
+    /// Its counters.
+    pub ledger: Arc<StepLedger>,
+    /// Its queue.
+    pub sender: Sender<Message>,
+    /// Who sends.
+    pub from: usize,
 }
 
 impl Refusals {
     /// Hands on what was refused. Waits while the sink of the dead letters has no room.
     async fn hand_on(&self) -> Result<()> {
-        let Some((ledger, sender)) = &self.to else { return Ok(()) };
+        let Some(to) = &self.to else { return Ok(()) };
         for batch in self.from.take_refusals(wall_clock()) {
-            StepLedger::add(&ledger.read, batch.len());
-            StepLedger::add(&ledger.bytes, batch.values.total_bytes());
-            let gone = |_| Error::closed("the sink of the dead letters has ended");
-            sender.send(Arc::new(batch)).await.map_err(gone)?;
+            StepLedger::add(&to.ledger.read, batch.len());
+            StepLedger::add(&to.ledger.bytes, batch.values.total_bytes());
+            to.send(What::Rows(Arc::new(batch))).await?;
         }
         Ok(())
     }
 }
 
-/// Writes until all workers have let go of their senders.
-pub async fn drive(
-    mut writer: Box<dyn SinkWriter>,
-    mut batches: Receiver<Arc<Batch>>,
+impl DeadLetterBox {
+    async fn send(&self, what: What) -> Result<()> {
+        let gone = |_| Error::closed("the sink of the dead letters has ended");
+        self.sender.send(Message { from: self.from, what }).await.map_err(gone)
+    }
+}
+
+/// What a writer needs for checkpoints.
+pub struct Checkpointing {
+    /// Where its parts go.
+    pub reporter: Reporter,
+    /// Who it is.
+    pub origin: Origin,
+    /// How many there are who send to it.
+    pub senders: usize,
+    /// Asks it to commit.
+    pub commits: UnboundedReceiver<Commit>,
+}
+
+/// Drives one sink.
+pub struct Driver {
+    writer: Box<dyn SinkWriter>,
     refusals: Refusals,
-) -> Result<()> {
-    let interval = writer.flush_interval();
-    let mut flush_at: Option<Instant> = None;
-    loop {
-        // Far away when nothing is buffered: the branch is then disabled.
-        let deadline = flush_at.unwrap_or_else(Instant::now);
-        tokio::select! {
-            biased;
-            () = sleep_until(deadline), if flush_at.is_some() => {
-                writer.flush().await?;
-                refusals.hand_on().await?;
-                flush_at = None;
-            }
-            batch = batches.recv() => match batch {
-                Some(batch) => {
-                    writer.write(batch).await?;
-                    refusals.hand_on().await?;
-                    flush_at.get_or_insert_with(|| Instant::now() + interval);
+    checkpointing: Option<Checkpointing>,
+    alignment: Alignment,
+    /// What was prepared last was not committed yet.
+    prepared: bool,
+    /// When to flush; `None` if nothing is buffered.
+    flush_at: Option<Instant>,
+}
+
+/// Brings the barrier of all senders together: who has passed it has to wait for the others.
+#[derive(Default)]
+struct Alignment {
+    passed: Vec<usize>,
+    /// What those have sent since.
+    held: VecDeque<Message>,
+}
+
+impl Driver {
+    /// Of an open sink.
+    pub fn new(writer: Box<dyn SinkWriter>, refusals: Refusals, checkpointing: Option<Checkpointing>) -> Self {
+        let alignment = Alignment::default();
+        Self { writer, refusals, checkpointing, alignment, prepared: false, flush_at: None }
+    }
+
+    /// Writes until all senders have let go, or until the last checkpoint is committed.
+    pub async fn drive(mut self, mut messages: Receiver<Message>) -> Result<()> {
+        loop {
+            // Far away when nothing is buffered: the branch is then disabled.
+            let deadline = self.flush_at.unwrap_or_else(Instant::now);
+            let is_due = self.flush_at.is_some();
+            tokio::select! {
+                biased;
+                commit = next_commit(&mut self.checkpointing), if self.prepared => match commit {
+                    Some(commit) => self.commit(commit).await?,
+                    // Nobody coordinates any more: the job has failed.
+                    None => return self.close().await,
+                },
+                () = sleep_until(deadline), if is_due => {
+                    self.writer.flush().await?;
+                    self.refusals.hand_on().await?;
+                    self.flush_at = None;
                 }
-                None => {
-                    writer.close().await?;
-                    return refusals.hand_on().await;
+                message = messages.recv() => match message {
+                    Some(message) => {
+                        if self.take(message).await? {
+                            self.finish().await?;
+                            return self.close().await;
+                        }
+                    }
+                    None => return self.close().await,
                 }
             }
         }
     }
+
+    /// Takes a message and what waited for it. Tells whether it completed the last barrier.
+    async fn take(&mut self, message: Message) -> Result<bool> {
+        let mut messages = VecDeque::from([message]);
+        while let Some(Message { from, what }) = messages.pop_front() {
+            if self.alignment.passed.contains(&from) {
+                self.alignment.held.push_back(Message { from, what });
+                continue;
+            }
+            match what {
+                What::Rows(batch) => {
+                    self.writer.write(batch).await?;
+                    self.refusals.hand_on().await?;
+                    let interval = self.writer.flush_interval();
+                    self.flush_at.get_or_insert_with(|| Instant::now() + interval);
+                }
+                What::Barrier(barrier) => {
+                    self.alignment.passed.push(from);
+                    let senders = self.checkpointing.as_ref().map_or(0, |checkpointing| checkpointing.senders);
+                    if self.alignment.passed.len() >= senders {
+                        self.prepare(barrier).await?;
+                        if barrier == FINAL {
+                            return Ok(true);
+                        }
+                        self.alignment.passed.clear();
+                        // In their order, before whatever comes next.
+                        let held = std::mem::take(&mut self.alignment.held);
+                        held.into_iter().rev().for_each(|message| messages.push_front(message));
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn prepare(&mut self, barrier: u64) -> Result<()> {
+        // The last barrier may come close behind another.
+        while self.prepared
+            && let Some(commit) = next_commit(&mut self.checkpointing).await
+        {
+            self.commit(commit).await?;
+        }
+        let Some(checkpointing) = &self.checkpointing else { return Ok(()) };
+        let cut = match barrier {
+            FINAL if checkpointing.reporter.is_unfinished() => Cut::Stop,
+            FINAL => Cut::End,
+            _ => Cut::Running,
+        };
+        let prepared = self.writer.prepare(cut).await?;
+        self.flush_at = None;
+        self.refusals.hand_on().await?;
+        if let Some(to) = &self.refusals.to {
+            to.send(What::Barrier(barrier)).await?;
+        }
+        checkpointing.reporter.report(checkpointing.origin, barrier, Content::Prepared(prepared));
+        self.prepared = true;
+        Ok(())
+    }
+
+    async fn commit(&mut self, Commit(done): Commit) -> Result<()> {
+        self.writer.commit().await?;
+        self.prepared = false;
+        // Whoever asked may be gone by now.
+        let _ = done.send(());
+        Ok(())
+    }
+
+    /// Waits until the last checkpoint is published, and commits it.
+    async fn finish(&mut self) -> Result<()> {
+        while self.prepared
+            && let Some(commit) = next_commit(&mut self.checkpointing).await
+        {
+            self.commit(commit).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.writer.close().await?;
+        self.refusals.hand_on().await
+    }
+}
+
+/// The next wish for a commit; `None` if there will be none.
+async fn next_commit(checkpointing: &mut Option<Checkpointing>) -> Option<Commit> {
+    checkpointing.as_mut()?.commits.recv().await
 }

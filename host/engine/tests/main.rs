@@ -1,6 +1,8 @@
 //! The engine with native sources, plugins and sinks: what it promises, without WebAssembly, files or a network.
 
 mod answers;
+mod checkpoints;
 mod ends;
 mod parts;
 mod pressure;
+mod vault;

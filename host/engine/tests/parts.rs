@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port, Tolerance};
 use wasmill_stream::ledger::{Ledger, StepLedger};
 use wasmill_stream::plugin::*;
@@ -12,7 +13,7 @@ use wasmill_stream::source::{Intake, Source};
 use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::watermark::{EventTime, Strategy, WatermarkSpec};
 use wasmill_stream::window::WindowSpec;
-use wasmill_stream::{Batch, Binary, Error, GuestFault, GuestLedger, Positions, Result, SplitId};
+use wasmill_stream::{Batch, Binary, Error, GuestFault, GuestLedger, Position, Positions, Result, SplitId};
 
 /// A record: event time and key.
 pub type Event = (i64, String);
@@ -25,6 +26,8 @@ pub struct Lists {
     pub sent: Arc<AtomicUsize>,
     /// What happens after the last record.
     pub then: Then,
+    /// How long to wait between chunks.
+    pub pause: Duration,
 }
 
 /// What a source does at its end.
@@ -38,7 +41,7 @@ pub enum Then {
 
 impl Lists {
     pub fn new(splits: Vec<Vec<Event>>) -> Self {
-        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End }
+        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End, pause: Duration::ZERO }
     }
 }
 
@@ -47,18 +50,27 @@ impl Source for Lists {
     async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
         let ids = (0..self.splits.len()).map(|at| SplitId::new("list", at)).collect();
         let mut senders = intake.open(ids).await?;
-        let mut position = 0;
+        intake.note(self.splits.len().into());
+        let next = |at: usize| match intake.resume_split(&at.to_string()).and_then(|mark| mark.position) {
+            Some(Position::Number(last)) => last as usize + 1,
+            _ => 0,
+        };
+        let mut starts: Vec<usize> = (0..self.splits.len()).map(next).collect();
         loop {
             let longest = self.splits.iter().map(Vec::len).max().unwrap_or(0);
-            for from in (0..longest).step_by(self.chunk) {
-                for (events, sender) in self.splits.iter().zip(&senders) {
-                    let part = &events[from.min(events.len())..(from + self.chunk).min(events.len())];
+            for _ in (0..longest).step_by(self.chunk) {
+                for ((events, sender), from) in self.splits.iter().zip(&senders).zip(&mut starts) {
+                    let part = &events[(*from).min(events.len())..(*from + self.chunk).min(events.len())];
                     let lines: Binary = part.iter().map(|(time, key)| format!("{time} {key}")).collect();
                     self.sent.fetch_add(lines.total_bytes(), SeqCst);
-                    sender.rows(lines, Positions::Consecutive { first: position }).await?;
-                    position += part.len() as u64;
+                    sender.rows(lines, Positions::Consecutive { first: *from as u64 }).await?;
+                    *from += part.len();
+                }
+                if !self.pause.is_zero() {
+                    tokio::time::sleep(self.pause).await;
                 }
             }
+            starts.fill(0);
             match self.then {
                 Then::End => break,
                 Then::Fail => return Err(Error::unavailable("the list is torn")),
@@ -192,6 +204,50 @@ impl Aggregate for Count {
     }
 }
 
+/// Numbers the rows of a key. The state is the number; a row becomes `KEY NUMBER TIME`.
+pub struct Number(Needs, Native);
+
+impl Default for Number {
+    fn default() -> Self {
+        Self(Needs { writes_values: true, ..Needs::default() }, Native::default())
+    }
+}
+
+impl Plugin for Number {
+    fn identity(&self) -> &Identity {
+        &self.1.identity
+    }
+
+    fn needs(&self) -> &Needs {
+        &self.0
+    }
+
+    fn ledger(&self) -> &Arc<GuestLedger> {
+        &self.1.ledger
+    }
+}
+
+impl ProcessPlugin for Number {
+    fn instantiate(&self) -> Result<Box<dyn Process>> {
+        Ok(Box::new(Number::default()))
+    }
+}
+
+impl Process for Number {
+    fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
+        let mut numbers: Vec<u64> = turn.states.iter().map(number).collect();
+        let mut values = Vec::new();
+        for (&time, &group) in turn.batch.times.iter().zip(turn.groups) {
+            numbers[group as usize] += 1;
+            let key = String::from_utf8_lossy(turn.keys.get(group as usize)).into_owned();
+            values.push(format!("{key} {} {time}", numbers[group as usize]));
+        }
+        let main = Rows { values: Some(values.iter().collect()), ..Rows::default() };
+        let states = numbers.iter().map(u64::to_string).collect();
+        Ok(Processed { states, main, ..Processed::default() })
+    }
+}
+
 /// What a sink has taken.
 #[derive(Clone, Default)]
 pub struct Taken {
@@ -234,7 +290,7 @@ impl SinkWriter for Keeper {
         if let Some(sent) = &self.keep.behind {
             self.bytes += batch.values.total_bytes();
             self.keep.taken.most_behind.fetch_max(sent.load(SeqCst).saturating_sub(self.bytes), SeqCst);
-            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+            tokio::time::sleep(Duration::from_micros(200)).await;
         }
         let text = |row| {
             let value = String::from_utf8_lossy(batch.values.get(row)).into_owned();
@@ -300,7 +356,8 @@ impl Job {
 }
 
 pub fn options(workers: usize) -> Options {
-    Options { workers, epoch: std::time::Duration::from_millis(5), in_flight: ByteCount::new(64 << 10) }
+    let (epoch, in_flight) = (Duration::from_millis(5), ByteCount::new(64 << 10));
+    Options { workers, epoch, in_flight, ..Options::default() }
 }
 
 /// Nothing is in flight, and every row is accounted for.

@@ -279,6 +279,11 @@ pub trait Plugin: Send + Sync {
     /// What its instances want and give.
     fn needs(&self) -> &Needs;
 
+    /// The version of the accumulators or states that its instances write.
+    fn state_version(&self) -> u32 {
+        0
+    }
+
     /// What its instances cost and count, all together.
     fn ledger(&self) -> &Arc<GuestLedger>;
 }

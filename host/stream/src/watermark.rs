@@ -99,6 +99,22 @@ impl SplitClock {
         Self { spec, watermark: i64::MIN, caught_up: false, last_row: now, done: false }
     }
 
+    /// The same, at the watermark that the split had when a checkpoint was taken.
+    pub fn resumed(mut self, watermark: Option<i64>) -> Self {
+        self.watermark = watermark.unwrap_or(self.watermark);
+        self
+    }
+
+    /// The watermark; `None` while nothing is known.
+    pub fn watermark(&self) -> Option<i64> {
+        Some(self.watermark).filter(|watermark| *watermark != i64::MIN)
+    }
+
+    /// Whether the split has ended.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
     /// Rows were read, the latest of them at `latest`. Times too far in the future move the watermark only up to the limit.
     pub fn rows(&mut self, latest: i64, now: i64) {
         self.active(now);

@@ -11,9 +11,10 @@ use crate::isolate::{Guard, IsolatedAggregate};
 use crate::parcel::Parcel;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
-use crate::verdict::Verdict;
+use crate::worker::Shared;
 use std::sync::Arc;
 use timely::dataflow::Stream;
+use wasmill_stream::checkpoint::Changes;
 use wasmill_stream::field::Decoder;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::plugin::{Needs, Rows as Origins, View};
@@ -43,16 +44,25 @@ pub struct Admitted {
 }
 
 impl AggregateStep {
-    fn new(plan: Arc<Plan>, index: usize, workers: usize) -> Result<Self> {
+    fn new(shared: &Shared, index: usize, (worker, workers): (usize, usize)) -> Result<Self> {
+        let plan = shared.plan.clone();
         let node = &plan.nodes[index];
         let PlanKind::Aggregate { plugin, windows, allowed_lateness } = &node.kind else {
             unreachable!("an aggregation step belongs to an aggregation");
         };
         let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+        let mut windows = Windows::new(*windows, *allowed_lateness);
+        if let Some(state) = shared.resumed.steps.get(&index) {
+            windows.resume(state.watermark);
+            state.owned_by(worker, workers, |change| windows.load(change))?;
+        }
+        if shared.reporter.is_some() {
+            windows.track();
+        }
         Ok(Self {
             logic: IsolatedAggregate::new(plugin.instantiate()?, guard),
             needs: plugin.needs().clone(),
-            windows: Windows::new(*windows, *allowed_lateness),
+            windows,
             heard: Heard::new(&node.sources, workers),
             decoder: Decoder::new(&node.main().fields),
             late: Outputs::new(node, &[]),
@@ -117,6 +127,19 @@ impl EpochStep for AggregateStep {
         Ok(())
     }
 
+    fn changes(&mut self, log: &mut Changes) -> Result<()> {
+        self.windows.changes(log);
+        Ok(())
+    }
+
+    fn watermark(&self) -> i64 {
+        self.windows.watermark()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.windows.bytes()
+    }
+
     fn heard(&mut self) -> &mut Heard {
         &mut self.heard
     }
@@ -154,10 +177,9 @@ pub fn send_late(
 pub fn build<'s>(
     rows: Rows<'s>,
     announcements: Stream<'s, Epoch, Vec<Announcement>>,
-    plan: Arc<Plan>,
+    shared: &Shared,
     index: usize,
-    verdict: Arc<Verdict>,
 ) -> Result<Streams<'s>> {
-    let step = AggregateStep::new(plan.clone(), index, rows.scope().peers())?;
-    Ok(epochs::build(step, rows, announcements, (index, &plan.nodes[index]), verdict))
+    let step = AggregateStep::new(shared, index, (rows.scope().index(), rows.scope().peers()))?;
+    Ok(epochs::build(step, rows, announcements, (index, &shared.plan.nodes[index]), shared))
 }

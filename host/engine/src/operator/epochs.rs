@@ -4,6 +4,7 @@
 
 use super::exits::{Exits, Pass, Streams};
 use super::{Epoch, Rows};
+use crate::checkpoint::{Content, FINAL, Origin, Reporter};
 use crate::discards::Discards;
 use crate::graph::Port;
 use crate::isolate::Guard;
@@ -11,13 +12,13 @@ use crate::parcel::{ByKeyGroup, Parcel};
 use crate::pauses::Pauses;
 use crate::plan::PlanNode;
 use crate::progress::{Announcement, Heard};
-use crate::verdict::Verdict;
+use crate::worker::Shared;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{DistributorPact, Exchange};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use wasmill_stream::Result;
+use wasmill_stream::checkpoint::Changes;
 
 /// The logic of a step with state on one worker. A call that returns an error has changed nothing and is made again if the
 /// guard wants a pause.
@@ -33,6 +34,15 @@ pub trait EpochStep: 'static {
 
     /// Ends an epoch, whose announcements have been heard.
     fn close(&mut self, exits: &mut Exits, pass: &Pass) -> Result<()>;
+
+    /// Notes what has changed in its state since the last time. Comes after [`EpochStep::close`], when nothing waits.
+    fn changes(&mut self, log: &mut Changes) -> Result<()>;
+
+    /// How far event time has come for it.
+    fn watermark(&self) -> i64;
+
+    /// About how many bytes of memory its state takes.
+    fn state_bytes(&self) -> usize;
 
     /// What it has heard of event time.
     fn heard(&mut self) -> &mut Heard;
@@ -89,15 +99,44 @@ impl<A> Waiting<A> {
     }
 }
 
+/// Hands over what has changed at barriers.
+struct Snapshots {
+    reporter: Option<Reporter>,
+    origin: Origin,
+    /// The last barrier that was passed.
+    passed: Option<u64>,
+}
+
+impl Snapshots {
+    /// Hands over a part for every barrier behind which the step stands: it has applied all epochs before `reached`, and
+    /// nothing of any other. `None`: there are no more.
+    fn pass(&mut self, step: &mut impl EpochStep, reached: Option<Epoch>) -> Result<()> {
+        let Some(reporter) = &self.reporter else { return Ok(()) };
+        let next = reporter.barrier(self.passed).filter(|barrier| reached.is_none_or(|reached| *barrier < reached));
+        let last = (reached.is_none() && self.passed != Some(FINAL)).then_some(FINAL);
+        for barrier in next.into_iter().chain(last) {
+            let mut changes = Changes::default();
+            step.changes(&mut changes)?;
+            reporter.report(self.origin, barrier, Content::State { changes, watermark: step.watermark() });
+            self.passed = Some(barrier);
+        }
+        Ok(())
+    }
+}
+
 /// Builds the operator of a node.
 pub fn build<'s, S: EpochStep>(
     mut step: S,
     rows: Rows<'s>,
     announcements: Stream<'s, Epoch, Vec<Announcement>>,
     (index, node): (usize, &PlanNode),
-    verdict: Arc<Verdict>,
+    shared: &Shared,
 ) -> Streams<'s> {
     let scope = rows.scope();
+    let origin = Origin { node: index, worker: scope.index() };
+    let mut snapshots = Snapshots { reporter: shared.reporter.clone(), origin, passed: None };
+    let mut usage = shared.usage.share();
+    let verdict = shared.verdict.clone();
     let name = node.name.clone();
     let mut builder = OperatorBuilder::new(name.to_string(), scope);
     let mut rows = builder.new_input(rows, DistributorPact(|_workers| ByKeyGroup::default()));
@@ -116,23 +155,30 @@ pub fn build<'s, S: EpochStep>(
                 epoch.announcements.append(announcements);
             });
             let open = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
-            if pauses.under_way() {
+            if pauses.under_way() || verdict.is_aborted() {
                 return;
             }
-            while let Some(mut entry) = waiting.first_entry() {
+            loop {
+                // Before anything of a later epoch is applied, barriers are passed.
+                let reached = waiting.first_key_value().map(|(epoch, _)| *epoch).into_iter().chain(open).min();
+                let passed = snapshots.pass(&mut step, reached).and_then(|()| usage.is(step.state_bytes()));
+                if let Err(error) = passed {
+                    return verdict.fail(error.context(format!("step {name}")));
+                }
+                let Some(mut entry) = waiting.first_entry() else { return };
                 // The open epoch may take its rows at once: all before it are complete. It closes when the frontier says so.
                 let complete = open.is_none_or(|open| *entry.key() < open);
-                if verdict.is_aborted() || (!complete && open != Some(*entry.key())) {
-                    break;
+                if !complete && open != Some(*entry.key()) {
+                    return;
                 }
                 if let Err(error) = entry.get_mut().settle(&mut step, complete, &mut exits) {
                     if !pauses.begin(step.guard(), &error) {
                         verdict.fail(error.context(format!("step {name}")));
                     }
-                    break;
+                    return;
                 }
                 if !complete {
-                    break;
+                    return;
                 }
                 entry.remove();
             }

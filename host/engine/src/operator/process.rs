@@ -13,11 +13,12 @@ use crate::isolate::{Guard, IsolatedProcess};
 use crate::parcel::Parcel;
 use crate::plan::{Plan, PlanKind};
 use crate::progress::{Announcement, Heard};
-use crate::verdict::Verdict;
+use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use timely::dataflow::Stream;
 use wasmill_stream::backlog::{Backlog, Released};
+use wasmill_stream::checkpoint::{ANY_GROUP, Changes};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::plugin::{Needs, Processed, Rows as Output, View};
 use wasmill_stream::process::{KeyedRows, Order, States, Turned};
@@ -35,6 +36,8 @@ struct ProcessStep {
     order: Order,
     states: States,
     backlog: Backlog,
+    /// Names the rows that wait on this worker in this run.
+    stem: String,
     /// Rows that were let go and have not been processed yet.
     ready: VecDeque<Released>,
     heard: Heard,
@@ -60,18 +63,37 @@ impl Admitted {
 }
 
 impl ProcessStep {
-    fn new(plan: Arc<Plan>, index: usize, workers: usize) -> Result<Self> {
+    fn new(shared: &Shared, index: usize, (worker, workers): (usize, usize)) -> Result<Self> {
+        let plan = shared.plan.clone();
         let node = &plan.nodes[index];
         let PlanKind::Process { plugin, order } = &node.kind else {
             unreachable!("a process step belongs to a process");
         };
         let needs = plugin.needs().clone();
         let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+        let (mut states, mut backlog) = (States::new(&needs), Backlog::default());
+        if let Some(state) = shared.resumed.steps.get(&index) {
+            states.resume(state.watermark);
+            state.owned_by(worker, workers, |change| match (change.group, change.value) {
+                (ANY_GROUP, value) => {
+                    let mine = |batch: &Batch, row: usize| {
+                        let hash = key::hash(batch.key(row).unwrap_or_default());
+                        key::worker(key::group(hash), workers) == worker
+                    };
+                    backlog.load(value.unwrap_or_default(), state.watermark, mine)
+                }
+                _ => states.load(change),
+            })?;
+        }
+        if shared.reporter.is_some() {
+            states.track();
+        }
         Ok(Self {
             logic: IsolatedProcess::new(plugin.instantiate()?, guard),
             order: *order,
-            states: States::new(&needs),
-            backlog: Backlog::default(),
+            states,
+            backlog,
+            stem: format!("rows/{}/{worker}", shared.run),
             ready: VecDeque::new(),
             heard: Heard::new(&node.sources, workers),
             outputs: Outputs::new(node, &needs.sides),
@@ -199,6 +221,19 @@ impl EpochStep for ProcessStep {
         Ok(())
     }
 
+    fn changes(&mut self, log: &mut Changes) -> Result<()> {
+        self.states.changes(log);
+        self.backlog.changes(&self.stem, log)
+    }
+
+    fn watermark(&self) -> i64 {
+        self.states.watermark()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.states.bytes()
+    }
+
     fn heard(&mut self) -> &mut Heard {
         &mut self.heard
     }
@@ -233,10 +268,9 @@ fn split(rows: Output, count: usize) -> (Option<Output>, Option<Output>) {
 pub fn build<'s>(
     rows: Rows<'s>,
     announcements: Stream<'s, Epoch, Vec<Announcement>>,
-    plan: Arc<Plan>,
+    shared: &Shared,
     index: usize,
-    verdict: Arc<Verdict>,
 ) -> Result<Streams<'s>> {
-    let step = ProcessStep::new(plan.clone(), index, rows.scope().peers())?;
-    Ok(epochs::build(step, rows, announcements, (index, &plan.nodes[index]), verdict))
+    let step = ProcessStep::new(shared, index, (rows.scope().index(), rows.scope().peers()))?;
+    Ok(epochs::build(step, rows, announcements, (index, &shared.plan.nodes[index]), shared))
 }

@@ -1,14 +1,16 @@
-//! A sink on one worker: hands batches to the sink's writer. While the writer has no room, batches wait here and hold
-//! their epoch open, which in the end makes the sources wait.
+//! A sink on one worker: hands batches to the sink's writer, and the barriers of checkpoints between them. While the writer
+//! has no room, batches wait here and hold their epoch open, which in the end makes the sources wait.
 
-use super::Rows;
+use super::{Epoch, Rows};
+use crate::checkpoint::{FINAL, Reporter};
 use crate::parcel::Parcel;
-use crate::plan::Plan;
-use crate::verdict::Verdict;
+use crate::worker::Shared;
+use crate::writer::{Message, What};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,39 +20,80 @@ use wasmill_stream::ledger::StepLedger;
 /// How often a full writer is asked again.
 const RETRY: Duration = Duration::from_millis(1);
 
+/// What waits for the writer.
+struct Outbox {
+    worker: usize,
+    writer: Sender<Message>,
+    reporter: Option<Reporter>,
+    /// Each batch holds its epoch open.
+    rows: VecDeque<(Capability<Epoch>, Arc<Batch>)>,
+    /// The last barrier that was sent.
+    passed: Option<u64>,
+}
+
+impl Outbox {
+    /// Sends what may go, in order: rows before a barrier, the barrier once `open` is behind it, then the rows after it.
+    fn send(&mut self, open: Option<Epoch>) -> Result<(), TrySendError<()>> {
+        loop {
+            let barrier = self.reporter.as_ref().and_then(|reporter| reporter.barrier(self.passed));
+            let before = |(capability, _): &(Capability<Epoch>, _)| barrier.is_none_or(|at| *capability.time() <= at);
+            if let Some(next) = self.rows.iter().position(before) {
+                let batch = self.rows[next].1.clone();
+                self.give(What::Rows(batch))?;
+                self.rows.remove(next);
+                continue;
+            }
+            match barrier {
+                Some(barrier) if open.is_none_or(|open| barrier < open) => {
+                    self.give(What::Barrier(barrier))?;
+                    self.passed = Some(barrier);
+                }
+                _ if open.is_none() && self.passed != Some(FINAL) && self.reporter.is_some() => {
+                    self.give(What::Barrier(FINAL))?;
+                    self.passed = Some(FINAL);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn give(&self, what: What) -> Result<(), TrySendError<()>> {
+        self.writer.try_send(Message { from: self.worker, what }).map_err(|error| match error {
+            TrySendError::Full(_) => TrySendError::Full(()),
+            TrySendError::Closed(_) => TrySendError::Closed(()),
+        })
+    }
+}
+
 /// Builds the operator. Its output carries nothing: its frontier tells which epochs the sink has taken.
-pub fn build<'s>(
-    rows: Rows<'s>,
-    plan: Arc<Plan>,
-    index: usize,
-    writer: Sender<Arc<Batch>>,
-    verdict: Arc<Verdict>,
-) -> Rows<'s> {
+pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, writer: Sender<Message>) -> Rows<'s> {
     let scope = rows.scope();
-    let ledger = plan.nodes[index].ledger.clone();
+    let ledger = shared.plan.nodes[index].ledger.clone();
+    let (reporter, verdict) = (shared.reporter.clone(), shared.verdict.clone());
     let mut builder = OperatorBuilder::new(ledger.name.clone(), scope);
     let mut input = builder.new_input(rows, Pipeline);
     let (_output, taken) = builder.new_output::<Parcel>();
     let activator = scope.activator_for(builder.operator_info().address);
-    let mut waiting = VecDeque::new();
+    let mut outbox = Outbox { worker: scope.index(), writer, reporter, rows: VecDeque::new(), passed: None };
     builder.build(move |_capabilities| {
-        move |_frontiers| {
+        move |frontiers| {
             input.for_each(|capability, parcel| {
                 let batch = std::mem::take(parcel).batch;
                 StepLedger::add(&ledger.read, batch.len());
                 StepLedger::add(&ledger.bytes, batch.values.total_bytes());
-                waiting.push_back((capability.retain(0), batch));
+                outbox.rows.push_back((capability.retain(0), batch));
             });
-            while let Some((capability, batch)) = waiting.pop_front() {
-                match writer.try_send(batch) {
-                    Ok(()) => {}
-                    Err(TrySendError::Full(batch)) => {
-                        waiting.push_front((capability, batch));
-                        activator.activate_after(RETRY);
-                        break;
-                    }
-                    // The writer has ended with an error, which is the job's.
-                    Err(TrySendError::Closed(_)) => verdict.stop(),
+            if verdict.is_aborted() {
+                return;
+            }
+            let open = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
+            match outbox.send(open) {
+                Ok(()) => {}
+                Err(TrySendError::Full(())) => activator.activate_after(RETRY),
+                // The writer has ended with an error, which is the job's.
+                Err(TrySendError::Closed(())) => {
+                    outbox.rows.clear();
+                    verdict.stop();
                 }
             }
         }

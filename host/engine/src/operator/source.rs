@@ -4,16 +4,16 @@
 use super::Epoch;
 use super::exits::{Exits, Pass, Streams};
 use super::intake::Intake;
+use crate::checkpoint::{Content, FINAL, Origin};
 use crate::discards::wall_clock;
-use crate::epoch::{EPOCHS_AHEAD, EpochClock};
+use crate::epoch::EPOCHS_AHEAD;
 use crate::graph::Port;
 use crate::pauses::Pauses;
-use crate::plan::{Plan, PlanKind};
+use crate::plan::PlanKind;
 use crate::progress::Announcement;
-use crate::verdict::Verdict;
 use crate::wake::Bell;
+use crate::worker::Shared;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe;
@@ -21,46 +21,62 @@ use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
+use wasmill_stream::checkpoint::SplitMark;
 use wasmill_stream::source::{Delivery, SplitEvent};
 use wasmill_stream::watermark::{Progress, SplitClock, WatermarkSpec};
-use wasmill_stream::{Batch, Result, SplitId};
+use wasmill_stream::{Batch, Position, Result, SplitId};
 
 /// How long a source waits before it looks again whether the sinks have caught up.
 const RETRY: Duration = Duration::from_millis(1);
 
-/// The process's shared parts that a source operator works with.
-#[derive(Clone)]
-pub struct Surroundings {
-    /// The open epoch.
-    pub clock: Arc<EpochClock>,
-    /// How far the sinks are, as seen by this worker.
-    pub probe: probe::Handle<Epoch>,
-    /// How the job ends.
-    pub verdict: Arc<Verdict>,
-}
-
 /// The splits of one source on one worker.
 struct Splits {
     spec: WatermarkSpec,
+    /// Where the splits were when the job went on from a checkpoint.
+    resumed: BTreeMap<String, SplitMark>,
     /// `None` until the source has said which splits there are.
-    clocks: Option<BTreeMap<SplitId, SplitClock>>,
+    open: Option<BTreeMap<SplitId, Split>>,
+}
+
+/// One split.
+struct Split {
+    clock: SplitClock,
+    /// The last record that was taken in.
+    position: Option<Position>,
 }
 
 impl Splits {
     fn open(&mut self, splits: Vec<SplitId>, now: i64) {
-        let clocks = self.clocks.get_or_insert_default();
-        clocks.extend(splits.into_iter().map(|split| (split, SplitClock::new(self.spec.clone(), now))));
+        let open = self.open.get_or_insert_default();
+        for id in splits {
+            let mark = self.resumed.get(id.part()).copied().unwrap_or_default();
+            let clock = SplitClock::new(self.spec.clone(), now).resumed(mark.watermark);
+            open.insert(id, Split { clock, position: mark.position });
+        }
     }
 
-    fn clock(&mut self, split: &SplitId) -> Option<&mut SplitClock> {
-        self.clocks.as_mut().and_then(|clocks| clocks.get_mut(split))
+    fn get(&mut self, split: &SplitId) -> Option<&mut Split> {
+        self.open.as_mut().and_then(|open| open.get_mut(split))
     }
 
     fn progress(&self, now: i64) -> Progress {
-        match &self.clocks {
+        match &self.open {
             None => Progress::UNKNOWN,
-            Some(clocks) => clocks.values().fold(Progress::Done, |all, clock| all.meet(clock.progress(now))),
+            Some(open) => open.values().fold(Progress::Done, |all, split| all.meet(split.clock.progress(now))),
         }
+    }
+
+    /// What a checkpoint has to know.
+    fn marks(&self) -> BTreeMap<String, SplitMark> {
+        let mark = |(id, split): (&SplitId, &Split)| {
+            let (watermark, done) = (split.clock.watermark(), split.clock.is_done());
+            (id.part().to_owned(), SplitMark { position: split.position, watermark, done })
+        };
+        self.open.iter().flatten().map(mark).collect()
+    }
+
+    fn are_done(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.values().all(|split| split.clock.is_done()))
     }
 }
 
@@ -72,9 +88,12 @@ struct SourceStep {
     intake: Intake,
     splits: Splits,
     queue: Receiver<Delivery>,
-    around: Surroundings,
+    shared: Shared,
+    /// How far the sinks are, as seen by this worker.
+    probe: probe::Handle<Epoch>,
     announced: Progress,
-    plan: Arc<Plan>,
+    /// The last barrier that was passed.
+    passed: Option<u64>,
 }
 
 /// What an activation led to.
@@ -94,22 +113,24 @@ impl SourceStep {
     fn turn(&mut self) -> Result<Turn> {
         let now = wall_clock();
         if let Some(split) = self.intake.begun().cloned() {
-            let Some(clock) = self.splits.clock(&split) else { return Ok(Turn::More) };
-            return Ok(self.intake.go_on(clock, now)?.map_or(Turn::More, Turn::Rows));
+            let Some(split) = self.splits.get(&split) else { return Ok(Turn::More) };
+            return Ok(self.intake.go_on(&mut split.clock, now)?.map_or(Turn::More, Turn::Rows));
         }
         match self.queue.try_recv() {
             Ok(Delivery::Open(splits)) => self.splits.open(splits, now),
-            Ok(Delivery::Event(split, event)) => {
-                let Some(clock) = self.splits.clock(&split) else { return Ok(Turn::More) };
+            Ok(Delivery::Event(id, event)) => {
+                let Some(split) = self.splits.get(&id) else { return Ok(Turn::More) };
                 match event {
                     SplitEvent::Rows(chunk) => {
-                        self.around.clock.count(chunk.values.total_bytes() as u64);
-                        if let Some(batch) = self.intake.take(&split, chunk, clock, now)? {
+                        self.shared.clock.count(chunk.values.total_bytes() as u64);
+                        // Barriers wait until the intake has let go of all rows of the chunk.
+                        split.position = chunk.positions.get(chunk.values.len().saturating_sub(1)).or(split.position);
+                        if let Some(batch) = self.intake.take(&id, chunk, &mut split.clock, now)? {
                             return Ok(Turn::Rows(batch));
                         }
                     }
-                    SplitEvent::CaughtUp => clock.caught_up(),
-                    SplitEvent::Done => clock.finish(),
+                    SplitEvent::CaughtUp => split.clock.caught_up(),
+                    SplitEvent::Done => split.clock.finish(),
                 }
             }
             Ok(Delivery::Closed) | Err(TryRecvError::Disconnected) => return Ok(Turn::Ended),
@@ -126,14 +147,33 @@ impl SourceStep {
         }
         self.announced = progress;
         if let Progress::At(time) = progress {
-            self.plan.nodes[self.index].ledger.advance_watermark(time);
+            self.shared.plan.nodes[self.index].ledger.advance_watermark(time);
         }
         (0..self.workers).map(|to| Announcement::new(to, self.index, self.worker, progress)).collect()
     }
 
     /// Whether the epoch after `epoch` may be opened: sources run at most a few epochs ahead of the sinks.
     fn may_close(&self, epoch: Epoch) -> bool {
-        (epoch + 1).checked_sub(EPOCHS_AHEAD).is_none_or(|behind| !self.around.probe.less_than(&behind))
+        (epoch + 1).checked_sub(EPOCHS_AHEAD).is_none_or(|behind| !self.probe.less_than(&behind))
+    }
+
+    /// The barrier that stands between the operator and `next`, if it has not passed it yet.
+    fn barrier_before(&self, next: Epoch) -> Option<u64> {
+        self.shared.reporter.as_ref()?.barrier(self.passed).filter(|barrier| *barrier < next)
+    }
+
+    /// Hands over where the splits are, at the barriers before `next`; `None`: the source has ended.
+    fn pass(&mut self, next: Option<Epoch>) {
+        let Some(reporter) = &self.shared.reporter else { return };
+        let barrier = self.barrier_before(next.unwrap_or(FINAL));
+        for barrier in barrier.into_iter().chain(next.is_none().then_some(FINAL)) {
+            if barrier == FINAL && !self.splits.are_done() {
+                reporter.leave_unfinished();
+            }
+            let origin = Origin { node: self.index, worker: self.worker };
+            reporter.report(origin, barrier, Content::Splits(self.splits.marks()));
+            self.passed = Some(barrier);
+        }
     }
 }
 
@@ -158,25 +198,27 @@ impl Alarm {
 /// Builds the operator: its rows, and its announcements.
 pub fn build<'s>(
     scope: Scope<'s, Epoch>,
-    plan: Arc<Plan>,
+    shared: &Shared,
     index: usize,
-    queue: Receiver<Delivery>,
-    bell: &Bell,
-    around: Surroundings,
+    (queue, bell): (Receiver<Delivery>, &Bell),
+    probe: probe::Handle<Epoch>,
 ) -> Result<(Streams<'s>, Stream<'s, Epoch, Vec<Announcement>>)> {
+    let plan = shared.plan.clone();
     let PlanKind::Source { watermark, .. } = &plan.nodes[index].kind else {
         unreachable!("a source operator belongs to a source");
     };
+    let resumed = shared.resumed.splits(index);
     let mut step = SourceStep {
         index,
         worker: scope.index(),
         workers: scope.peers(),
         intake: Intake::new(&plan.nodes[index])?,
-        splits: Splits { spec: watermark.clone(), clocks: None },
+        splits: Splits { spec: watermark.clone(), resumed, open: None },
         queue,
-        around,
+        shared: shared.clone(),
+        probe,
         announced: Progress::UNKNOWN,
-        plan: plan.clone(),
+        passed: None,
     };
     let name = plan.nodes[index].name.clone();
     let mut builder = OperatorBuilder::new(name.to_string(), scope);
@@ -185,7 +227,7 @@ pub fn build<'s>(
     let address = builder.operator_info().address;
     bell.tie(scope.worker().sync_activator_for(address.to_vec()));
     let activator = scope.activator_for(address.clone());
-    let mut pauses = Pauses::new(scope.activator_for(address.clone()), step.around.verdict.clone(), name.clone());
+    let mut pauses = Pauses::new(scope.activator_for(address.clone()), step.shared.verdict.clone(), name.clone());
     let mut alarm = Alarm { activator: scope.activator_for(address), due: None };
     builder.build(move |mut capabilities| {
         // The last output is that of the news.
@@ -193,8 +235,8 @@ pub fn build<'s>(
         let mut capabilities = to_news.map(|to_news| (Pass::new(capabilities), to_news));
         move |_frontiers| {
             let Some((pass, to_news)) = &mut capabilities else { return };
-            let clock = step.around.clock.clone();
-            let mut ended = step.around.verdict.is_aborted();
+            let clock = step.shared.clock.clone();
+            let mut ended = step.shared.verdict.is_aborted();
             // A full epoch takes no more rows until the sinks allow the next one.
             let blocked = clock.is_full() && !step.may_close(clock.current());
             if !blocked && !ended && !pauses.under_way() {
@@ -208,7 +250,7 @@ pub fn build<'s>(
                     Ok(Turn::Ended) => ended = true,
                     Err(error) if step.intake.guard().is_some_and(|guard| pauses.begin(guard, &error)) => {}
                     Err(error) => {
-                        step.around.verdict.fail(error.context(format!("source {name}")));
+                        step.shared.verdict.fail(error.context(format!("source {name}")));
                         ended = true;
                     }
                 }
@@ -221,10 +263,14 @@ pub fn build<'s>(
             } else if blocked || over {
                 alarm.set(RETRY);
             }
-            if clock.current() > epoch || ended {
+            // Rows that the plugin has failed on and will see again belong before a barrier, or nowhere.
+            let next = clock.current();
+            let held = step.intake.begun().is_some() && step.barrier_before(next).is_some();
+            if (next > epoch && !held) || ended {
                 news.activate().give(to_news, &mut step.announce());
-                pass.downgrade(clock.current());
-                to_news.downgrade(&clock.current());
+                step.pass(Some(next).filter(|_| !ended));
+                pass.downgrade(next);
+                to_news.downgrade(&next);
             }
             if ended {
                 step.queue.close();

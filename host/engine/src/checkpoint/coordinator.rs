@@ -1,0 +1,335 @@
+//! Asks for barriers, gathers the parts of a checkpoint, publishes it, and has the sinks commit.
+
+use super::Checkpoints;
+use super::journal::{self, Fence, Journal};
+use super::part::{Content, FINAL, Origin, Part};
+use super::resume::Resumed;
+use super::runs::StateWriter;
+use super::status::Status;
+use crate::epoch::EpochClock;
+use crate::plan::{Plan, PlanKind};
+use crate::verdict::Verdict;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use wasmill_stream::checkpoint::{Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark};
+use wasmill_stream::key::KEY_GROUPS;
+use wasmill_stream::source::SourceNote;
+use wasmill_stream::{Error, Result};
+
+/// How often a run looks whether another one has taken over, and whether a checkpoint is late.
+const WATCH: Duration = Duration::from_secs(2);
+/// How many intervals a checkpoint may take before it counts as stalled.
+const LATE: u32 = 3;
+
+/// Tells a sink to commit. It answers when it has.
+pub struct Commit(pub oneshot::Sender<()>);
+
+/// Coordinates the checkpoints of one run.
+pub struct Coordinator {
+    settings: Checkpoints,
+    journal: Journal,
+    fence: Fence,
+    plan: Arc<Plan>,
+    clock: Arc<EpochClock>,
+    verdict: Arc<Verdict>,
+    status: Status,
+    workers: usize,
+    /// What the next manifest says of sources and steps, as far as it is known.
+    sources: BTreeMap<String, SourceMark>,
+    steps: BTreeMap<String, StepMark>,
+    expected: BTreeSet<Origin>,
+    /// The parts of the barrier that is under way.
+    gathering: Option<Gathering>,
+    /// The last parts of operators that have ended.
+    finals: BTreeMap<Origin, Content>,
+}
+
+/// What a coordinator is connected to while the job runs.
+pub struct Connections {
+    /// Parts of the operators.
+    pub parts: UnboundedReceiver<Part>,
+    /// The writers of the sinks, by node.
+    pub sinks: HashMap<usize, UnboundedSender<Commit>>,
+    /// What the sources note, by node.
+    pub notes: HashMap<usize, SourceNote>,
+    /// Whether another run may read on, once all sources have ended.
+    pub unfinished: Arc<AtomicBool>,
+}
+
+struct Gathering {
+    begun: Instant,
+    barrier: u64,
+    parts: BTreeMap<Origin, Content>,
+}
+
+impl Coordinator {
+    /// Finds what the job goes on from, and begins a run: from here on no earlier run can publish.
+    pub async fn begin(
+        settings: Checkpoints,
+        plan: Arc<Plan>,
+        clock: Arc<EpochClock>,
+        verdict: Arc<Verdict>,
+        workers: usize,
+    ) -> Result<(Self, Resumed)> {
+        let journal = Journal::new(settings.store.clone());
+        loop {
+            let newest = journal.newest().await?;
+            let last = newest.as_ref().filter(|_| !settings.fresh);
+            let resumed = match last {
+                None => Ok(Resumed::default()),
+                Some(last) => Resumed::read(&journal, last, &plan).await,
+            };
+            let resumed = match resumed {
+                Ok(resumed) => resumed,
+                // What another run has removed while it was read is not damaged.
+                Err(_) if journal.newest().await?.map(|now| now.number) != newest.as_ref().map(|then| then.number) => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let fence = Fence::after(newest.as_ref());
+            let mut coordinator = Self {
+                journal: journal.clone(),
+                expected: expected(&plan, workers),
+                sources: last.map(|last| last.sources.clone()).unwrap_or_default(),
+                steps: last.map(|last| last.steps.clone()).unwrap_or_default(),
+                settings: settings.clone(),
+                fence,
+                plan: plan.clone(),
+                clock: clock.clone(),
+                verdict: verdict.clone(),
+                status: Status::new(settings.interval * LATE),
+                workers,
+                gathering: None,
+                finals: BTreeMap::new(),
+            };
+            let sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
+            let manifest = coordinator.manifest(Kind::Begin, coordinator.fence.number, sinks);
+            if journal.begin(&manifest).await? == Created::New {
+                coordinator.migrated(&resumed);
+                return Ok((coordinator, resumed));
+            }
+        }
+    }
+
+    /// The number of this run.
+    pub fn run_number(&self) -> u64 {
+        self.fence.run
+    }
+
+    /// What is known of the checkpoints of this run.
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
+    /// A state of an older version is migrated as a whole, so what was stored of it is replaced as a whole.
+    fn migrated(&mut self, resumed: &Resumed) {
+        for (&node, state) in &resumed.steps {
+            let node = &self.plan.nodes[node];
+            let now = node.plugin().map_or(0, |plugin| plugin.state_version());
+            if let Some(mark) = self.steps.get_mut(&*node.name).filter(|_| now != state.version) {
+                mark.runs.clear();
+                mark.state_version = now;
+            }
+        }
+    }
+
+    /// Runs until the job has ended and its last checkpoint is committed, or until it has failed.
+    pub async fn run(mut self, mut connections: Connections) -> Result<()> {
+        let watch =
+            tokio::spawn(watch(self.journal.clone(), self.fence.clone(), self.status.clone(), self.verdict.clone()));
+        let ended = self.gather(&mut connections).await;
+        watch.abort();
+        ended
+    }
+
+    async fn gather(&mut self, connections: &mut Connections) -> Result<()> {
+        // The first one comes at once: what the sources have noted, such as where "latest" was, must not be forgotten.
+        let mut due = Instant::now();
+        loop {
+            if let Some(gathering) =
+                self.gathering.take_if(|gathering| complete(gathering, &self.expected, &self.finals))
+            {
+                self.publish(Kind::Periodic, gathering, connections).await?;
+                due = Instant::now() + self.settings.interval;
+            }
+            if self.gathering.is_none() && self.finals.len() == self.expected.len() {
+                let unfinished = connections.unfinished.load(Relaxed);
+                let kind = if unfinished { Kind::Stop } else { Kind::End };
+                let last = Gathering { begun: Instant::now(), barrier: FINAL, parts: BTreeMap::new() };
+                return self.publish(kind, last, connections).await;
+            }
+            self.status.waits_for(self.gathering.as_ref().map(|gathering| (gathering.begun, self.missing(gathering))));
+            tokio::select! {
+                part = connections.parts.recv() => match part {
+                    Some(part) => self.take(part),
+                    // The workers have gone without ending: the job has failed.
+                    None => return Ok(()),
+                },
+                () = sleep_until(due), if self.gathering.is_none() => {
+                    let barrier = self.clock.request_barrier();
+                    self.gathering = Some(Gathering { begun: Instant::now(), barrier, parts: BTreeMap::new() });
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, part: Part) {
+        if part.barrier == FINAL {
+            self.finals.insert(part.from, part.content);
+        } else if let Some(gathering) = self.gathering.as_mut().filter(|gathering| gathering.barrier == part.barrier) {
+            gathering.parts.insert(part.from, part.content);
+        }
+    }
+
+    /// Who has not handed over a part, for people.
+    fn missing(&self, gathering: &Gathering) -> String {
+        let missing = self.expected.iter().filter(|from| !has_part(gathering, &self.finals, from));
+        let names: BTreeSet<&str> = missing.map(|from| &*self.plan.nodes[from.node].name).collect();
+        Vec::from_iter(names).join(", ")
+    }
+
+    async fn publish(&mut self, kind: Kind, mut gathering: Gathering, connections: &Connections) -> Result<()> {
+        self.status.waits_for(Some((gathering.begun, format!("the store {}", self.journal.place()))));
+        let number = self.fence.number + 1;
+        let mut changes: BTreeMap<usize, (Vec<Changes>, i64)> = BTreeMap::new();
+        let (mut sinks, mut commits) = (BTreeMap::new(), Vec::new());
+        for from in self.expected.clone() {
+            let name = self.plan.nodes[from.node].name.to_string();
+            let mut own = gathering.parts.remove(&from);
+            let commits_now = own.is_some() || gathering.barrier == FINAL;
+            match own.as_mut().or_else(|| self.finals.get_mut(&from)) {
+                Some(Content::Splits(splits)) => {
+                    self.sources.entry(name).or_default().splits.append(splits);
+                }
+                Some(Content::State { changes: log, watermark }) => {
+                    let (logs, lowest) = changes.entry(from.node).or_insert((Vec::new(), i64::MAX));
+                    logs.push(std::mem::take(log));
+                    *lowest = (*lowest).min(*watermark);
+                }
+                Some(Content::Prepared(prepared)) => {
+                    sinks.insert(name, SinkMark { prepared: prepared.clone() });
+                    if commits_now {
+                        commits.push(from.node);
+                    }
+                }
+                None => {}
+            }
+        }
+        for (source, note) in &connections.notes {
+            self.sources.entry(self.plan.nodes[*source].name.to_string()).or_default().note = note.get();
+        }
+        let written = self.store_states(number, changes).await?;
+        let manifest = self.manifest(kind, number, sinks);
+        self.journal.publish(&manifest).await?;
+        self.fence.number = number;
+        self.commit(commits, connections).await?;
+        self.status.published(number, gathering.begun.elapsed(), written);
+        tracing::debug!(number, ?kind, written, took = ?gathering.begun.elapsed(), "checkpoint");
+        if let Err(error) = self.journal.prune(self.settings.retain, &self.fence).await {
+            tracing::warn!("remove old checkpoints: {}", error.report());
+        }
+        Ok(())
+    }
+
+    async fn store_states(&mut self, number: u64, changes: BTreeMap<usize, (Vec<Changes>, i64)>) -> Result<u64> {
+        let mut writer = StateWriter::new(self.journal.store(), &self.fence, number);
+        for (node, (logs, watermark)) in changes {
+            let node = &self.plan.nodes[node];
+            let Some(shape) = node.shape() else { continue };
+            let state_version = node.plugin().map_or(0, |plugin| plugin.state_version());
+            let fresh = StepMark { shape, state_version, watermark: None, runs: Vec::new() };
+            let mark = self.steps.entry(node.name.to_string()).or_insert(fresh);
+            writer.add(&mut mark.runs, logs, watermark).await?;
+            mark.watermark = (watermark != i64::MIN).then_some(watermark);
+        }
+        Ok(writer.written)
+    }
+
+    /// Has sinks commit, all at once.
+    async fn commit(&self, nodes: Vec<usize>, connections: &Connections) -> Result<()> {
+        let mut answers = Vec::new();
+        for node in nodes {
+            let (done, answer) = oneshot::channel();
+            // A writer that is gone has said why.
+            let gone = || Error::closed(format!("sink {} has ended", self.plan.nodes[node].name));
+            let sender = connections.sinks.get(&node).ok_or_else(gone)?;
+            sender.send(Commit(done)).map_err(|_| gone())?;
+            answers.push((answer, gone()));
+        }
+        for (answer, gone) in answers {
+            answer.await.map_err(|_| gone)?;
+        }
+        Ok(())
+    }
+
+    fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {
+        let plugin = |node: &crate::plan::PlanNode| {
+            let identity = node.identity()?;
+            let mark = PluginMark { name: identity.name, version: identity.version, sha256: identity.digest };
+            Some((node.name.to_string(), mark))
+        };
+        Manifest {
+            number,
+            run: self.fence.run,
+            kind,
+            at: journal::now(),
+            wasmill: env!("CARGO_PKG_VERSION").to_owned(),
+            writer: self.fence.writer.clone(),
+            job: self.settings.job.clone(),
+            definition: self.settings.definition.clone(),
+            key_groups: KEY_GROUPS,
+            workers: self.workers,
+            sources: self.sources.clone(),
+            steps: self.steps.clone(),
+            plugins: self.plan.nodes.iter().filter_map(plugin).collect(),
+            sinks,
+        }
+    }
+}
+
+/// Everyone who hands over parts.
+fn expected(plan: &Plan, workers: usize) -> BTreeSet<Origin> {
+    let of_node = |(node, plan_node): (usize, &crate::plan::PlanNode)| {
+        let origins = match plan_node.kind {
+            PlanKind::Transform { .. } => 0,
+            PlanKind::Sink => 1,
+            PlanKind::Source { .. } | PlanKind::Aggregate { .. } | PlanKind::Process { .. } => workers,
+        };
+        (0..origins).map(move |worker| Origin { node, worker })
+    };
+    plan.nodes.iter().enumerate().flat_map(of_node).collect()
+}
+
+fn has_part(gathering: &Gathering, finals: &BTreeMap<Origin, Content>, from: &Origin) -> bool {
+    gathering.parts.contains_key(from) || finals.contains_key(from)
+}
+
+/// An operator that has ended has nothing to add: its last part stands for every barrier since.
+fn complete(gathering: &Gathering, expected: &BTreeSet<Origin>, finals: &BTreeMap<Origin, Content>) -> bool {
+    expected.iter().all(|from| has_part(gathering, finals, from))
+}
+
+/// Looks now and then whether another run has taken over, and says once what holds up a checkpoint.
+async fn watch(journal: Journal, mut fence: Fence, status: Status, verdict: Arc<Verdict>) {
+    let mut stalled = None;
+    loop {
+        tokio::time::sleep(WATCH).await;
+        let known = status.look();
+        fence.number = known.last.unwrap_or(fence.number);
+        match journal.check(&fence).await {
+            Err(error) if error.kind() == wasmill_stream::ErrorKind::Denied => return verdict.fail(error),
+            // The store does not answer now; nobody can publish there either.
+            Ok(()) | Err(_) => {}
+        }
+        if let Some(reason) = known.stalled.as_ref().filter(|reason| stalled.as_ref() != Some(*reason)) {
+            tracing::warn!("stalled: {reason}");
+        }
+        stalled = known.stalled;
+    }
+}

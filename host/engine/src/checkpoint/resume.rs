@@ -1,0 +1,146 @@
+//! What a job goes on from: the newest manifest, held against the job as it is now, and the states that it names.
+
+use super::journal::Journal;
+use super::runs;
+use crate::plan::{Plan, PlanKind};
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use wasmill_stream::checkpoint::{ANY_GROUP, Change, Changes, Manifest, SplitMark, StepMark};
+use wasmill_stream::key::{self, KEY_GROUPS};
+use wasmill_stream::source::Resume;
+use wasmill_stream::{Error, Result};
+
+/// What a job goes on from.
+#[derive(Default)]
+pub struct Resumed {
+    /// Sources by node.
+    pub sources: HashMap<usize, Resume>,
+    /// States by node.
+    pub steps: HashMap<usize, StepState>,
+    /// What sinks have prepared, by node.
+    pub sinks: HashMap<usize, serde_json::Value>,
+}
+
+/// The state of a step, of all workers.
+#[derive(Clone)]
+pub struct StepState {
+    /// How far event time had come.
+    pub watermark: i64,
+    /// The version of the state.
+    pub version: u32,
+    /// Logs of entries, the oldest first.
+    pub logs: Arc<Vec<Bytes>>,
+}
+
+impl StepState {
+    /// The entries of the keys that a worker owns, the oldest first.
+    pub fn owned_by(
+        &self,
+        worker: usize,
+        workers: usize,
+        mut take: impl FnMut(&Change<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for log in self.logs.iter() {
+            for change in Changes::read(log) {
+                let change = change?;
+                if change.group == ANY_GROUP || key::worker(change.group.into(), workers) == worker {
+                    take(&change)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Resumed {
+    /// The marks of a source's splits.
+    pub fn splits(&self, source: usize) -> BTreeMap<String, SplitMark> {
+        self.sources.get(&source).map(|resume| resume.splits.clone()).unwrap_or_default()
+    }
+
+    /// Holds a manifest against the plan and reads what it names. Everything that does not fit is an error that says so.
+    pub async fn read(journal: &Journal, manifest: &Manifest, plan: &Plan) -> Result<Self> {
+        check(manifest, plan)?;
+        let mut resumed = Self::default();
+        for (index, node) in plan.nodes.iter().enumerate() {
+            match &node.kind {
+                PlanKind::Source { .. } => {
+                    if let Some(mark) = manifest.sources.get(&*node.name) {
+                        let resume = Resume { note: mark.note.clone(), splits: mark.splits.clone() };
+                        resumed.sources.insert(index, resume);
+                    }
+                }
+                PlanKind::Sink => {
+                    if let Some(mark) = manifest.sinks.get(&*node.name) {
+                        resumed.sinks.insert(index, mark.prepared.clone());
+                    }
+                }
+                PlanKind::Transform { .. } => {}
+                PlanKind::Aggregate { .. } | PlanKind::Process { .. } => {
+                    if let Some(mark) = manifest.steps.get(&*node.name) {
+                        let read = state(journal, mark).await;
+                        let named = |error: Error| error.context(format!("the state of step {}", node.name));
+                        match read.map_err(named) {
+                            Ok(state) => drop(resumed.steps.insert(index, state)),
+                            Err(error) => return Err(journal.advise(error, manifest.number).await),
+                        }
+                    }
+                }
+            }
+        }
+        Ok(resumed)
+    }
+}
+
+async fn state(journal: &Journal, mark: &StepMark) -> Result<StepState> {
+    let mut logs = Vec::new();
+    for segment in mark.runs.iter().flat_map(|run| &run.segments) {
+        logs.push(runs::read(journal.store(), segment).await?);
+    }
+    let watermark = mark.watermark.unwrap_or(i64::MIN);
+    Ok(StepState { watermark, version: mark.state_version, logs: Arc::new(logs) })
+}
+
+/// Whether the job of the manifest can go on as this one.
+fn check(manifest: &Manifest, plan: &Plan) -> Result<()> {
+    let refuse = |message: String| {
+        let number = manifest.number;
+        let help = "put it back as it was, or start without the checkpoint: `wasmill run --fresh`";
+        Err(Error::invalid(format!("checkpoint {number} does not fit this job: {message}")).hint(help))
+    };
+    if manifest.key_groups != KEY_GROUPS {
+        return refuse(format!("it has {} key groups instead of {KEY_GROUPS}", manifest.key_groups));
+    }
+    let find = |name: &str| plan.nodes.iter().find(|node| &*node.name == name);
+    for (name, mark) in &manifest.steps {
+        let Some(node) = find(name) else {
+            return refuse(format!("step {name}, which has a state there, is gone"));
+        };
+        match node.shape() {
+            Some(shape) if shape == mark.shape => {}
+            Some(shape) => return refuse(format!("step {name} was \"{}\" there and is \"{shape}\" now", mark.shape)),
+            None => return refuse(format!("{name} was a step with state there and is none now")),
+        }
+        let version = node.plugin().map_or(0, |plugin| plugin.state_version());
+        if version < mark.state_version {
+            let was = manifest.plugins.get(name).map(|mark| format!(", of {} {}", mark.name, mark.version));
+            return refuse(format!(
+                "the state of step {name} has version {}{}, and its plugin now knows only up to {version}",
+                mark.state_version,
+                was.unwrap_or_default()
+            ));
+        }
+    }
+    for name in manifest.sources.keys() {
+        if !find(name).is_some_and(|node| matches!(node.kind, PlanKind::Source { .. })) {
+            return refuse(format!("source {name} is gone"));
+        }
+    }
+    for (name, _) in manifest.sinks.iter().filter(|(_, mark)| !mark.prepared.is_null()) {
+        if !find(name).is_some_and(|node| matches!(node.kind, PlanKind::Sink)) {
+            return refuse(format!("sink {name}, which has prepared rows there that are not committed, is gone"));
+        }
+    }
+    Ok(())
+}

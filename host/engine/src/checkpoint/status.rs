@@ -1,0 +1,63 @@
+//! What is known of the checkpoints of a running job, for whoever watches it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The checkpoints so far. Shared: clones show the same.
+#[derive(Debug, Clone)]
+pub struct Status {
+    known: Arc<Mutex<Known>>,
+    /// A checkpoint that takes longer is stalled.
+    patience: Duration,
+}
+
+/// A look at a [`Status`].
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// How many were published by this run.
+    pub published: u64,
+    /// The number of the last one.
+    pub last: Option<u64>,
+    /// When that was.
+    pub at: Option<Instant>,
+    /// How long it took from its barrier until everything was committed.
+    pub took: Duration,
+    /// How many bytes of state it wrote, compaction included.
+    pub written: u64,
+    /// Why the one under way takes more than three intervals: who holds it.
+    pub stalled: Option<String>,
+    /// Since when one is under way, and whom it waits for.
+    waits: Option<(Instant, String)>,
+}
+
+impl Status {
+    /// Nothing published yet.
+    pub fn new(patience: Duration) -> Self {
+        Self { known: Arc::default(), patience }
+    }
+
+    /// What is known now.
+    pub fn look(&self) -> Known {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.stalled =
+            known.waits.as_ref().filter(|(since, _)| since.elapsed() > self.patience).map(|(since, whom)| {
+                let last = known.last.map_or("none yet".to_owned(), |last| format!("the last is number {last}"));
+                format!("no checkpoint for {} s ({last}): waiting for {whom}", since.elapsed().as_secs())
+            });
+        known
+    }
+
+    /// Whom the checkpoint under way waits for.
+    pub(super) fn waits_for(&self, waits: Option<(Instant, String)>) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).waits = waits;
+    }
+
+    /// One was published and committed.
+    pub(super) fn published(&self, number: u64, took: Duration, written: u64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.published += 1;
+        (known.last, known.at, known.took, known.written) = (Some(number), Some(Instant::now()), took, written);
+        known.waits = None;
+    }
+}

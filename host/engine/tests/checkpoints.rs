@@ -1,0 +1,309 @@
+//! Crashes, stops and other runs: every row of every sink is there exactly once, whatever happens in between.
+
+use crate::parts::*;
+use crate::vault::{Memory, Vault};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use wasmill_engine::{Checkpoints, Journal, NodeKind, Options, Port, Running};
+use wasmill_stream::checkpoint::Kind;
+use wasmill_stream::process::Order;
+use wasmill_stream::units::{ByteCount, Period};
+use wasmill_stream::window::WindowSpec;
+use wasmill_stream::{Error, ErrorKind};
+
+/// A job over the same lists in every run, and what survives of it.
+#[derive(Clone, Default)]
+struct World {
+    store: Arc<Memory>,
+    tumbling: Vault,
+    sliding: Vault,
+    sessions: Vault,
+    ordered: Vault,
+    raw: Vault,
+    lists: Vec<Vec<Event>>,
+    pause: Duration,
+}
+
+const DISORDER: i64 = 300;
+
+impl World {
+    fn new(splits: u64, count: usize) -> Self {
+        let lists = (0..splits).map(|at| events(at, count, DISORDER)).collect();
+        Self { lists, pause: Duration::from_millis(1), ..Self::default() }
+    }
+
+    fn checkpoints(&self) -> Checkpoints {
+        Checkpoints {
+            store: self.store.clone(),
+            interval: Duration::from_millis(10),
+            retain: 3,
+            job: "test".into(),
+            definition: "the job".into(),
+            fresh: false,
+        }
+    }
+
+    fn job(&self) -> Job {
+        let mut job = Job::default();
+        let source = job.source(Lists { pause: self.pause, ..Lists::new(self.lists.clone()) }, DISORDER, Mood::Well);
+        let ms = Period::from_millis;
+        let windows = [
+            ("tumbling", WindowSpec::Tumbling { size: ms(1_000), offset: ms(0) }, &self.tumbling),
+            ("sliding", WindowSpec::Sliding { size: ms(2_000), slide: ms(500), offset: ms(0) }, &self.sliding),
+            ("sessions", WindowSpec::Session { gap: ms(150) }, &self.sessions),
+        ];
+        for (name, spec, vault) in windows {
+            let count = job.count(name, source, spec);
+            let sink = NodeKind::Sink { sink: Box::new(vault.clone()) };
+            job.node(&format!("{name}_out"), &[(count, Port::Main)], sink);
+        }
+        let number = NodeKind::Process { plugin: Arc::new(Number::default()), order: Order::EventTime };
+        let number = job.node("number", &[(source, Port::Main)], number);
+        job.node("numbers", &[(number, Port::Main)], NodeKind::Sink { sink: Box::new(self.ordered.clone()) });
+        job.node("raw", &[(source, Port::Main)], NodeKind::Sink { sink: Box::new(self.raw.clone()) });
+        job
+    }
+
+    async fn start(&self, workers: usize) -> wasmill_stream::Result<Running> {
+        let options = Options { checkpoints: Some(self.checkpoints()), ..options(workers) };
+        wasmill_engine::start(self.job().graph(), options).await
+    }
+
+    fn all(&self) -> Vec<Event> {
+        self.lists.iter().flatten().cloned().collect()
+    }
+
+    /// Every sink has exactly what brute force says.
+    fn check(&self) {
+        let all = self.all();
+        assert_eq!(self.tumbling.rows(), counts(all.clone(), 1_000));
+        let mut raw: Vec<String> = all.iter().map(|(time, key)| format!("{time} {key}")).collect();
+        raw.sort();
+        assert_eq!(self.raw.rows(), raw);
+        assert_eq!(self.ordered.rows(), numbered(all.clone()));
+        assert_eq!(self.sliding.rows(), sliding_counts(&all, 2_000, 500));
+        assert_eq!(self.sessions.rows(), session_counts(all, 150));
+    }
+
+    async fn newest(&self) -> wasmill_stream::checkpoint::Manifest {
+        Journal::new(self.store.clone()).newest().await.expect("it is whole").expect("there is one")
+    }
+}
+
+/// Rows numbered per key in the order of time.
+fn numbered(mut events: Vec<Event>) -> Vec<String> {
+    events.sort();
+    let mut numbers = std::collections::BTreeMap::new();
+    let mut rows: Vec<String> = events
+        .into_iter()
+        .map(|(time, key)| {
+            let number = numbers.entry(key.clone()).or_insert(0);
+            *number += 1;
+            format!("{key} {number} {time}")
+        })
+        .collect();
+    rows.sort();
+    rows
+}
+
+fn sliding_counts(events: &[Event], size: i64, slide: i64) -> Vec<String> {
+    let mut counts = std::collections::BTreeMap::new();
+    for (time, key) in events {
+        let last = time - time.rem_euclid(slide);
+        (0..size / slide).map(|back| last - back * slide).for_each(|start| {
+            *counts.entry((start, key.clone())).or_insert(0) += 1;
+        });
+    }
+    let mut rows: Vec<_> = counts.into_iter().map(|((start, key), count)| format!("{start}: {key} {count}")).collect();
+    rows.sort();
+    rows
+}
+
+fn session_counts(mut events: Vec<Event>, gap: i64) -> Vec<String> {
+    events.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
+    let mut rows: Vec<String> = events
+        .chunk_by(|a, b| a.1 == b.1 && b.0 - a.0 <= gap)
+        .map(|session| format!("{}: {} {}", session[0].0, session[0].1, session.len()))
+        .collect();
+    rows.sort();
+    rows
+}
+
+/// Runs that are broken off at any moment, each with another number of workers → the last one ends with exactly the rows
+/// that a single run would have given, and every run that published anything got further.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crashes_lose_nothing_and_double_nothing() {
+    let world = World::new(5, 2_000);
+    let mut read = Vec::new();
+    for round in 0..12u64 {
+        let running = world.start([1, 4, 2, 3][round as usize % 4]).await.expect("it starts");
+        let stopper = running.stopper();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(20 + round * 37 % 90)).await;
+            stopper.abort(Error::internal("crash"));
+        });
+        running.wait().await.expect_err("it was broken off");
+        let newest = world.newest().await;
+        let positions = newest.sources.get("list").map_or(0, |mark| {
+            mark.splits
+                .values()
+                .filter_map(|split| split.position)
+                .map(|position| position.to_string())
+                .fold(0u64, |sum, position| sum + position.parse::<u64>().expect("a number"))
+        });
+        read.push(positions);
+    }
+    assert!(read.is_sorted(), "{read:?}");
+    assert!(read.last() > read.first(), "{read:?}");
+    let ledger = world.start(2).await.expect("it starts").wait().await.expect("it ends");
+    assert_balance(&ledger);
+    world.check();
+    let end = world.newest().await;
+    assert_eq!(end.kind, Kind::End);
+    assert!(end.sources["list"].splits.values().all(|split| split.done));
+}
+
+/// A stop in the middle → nothing that was read is lost, nothing is read again, and the next run ends with the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_exact() {
+    let world = World::new(3, 1_500);
+    let running = world.start(2).await.expect("it starts");
+    let stopper = running.stopper();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        stopper.stop();
+    });
+    let first = running.wait().await.expect("a stop is no failure");
+    assert_balance(&first);
+    assert_eq!(world.newest().await.kind, Kind::Stop);
+    let second = world.start(3).await.expect("it starts").wait().await.expect("it ends");
+    let read = |ledger: &wasmill_stream::ledger::Ledger| ledger.step("list").expect("a source").counts().read as usize;
+    assert!(read(&first) > 0 && read(&second) > 0, "{} {}", read(&first), read(&second));
+    assert_eq!(read(&first) + read(&second), world.all().len());
+    world.check();
+}
+
+/// A second run of the same job → takes over; the first fails, says why, and commits nothing after that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_later_run_wins() {
+    let mut world = World::new(2, 3_000);
+    world.pause = Duration::from_millis(5);
+    let first = world.start(1).await.expect("it starts");
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let second = world.start(2).await.expect("it starts");
+    let error = first.wait().await.expect_err("it was fenced off");
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.to_string().contains("has taken over this job"), "{error}");
+    second.wait().await.expect("it ends");
+    world.check();
+}
+
+/// A full disk for a while → the job goes on, checkpoints come again by themselves, and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_waited_for() {
+    let world = World::new(3, 1_000);
+    let running = world.start(2).await.expect("it starts");
+    world.store.full.store(true, SeqCst);
+    let store = world.store.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        store.full.store(false, SeqCst);
+    });
+    running.wait().await.expect("it ends");
+    world.check();
+}
+
+/// A state or manifest that was changed, cut or removed → the next run refuses to start and names the newest checkpoint
+/// that is whole; the rows that were committed stay as they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_is_named() {
+    let world = World::new(2, 400);
+    let running = world.start(1).await.expect("it starts");
+    let stopper = running.stopper();
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    stopper.stop();
+    running.wait().await.expect("it stops");
+    let whole = world.store.objects().clone();
+    let newest = world.newest().await;
+    let mut named: Vec<String> = newest
+        .steps
+        .values()
+        .flat_map(|step| &step.runs)
+        .flat_map(|run| &run.segments)
+        .map(|s| s.name.clone())
+        .collect();
+    named.push(format!("manifest/{:010}", newest.number));
+    assert!(named.len() > 3, "{named:?}");
+    for name in &named {
+        for damage in 0..3 {
+            let mut objects = whole.clone();
+            let bytes = objects[name].clone();
+            match damage {
+                0 => drop(objects.insert(name.clone(), bytes.slice(..bytes.len() / 2))),
+                1 => {
+                    let mut flipped = bytes.to_vec();
+                    let middle = flipped.len() / 2;
+                    flipped[middle] ^= 4;
+                    objects.insert(name.clone(), flipped.into());
+                }
+                // A manifest that is gone is not the newest any more.
+                _ if name.starts_with("manifest") => continue,
+                _ => drop(objects.remove(name)),
+            }
+            *world.store.objects() = objects;
+            let error = world.start(2).await.err().expect("it does not start");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            let text = error.to_string();
+            assert!(text.contains(name.as_str()), "{text}");
+            assert!(
+                text.contains("the newest whole checkpoint is number") || text.contains("no older checkpoint"),
+                "{text}"
+            );
+        }
+    }
+    *world.store.objects() = whole;
+    world.start(2).await.expect("it starts").wait().await.expect("it ends");
+    world.check();
+}
+
+/// Another window in the same step, a step that is gone → refused with both shapes or the name; `fresh` starts anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_job_is_refused() {
+    let world = World::new(1, 200);
+    world.start(1).await.expect("it starts").wait().await.expect("it ends");
+    let try_size = |size: i64, name: &'static str, fresh: bool| {
+        let mut job = Job::default();
+        let source = job.source(Lists::new(world.lists.clone()), DISORDER, Mood::Well);
+        let spec = WindowSpec::Tumbling { size: Period::from_millis(size), offset: Period::default() };
+        let count = job.count(name, source, spec);
+        let vault = Vault::default();
+        job.node("out", &[(count, Port::Main)], NodeKind::Sink { sink: Box::new(vault.clone()) });
+        let checkpoints = Checkpoints { fresh, ..world.checkpoints() };
+        let options = Options { checkpoints: Some(checkpoints), ..options(1) };
+        async move { wasmill_engine::start(job.graph(), options).await.map(|running| (running, vault)) }
+    };
+    let error = try_size(1_000, "other", false).await.err().expect("refused").to_string();
+    assert!(error.contains("is gone") && error.contains("--fresh"), "{error}");
+    let (running, vault) = try_size(2_000, "tumbling", true).await.ok().expect("it starts afresh");
+    running.wait().await.expect("it ends");
+    assert_eq!(vault.rows(), counts(world.all(), 2_000));
+    let error = try_size(1_000, "tumbling", false).await.err().expect("refused").to_string();
+    assert!(error.contains("\"tumbling 2s, lateness 0s\" there and is \"tumbling 1s, lateness 0s\" now"), "{error}");
+}
+
+/// State above the limit → the job ends with an error that names the step, the sizes and the setting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_is_limited() {
+    let mut world = World::new(1, 3_000);
+    world.pause = Duration::ZERO;
+    let mut job = Job::default();
+    let source = job.source(Lists::new(world.lists.clone()), DISORDER, Mood::Well);
+    let spec = WindowSpec::Tumbling { size: Period::from_millis(1_000_000_000), offset: Period::default() };
+    let count = job.count("huge", source, spec);
+    job.keep("out", &[(count, Port::Main)]);
+    let options = Options { state_limit: ByteCount::new(500), ..options(1) };
+    let running = wasmill_engine::start(job.graph(), options).await.expect("it starts");
+    let error = running.wait().await.expect_err("the limit is low").to_string();
+    assert!(error.contains("step huge") && error.contains("state_limit"), "{error}");
+}

@@ -1,0 +1,160 @@
+//! What survives a crash in these tests: a store in memory that can be made to fail, and a sink whose rows count only once
+//! they are committed.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard};
+use wasmill_stream::checkpoint::{Created, Store};
+use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
+use wasmill_stream::{Batch, Error, Result};
+
+/// A store in memory.
+#[derive(Default)]
+pub struct Memory {
+    objects: Mutex<BTreeMap<String, Bytes>>,
+    /// Whether the disk is full.
+    pub full: AtomicBool,
+}
+
+impl Memory {
+    pub fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        self.objects.lock().expect("not poisoned")
+    }
+
+    fn room(&self) -> Result<()> {
+        if self.full.load(SeqCst) { Err(Error::unavailable("no space left on device")) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    fn place(&self) -> &str {
+        "memory"
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
+        self.room()?;
+        self.objects().insert(name.to_owned(), bytes);
+        Ok(())
+    }
+
+    async fn create(&self, name: &str, bytes: Bytes) -> Result<Created> {
+        self.room()?;
+        let mut objects = self.objects();
+        match objects.get(name) {
+            Some(there) if *there != bytes => Ok(Created::Taken),
+            _ => {
+                objects.insert(name.to_owned(), bytes);
+                Ok(Created::New)
+            }
+        }
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        Ok(self.objects().get(name).cloned())
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        Ok(self.objects().keys().filter(|name| name.starts_with(prefix)).cloned().collect())
+    }
+
+    async fn delete(&self, name: &str) -> Result<()> {
+        self.objects().remove(name);
+        Ok(())
+    }
+}
+
+/// The rows of a sink: those that are prepared, and those that are committed, by the name of their part.
+#[derive(Clone, Default)]
+pub struct Vault(Arc<Mutex<Parts>>);
+
+#[derive(Default)]
+struct Parts {
+    prepared: BTreeMap<String, Vec<String>>,
+    committed: BTreeMap<String, Vec<String>>,
+}
+
+impl Vault {
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.0.lock().expect("not poisoned")
+    }
+
+    /// The committed rows, sorted.
+    pub fn rows(&self) -> Vec<String> {
+        let mut rows: Vec<String> = self.parts().committed.values().flatten().cloned().collect();
+        rows.sort();
+        rows
+    }
+
+    fn commit(&self, part: &str) -> Result<()> {
+        let mut parts = self.parts();
+        if !parts.committed.contains_key(part) {
+            let rows = parts.prepared.get(part).cloned();
+            let rows = rows.ok_or_else(|| Error::invalid(format!("part {part} was never prepared")))?;
+            parts.committed.insert(part.to_owned(), rows);
+        }
+        Ok(())
+    }
+}
+
+struct Writer {
+    vault: Vault,
+    ledger: Arc<StepLedger>,
+    run: u64,
+    next: u64,
+    rows: Vec<String>,
+    /// What waits for its commit.
+    prepared: Option<String>,
+}
+
+#[async_trait]
+impl Sink for Vault {
+    fn guarantee(&self) -> &'static str {
+        "exactly-once"
+    }
+
+    async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
+        assert!(opening.commits, "a vault is for jobs with checkpoints");
+        if let Some(part) = opening.prepared.as_str() {
+            self.commit(part)?;
+        }
+        let (ledger, run) = (opening.ledger, opening.run);
+        Ok(Box::new(Writer { vault: *self, ledger, run, next: 0, rows: Vec::new(), prepared: None }))
+    }
+}
+
+#[async_trait]
+impl SinkWriter for Writer {
+    async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
+        let text = |row| {
+            let value = String::from_utf8_lossy(batch.values.get(row)).into_owned();
+            batch.firings.as_ref().map_or(value.clone(), |all| format!("{}: {value}", all[row].start))
+        };
+        self.rows.extend((0..batch.len()).map(text));
+        StepLedger::add(&self.ledger.emitted, batch.len());
+        StepLedger::add(&self.ledger.written, batch.len());
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn prepare(&mut self, _cut: Cut) -> Result<Value> {
+        assert!(self.prepared.is_none(), "prepared twice without a commit");
+        let part = format!("{}-{}", self.run, self.next);
+        self.next += 1;
+        self.vault.parts().prepared.insert(part.clone(), std::mem::take(&mut self.rows));
+        self.prepared = Some(part.clone());
+        Ok(json!(part))
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let part = self.prepared.take().expect("commits follow prepares");
+        self.vault.commit(&part)
+    }
+}
