@@ -3,7 +3,7 @@
 
 use crate::checkpoint::{Commit, Content, FINAL, Origin, Reporter};
 use crate::discards::wall_clock;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 use tokio::time::{Instant, sleep_until};
@@ -93,10 +93,12 @@ pub struct Driver {
     flush_at: Option<Instant>,
 }
 
-/// Brings the barrier of all senders together: who has passed it has to wait for the others.
+/// Brings the barrier of all senders together: who has passed it has to wait for the others. Who has ended stands behind
+/// every barrier.
 #[derive(Default)]
 struct Alignment {
-    passed: Vec<usize>,
+    /// Senders, and the barrier behind which each stands.
+    passed: BTreeMap<usize, u64>,
     /// What those have sent since.
     held: VecDeque<Message>,
 }
@@ -143,7 +145,7 @@ impl Driver {
     async fn take(&mut self, message: Message) -> Result<bool> {
         let mut messages = VecDeque::from([message]);
         while let Some(Message { from, what }) = messages.pop_front() {
-            if self.alignment.passed.contains(&from) {
+            if self.alignment.passed.contains_key(&from) {
                 self.alignment.held.push_back(Message { from, what });
                 continue;
             }
@@ -155,14 +157,16 @@ impl Driver {
                     self.flush_at.get_or_insert_with(|| Instant::now() + interval);
                 }
                 What::Barrier(barrier) => {
-                    self.alignment.passed.push(from);
+                    self.alignment.passed.insert(from, barrier);
                     let senders = self.checkpointing.as_ref().map_or(0, |checkpointing| checkpointing.senders);
                     if self.alignment.passed.len() >= senders {
+                        // One that had ended when the barrier was put up has passed only its own end.
+                        let barrier = self.alignment.passed.values().copied().min().unwrap_or(barrier);
                         self.prepare(barrier).await?;
                         if barrier == FINAL {
                             return Ok(true);
                         }
-                        self.alignment.passed.clear();
+                        self.alignment.passed.retain(|_, passed| *passed == FINAL);
                         // In their order, before whatever comes next.
                         let held = std::mem::take(&mut self.alignment.held);
                         held.into_iter().rev().for_each(|message| messages.push_front(message));

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use wasmill_engine::{Checkpoints, Journal, NodeKind, Options, Port, Running};
 use wasmill_stream::checkpoint::Kind;
+use wasmill_stream::ledger::Ledger;
 use wasmill_stream::process::Order;
 use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::window::WindowSpec;
@@ -175,10 +176,13 @@ async fn a_stop_is_exact() {
         stopper.stop();
     });
     let first = running.wait().await.expect("a stop is no failure");
-    assert_balance(&first);
+    // Rows that wait for their time are in flight, and come in again in the next run.
+    let others = first.steps.iter().filter(|step| step.name != "number").cloned().collect();
+    assert_balance(&Ledger { steps: others });
     assert_eq!(world.newest().await.kind, Kind::Stop);
     let second = world.start(3).await.expect("it starts").wait().await.expect("it ends");
-    let read = |ledger: &wasmill_stream::ledger::Ledger| ledger.step("list").expect("a source").counts().read as usize;
+    assert_balance(&second);
+    let read = |ledger: &Ledger| ledger.step("list").expect("a source").counts().read as usize;
     assert!(read(&first) > 0 && read(&second) > 0, "{} {}", read(&first), read(&second));
     assert_eq!(read(&first) + read(&second), world.all().len());
     world.check();

@@ -68,6 +68,9 @@ impl Source for Lists {
                 }
                 if !self.pause.is_zero() {
                     tokio::time::sleep(self.pause).await;
+                    if intake.is_stopped() {
+                        return Ok(());
+                    }
                 }
             }
             starts.fill(0);

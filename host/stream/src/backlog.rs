@@ -66,15 +66,15 @@ impl Backlog {
         Ok(())
     }
 
-    /// Takes the rows of a noted batch that are not before `watermark` and that `keep` wants.
-    pub fn load(&mut self, value: &[u8], watermark: i64, keep: impl Fn(&Batch, usize) -> bool) -> Result<()> {
+    /// Takes the rows of a noted batch that are not before `watermark` and that `keep` wants, and tells how many those are.
+    pub fn load(&mut self, value: &[u8], watermark: i64, keep: impl Fn(&Batch, usize) -> bool) -> Result<usize> {
         let batch = Batch::decode(value)?;
         let kept = |row: &u32| batch.times[*row as usize] >= watermark && keep(&batch, *row as usize);
         let rows: Vec<u32> = (0..batch.len() as u32).filter(kept).collect();
         if !rows.is_empty() {
             self.push(batch.select(&rows), true);
         }
-        Ok(())
+        Ok(rows.len())
     }
 
     /// How many rows wait.

@@ -80,7 +80,10 @@ impl ProcessStep {
                         let hash = key::hash(batch.key(row).unwrap_or_default());
                         key::worker(key::group(hash), workers) == worker
                     };
-                    backlog.load(value.unwrap_or_default(), state.watermark, mine)
+                    let waiting = backlog.load(value.unwrap_or_default(), state.watermark, mine)?;
+                    // For this run they come in now.
+                    StepLedger::add(&node.ledger.read, waiting);
+                    Ok(())
                 }
                 _ => states.load(change),
             })?;
