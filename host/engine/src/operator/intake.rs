@@ -2,7 +2,7 @@
 //! time, in-stream markers, and the watermark of the split. Knows nothing of timely.
 
 use super::transform::count;
-use crate::admit::{self, admit};
+use crate::admit::admit;
 use crate::discards::Discards;
 use crate::isolate::{Guard, IsolatedTransform};
 use crate::plan::{PlanKind, PlanNode};
@@ -187,7 +187,7 @@ impl Intake {
             if std::mem::replace(&mut keep[fault.row as usize], false)
                 && let EventTime::Field(spec) = &self.time
             {
-                let reason = format!("no event time: {}", admit::reason(spec, fault.kind));
+                let reason = format!("no event time: {}", spec.reason(fault.kind));
                 self.discards.row(batch, fault.row as usize, Cause::Undecodable, &reason);
             }
         }

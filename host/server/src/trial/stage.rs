@@ -78,8 +78,7 @@ impl Stage {
         let refused = self.reader.undecodable(&batch);
         let mut outputs: Vec<_> =
             refused.iter().map(|(row, reason)| Output::rejected(reason, row_of(&batch, *row as usize))).collect();
-        let is_kept = |row: &u32| refused.binary_search_by_key(row, |(refused, _)| *refused).is_err();
-        let kept: Vec<u32> = (0..batch.len() as u32).filter(is_kept).collect();
+        let kept: Vec<u32> = (0..batch.len() as u32).filter(|row| !refused.contains_key(row)).collect();
         if !kept.is_empty() {
             outputs.extend(self.admitted(batch.select(&kept))?);
         }
