@@ -74,9 +74,7 @@ impl EpochStep for AggregateStep {
             Some(kept) => Arc::new(parcel.batch.select(kept)),
             None => parcel.batch,
         };
-        // Rows without keys form one group.
-        let unkeyed = || std::iter::repeat_n(b"", batch.len()).collect::<Binary>();
-        let keys = batch.keys.clone().unwrap_or_else(unkeyed);
+        let keys = batch.group_keys();
         let hashes = match (parcel.hashes, &kept) {
             (Some(hashes), None) => hashes,
             _ => key::hashes(&keys).into(),

@@ -51,9 +51,7 @@ pub struct Admitted {
 
 impl Admitted {
     fn new(batch: Batch) -> Self {
-        // Rows without keys form one group.
-        let unkeyed = || std::iter::repeat_n(b"", batch.len()).collect::<Binary>();
-        let keys = batch.keys.clone().unwrap_or_else(unkeyed);
+        let keys = batch.group_keys();
         let hashes = key::hashes(&keys);
         Self { batch: Arc::new(batch), keys, hashes }
     }

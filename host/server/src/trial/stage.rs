@@ -95,7 +95,7 @@ impl Stage {
                 Ok(outputs)
             }
             Logic::Aggregate(logic, windows) => {
-                let keys = keys_of(&batch);
+                let keys = batch.group_keys();
                 let view = View::of(&batch, &self.needs, &columns);
                 let taken = windows.accumulate(&mut **logic, &keys, &key::hashes(&keys), &view)?;
                 let late = taken.late.iter().map(|&row| Output::new(Way::Late, row_of(&batch, row as usize)));
@@ -187,11 +187,6 @@ fn check(component: &Component, header: &Header) -> Result<()> {
     Ok(())
 }
 
-/// Rows without keys form one group, as in the engine.
-fn keys_of(batch: &Batch) -> Binary {
-    batch.keys.clone().unwrap_or_else(|| std::iter::repeat_n(b"", batch.len()).collect())
-}
-
 fn process(
     logic: &mut dyn Process,
     states: &mut States,
@@ -200,7 +195,7 @@ fn process(
     until: Option<i64>,
 ) -> Result<Vec<Output>> {
     let columns: Vec<usize> = (0..needs.fields.len()).collect();
-    let keys = keys_of(batch);
+    let keys = batch.group_keys();
     let (hashes, view) = (key::hashes(&keys), View::of(batch, needs, &columns));
     let rows = KeyedRows { keys: &keys, hashes: &hashes, view, ordered: until.is_some() };
     let turned = states.process(logic, &rows, until)?;
