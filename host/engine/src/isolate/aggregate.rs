@@ -1,8 +1,8 @@
 //! An aggregator whose failures are narrowed down to rows, or to windows when these are finished.
 
-use super::{Guard, bisect, poisoned};
+use super::{Guard, behind, bisect, poisoned};
 use std::ops::Range;
-use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Reject, Selection, View};
+use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Selection, View};
 use wasmill_stream::{Binary, Error, Result};
 
 /// A plugin and its guard.
@@ -69,11 +69,6 @@ impl IsolatedAggregate {
         rejects.sort_by_key(|reject| reject.row);
         Ok(Finished { origins: Some(origins), values: super::concat(values.into_iter()), rejects })
     }
-}
-
-/// Rejects of a call on rows from `first` on, as rows of the whole.
-fn behind(rejects: Vec<Reject>, first: usize) -> impl Iterator<Item = Reject> {
-    rejects.into_iter().map(move |reject| Reject { row: reject.row + first as u32, ..reject })
 }
 
 impl Aggregate for IsolatedAggregate {
