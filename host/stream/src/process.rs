@@ -7,14 +7,16 @@ use crate::field::Decoder;
 use crate::key_table::KeyTable;
 use crate::plugin::{Needs, Process, Processed, Timers, Turn, View};
 use crate::{Batch, Binary, Error, GuestFault, Result};
+use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// At most so many keys have their timers fired in one call.
 const CALL_KEYS: usize = 4_096;
 
-/// In which order the rows of a key reach its process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// In which order the rows of a key reach its process. In a job file `arrival` or `event-time`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// As they arrive. Fast, and good for logic that does not care.
     #[default]

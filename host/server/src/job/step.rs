@@ -2,8 +2,7 @@
 
 use super::JobFile;
 use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_inputs};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use wasmill_engine::Tolerance;
 use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::config::{Problems, Section};
@@ -20,7 +19,7 @@ pub fn read(file: &JobFile, name: String, mut table: Section<'_>, problems: &mut
     let before = problems.len();
     let window = table.table("window", problems).map(|table| read_window(table, problems));
     let windowed = window.is_some() || problems.len() > before;
-    let order = table.located::<OrderName>("order", problems).map(|(OrderName(order), place)| (order, place));
+    let order = table.located::<Order>("order", problems);
     if let (Some((_, place)), true) = (&order, windowed) {
         let message = format!("{}: `order` is for processes; windows take rows in any order", table.title());
         problems.push(place.clone(), message);
@@ -87,19 +86,6 @@ fn read_tolerance(mut table: Section<'_>, problems: &mut Problems) -> Tolerance 
 enum Wasi {
     /// Nothing happens in it.
     Inert,
-}
-
-/// An order as it is written.
-struct OrderName(Order);
-
-impl<'de> Deserialize<'de> for OrderName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "arrival" => Ok(Self(Order::Arrival)),
-            "event-time" => Ok(Self(Order::EventTime)),
-            other => Err(D::Error::custom(format!("`{other}` is no order, expected \"arrival\" or \"event-time\""))),
-        }
-    }
 }
 
 const WINDOW_HINT: &str = "{ tumbling = \"10m\" }, { sliding = \"1h\", every = \"5m\" } or { session = \"15m\" }";
