@@ -24,7 +24,7 @@ pub struct DeadLetter {
     pub step: String,
     /// The plugin of that step.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub plugin: Option<PluginId>,
+    pub plugin: Option<Identity>,
     /// Where the record was read: source and split, such as `trips/shardId-000000000003`. None behind an aggregation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
@@ -52,15 +52,6 @@ pub struct DeadLetter {
     /// What the plugin has gathered of a window that it cannot finish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulator: Option<Payload>,
-}
-
-/// Name, version and SHA-256 of a plugin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct PluginId {
-    pub name: String,
-    pub version: String,
-    pub sha256: String,
 }
 
 /// Bytes in JSON: a text if they are UTF-8, else `{"base64": "…"}`.
@@ -98,7 +89,7 @@ impl Payload {
 #[derive(Debug)]
 pub struct Letters {
     step: Arc<str>,
-    plugin: Option<PluginId>,
+    plugin: Option<Identity>,
     pending: Vec<Pending>,
 }
 
@@ -111,13 +102,8 @@ struct Pending {
 
 impl Letters {
     /// No letters yet of the node `step`.
-    pub fn new(step: Arc<str>, plugin: Option<&Identity>) -> Self {
-        let id = |plugin: &Identity| PluginId {
-            name: plugin.name.clone(),
-            version: plugin.version.clone(),
-            sha256: plugin.digest.clone(),
-        };
-        Self { step, plugin: plugin.map(id), pending: Vec::new() }
+    pub fn new(step: Arc<str>, plugin: Option<Identity>) -> Self {
+        Self { step, plugin, pending: Vec::new() }
     }
 
     /// A row of a batch. An unwritten value is looked for in the record that the row came from.
@@ -226,7 +212,7 @@ mod tests {
     #[test]
     fn a_letter_is_complete() {
         let identity = Identity { name: "p".to_owned(), version: "1".to_owned(), digest: "ab".to_owned() };
-        let mut letters = Letters::new("parse".into(), Some(&identity));
+        let mut letters = Letters::new("parse".into(), Some(identity));
         let batch = batch([b"{}", b"\xff\0"]).select(&[1, 0]);
         letters.row(&batch, 0, Cause::Rejected, "no fare");
         letters.row(&batch, 1, Cause::Undecodable, "no time");

@@ -3,16 +3,18 @@
 
 use crate::field::FieldSpec;
 use crate::{Batch, Binary, Cause, Column, Error, Firing, GuestFault, GuestLedger, Result};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Who a plugin is, for messages and dead letters.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
     /// The SHA-256 of its component in hex; empty for native logic.
+    #[serde(rename = "sha256")]
     pub digest: String,
 }
 

@@ -2,7 +2,8 @@ use super::*;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use wasmill_stream::dead_letter::{DeadLetter, Payload, PluginId};
+use wasmill_stream::dead_letter::{DeadLetter, Payload};
+use wasmill_stream::plugin::Identity;
 
 /// A letter of step `parse`.
 fn letter(cause: &str, reason: &str, at: &str) -> DeadLetter {
@@ -126,7 +127,7 @@ fn digest_counts_groups() {
 /// terminal that it would obey.
 #[test]
 fn leaf_shows_everything() {
-    let plugin = PluginId { name: "p".into(), version: "1".into(), sha256: "ab".into() };
+    let plugin = Identity { name: "p".into(), version: "1".into(), digest: "ab".into() };
     let whole = DeadLetter {
         plugin: Some(plugin),
         key: Some(Payload::new(b"k\x1b[2J")),
@@ -183,7 +184,7 @@ mod job {
     use std::sync::Mutex;
     use wasmill_engine::{DeadLetters, Graph, Input, Node, NodeKind, Options, Port, Tolerance};
     use wasmill_stream::ledger::StepLedger;
-    use wasmill_stream::plugin::{Aggregate, AggregatePlugin, Identity, Needs, Plugin};
+    use wasmill_stream::plugin::{Aggregate, AggregatePlugin, Needs, Plugin};
     use wasmill_stream::sink::{Sink, SinkWriter};
     use wasmill_stream::source::{Intake, Source};
     use wasmill_stream::units::Period;
