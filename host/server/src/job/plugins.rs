@@ -27,13 +27,7 @@ fn fits_schema(plugin: &PluginUse, component: &Component, problems: &mut Problem
     let before = problems.len();
     match checked {
         Ok(found) => found.into_iter().for_each(|problem| {
-            // `/depth` as people write it, `depth`.
-            let key = problem.path.trim_start_matches('/').replace('/', ".");
-            let message = match key.as_str() {
-                "" => format!("{}: settings: {}", plugin.title, problem.message),
-                key => format!("{}: settings: `{key}`: {}", plugin.title, problem.message),
-            };
-            problems.push(plugin.settings_place.clone(), message);
+            problems.push(plugin.settings_place.clone(), format!("{}: settings: {problem}", plugin.title));
         }),
         Err(error) => problems.push(plugin.place.clone(), format!("{}: {}", plugin.title, error.report())),
     }

@@ -168,14 +168,7 @@ impl Stage {
 
 /// Whether the header suits the plugin, and the settings its schema.
 fn check(component: &Component, header: &Header) -> Result<()> {
-    let problems = component.check_settings(&header.settings)?;
-    if !problems.is_empty() {
-        let lines: Vec<_> = problems
-            .iter()
-            .map(|problem| format!("settings{}: {}", problem.path.replace('/', "."), problem.message))
-            .collect();
-        return Err(Error::invalid(lines.join("; ")));
-    }
+    component.accept_settings(&header.settings)?;
     let kind = component.kind();
     for (name, is_there, of) in
         [("window", header.window.is_some(), Kind::Aggregator), ("order", header.order.is_some(), Kind::Process)]
