@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use settings::Settings;
 use std::sync::Arc;
 use store::Store;
-use wasmill_stream::Result;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Sink, SinkWriter};
+use wasmill_stream::{Guarantee, Result};
 use writer::Writer;
 
 struct S3 {
@@ -24,8 +24,9 @@ struct S3 {
 
 #[async_trait]
 impl Sink for S3 {
-    fn guarantee(&self) -> &'static str {
-        "at-least-once: a job that starts again writes its rows again; every object is complete"
+    /// Every object is complete.
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
     }
 
     async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {

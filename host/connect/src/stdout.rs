@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Sink, SinkWriter};
-use wasmill_stream::{Batch, Error, Result};
+use wasmill_stream::{Batch, Error, Guarantee, Result};
 
 /// Lines are written in pieces of this size.
 const BUFFER: usize = 64 << 10;
@@ -30,8 +30,8 @@ struct Lines<W> {
 
 #[async_trait]
 impl<W: Write + Send + 'static> Sink for Lines<W> {
-    fn guarantee(&self) -> &'static str {
-        "at-least-once: a job that starts again writes its rows again"
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
     }
 
     async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {

@@ -12,7 +12,7 @@ use wasmill_stream::source::{Intake, Source};
 use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::watermark::{EventTime, Strategy, WatermarkSpec};
 use wasmill_stream::window::WindowSpec;
-use wasmill_stream::{Batch, Binary, Error, GuestFault, GuestLedger, Positions, Result, SplitId};
+use wasmill_stream::{Batch, Binary, Error, Guarantee, GuestFault, GuestLedger, Positions, Result, SplitId};
 
 /// A record: event time and key.
 pub type Event = (i64, String);
@@ -216,8 +216,8 @@ struct Keeper {
 
 #[async_trait]
 impl Sink for Keep {
-    fn guarantee(&self) -> &'static str {
-        "none"
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
     }
 
     async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {

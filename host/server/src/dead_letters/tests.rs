@@ -190,7 +190,7 @@ mod job {
     use wasmill_stream::units::Period;
     use wasmill_stream::watermark::{EventTime, WatermarkSpec};
     use wasmill_stream::window::WindowSpec;
-    use wasmill_stream::{Batch, Error, GuestLedger, Result};
+    use wasmill_stream::{Batch, Error, Guarantee, GuestLedger, Result};
 
     /// The source that the job file names: it must not be read.
     struct Untouched;
@@ -210,8 +210,8 @@ mod job {
 
     #[async_trait]
     impl Sink for Kept {
-        fn guarantee(&self) -> &'static str {
-            "effectively-once: for this test"
+        fn guarantee(&self) -> Guarantee {
+            Guarantee::EffectivelyOnce
         }
 
         async fn open(self: Box<Self>, ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {
@@ -286,8 +286,8 @@ mod job {
 
     #[async_trait]
     impl Sink for Plain {
-        fn guarantee(&self) -> &'static str {
-            "at-least-once: for this test"
+        fn guarantee(&self) -> Guarantee {
+            Guarantee::AtLeastOnce
         }
 
         async fn open(self: Box<Self>, _ledger: Arc<StepLedger>) -> Result<Box<dyn SinkWriter>> {

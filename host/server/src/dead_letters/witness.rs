@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Sink, SinkWriter};
-use wasmill_stream::{Batch, Result};
+use wasmill_stream::{Batch, Guarantee, Result};
 
 /// The records that have died again, by split and position, and how many letters came from no record.
 #[derive(Debug, Default, Clone)]
@@ -57,7 +57,7 @@ struct Watched<S: ?Sized> {
 
 #[async_trait]
 impl Sink for Watched<dyn Sink> {
-    fn guarantee(&self) -> &'static str {
+    fn guarantee(&self) -> Guarantee {
         self.sink.guarantee()
     }
 
