@@ -118,7 +118,7 @@ impl ProcessStep {
         let Turned { keys, answer: Processed { main, sides, .. }, fired } = turned;
         let plan = self.plan.clone();
         let node = &plan.nodes[self.index];
-        StepLedger::add(&node.ledger.fired, fired);
+        StepLedger::add(&node.ledger.timers, fired);
         self.logic.take_dropped().iter().for_each(|timer| self.discards.timer(timer));
         let columns: Vec<usize> = (0..batch.fields.len()).collect();
         let outputs = std::iter::once((Port::Main, main));
