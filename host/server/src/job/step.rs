@@ -5,7 +5,7 @@ use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_in
 use serde::Deserialize;
 use wasmill_engine::Tolerance;
 use wasmill_plugin::{Grants, Limits};
-use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::config::{ForeignSettings, Problems, Section};
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
@@ -45,12 +45,12 @@ pub fn read(file: &JobFile, name: String, mut table: Section<'_>, problems: &mut
 pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Problems) -> Option<PluginUse> {
     let before = problems.len();
     let path = table.required_located::<String>("plugin", problems);
-    let settings = table.table("settings", problems).map(|table| (table.place(), table.into_json(problems)));
+    let settings = table.table("settings", problems).map(|table| (table.place(), table.into_foreign(problems)));
     let limits = table.table("limits", problems).map(|table| Limits::read(table, &Limits::CEILING, problems));
     let tolerance = table.table("failures", problems).map(|table| read_tolerance(table, problems));
     let wasi = table.optional::<Wasi>("wasi", problems).is_some();
     let (path, place) = path?;
-    let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), "{}".to_owned()));
+    let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), ForeignSettings::default()));
     let title = table.title().to_owned();
     let plugin = PluginUse {
         title,
