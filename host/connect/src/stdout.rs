@@ -71,7 +71,7 @@ impl<W: Write + Send + 'static> SinkWriter for LineWriter<W> {
             lines.clear();
             Ok(lines)
         });
-        self.lines = written.await.map_err(io::Error::other).and_then(|result| result).map_err(failed)?;
+        self.lines = written.await.map_err(io::Error::other).and_then(|result| result).map_err(unwritten)?;
         let rows = std::mem::take(&mut self.rows);
         StepLedger::add(&self.ledger.emitted, rows);
         StepLedger::add(&self.ledger.written, rows);
@@ -84,8 +84,8 @@ impl<W: Write + Send + 'static> SinkWriter for LineWriter<W> {
     }
 }
 
-/// A reader that has seen enough, such as `head`, ends the job without a complaint.
-fn failed(error: io::Error) -> Error {
+/// Why nothing can be written to standard output. A reader that has seen enough, such as `head`, is no reason to complain.
+pub fn unwritten(error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::BrokenPipe => Error::closed("standard output was closed by its reader"),
         _ => Error::unavailable("write to standard output").with_source(error),
