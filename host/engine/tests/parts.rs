@@ -179,10 +179,10 @@ impl Aggregate for Count {
         Ok(Accumulated { accumulators, rejects: Vec::new() })
     }
 
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
         let mut sums = vec![0; count as usize];
         accumulators.iter().zip(groups).for_each(|(one, &group)| sums[group as usize] += number(one));
-        Ok(sums.iter().map(u64::to_string).collect())
+        Ok(sums.iter().map(u64::to_string).collect::<Binary>().into())
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {

@@ -176,6 +176,21 @@ pub struct Accumulated {
     pub rejects: Vec<Reject>,
 }
 
+/// Merged accumulators.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Merged {
+    /// One per result.
+    pub accumulators: Binary,
+    /// Results, by number, that it fails on. Their accumulators are empty.
+    pub rejects: Vec<Reject>,
+}
+
+impl From<Binary> for Merged {
+    fn from(accumulators: Binary) -> Self {
+        Self { accumulators, rejects: Vec::new() }
+    }
+}
+
 /// Accumulators whose windows fire.
 #[derive(Debug)]
 pub struct Fired<'a> {
@@ -204,7 +219,7 @@ pub trait Aggregate: Send {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated>;
 
     /// Merges accumulators: number `i` goes into result `groups[i]`, in the order given. There are `count` results.
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary>;
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged>;
 
     /// Turns the accumulators of fired windows into 0..n results each.
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished>;

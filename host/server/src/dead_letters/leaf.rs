@@ -42,7 +42,7 @@ impl fmt::Display for Leaf<'_> {
         payload(f, "key", letter.key.as_ref())?;
         payload(f, "record", letter.record.as_ref())?;
         payload(f, "value", letter.value.as_ref())?;
-        payload(f, "accumulator", letter.accumulator.as_ref())
+        letter.accumulator.iter().chain(&letter.accumulators).try_for_each(|one| payload(f, "accumulator", Some(one)))
     }
 }
 

@@ -215,7 +215,7 @@ impl Sliding {
 }
 
 /// The numbers below `count` that are not in `rows`, which ascend.
-fn all_but(count: usize, rows: &[u32]) -> Vec<u32> {
+pub(super) fn all_but(count: usize, rows: &[u32]) -> Vec<u32> {
     let mut rows = rows.iter().peekable();
     (0..count as u32).filter(|row| rows.next_if_eq(&row).is_none()).collect()
 }

@@ -35,8 +35,8 @@ pub struct RefusedWindow {
     pub window: Firing,
     /// Its key.
     pub key: Vec<u8>,
-    /// Its accumulator.
-    pub accumulator: Vec<u8>,
+    /// Its accumulator; those of its slices, in the order of their time, if they cannot be merged.
+    pub accumulators: Vec<Vec<u8>>,
     /// Whether it was refused, or how the plugin fails on it.
     pub cause: Cause,
     /// Why, in the plugin's words.
