@@ -49,6 +49,34 @@ fn from_new_to_test() {
     }
 }
 
+/// A plugin that wants a number and an integer, both given by parameters → taken as such; words in their place are reported
+/// with key, place and value, and nothing else is.
+#[test]
+fn parameters_as_settings() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let job = format!(
+        "[source.rows]\ntype = \"stdin\"\nevent_time = \"/t: time(unix-ms)\"\n\
+         [step.far]\ninput = \"rows\"\nplugin = \"{}\"\n\
+         settings = {{ field = \"${{field}}\", sigmas = \"${{sigmas}}\", warm_up = \"${{warm_up:40}}\" }}\n\
+         [sink.out]\ninput = \"far\"\ntype = \"stdout\"\n",
+        root().join("plugins/running-deviation").display()
+    );
+    fs::write(dir.path().join("job.toml"), job).expect("it can be written");
+    let check = |sigmas: &str, more: &[&str]| {
+        let fixed = ["check", "job.toml", "--set=field=/v", "--set", sigmas];
+        output(wasmill(dir.path()).args(fixed).args(more))
+    };
+    let (code, stdout, stderr) = check("sigmas=2.5", &[]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let (code, stdout, stderr) = check("sigmas=three", &["--set=warm_up=0.5"]);
+    assert_eq!(code, Some(2), "{stdout}{stderr}");
+    for expected in
+        ["`sigmas`: expected a number, the parameter is `three`", "`warm_up`: expected an integer", "2 problems"]
+    {
+        assert!(stderr.contains(expected), "{expected} is not in:\n{stderr}");
+    }
+}
+
 /// Rows that a plugin fails on → dead letters, which `list` counts by cause; with the plugin repaired, `replay` sends their
 /// records through the same job, and they come out with the bytes that they were read with.
 #[test]

@@ -12,6 +12,8 @@ mod bad_input;
 mod conformance;
 /// Hostile plugins and dead letters.
 mod faults;
+/// Hostile aggregators and processes.
+mod keyed_faults;
 /// The example from Kinesis.
 mod kinesis;
 /// Results in OpenSearch.

@@ -75,6 +75,40 @@ fn a_pipe() {
     assert!(lines == expected, "{} lines of {}", lines.len(), expected.len());
 }
 
+/// A reader that has gone before the first line, as `head` goes after its last → no command has a word to say about it, and
+/// all end as other programs of a pipe do.
+#[test]
+fn a_reader_that_goes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("letters.jsonl"), "{\"cause\": \"late\", \"step\": \"cell\"}\n")
+        .expect("it can be written");
+    fs::create_dir(dir.path().join("cases")).expect("a folder");
+    let job = root().join("examples/taxi/job.toml").display().to_string();
+    let plugin = root().join("plugins/identity").display().to_string();
+    let case = "{\"time\": \"2024-05-01T10:00:00Z\", \"value\": {}}\n{\"out\": {\"value\": {}}}\n";
+    fs::write(dir.path().join("cases/same.jsonl"), case).expect("it can be written");
+    let commands: [&[&str]; 9] = [
+        &["connectors"],
+        &["check", &job, "--no-build", "--set=in=x", "--set=out=y"],
+        &["new", "fresh", "--lang", "rust", "--kind", "transform"],
+        &["build", &plugin],
+        &["inspect", &plugin],
+        &["inspect", "--json", &plugin],
+        &["test", &plugin, "--cases", "cases"],
+        &["dead-letter", "list", "letters.jsonl"],
+        &["dead-letter", "show", "letters.jsonl"],
+    ];
+    for command in commands {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let child = wasmill(dir.path()).args(command).stdout(writer).stderr(Stdio::piped()).spawn();
+        let out = child.and_then(|child| child.wait_with_output()).expect("it starts and ends");
+        let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+        let words = stderr.lines().filter(|line| !line.starts_with("building "));
+        assert_eq!((out.status.code(), words.count()), (Some(141), 0), "{command:?}: {stderr}");
+    }
+}
+
 /// Ctrl-C while trips flow → exit code 0, the balance is printed, and the files are whole.
 #[test]
 fn an_interrupt_is_clean() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, spawn_blocking};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Opening, Sink, SinkWriter};
-use wasmill_stream::{Batch, Error, ErrorKind, Result};
+use wasmill_stream::{Batch, Error, ErrorKind, Guarantee, Result};
 
 pub use settings::check;
 
@@ -27,8 +27,9 @@ struct FileSink {
 
 #[async_trait]
 impl Sink for FileSink {
-    fn guarantee(&self) -> &'static str {
-        "at-least-once: a job that starts again writes its rows again; a file without the suffix .part is complete"
+    /// A file without the suffix `.part` is complete.
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {

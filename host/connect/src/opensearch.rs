@@ -12,8 +12,8 @@ pub use settings::check;
 use async_trait::async_trait;
 use server::Server;
 use settings::{Collection, Settings};
-use wasmill_stream::Result;
 use wasmill_stream::sink::{Opening, Sink, SinkWriter};
+use wasmill_stream::{Guarantee, Result};
 use writer::Writer;
 
 struct OpenSearch {
@@ -22,12 +22,11 @@ struct OpenSearch {
 
 #[async_trait]
 impl Sink for OpenSearch {
-    fn guarantee(&self) -> &'static str {
+    fn guarantee(&self) -> Guarantee {
         match self.settings.collection {
-            Collection::Documents => "effectively-once: a row that is delivered again overwrites its own document",
-            Collection::WithoutIds => {
-                "at-least-once: this kind of collection refuses ids, a row delivered again is doubled"
-            }
+            Collection::Documents => Guarantee::EffectivelyOnce,
+            // This kind of collection refuses ids.
+            Collection::WithoutIds => Guarantee::AtLeastOnce,
         }
     }
 

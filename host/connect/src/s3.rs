@@ -11,8 +11,8 @@ pub use settings::check;
 use async_trait::async_trait;
 use settings::Settings;
 use store::Store;
-use wasmill_stream::Result;
 use wasmill_stream::sink::{Opening, Sink, SinkWriter};
+use wasmill_stream::{Guarantee, Result};
 use writer::Writer;
 
 struct S3 {
@@ -22,8 +22,9 @@ struct S3 {
 
 #[async_trait]
 impl Sink for S3 {
-    fn guarantee(&self) -> &'static str {
-        "at-least-once: a job that starts again writes its rows again; every object is complete"
+    /// Every object is complete.
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {

@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Opening, Sink, SinkWriter};
-use wasmill_stream::{Batch, Error, Result};
+use wasmill_stream::{Batch, Error, Guarantee, Result};
 
 /// Lines are written in pieces of this size.
 const BUFFER: usize = 64 << 10;
@@ -30,8 +30,8 @@ struct Lines<W> {
 
 #[async_trait]
 impl<W: Write + Send + 'static> Sink for Lines<W> {
-    fn guarantee(&self) -> &'static str {
-        "at-least-once: a job that starts again writes its rows again"
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
@@ -71,7 +71,7 @@ impl<W: Write + Send + 'static> SinkWriter for LineWriter<W> {
             lines.clear();
             Ok(lines)
         });
-        self.lines = written.await.map_err(io::Error::other).and_then(|result| result).map_err(failed)?;
+        self.lines = written.await.map_err(io::Error::other).and_then(|result| result).map_err(unwritten)?;
         let rows = std::mem::take(&mut self.rows);
         StepLedger::add(&self.ledger.emitted, rows);
         StepLedger::add(&self.ledger.written, rows);
@@ -84,8 +84,8 @@ impl<W: Write + Send + 'static> SinkWriter for LineWriter<W> {
     }
 }
 
-/// A reader that has seen enough, such as `head`, ends the job without a complaint.
-fn failed(error: io::Error) -> Error {
+/// Why nothing can be written to standard output. A reader that has seen enough, such as `head`, is no reason to complain.
+pub fn unwritten(error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::BrokenPipe => Error::closed("standard output was closed by its reader"),
         _ => Error::unavailable("write to standard output").with_source(error),

@@ -18,7 +18,7 @@ pub struct Discards {
 impl Discards {
     /// Nothing discarded yet.
     pub fn new(node: &PlanNode) -> Self {
-        let letters = node.keeps_dead_letters().then(|| Letters::new(node.name.clone(), node.identity().as_ref()));
+        let letters = node.keeps_dead_letters().then(|| Letters::new(node.name.clone(), node.identity()));
         Self { ledger: node.ledger.clone(), letters }
     }
 

@@ -46,6 +46,11 @@ fn poisoned(row: usize, cause: Cause, reason: String) -> Reject {
     Reject { row: row as u32, cause, reason }
 }
 
+/// Rejects of a call on rows from `first` on, as rows of the whole.
+fn behind(rejects: Vec<Reject>, first: usize) -> impl Iterator<Item = Reject> {
+    rejects.into_iter().map(move |reject| Reject { row: reject.row + first as u32, ..reject })
+}
+
 /// Output rows that were made in several calls, put together. The columns of each part that its call left out are filled
 /// in from the input.
 #[derive(Default)]

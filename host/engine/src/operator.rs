@@ -10,6 +10,7 @@ pub mod process;
 pub mod sink;
 pub mod source;
 pub mod transform;
+mod work;
 
 use crate::parcel::Parcel;
 use timely::dataflow::Stream;

@@ -62,7 +62,7 @@ pub struct Running {
     workers: JoinHandle<()>,
     sources: JoinSet<()>,
     sinks: JoinSet<()>,
-    coordinator: JoinSet<()>,
+    coordinator: JoinSet<bool>,
     status: Option<Status>,
 }
 
@@ -94,7 +94,12 @@ impl Running {
         let verdict = self.verdict.clone();
         let ends = async {
             join(&mut self.sinks, &verdict).await;
-            join(&mut self.coordinator, &verdict).await;
+            while let Some(ended) = self.coordinator.join_next().await {
+                // Whoever has prevented it has failed before.
+                if !ended.unwrap_or_default() {
+                    verdict.fail(Error::internal("the job has ended without its last checkpoint"));
+                }
+            }
         };
         tokio::pin!(ends);
         tokio::select! {
@@ -174,9 +179,10 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
         running.status = Some(coordinator.status());
         let verdict = running.verdict.clone();
         running.coordinator.spawn(async move {
-            if let Err(error) = coordinator.run(connections).await {
+            coordinator.run(connections).await.unwrap_or_else(|error| {
                 verdict.fail(error.context("checkpoint"));
-            }
+                false
+            })
         });
     }
     Ok(running)

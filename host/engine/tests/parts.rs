@@ -13,7 +13,7 @@ use wasmill_stream::source::{Intake, Source};
 use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::watermark::{EventTime, Strategy, WatermarkSpec};
 use wasmill_stream::window::WindowSpec;
-use wasmill_stream::{Batch, Binary, Error, GuestFault, GuestLedger, Position, Positions, Result, SplitId};
+use wasmill_stream::{Batch, Binary, Error, Guarantee, GuestFault, GuestLedger, Position, Positions, Result, SplitId};
 
 /// A record: event time and key.
 pub type Event = (i64, String);
@@ -194,10 +194,10 @@ impl Aggregate for Count {
         Ok(Accumulated { accumulators, rejects: Vec::new() })
     }
 
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
         let mut sums = vec![0; count as usize];
         accumulators.iter().zip(groups).for_each(|(one, &group)| sums[group as usize] += number(one));
-        Ok(sums.iter().map(u64::to_string).collect())
+        Ok(sums.iter().map(u64::to_string).collect::<Binary>().into())
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
@@ -275,8 +275,8 @@ struct Keeper {
 
 #[async_trait]
 impl Sink for Keep {
-    fn guarantee(&self) -> &'static str {
-        "none"
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {

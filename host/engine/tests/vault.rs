@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use wasmill_stream::checkpoint::{Created, Store};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
-use wasmill_stream::{Batch, Error, Result};
+use wasmill_stream::{Batch, Error, Guarantee, Result};
 
 /// A store in memory.
 #[derive(Default)]
@@ -113,8 +113,8 @@ struct Writer {
 
 #[async_trait]
 impl Sink for Vault {
-    fn guarantee(&self) -> &'static str {
-        "exactly-once"
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {

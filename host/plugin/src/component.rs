@@ -154,6 +154,16 @@ impl Component {
         )
     }
 
+    /// Like [`Component::check_settings`], with everything that is wrong in one error.
+    pub fn accept_settings(&self, settings: &serde_json::Value) -> Result<()> {
+        let problems = self.check_settings(settings)?;
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<_> = problems.iter().map(|problem| format!("settings: {problem}")).collect();
+        Err(Error::invalid(lines.join("; ")))
+    }
+
     pub(crate) fn pre(&self) -> &InstancePre<State> {
         &self.pre
     }

@@ -85,6 +85,10 @@ impl<E> Plugin for Configured<E> {
         &self.needs
     }
 
+    fn state_version(&self) -> u32 {
+        self.component.describe().state_version
+    }
+
     fn ledger(&self) -> &Arc<GuestLedger> {
         &self.account.ledger
     }

@@ -18,10 +18,20 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::COMPONENT_MODEL)
     .difference(WasmFeatures::GC_TYPES);
 
-/// An engine whose epoch advances every 10 ms for as long as anyone holds the engine.
-pub(crate) fn start() -> Result<Engine> {
-    let engine =
-        Engine::new(&config()).map_err(|error| Error::invalid(format!("start the WebAssembly engine: {error:#}")))?;
+/// Whether calls are ended when their time is over. Always, but for the benchmark of what that costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deadlines {
+    Kept,
+    Ignored,
+}
+
+/// An engine whose epoch, unless deadlines are ignored, advances every 10 ms for as long as anyone holds the engine.
+pub(crate) fn start(deadlines: Deadlines) -> Result<Engine> {
+    let engine = Engine::new(&config(deadlines))
+        .map_err(|error| Error::invalid(format!("start the WebAssembly engine: {error:#}")))?;
+    if deadlines == Deadlines::Ignored {
+        return Ok(engine);
+    }
     let weak = engine.weak();
     let tick = move || {
         while let Some(engine) = weak.upgrade() {
@@ -45,16 +55,17 @@ pub(crate) fn ticks(time: Duration) -> u64 {
 
 /// Compiles a component to what [`wasmtime::component::Component::deserialize`] takes. The error has no place yet.
 pub(crate) fn precompile(component: &[u8]) -> Result<Vec<u8>, String> {
-    let engine = Engine::new(&config()).map_err(|error| format!("start the WebAssembly engine: {error:#}"))?;
+    let engine =
+        Engine::new(&config(Deadlines::Kept)).map_err(|error| format!("start the WebAssembly engine: {error:#}"))?;
     engine.precompile_component(component).map_err(|error| error.root_cause().to_string())
 }
 
-fn config() -> Config {
+fn config(deadlines: Deadlines) -> Config {
     let mut config = Config::new();
     config
         .wasm_features(WasmFeatures::all().difference(FEATURES), false)
         .wasm_features(FEATURES, true)
-        .epoch_interruption(true)
+        .epoch_interruption(deadlines == Deadlines::Kept)
         // The bits of a NaN are the one thing that hardware may choose; a replay must give the same bytes anywhere.
         .cranelift_nan_canonicalization(true);
     config

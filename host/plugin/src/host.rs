@@ -5,7 +5,7 @@ use crate::cache::Cache;
 use crate::compile::Compiler;
 use crate::component::{Candidate, Component, Grants};
 use crate::confined::Child;
-use crate::engine;
+use crate::engine::{self, Deadlines};
 use crate::kind::aggregator::Aggregator;
 use crate::kind::process::Processor;
 use crate::kind::transform::Transformer;
@@ -26,17 +26,24 @@ impl Host {
     /// Starts the engine and its clock. Components are compiled in this process, which a hostile one can exhaust: for tests,
     /// and for components of one's own making.
     pub fn new() -> Result<Self> {
-        Self::with(Compiler::here())
+        Self::with(Compiler::here(), Deadlines::Kept)
     }
 
     /// Starts the engine and its clock. Components are compiled in a child process, and taken from the cache if they have
     /// been compiled before.
     pub fn confined(child: Child, cache: Option<Cache>) -> Result<Self> {
-        Self::with(Compiler::confined(child, cache))
+        Self::with(Compiler::confined(child, cache), Deadlines::Kept)
     }
 
-    fn with(compiler: Compiler) -> Result<Self> {
-        let mut linker = Linker::new(&engine::start()?);
+    /// Like [`Host::new`], but nothing ends a call that takes too long: code is compiled without the checks. It exists to
+    /// measure what they cost.
+    #[doc(hidden)]
+    pub fn without_deadlines() -> Result<Self> {
+        Self::with(Compiler::here(), Deadlines::Ignored)
+    }
+
+    fn with(compiler: Compiler, deadlines: Deadlines) -> Result<Self> {
+        let mut linker = Linker::new(&engine::start(deadlines)?);
         EveryKind::add_to_linker::<_, HasSelf<State>>(&mut linker, |state: &mut State| state)
             .map_err(|error| Error::invalid(format!("offer the host's functions to plugins: {error:#}")))?;
         Ok(Self { linker, compiler: Arc::new(compiler) })

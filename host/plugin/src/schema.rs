@@ -5,6 +5,7 @@ use crate::log::printable;
 use boon::{Compiler, Draft, ErrorKind, Schemas, UrlLoader, ValidationError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 use wasmill_stream::config::strsim_best;
 
 /// The longest schema.
@@ -21,6 +22,16 @@ pub struct SettingProblem {
     pub path: String,
     /// What is wrong.
     pub message: String,
+}
+
+impl fmt::Display for SettingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `/depth/least` as people write it, `depth.least`.
+        match self.path.trim_start_matches('/').replace('/', ".").as_str() {
+            "" => f.write_str(&self.message),
+            key => write!(f, "`{key}`: {}", self.message),
+        }
+    }
 }
 
 /// What a child is asked.

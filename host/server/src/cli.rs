@@ -11,6 +11,7 @@ mod inspect;
 mod job;
 mod new;
 mod run;
+mod stdout;
 mod test;
 
 use crate::job::Parameters;
@@ -105,6 +106,8 @@ enum Exit {
     Invalid = 2,
     /// Ctrl-C twice.
     Interrupted = 130,
+    /// Whoever reads standard output has gone, such as `head`: as if the signal SIGPIPE had ended the program.
+    Unread = 141,
 }
 
 /// Parses the arguments of this process and does what they say.
@@ -124,8 +127,11 @@ pub fn main() -> ExitCode {
         Command::Connectors => connectors::run(),
     };
     let exit = ended.unwrap_or_else(|error| {
-        terminal.error(&error.report());
-        exit_of(&error)
+        let exit = exit_of(&error);
+        if exit != Exit::Unread {
+            terminal.error(&error.report());
+        }
+        exit
     });
     ExitCode::from(exit as u8)
 }
@@ -133,6 +139,7 @@ pub fn main() -> ExitCode {
 fn exit_of(error: &Error) -> Exit {
     match error.kind() {
         ErrorKind::Invalid => Exit::Invalid,
+        ErrorKind::Closed => Exit::Unread,
         _ => Exit::Failed,
     }
 }

@@ -82,11 +82,7 @@ impl Inspection {
 
 /// What the plugin wants and gives. Settings are judged as in a job: by the schema, then by the plugin itself.
 fn needs(host: &Host, component: &Component, settings: &Value) -> Result<Needs> {
-    let problems = component.check_settings(settings)?;
-    if !problems.is_empty() {
-        let lines: Vec<_> = problems.iter().map(|problem| format!("{} {}", problem.path, problem.message)).collect();
-        return Err(Error::invalid(lines.join("; ").trim()));
-    }
+    component.accept_settings(settings)?;
     let (settings, limits) = (settings.to_string(), Limits::default());
     Ok(match component.kind() {
         Kind::Transform => host.transform(component, "inspect", &settings, limits)?.needs().clone(),
@@ -217,10 +213,12 @@ limits, unless a step says otherwise
     /// A plugin that does not take the settings → everything else, and why.
     #[test]
     fn refused_settings_are_no_failure() {
-        let inspection = inspection(Err("/n must be >=2".to_owned()));
+        let inspection = inspection(Err("settings: `n`: must be >=2".to_owned()));
         assert!(
-            inspection.to_string().contains("{\"n\":1}\n  /n must be >=2\n  --settings '{…}' asks it with others\n")
+            inspection
+                .to_string()
+                .contains("{\"n\":1}\n  settings: `n`: must be >=2\n  --settings '{…}' asks it with others\n")
         );
-        assert_eq!(inspection.json()["configured"]["problem"], json!("/n must be >=2"));
+        assert_eq!(inspection.json()["configured"]["problem"], json!("settings: `n`: must be >=2"));
     }
 }

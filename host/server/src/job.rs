@@ -13,6 +13,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod typed;
 mod wiring;
 
 pub use file::JobFile;

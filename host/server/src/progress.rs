@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub watermark: Option<i64>,
     /// Windows, counted per key, that have fired.
     pub fired: u64,
+    /// Timers of processes that have fired.
+    pub timers: u64,
     /// Rows that came too late.
     pub late: u64,
     /// Rows that were refused.
@@ -61,6 +63,7 @@ impl Progress {
             rate: self.rate,
             watermark: self.sources.iter().map(|source| source.watermark()).min().flatten(),
             fired: counts.iter().map(|counts| counts.fired).sum(),
+            timers: counts.iter().map(|counts| counts.timers).sum(),
             late: counts.iter().map(|counts| counts.late).sum(),
             rejected: counts.iter().map(|counts| counts.rejected).sum(),
             paused: self
@@ -91,8 +94,13 @@ impl fmt::Display for Snapshot {
             Some(watermark) => write!(f, "  watermark {}", watermark_text(watermark))?,
             None => f.write_str("  no watermark yet")?,
         }
-        write!(f, "  {} windows fired", grouped(self.fired))?;
-        for (count, name) in [(self.late, "late"), (self.rejected, "rejected")] {
+        let counts = [
+            (self.fired, "windows fired"),
+            (self.timers, "timers fired"),
+            (self.late, "late"),
+            (self.rejected, "rejected"),
+        ];
+        for (count, name) in counts {
             if count > 0 {
                 write!(f, "  {} {name}", grouped(count))?;
             }
@@ -141,7 +149,7 @@ mod tests {
         (Progress::new(ledger, &outline), source, step)
     }
 
-    /// Records are counted where they are read, windows and late rows wherever they are.
+    /// Records are counted where they are read; windows, timers and late rows wherever they are.
     #[test]
     fn sums_over_the_job() {
         let (mut progress, source, step) = watched();
@@ -149,11 +157,15 @@ mod tests {
         StepLedger::add(&source.read, 1_234);
         StepLedger::add(&step.read, 1_000);
         StepLedger::add(&step.fired, 7);
+        StepLedger::add(&step.timers, 3);
         StepLedger::add(&step.late, 2);
         source.advance_watermark(0);
         let text = progress.snapshot().to_string();
         assert!(text.starts_with("00:00  1,234 read, "), "{text}");
-        assert!(text.ends_with("watermark 1970-01-01T00:00:00.000Z  7 windows fired  2 late"), "{text}");
+        assert!(
+            text.ends_with("watermark 1970-01-01T00:00:00.000Z  7 windows fired  3 timers fired  2 late"),
+            "{text}"
+        );
     }
 
     /// A steady stream shows its own rate from the first second on; after a change the rate follows within seconds.

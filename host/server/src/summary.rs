@@ -15,7 +15,7 @@ const REASONS: usize = 5;
 /// A title and what stands below it.
 type Column = (&'static str, fn(&Counts) -> i64);
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     ("read", |counts| counts.read as i64),
     ("= emitted", |counts| counts.emitted as i64),
     ("+ filtered", |counts| counts.filtered as i64),
@@ -24,7 +24,8 @@ const COLUMNS: [Column; 9] = [
     ("+ control", |counts| counts.control as i64),
     ("+ in flight", |counts| counts.in_flight()),
     ("rows out", |counts| counts.written as i64),
-    ("fired", |counts| counts.fired as i64),
+    ("windows", |counts| counts.fired as i64),
+    ("timers", |counts| counts.timers as i64),
 ];
 
 /// The balance of a job.

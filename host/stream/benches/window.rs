@@ -6,7 +6,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use wasmill_stream::binary::BinaryBuilder;
-use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, View};
+use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Merged, View};
 use wasmill_stream::units::Period;
 use wasmill_stream::window::{WindowSpec, Windows};
 use wasmill_stream::{Binary, Result, key};
@@ -37,10 +37,10 @@ impl Aggregate for Count {
         Ok(Accumulated { accumulators: column(&counts), rejects: Vec::new() })
     }
 
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
         let mut sums = vec![0; count as usize];
         accumulators.iter().zip(groups).for_each(|(bytes, &group)| sums[group as usize] += number(bytes));
-        Ok(column(&sums))
+        Ok(column(&sums).into())
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {

@@ -66,6 +66,11 @@ impl Backlog {
         Ok(())
     }
 
+    /// Forgets what was noted: the next changes are everything.
+    pub fn note_again(&mut self) {
+        self.held.iter_mut().for_each(|held| held.noted = false);
+    }
+
     /// Takes the rows of a noted batch that are not before `watermark` and that `keep` wants, and tells how many those are.
     pub fn load(&mut self, value: &[u8], watermark: i64, keep: impl Fn(&Batch, usize) -> bool) -> Result<usize> {
         let batch = Batch::decode(value)?;

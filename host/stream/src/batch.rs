@@ -102,6 +102,11 @@ impl Batch {
         self.keys.as_ref().map(|keys| keys.get(row))
     }
 
+    /// The key by which each row is grouped: rows without keys form one group, whose key is empty.
+    pub fn group_keys(&self) -> Binary {
+        self.keys.clone().unwrap_or_else(|| std::iter::repeat_n(b"", self.len()).collect())
+    }
+
     /// The chosen rows, in the order given, sharing bytes with this batch.
     pub fn select(&self, rows: &[u32]) -> Self {
         Self {
@@ -209,6 +214,15 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A batch without keys → its rows are one group; with keys each row has its own.
+    #[test]
+    fn rows_without_keys_are_one_group() {
+        let mut batch = Batch { times: vec![0; 2], ..Batch::default() };
+        assert_eq!(batch.group_keys(), ["", ""].into_iter().collect());
+        batch.keys = Some(["a", "b"].into_iter().collect());
+        assert_eq!(batch.group_keys(), ["a", "b"].into_iter().collect());
+    }
 
     /// Two results of one window and key get different ids, a correction of the window gets the same ones again.
     #[test]

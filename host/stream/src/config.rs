@@ -1,6 +1,10 @@
 //! Reading a job file so that *every* problem is found at once, with its place and a hint. A [`Section`] is one table of
 //! the file; what has settings asks it for them key by key, and what nobody asked for is an unknown key.
 
+mod foreign;
+
+pub use foreign::{ForeignSettings, ParameterSetting, read_literal};
+
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -192,21 +196,6 @@ impl<'a> Section<'a> {
         tables
     }
 
-    /// All entries that are left as a JSON object, for settings that only a plugin understands.
-    pub fn into_json(mut self, problems: &mut Problems) -> String {
-        let mut object = serde_json::Map::new();
-        for (key, entry) in std::mem::take(&mut self.entries) {
-            let place = entry.value.span();
-            match self.convert::<serde_json::Value>(entry.value) {
-                Ok(value) => {
-                    object.insert(key, value);
-                }
-                Err(message) => problems.push(place, format!("{}: `{key}`: {message}", self.title)),
-            }
-        }
-        serde_json::Value::Object(object).to_string()
-    }
-
     /// Reports every key that nobody asked for.
     pub fn finish(self, problems: &mut Problems) {
         for (key, entry) in self.entries {
@@ -375,18 +364,5 @@ mod tests {
         });
         assert_eq!(found.len(), 1);
         assert!(!found[0].message.contains("hunter2") && found[0].message.contains("`key`"), "{found:?}");
-    }
-
-    /// A plugin's settings become JSON with nesting and escapes intact.
-    #[test]
-    fn plugin_settings_are_json() {
-        let table = DeTable::parse("a = [1, 2.5]\nb = { c = \"x\\\"y\", d = true }").expect("valid TOML");
-        let none = |_: &str| None;
-        let section = Section::new("step", 0..0, table.into_inner(), &none);
-        let mut problems = Problems::default();
-        let json = section.into_json(&mut problems);
-        let value: serde_json::Value = serde_json::from_str(&json).expect("valid JSON");
-        assert_eq!(value, serde_json::json!({"a": [1, 2.5], "b": {"c": "x\"y", "d": true}}));
-        assert!(problems.is_empty());
     }
 }

@@ -24,7 +24,7 @@ pub struct DeadLetter {
     pub step: String,
     /// The plugin of that step.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub plugin: Option<PluginId>,
+    pub plugin: Option<Identity>,
     /// Where the record was read: source and split, such as `trips/shardId-000000000003`. None behind an aggregation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
@@ -52,15 +52,9 @@ pub struct DeadLetter {
     /// What the plugin has gathered of a window that it cannot finish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulator: Option<Payload>,
-}
-
-/// Name, version and SHA-256 of a plugin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct PluginId {
-    pub name: String,
-    pub version: String,
-    pub sha256: String,
+    /// The same of a window whose parts it cannot merge, in the order of their time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accumulators: Vec<Payload>,
 }
 
 /// Bytes in JSON: a text if they are UTF-8, else `{"base64": "…"}`.
@@ -98,7 +92,7 @@ impl Payload {
 #[derive(Debug)]
 pub struct Letters {
     step: Arc<str>,
-    plugin: Option<PluginId>,
+    plugin: Option<Identity>,
     pending: Vec<Pending>,
 }
 
@@ -111,13 +105,8 @@ struct Pending {
 
 impl Letters {
     /// No letters yet of the node `step`.
-    pub fn new(step: Arc<str>, plugin: Option<&Identity>) -> Self {
-        let id = |plugin: &Identity| PluginId {
-            name: plugin.name.clone(),
-            version: plugin.version.clone(),
-            sha256: plugin.digest.clone(),
-        };
-        Self { step, plugin: plugin.map(id), pending: Vec::new() }
+    pub fn new(step: Arc<str>, plugin: Option<Identity>) -> Self {
+        Self { step, plugin, pending: Vec::new() }
     }
 
     /// A row of a batch. An unwritten value is looked for in the record that the row came from.
@@ -142,11 +131,14 @@ impl Letters {
 
     /// A window that the plugin cannot finish.
     pub fn window(&mut self, refused: &RefusedWindow) {
+        let mut accumulators: Vec<Payload> = refused.accumulators.iter().map(|bytes| Payload::new(bytes)).collect();
+        let accumulator = if accumulators.len() == 1 { accumulators.pop() } else { None };
         let letter = DeadLetter {
             key: Some(Payload::new(&refused.key)),
             window_start: Some(iso8601(refused.window.start)),
             window_end: Some(iso8601(refused.window.end)),
-            accumulator: Some(Payload::new(&refused.accumulator)),
+            accumulator,
+            accumulators,
             ..self.letter(refused.cause, &refused.reason)
         };
         self.pending.push(Pending { letter, time: refused.window.end - 1, lineage: None });
@@ -205,7 +197,7 @@ impl Letters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Positions, SplitId};
+    use crate::{Firing, Pane, Positions, SplitId};
 
     fn batch(values: [&[u8]; 2]) -> Batch {
         let lineage = Lineage {
@@ -226,7 +218,7 @@ mod tests {
     #[test]
     fn a_letter_is_complete() {
         let identity = Identity { name: "p".to_owned(), version: "1".to_owned(), digest: "ab".to_owned() };
-        let mut letters = Letters::new("parse".into(), Some(&identity));
+        let mut letters = Letters::new("parse".into(), Some(identity));
         let batch = batch([b"{}", b"\xff\0"]).select(&[1, 0]);
         letters.row(&batch, 0, Cause::Rejected, "no fare");
         letters.row(&batch, 1, Cause::Undecodable, "no time");
@@ -246,6 +238,25 @@ mod tests {
         assert_eq!(first.record.and_then(|record| record.bytes().map(Cow::into_owned)), Some(vec![0xff, 0]));
         assert_eq!((read(1).record, read(1).event_time), (Some(Payload::Text("{}".to_owned())), None));
         assert!(letters.take(0).is_empty());
+    }
+
+    /// A window that cannot be finished → its accumulator; one whose parts cannot be merged → each of them.
+    #[test]
+    fn windows_keep_what_they_have_gathered() {
+        let mut letters = Letters::new("s".into(), None);
+        let window = |accumulators: &[&str]| RefusedWindow {
+            window: Firing { start: 0, end: 1_000, pane: Pane::OnTime },
+            key: b"k".to_vec(),
+            accumulators: accumulators.iter().map(|one| one.as_bytes().to_vec()).collect(),
+            cause: Cause::Rejected,
+            reason: "no".to_owned(),
+        };
+        [window(&["a"]), window(&["b", "c"])].iter().for_each(|window| letters.window(window));
+        let rows = letters.take(0);
+        let read = |row| serde_json::from_slice::<serde_json::Value>(rows[0].values.get(row)).expect("a letter");
+        let gathered = |row| (read(row)["accumulator"].clone(), read(row)["accumulators"].clone());
+        assert_eq!(gathered(0), ("a".into(), serde_json::Value::Null));
+        assert_eq!(gathered(1), (serde_json::Value::Null, serde_json::json!(["b", "c"])));
     }
 
     /// A value that a step has rewritten → both the record as read and the value.

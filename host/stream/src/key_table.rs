@@ -181,6 +181,11 @@ impl<V> KeyTable<V> {
         self.index.len()
     }
 
+    /// The slots of all keys, in no particular order.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.index.iter().copied()
+    }
+
     /// All keys, in no particular order. Only for tables from which nothing was removed.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<V>> {
         self.entries.iter()

@@ -36,8 +36,10 @@ pub struct StepLedger {
     pub written: AtomicU64,
     /// Bytes of the values that came in.
     pub bytes: AtomicU64,
-    /// Windows (per key) or timers that fired.
+    /// Windows (per key) that fired.
     pub fired: AtomicU64,
+    /// Timers that fired.
+    pub timers: AtomicU64,
     /// Windows or timers (per key) that led to nothing because the plugin refuses them or fails on them. The rows of such
     /// windows are `emitted`.
     pub refused_firings: AtomicU64,
@@ -82,6 +84,8 @@ pub struct Counts {
     pub written: u64,
     #[allow(missing_docs)]
     pub fired: u64,
+    #[allow(missing_docs)]
+    pub timers: u64,
 }
 
 impl Counts {
@@ -223,6 +227,7 @@ impl StepLedger {
             control: self.control.load(Relaxed),
             written: self.written.load(Relaxed),
             fired: self.fired.load(Relaxed),
+            timers: self.timers.load(Relaxed),
         }
     }
 }

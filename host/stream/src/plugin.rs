@@ -3,16 +3,18 @@
 
 use crate::field::FieldSpec;
 use crate::{Batch, Binary, Cause, Column, Error, Firing, GuestFault, GuestLedger, Result};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Who a plugin is, for messages and dead letters.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
     /// The SHA-256 of its component in hex; empty for native logic.
+    #[serde(rename = "sha256")]
     pub digest: String,
 }
 
@@ -127,6 +129,27 @@ pub struct Rows {
     pub values: Option<Binary>,
 }
 
+impl Rows {
+    /// These rows made of the batch that they came from. Its fields stay those of the rows that it had: whoever takes new
+    /// values decodes them anew.
+    pub fn apply(self, mut batch: Batch) -> Batch {
+        // What is replaced need not be selected before.
+        if self.keys.is_some() {
+            batch.keys = None;
+        }
+        if self.values.is_some() {
+            batch.values = Binary::default();
+        }
+        if let Some(origins) = &self.origins {
+            batch = batch.select(origins);
+        }
+        batch.times = self.times.unwrap_or(batch.times);
+        batch.keys = self.keys.or(batch.keys);
+        batch.values = self.values.unwrap_or(batch.values);
+        batch
+    }
+}
+
 /// What a transform returns. Origins ascend.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transformed {
@@ -151,6 +174,21 @@ pub struct Accumulated {
     pub accumulators: Binary,
     /// Rows that it refuses; they must not have changed their accumulator.
     pub rejects: Vec<Reject>,
+}
+
+/// Merged accumulators.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Merged {
+    /// One per result.
+    pub accumulators: Binary,
+    /// Results, by number, that it fails on. Their accumulators are empty.
+    pub rejects: Vec<Reject>,
+}
+
+impl From<Binary> for Merged {
+    fn from(accumulators: Binary) -> Self {
+        Self { accumulators, rejects: Vec::new() }
+    }
 }
 
 /// Accumulators whose windows fire.
@@ -181,7 +219,7 @@ pub trait Aggregate: Send {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated>;
 
     /// Merges accumulators: number `i` goes into result `groups[i]`, in the order given. There are `count` results.
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary>;
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged>;
 
     /// Turns the accumulators of fired windows into 0..n results each.
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished>;
@@ -312,3 +350,29 @@ pub type SharedTransform = Arc<dyn TransformPlugin>;
 pub type SharedAggregate = Arc<dyn AggregatePlugin>;
 /// A shared process plugin.
 pub type SharedProcess = Arc<dyn ProcessPlugin>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows that name some rows of a batch and bring one column → that column is theirs, the others are the batch's.
+    #[test]
+    fn rows_take_over_what_they_leave_out() {
+        let texts = |texts: [&str; 2]| texts.into_iter().collect::<Binary>();
+        let batch =
+            Batch { times: vec![1, 2], keys: Some(texts(["a", "b"])), values: texts(["x", "y"]), ..Batch::default() };
+        let swapped = Rows { origins: Some(vec![1, 0]), ..Rows::default() };
+        let columns = |rows: Rows| {
+            let batch = rows.apply(batch.clone());
+            (batch.times, batch.keys.expect("keys"), batch.values)
+        };
+        assert_eq!(columns(Rows::default()), (vec![1, 2], texts(["a", "b"]), texts(["x", "y"])));
+        assert_eq!(columns(swapped.clone()), (vec![2, 1], texts(["b", "a"]), texts(["y", "x"])));
+        let timed = Rows { times: Some(vec![7, 8]), ..swapped.clone() };
+        assert_eq!(columns(timed), (vec![7, 8], texts(["b", "a"]), texts(["y", "x"])));
+        let keyed = Rows { keys: Some(texts(["k", "l"])), ..swapped.clone() };
+        assert_eq!(columns(keyed), (vec![2, 1], texts(["k", "l"]), texts(["y", "x"])));
+        let written = Rows { values: Some(texts(["v", "w"])), ..swapped };
+        assert_eq!(columns(written), (vec![2, 1], texts(["b", "a"]), texts(["v", "w"])));
+    }
+}

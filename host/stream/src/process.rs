@@ -8,14 +8,16 @@ use crate::field::Decoder;
 use crate::key_table::{KeyTable, Value};
 use crate::plugin::{Needs, Process, Processed, Timers, Turn, View};
 use crate::{Batch, Binary, Error, ErrorKind, GuestFault, Result, key};
+use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// At most so many keys have their timers fired in one call.
 const CALL_KEYS: usize = 4_096;
 
-/// In which order the rows of a key reach its process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// In which order the rows of a key reach its process. In a job file `arrival` or `event-time`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// As they arrive. Fast, and good for logic that does not care.
     #[default]
@@ -153,6 +155,26 @@ impl States {
         let first = owned.timers.first().copied();
         let slot = self.keys.load(hash, change.name, owned);
         self.alarms.extend(first.map(|time| Reverse((time, slot))));
+        Ok(())
+    }
+
+    /// Has the logic rewrite all states, which an older version of it made. Every key counts as changed.
+    pub fn migrate(&mut self, from: u32, logic: &mut dyn Process) -> Result<()> {
+        let slots: Vec<u32> = self.keys.slots().collect();
+        for slots in slots.chunks(CALL_KEYS) {
+            let (with_state, without): (Vec<u32>, Vec<u32>) =
+                slots.iter().partition(|&&slot| !self.keys[slot].value.state.is_empty());
+            let old: Binary = with_state.iter().map(|&slot| self.keys[slot].value.state.get()).collect();
+            let new = logic.migrate(from, &old)?;
+            if new.len() != old.len() {
+                let words = format!("migrate returned {} states for {}", new.len(), old.len());
+                return Err(Error::guest(GuestFault::Contract, words));
+            }
+            for (&slot, state) in with_state.iter().zip(new.iter()) {
+                self.keys.update(slot, |owned| owned.state.set(state));
+            }
+            without.iter().for_each(|&slot| self.keys.update(slot, |_| ()));
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! one writer per sink on the I/O runtime, fed by all workers through a bounded channel.
 
 use crate::ledger::StepLedger;
-use crate::{Batch, Result};
+use crate::{Batch, Guarantee, Result};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub enum Cut {
 #[async_trait]
 pub trait Sink: Send {
     /// What the sink promises about a row that is delivered twice, printed at start.
-    fn guarantee(&self) -> &'static str;
+    fn guarantee(&self) -> Guarantee;
 
     /// Opens it: creates the folder, the index, the connection. An error ends the job before it has read anything.
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>>;

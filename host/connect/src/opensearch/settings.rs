@@ -156,5 +156,5 @@ fn check_mappings(index: &TimePattern, section: &mut Section<'_>, problems: &mut
         let message = format!("{}: `mappings` needs an `index` without a time pattern", section.title());
         problems.push_hint(mappings.place(), message, "put the mappings into an index template on the server");
     }
-    Some(mappings.into_json(problems))
+    Some(mappings.into_foreign(problems).json.to_string())
 }

@@ -5,9 +5,9 @@ use crate::harness;
 use crate::http::refusing_address;
 use crate::sink_suite::{self, records, write_batches};
 use std::sync::atomic::Ordering::Relaxed;
-use wasmill_stream::ErrorKind;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::Sink;
+use wasmill_stream::{ErrorKind, Guarantee};
 
 fn sink(address: &str, more: &str) -> Box<dyn Sink> {
     let text = format!("endpoint = \"{address}\"\nindex = \"trips\"\nstart_timeout = \"300ms\"\n{more}\n");
@@ -173,7 +173,7 @@ async fn requests_are_signed() {
     let keys = "access_key_id = \"${SECRET}\"\nsecret_access_key = \"${SECRET}\"\nregion = \"eu-west-1\"";
     let more = format!("auth = \"sigv4\"\nservice = \"aoss\"\ncollection = \"time-series\"\n{keys}");
     let signed = sink(&fake.server.address, &more);
-    assert!(signed.guarantee().starts_with("at-least-once"), "{}", signed.guarantee());
+    assert_eq!(signed.guarantee(), Guarantee::AtLeastOnce);
     write_batches(signed, &[records(0, ["{}"])]).await.expect("nothing fatal");
     let state = fake.state();
     assert!(

@@ -82,7 +82,7 @@ impl Coordinator {
             let last = newest.as_ref().filter(|_| !settings.fresh);
             let resumed = match last {
                 None => Ok(Resumed::default()),
-                Some(last) => Resumed::read(&journal, last, &plan).await,
+                Some(last) => Resumed::read(&journal, last, &settings.job, &plan).await,
             };
             let resumed = match resumed {
                 Ok(resumed) => resumed,
@@ -139,8 +139,8 @@ impl Coordinator {
         }
     }
 
-    /// Runs until the job has ended and its last checkpoint is committed, or until it has failed.
-    pub async fn run(mut self, mut connections: Connections) -> Result<()> {
+    /// Runs until the job has ended and its last checkpoint is committed, or until it has failed. Tells which.
+    pub async fn run(mut self, mut connections: Connections) -> Result<bool> {
         let watch =
             tokio::spawn(watch(self.journal.clone(), self.fence.clone(), self.status.clone(), self.verdict.clone()));
         let ended = self.gather(&mut connections).await;
@@ -148,7 +148,7 @@ impl Coordinator {
         ended
     }
 
-    async fn gather(&mut self, connections: &mut Connections) -> Result<()> {
+    async fn gather(&mut self, connections: &mut Connections) -> Result<bool> {
         // The first one comes at once: what the sources have noted, such as where "latest" was, must not be forgotten.
         let mut due = Instant::now();
         loop {
@@ -162,14 +162,14 @@ impl Coordinator {
                 let unfinished = connections.unfinished.load(Relaxed);
                 let kind = if unfinished { Kind::Stop } else { Kind::End };
                 let last = Gathering { begun: Instant::now(), barrier: FINAL, parts: BTreeMap::new() };
-                return self.publish(kind, last, connections).await;
+                return self.publish(kind, last, connections).await.map(|()| true);
             }
             self.status.waits_for(self.gathering.as_ref().map(|gathering| (gathering.begun, self.missing(gathering))));
             tokio::select! {
                 part = connections.parts.recv() => match part {
                     Some(part) => self.take(part),
                     // The workers have gone without ending: the job has failed.
-                    None => return Ok(()),
+                    None => return Ok(false),
                 },
                 () = sleep_until(due), if self.gathering.is_none() => {
                     let barrier = self.clock.request_barrier();

@@ -60,8 +60,8 @@ impl Resumed {
     }
 
     /// Holds a manifest against the plan and reads what it names. Everything that does not fit is an error that says so.
-    pub async fn read(journal: &Journal, manifest: &Manifest, plan: &Plan) -> Result<Self> {
-        check(manifest, plan)?;
+    pub async fn read(journal: &Journal, manifest: &Manifest, job: &str, plan: &Plan) -> Result<Self> {
+        check(manifest, job, plan)?;
         let mut resumed = Self::default();
         for (index, node) in plan.nodes.iter().enumerate() {
             match &node.kind {
@@ -103,12 +103,15 @@ async fn state(journal: &Journal, mark: &StepMark) -> Result<StepState> {
 }
 
 /// Whether the job of the manifest can go on as this one.
-fn check(manifest: &Manifest, plan: &Plan) -> Result<()> {
+fn check(manifest: &Manifest, job: &str, plan: &Plan) -> Result<()> {
     let refuse = |message: String| {
         let number = manifest.number;
         let help = "put it back as it was, or start without the checkpoint: `wasmill run --fresh`";
         Err(Error::invalid(format!("checkpoint {number} does not fit this job: {message}")).hint(help))
     };
+    if manifest.job != job {
+        return refuse(format!("it belongs to the job \"{}\", and this one is \"{job}\"", manifest.job));
+    }
     if manifest.key_groups != KEY_GROUPS {
         return refuse(format!("it has {} key groups instead of {KEY_GROUPS}", manifest.key_groups));
     }

@@ -1,8 +1,8 @@
-//! An aggregator whose failures are narrowed down to rows, or to windows when these are finished.
+//! An aggregator whose failures are narrowed down to rows, or to windows when these are merged and finished.
 
-use super::{Guard, bisect, poisoned};
+use super::{Guard, behind, bisect, poisoned};
 use std::ops::Range;
-use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Reject, Selection, View};
+use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Merged, Selection, View};
 use wasmill_stream::{Binary, Error, Result};
 
 /// A plugin and its guard.
@@ -47,6 +47,33 @@ impl IsolatedAggregate {
         Ok(Accumulated { accumulators, rejects })
     }
 
+    fn isolate_results(&mut self, accumulators: &Binary, groups: &[u32], count: u32, error: Error) -> Result<Merged> {
+        let mut results = vec![Vec::new(); count as usize];
+        let (mut refused, mut rejects, logic) = (Vec::new(), Vec::new(), &mut self.logic);
+        let mut call = |range: Range<usize>| {
+            let is_in = |at: &u32| range.contains(&(groups[*at as usize] as usize));
+            let picked: Vec<u32> = (0..groups.len() as u32).filter(is_in).collect();
+            let part = accumulators.select(&picked);
+            let of: Vec<u32> = picked.iter().map(|&at| groups[at as usize] - range.start as u32).collect();
+            // A result of one accumulator is that accumulator.
+            let answer = match of.len() == range.len() {
+                true => Merged::from(part),
+                false => logic.merge(&part, &of, range.len() as u32)?,
+            };
+            results[range.clone()]
+                .iter_mut()
+                .zip(answer.accumulators.iter())
+                .for_each(|(to, from)| *to = from.to_vec());
+            refused.extend(behind(answer.rejects, range.start));
+            Ok(())
+        };
+        let mut poison = |result, cause, reason| rejects.push(poisoned(result, cause, reason));
+        bisect(0..count as usize, error, &mut self.guard, &mut call, &mut poison)?;
+        rejects.append(&mut refused);
+        rejects.sort_by_key(|reject| reject.row);
+        Ok(Merged { accumulators: results.iter().collect(), rejects })
+    }
+
     fn isolate_windows(&mut self, fired: &Fired<'_>, error: Error) -> Result<Finished> {
         let (mut origins, mut values) = (Vec::new(), Vec::new());
         let (mut refused, mut rejects, logic) = (Vec::new(), Vec::new(), &mut self.logic);
@@ -71,11 +98,6 @@ impl IsolatedAggregate {
     }
 }
 
-/// Rejects of a call on rows from `first` on, as rows of the whole.
-fn behind(rejects: Vec<Reject>, first: usize) -> impl Iterator<Item = Reject> {
-    rejects.into_iter().map(move |reject| Reject { row: reject.row + first as u32, ..reject })
-}
-
 impl Aggregate for IsolatedAggregate {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
         let mut call = || self.logic.accumulate(accumulators, groups, batch);
@@ -90,20 +112,19 @@ impl Aggregate for IsolatedAggregate {
         Ok(answer)
     }
 
-    /// Which of the accumulators of a key is at fault cannot be told, and a window without one of them would be wrong:
-    /// the step stands still until its plugin can merge them.
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+    /// Which of the accumulators of a result is at fault cannot be told, and a result without one of them would be wrong:
+    /// there is none.
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
         let mut call = || self.logic.merge(accumulators, groups, count);
-        match call().or_else(|_| call()) {
-            Ok(answer) => {
-                self.guard.passed(0);
-                Ok(answer)
-            }
+        let answer = match call().or_else(|_| call()) {
+            Ok(answer) => answer,
             Err(error) => {
-                let error = self.guard.judge(error, groups.len())?;
-                Err(self.guard.obstructed(error))
+                let error = self.guard.judge(error, count as usize)?;
+                self.isolate_results(accumulators, groups, count, error)?
             }
-        }
+        };
+        self.guard.passed(count as usize);
+        Ok(answer)
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {

@@ -88,11 +88,6 @@ impl Guard {
         Err(self.trip(Error::new(error.kind(), error.report()), &why))
     }
 
-    /// A call fails for which no row can be blamed: the step stands still.
-    pub(super) fn obstructed(&mut self, error: Error) -> Error {
-        self.trip(error, "the plugin fails whatever the rows")
-    }
-
     fn trip(&mut self, error: Error, why: &str) -> Error {
         let pause = (FIRST_PAUSE * 2u32.pow(self.trips.min(10))).min(LAST_PAUSE);
         self.trips += 1;

@@ -176,8 +176,12 @@ impl Aggregate for Picky {
         Ok(Accumulated { accumulators: texts.iter().collect(), rejects })
     }
 
-    fn merge(&mut self, _: &Binary, _: &[u32], _: u32) -> Result<Binary> {
-        Err(Error::guest(GuestFault::Trap, "cannot merge"))
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
+        let texts: Vec<_> = accumulators.iter().map(String::from_utf8_lossy).collect();
+        self.check(texts.iter().map(|text| text.parse().expect("a number")))?;
+        let mut merged = vec![String::new(); count as usize];
+        texts.iter().zip(groups).for_each(|(text, &group)| merged[group as usize].push_str(&format!("{text} ")));
+        Ok(merged.iter().collect::<Binary>().into())
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
@@ -189,7 +193,7 @@ impl Aggregate for Picky {
 }
 
 /// Rows of two groups, some of which make the plugin fail → the accumulators hold all others in order; the same for windows
-/// that cannot be finished. Accumulators that cannot be merged stop the step: no window is to be wrong.
+/// that cannot be finished, and for accumulators that cannot be merged.
 #[test]
 fn aggregators() {
     let times: Vec<i64> = (1..=100).collect();
@@ -216,8 +220,17 @@ fn aggregators() {
     let starts = answer.origins.expect("given").into_iter().map(|at| windows[at as usize].start.to_string());
     assert_eq!(answer.values, starts.collect::<Vec<_>>().iter().collect());
 
-    logic.merge(&names, &[0; 100], 1).expect_err("it cannot");
-    assert!(logic.guard().take_pause().is_some());
+    // Two accumulators for each result but for the last two, which have one: these are not touched.
+    let groups: Vec<u32> = (0..98).map(|at| at / 2).chain([49, 50]).collect();
+    let merged = logic.merge(&names, &groups, 51).expect("it goes on");
+    let rejects: Vec<_> = merged.rejects.iter().map(|reject| (reject.row, reject.cause)).collect();
+    assert_eq!(rejects, [16, 32].map(|result| (result, Cause::Guest(GuestFault::Trap))));
+    let result = |at: u32| match at {
+        16 | 32 => String::new(),
+        49 | 50 => (at + 50).to_string(),
+        _ => format!("{} {} ", 2 * at + 1, 2 * at + 2),
+    };
+    assert_eq!(merged.accumulators, (0..51).map(result).collect::<Vec<_>>().iter().collect());
 }
 
 /// Counts the rows of a key and emits the count with every row; a timer one behind each row emits `timer`. Fails on rows at

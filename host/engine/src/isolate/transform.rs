@@ -1,6 +1,6 @@
 //! A transform whose failures are narrowed down to rows.
 
-use super::{Guard, Joined, JoinedSides, bisect, poisoned};
+use super::{Guard, Joined, JoinedSides, behind, bisect, poisoned};
 use std::ops::Range;
 use wasmill_stream::plugin::{Selection, Transform, Transformed, View};
 use wasmill_stream::{Error, Result};
@@ -31,10 +31,7 @@ impl IsolatedTransform {
             let origin = |row: u32| row + range.start as u32;
             main.add(answer.main, rows.len(), origin);
             sides.add(answer.sides, rows.len(), origin);
-            refused.extend(answer.rejects.into_iter().map(|mut reject| {
-                reject.row = origin(reject.row);
-                reject
-            }));
+            refused.extend(behind(answer.rejects, range.start));
             Ok(())
         };
         let mut poison = |row, cause, reason| rejects.push(poisoned(row, cause, reason));

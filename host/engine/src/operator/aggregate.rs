@@ -51,16 +51,21 @@ impl AggregateStep {
             unreachable!("an aggregation step belongs to an aggregation");
         };
         let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+        let mut logic = IsolatedAggregate::new(plugin.instantiate()?, guard);
         let mut windows = Windows::new(*windows, *allowed_lateness);
-        if let Some(state) = shared.resumed.steps.get(&index) {
+        let resumed = shared.resumed.steps.get(&index);
+        if let Some(state) = resumed {
             windows.resume(state.watermark);
             state.owned_by(worker, workers, |change| windows.load(change))?;
         }
         if shared.reporter.is_some() {
             windows.track();
         }
+        if let Some(state) = resumed.filter(|state| state.version != plugin.state_version()) {
+            windows.migrate(state.version, &mut logic)?;
+        }
         Ok(Self {
-            logic: IsolatedAggregate::new(plugin.instantiate()?, guard),
+            logic,
             needs: plugin.needs().clone(),
             windows,
             heard: Heard::new(&node.sources, workers),
@@ -84,9 +89,7 @@ impl EpochStep for AggregateStep {
             Some(kept) => Arc::new(parcel.batch.select(kept)),
             None => parcel.batch,
         };
-        // Rows without keys form one group.
-        let unkeyed = || std::iter::repeat_n(b"", batch.len()).collect::<Binary>();
-        let keys = batch.keys.clone().unwrap_or_else(unkeyed);
+        let keys = batch.group_keys();
         let hashes = match (parcel.hashes, &kept) {
             (Some(hashes), None) => hashes,
             _ => key::hashes(&keys).into(),

@@ -3,6 +3,7 @@
 //! faster.
 
 use super::exits::{Exits, Pass, Streams};
+use super::work::Work;
 use super::{Epoch, Rows};
 use crate::checkpoint::{Content, FINAL, Origin, Reporter};
 use crate::discards::Discards;
@@ -62,12 +63,6 @@ struct Waiting<A> {
     pass: Pass,
 }
 
-enum Work<A> {
-    Fresh(Parcel),
-    /// Its call has failed and will be made again.
-    Begun(A),
-}
-
 impl<A> Waiting<A> {
     fn new(pass: Pass) -> Self {
         Self { work: VecDeque::new(), announcements: Vec::new(), pass }
@@ -76,10 +71,7 @@ impl<A> Waiting<A> {
     /// Applies what waits; closes the epoch if it is complete. After an error what is left waits on.
     fn settle(&mut self, step: &mut impl EpochStep<Admitted = A>, complete: bool, exits: &mut Exits) -> Result<()> {
         while let Some(work) = self.work.pop_front() {
-            let admitted = match work {
-                Work::Fresh(parcel) => step.admit(parcel),
-                Work::Begun(admitted) => admitted,
-            };
+            let admitted = work.admitted(|parcel| step.admit(parcel));
             if let Err(error) = step.apply(&admitted, exits, &self.pass) {
                 self.work.push_front(Work::Begun(admitted));
                 return Err(error);

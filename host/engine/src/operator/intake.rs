@@ -2,14 +2,14 @@
 //! time, in-stream markers, and the watermark of the split. Knows nothing of timely.
 
 use super::transform::count;
-use crate::admit::{self, admit};
+use crate::admit::admit;
 use crate::discards::Discards;
 use crate::isolate::{Guard, IsolatedTransform};
 use crate::plan::{PlanKind, PlanNode};
 use std::sync::Arc;
 use wasmill_stream::field::{Decoder, FieldSpec, FieldType};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Needs, Rows, Transform, Transformed, View};
+use wasmill_stream::plugin::{Needs, Transform, Transformed, View};
 use wasmill_stream::source::Chunk;
 use wasmill_stream::time::TimeFormat;
 use wasmill_stream::watermark::{EventTime, SplitClock, Strategy};
@@ -134,7 +134,8 @@ impl Intake {
                 }
             };
             emitted = count(&batch, &answer, &mut self.discards)?;
-            batch = applied(batch, answer.main);
+            batch.fields.clear();
+            batch = answer.main.apply(batch);
         }
         let mut columns = if self.decodes { self.decoder.decode(&batch.values) } else { Vec::new() };
         let kept = self.stamp(&mut batch, &columns, clock, now);
@@ -187,7 +188,7 @@ impl Intake {
             if std::mem::replace(&mut keep[fault.row as usize], false)
                 && let EventTime::Field(spec) = &self.time
             {
-                let reason = format!("no event time: {}", admit::reason(spec, fault.kind));
+                let reason = format!("no event time: {}", spec.reason(fault.kind));
                 self.discards.row(batch, fault.row as usize, Cause::Undecodable, &reason);
             }
         }
@@ -227,24 +228,6 @@ impl Predecoder {
         let columns: Vec<usize> = (0..self.needs.fields.len()).collect();
         self.logic.transform(&View::of(batch, &self.needs, &columns))
     }
-}
-
-/// The output rows of a plugin, without fields.
-fn applied(mut batch: Batch, rows: Rows) -> Batch {
-    batch.fields.clear();
-    if let Some(origins) = &rows.origins {
-        batch = batch.select(origins);
-    }
-    if let Some(times) = rows.times {
-        batch.times = times;
-    }
-    if let Some(keys) = rows.keys {
-        batch.keys = Some(keys);
-    }
-    if let Some(values) = rows.values {
-        batch.values = values;
-    }
-    batch
 }
 
 fn marker_field(name: &str, kind: FieldType) -> FieldSpec {

@@ -36,7 +36,7 @@ impl Outputs {
         port: Port,
         mut batch: Batch,
         columns: &[usize],
-        rows: Rows,
+        mut rows: Rows,
     ) -> Option<Batch> {
         let emits = node.emits(port)?;
         let (_, name, decoder) = self.outputs.iter_mut().find(|(known, ..)| *known == port)?;
@@ -48,19 +48,9 @@ impl Outputs {
         if hands_on {
             batch.fields = handed_on(node, &emits.fields, fields, columns);
         }
-        if rows.keys.is_some() {
-            batch.keys = None;
-        }
-        if let Some(origins) = &rows.origins {
-            batch = batch.select(origins);
-        }
-        if let Some(times) = rows.times {
-            batch.times = times;
-        }
-        if let Some(keys) = rows.keys {
-            batch.keys = Some(keys);
-        }
-        if let (Some(values), false) = (rows.values, hands_on) {
+        let written = rows.values.take().filter(|_| !hands_on);
+        batch = rows.apply(batch);
+        if let Some(values) = written {
             batch.fields = decoder.decode(&values);
             if emits.values {
                 batch.values = values;

@@ -54,9 +54,7 @@ pub struct Admitted {
 
 impl Admitted {
     fn new(batch: Batch) -> Self {
-        // Rows without keys form one group.
-        let unkeyed = || std::iter::repeat_n(b"", batch.len()).collect::<Binary>();
-        let keys = batch.keys.clone().unwrap_or_else(unkeyed);
+        let keys = batch.group_keys();
         let hashes = key::hashes(&keys);
         Self { batch: Arc::new(batch), keys, hashes }
     }
@@ -72,7 +70,8 @@ impl ProcessStep {
         let needs = plugin.needs().clone();
         let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
         let (mut states, mut backlog) = (States::new(&needs), Backlog::default());
-        if let Some(state) = shared.resumed.steps.get(&index) {
+        let resumed = shared.resumed.steps.get(&index);
+        if let Some(state) = resumed {
             states.resume(state.watermark);
             state.owned_by(worker, workers, |change| match (change.group, change.value) {
                 (ANY_GROUP, value) => {
@@ -91,8 +90,13 @@ impl ProcessStep {
         if shared.reporter.is_some() {
             states.track();
         }
+        let mut logic = IsolatedProcess::new(plugin.instantiate()?, guard);
+        if let Some(state) = resumed.filter(|state| state.version != plugin.state_version()) {
+            states.migrate(state.version, &mut logic)?;
+            backlog.note_again();
+        }
         Ok(Self {
-            logic: IsolatedProcess::new(plugin.instantiate()?, guard),
+            logic,
             order: *order,
             states,
             backlog,
@@ -145,7 +149,7 @@ impl ProcessStep {
         let Turned { keys, answer: Processed { main, sides, .. }, fired } = turned;
         let plan = self.plan.clone();
         let node = &plan.nodes[self.index];
-        StepLedger::add(&node.ledger.fired, fired);
+        StepLedger::add(&node.ledger.timers, fired);
         self.logic.take_dropped().iter().for_each(|timer| self.discards.timer(timer));
         let columns: Vec<usize> = (0..batch.fields.len()).collect();
         let outputs = std::iter::once((Port::Main, main));

@@ -3,6 +3,7 @@
 use super::Rows;
 use super::exits::{Exits, Pass, Streams};
 use super::output::{Outputs, emitted};
+use super::work::Work;
 use crate::admit::admit;
 use crate::discards::Discards;
 use crate::graph::{Input, Port};
@@ -111,14 +112,6 @@ struct Admitted {
     from: Input,
 }
 
-/// What waits for a pause to be over.
-#[expect(clippy::large_enum_variant, reason = "few wait, and most for no time at all")]
-enum Work {
-    Fresh(Parcel),
-    /// Its call has failed and will be made again.
-    Begun(Admitted),
-}
-
 /// Builds the operator.
 pub fn build<'s>(rows: Rows<'s>, plan: Arc<Plan>, index: usize, verdict: Arc<Verdict>) -> Result<Streams<'s>> {
     let mut step = TransformStep::new(plan, index)?;
@@ -128,7 +121,7 @@ pub fn build<'s>(rows: Rows<'s>, plan: Arc<Plan>, index: usize, verdict: Arc<Ver
     let mut input = builder.new_input(rows, Pipeline);
     let (mut exits, streams) = Exits::new(&mut builder, index, step.node());
     let mut pauses = Pauses::new(scope.activator_for(builder.operator_info().address), verdict.clone(), name.clone());
-    let mut waiting: VecDeque<(Pass, Work)> = VecDeque::new();
+    let mut waiting: VecDeque<(Pass, Work<Admitted>)> = VecDeque::new();
     builder.build(move |_capabilities| {
         move |_frontiers| {
             input.for_each(|capability, parcel| {
@@ -143,10 +136,7 @@ pub fn build<'s>(rows: Rows<'s>, plan: Arc<Plan>, index: usize, verdict: Arc<Ver
                 if verdict.is_aborted() {
                     return waiting.clear();
                 }
-                let admitted = match work {
-                    Work::Fresh(parcel) => step.admit(parcel),
-                    Work::Begun(admitted) => admitted,
-                };
+                let admitted = work.admitted(|parcel| step.admit(parcel));
                 let called = if admitted.batch.is_empty() { Ok(None) } else { step.call(&admitted).map(Some) };
                 let settled = match called {
                     Ok(None) => Ok(()),

@@ -11,7 +11,9 @@ use crate::output;
 use crate::sandbox::State;
 use crate::worker::Worker;
 use std::sync::Arc;
-use wasmill_stream::plugin::{Accumulated, Aggregate, AggregatePlugin, Finished, Fired, Identity, Needs, Plugin, View};
+use wasmill_stream::plugin::{
+    Accumulated, Aggregate, AggregatePlugin, Finished, Fired, Identity, Merged, Needs, Plugin, View,
+};
 use wasmill_stream::{Binary, Firing, GuestLedger, Pane, Result};
 use wasmtime::{Store, component};
 
@@ -39,6 +41,10 @@ impl Plugin for Aggregator {
 
     fn needs(&self) -> &Needs {
         self.0.needs()
+    }
+
+    fn state_version(&self) -> u32 {
+        self.0.state_version()
     }
 
     fn ledger(&self) -> &Arc<GuestLedger> {
@@ -78,14 +84,15 @@ impl Aggregate for AggregateWorker {
         )
     }
 
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
         let wire = self.accumulators.binary(accumulators);
         let bytes = wire.size() + size_of_val(groups);
-        self.worker.call(
+        let merged = self.worker.call(
             Call { function: "merge", rows: groups.len(), bytes },
             |guest, store| guest.kind.call_merge(store, wire, groups, count),
             |output, plugin| output::states("accumulators", output, count as usize, plugin.limits()),
-        )
+        );
+        merged.map(Merged::from)
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {

@@ -41,6 +41,10 @@ impl Plugin for Processor {
         self.0.needs()
     }
 
+    fn state_version(&self) -> u32 {
+        self.0.state_version()
+    }
+
     fn ledger(&self) -> &Arc<GuestLedger> {
         self.0.ledger()
     }

@@ -66,3 +66,11 @@ fn bad_schemas() {
     assert_eq!(check(&slow, json!({ "x": format!("{}b", "a".repeat(5_000)) })).map(|problems| problems.len()), Ok(1));
     assert!(words(&json!({ "pattern": "(((a{1000}){1000}){1000})" })).contains("regex"));
 }
+
+/// A problem in words names the key as it is written in a job file; one of the settings as a whole names none.
+#[test]
+fn problems_in_words() {
+    let words = |path: &str| SettingProblem { path: path.to_owned(), message: "want a number".to_owned() }.to_string();
+    assert_eq!(words("/cells/1"), "`cells.1`: want a number");
+    assert_eq!(words(""), "want a number");
+}

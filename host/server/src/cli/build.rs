@@ -1,6 +1,6 @@
 //! `wasmill build`: a component from a plugin's source folder, and what it is.
 
-use super::{Exit, job};
+use super::{Exit, job, stdout};
 use crate::terminal::Terminal;
 use std::path::PathBuf;
 use wasmill_stream::units::ByteCount;
@@ -19,10 +19,10 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let bytes = std::fs::read(&path)
         .map_err(|error| Error::unavailable(format!("read {}", path.display())).with_source(error))?;
     let component = job::host()?.load(&path.display().to_string(), &bytes)?;
-    println!("{}", path.display());
-    println!("  plugin  {}", component.describe());
-    println!("  world   {}", component.kind());
-    println!("  size    {}", ByteCount::new(bytes.len() as u64));
-    println!("  sha256  {}", component.digest());
+    stdout::line(path.display())?;
+    stdout::line(format_args!("  plugin  {}", component.describe()))?;
+    stdout::line(format_args!("  world   {}", component.kind()))?;
+    stdout::line(format_args!("  size    {}", ByteCount::new(bytes.len() as u64)))?;
+    stdout::line(format_args!("  sha256  {}", component.digest()))?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! `wasmill check`: every problem of a job file, or its picture.
 
-use super::{Exit, JobArguments, job};
+use super::{Exit, JobArguments, job, stdout};
 use crate::terminal::Terminal;
 use wasmill_stream::Result;
 
@@ -18,6 +18,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let examined = job::examine(&arguments.job, !arguments.no_build, terminal)?;
     let Some(outline) = examined.outline else { return Ok(Exit::Invalid) };
-    print!("{outline}");
+    stdout::print(outline)?;
     Ok(Exit::Done)
 }

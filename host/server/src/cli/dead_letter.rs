@@ -1,7 +1,7 @@
 //! `wasmill dead-letter`: what the sink `[dead_letter]` of a job has written: counted, shown, and sent once more.
 
 use super::drive::{View, drive};
-use super::{Exit, JobArguments, job};
+use super::{Exit, JobArguments, job, stdout};
 use crate::dead_letters::{Concerns, Digest, Filter, Leaf, Replay, Witness, files, for_each};
 use crate::progress::Snapshot;
 use crate::terminal::Terminal;
@@ -87,7 +87,7 @@ fn list(arguments: &List) -> Result<Exit> {
         }
         Ok(())
     })?;
-    print!("{}", digest.table(arguments.limit));
+    stdout::print(digest.table(arguments.limit))?;
     Ok(Exit::Done)
 }
 
@@ -97,7 +97,7 @@ fn show(arguments: &Show) -> Result<Exit> {
     for_each(&files(paths)?, |letter| {
         if filter.takes(&letter.letter) {
             if (arguments.offset..end).contains(&seen) {
-                println!("{}", Leaf(&letter));
+                stdout::line(Leaf(&letter))?;
             }
             seen += 1;
         }
@@ -105,7 +105,7 @@ fn show(arguments: &Show) -> Result<Exit> {
     })?;
     let shown = end.min(seen).saturating_sub(arguments.offset);
     let hint = if seen > end { format!("; --offset {end} shows the next") } else { String::new() };
-    println!("{shown} of {seen} letters{hint}");
+    stdout::line(format_args!("{shown} of {seen} letters{hint}"))?;
     Ok(Exit::Done)
 }
 
@@ -142,15 +142,14 @@ fn replay(arguments: &ReplayArguments, terminal: &Terminal) -> Result<Exit> {
     if exit == Exit::Done {
         let (sent, died) = (replay.sent(), witness.records());
         let not_sent = if sent < records { format!(" of {records}") } else { String::new() };
-        if is_watched {
-            println!("replayed {sent}{not_sent} records: {} went through, {died} died again", sent - died.min(sent));
+        let outcome = if is_watched {
+            format!(": {} went through, {died} died again", sent - died.min(sent))
         } else {
-            println!(
-                "replayed {sent}{not_sent} records; without [dead_letter] in the job, its balance says what became of them"
-            );
-        }
+            "; without [dead_letter] in the job, its balance says what became of them".to_owned()
+        };
+        stdout::line(format_args!("replayed {sent}{not_sent} records{outcome}"))?;
         if witness.others() > 0 {
-            println!("{} windows or timers died as well", witness.others());
+            stdout::line(format_args!("{} windows or timers died as well", witness.others()))?;
         }
     }
     Ok(exit)

@@ -1,6 +1,6 @@
 //! `wasmill inspect`: what a plugin is, wants, gives and may take.
 
-use super::{Exit, job};
+use super::{Exit, job, stdout};
 use crate::inspection::Inspection;
 use crate::terminal::Terminal;
 use std::path::{Path, PathBuf};
@@ -35,9 +35,9 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let (component, bytes) = load(&arguments.plugin, Grants { wasi: true }, &host, terminal)?;
     let inspection = Inspection::new(&host, &component, &bytes, &arguments.settings)?;
     if arguments.json {
-        println!("{:#}", inspection.json());
+        stdout::line(format_args!("{:#}", inspection.json()))?;
     } else {
-        print!("{inspection}");
+        stdout::print(inspection)?;
     }
     Ok(Exit::Done)
 }

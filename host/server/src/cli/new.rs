@@ -1,6 +1,6 @@
 //! `wasmill new`: a plugin project to start from.
 
-use super::Exit;
+use super::{Exit, stdout};
 use crate::scaffold::{self, Language, Plan};
 use crate::terminal::Terminal;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let plan = Plan { folder: name, language: *language, kind: *kind, sdk: sdk.as_deref() };
     scaffold::create(&plan)?;
     let folder = name.display();
-    println!("{folder}");
+    stdout::line(&folder)?;
     terminal.note(&format!(
         "\n{folder}/{} has the logic, {folder}/cases what it must do. Next:\n\n  wasmill test {folder}\n",
         language.source()

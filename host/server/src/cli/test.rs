@@ -1,6 +1,6 @@
 //! `wasmill test`: a plugin's cases, played in the sandbox.
 
-use super::{Exit, inspect, job};
+use super::{Exit, inspect, job, stdout};
 use crate::terminal::Terminal;
 use crate::trial::{self, Case, Paint, Report};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
         if play(&host, &component, &case, arguments.update)? { passed += 1 } else { failed += 1 }
     }
     let ok = if arguments.update { "ok or updated" } else { "ok" };
-    println!("\n{}: {passed} {ok}, {failed} failed", component.describe());
+    stdout::line(format_args!("\n{}: {passed} {ok}, {failed} failed", component.describe()))?;
     Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
 }
 
@@ -92,6 +92,6 @@ fn play(host: &Host, component: &Component, case: &Case, update: bool) -> Result
             .map_err(|error| Error::unavailable(format!("write {}", case.path.display())).with_source(error))?;
         updated = true;
     }
-    print!("{}", Report { case, outcome: &outcome, updated, paint: Paint::of_stdout() });
+    stdout::print(Report { case, outcome: &outcome, updated, paint: Paint::of_stdout() })?;
     Ok(outcome.passed() || updated)
 }

@@ -19,7 +19,7 @@ impl fmt::Display for Leaf<'_> {
         let plugin = letter
             .plugin
             .as_ref()
-            .map(|plugin| format!("{} {}, sha256 {}", plugin.name, plugin.version, plugin.sha256));
+            .map(|plugin| format!("{} {}, sha256 {}", plugin.name, plugin.version, plugin.digest));
         let position = letter.position.as_deref().unwrap_or("?");
         let read = letter.split.as_ref().map(|split| format!("{split}, record {position}"));
         let window = letter.window_start.as_ref().zip(letter.window_end.as_ref());
@@ -42,7 +42,7 @@ impl fmt::Display for Leaf<'_> {
         payload(f, "key", letter.key.as_ref())?;
         payload(f, "record", letter.record.as_ref())?;
         payload(f, "value", letter.value.as_ref())?;
-        payload(f, "accumulator", letter.accumulator.as_ref())
+        letter.accumulator.iter().chain(&letter.accumulators).try_for_each(|one| payload(f, "accumulator", Some(one)))
     }
 }
 

@@ -10,13 +10,10 @@ use wasmill_engine::{Graph, Node, NodeKind};
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::dead_letter::DeadLetter;
 use wasmill_stream::source::{Intake, Source, SplitSender};
-use wasmill_stream::{Error, Positions, Result, Sequence, SplitId};
+use wasmill_stream::{Error, Guarantee, Positions, Result, Sequence, SplitId};
 
 /// About how many bytes of records go in at once.
 const CHUNK: usize = 256 << 10;
-
-/// What a guarantee begins with if the sink overwrites what it has written before, by id.
-const OVERWRITES: &str = "effectively-once";
 
 /// Where a record has to go.
 #[derive(Debug, PartialEq, Eq)]
@@ -151,7 +148,7 @@ impl Concerns {
             match &node.kind {
                 NodeKind::Aggregate { .. } => concerns.windows.push(name()),
                 NodeKind::Process { .. } => concerns.states.push(name()),
-                NodeKind::Sink { sink } if sink.guarantee().starts_with(OVERWRITES) => {
+                NodeKind::Sink { sink } if sink.guarantee() == Guarantee::EffectivelyOnce => {
                     concerns.overwritten.extend(gathered[at].then(name));
                 }
                 NodeKind::Sink { .. } => concerns.doubled.extend(around.iter().any(|ways| ways[at]).then(name)),

@@ -2,7 +2,8 @@ use super::*;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use wasmill_stream::dead_letter::{DeadLetter, Payload, PluginId};
+use wasmill_stream::dead_letter::{DeadLetter, Payload};
+use wasmill_stream::plugin::Identity;
 
 /// A letter of step `parse`.
 fn letter(cause: &str, reason: &str, at: &str) -> DeadLetter {
@@ -126,7 +127,7 @@ fn digest_counts_groups() {
 /// terminal that it would obey.
 #[test]
 fn leaf_shows_everything() {
-    let plugin = PluginId { name: "p".into(), version: "1".into(), sha256: "ab".into() };
+    let plugin = Identity { name: "p".into(), version: "1".into(), digest: "ab".into() };
     let whole = DeadLetter {
         plugin: Some(plugin),
         key: Some(Payload::new(b"k\x1b[2J")),
@@ -183,13 +184,13 @@ mod job {
     use std::sync::Mutex;
     use wasmill_engine::{DeadLetters, Graph, Input, Node, NodeKind, Options, Port, Tolerance};
     use wasmill_stream::ledger::StepLedger;
-    use wasmill_stream::plugin::{Aggregate, AggregatePlugin, Identity, Needs, Plugin};
+    use wasmill_stream::plugin::{Aggregate, AggregatePlugin, Needs, Plugin};
     use wasmill_stream::sink::{Opening, Sink, SinkWriter};
     use wasmill_stream::source::{Intake, Source};
     use wasmill_stream::units::Period;
     use wasmill_stream::watermark::{EventTime, WatermarkSpec};
     use wasmill_stream::window::WindowSpec;
-    use wasmill_stream::{Batch, Error, GuestLedger, Result};
+    use wasmill_stream::{Batch, Error, Guarantee, GuestLedger, Result};
 
     /// The source that the job file names: it must not be read.
     struct Untouched;
@@ -209,8 +210,8 @@ mod job {
 
     #[async_trait]
     impl Sink for Kept {
-        fn guarantee(&self) -> &'static str {
-            "effectively-once: for this test"
+        fn guarantee(&self) -> Guarantee {
+            Guarantee::EffectivelyOnce
         }
 
         async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
@@ -285,8 +286,8 @@ mod job {
 
     #[async_trait]
     impl Sink for Plain {
-        fn guarantee(&self) -> &'static str {
-            "at-least-once: for this test"
+        fn guarantee(&self) -> Guarantee {
+            Guarantee::AtLeastOnce
         }
 
         async fn open(self: Box<Self>, _opening: Opening) -> Result<Box<dyn SinkWriter>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wasmill_stream::sink::{Opening, Sink, SinkWriter};
-use wasmill_stream::{Batch, Result};
+use wasmill_stream::{Batch, Guarantee, Result};
 
 /// The records that have died again, by split and position, and how many letters came from no record.
 #[derive(Debug, Default, Clone)]
@@ -56,7 +56,7 @@ struct Watched<S: ?Sized> {
 
 #[async_trait]
 impl Sink for Watched<dyn Sink> {
-    fn guarantee(&self) -> &'static str {
+    fn guarantee(&self) -> Guarantee {
         self.sink.guarantee()
     }
 

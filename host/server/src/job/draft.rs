@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 use wasmill_engine::{DeadLetters, Options, Tolerance};
 use wasmill_plugin::{Grants, Limits};
-use wasmill_stream::config::{Place, Problems, Section};
+use wasmill_stream::config::{ForeignSettings, Place, Problems, Section};
 use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::Source;
@@ -128,8 +128,8 @@ pub struct PluginUse {
     pub path: PathBuf,
     /// Where the path is.
     pub place: Place,
-    /// A JSON object for its `configure`.
-    pub settings: String,
+    /// For its `configure`.
+    pub settings: ForeignSettings,
     /// Where the settings are; the path if there are none.
     pub settings_place: Place,
     /// What it may import.

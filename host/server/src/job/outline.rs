@@ -156,10 +156,9 @@ pub fn process(plugin: &str, order: Order) -> String {
     }
 }
 
-/// A line about a sink: its promise without the small print, which is what follows a colon.
+/// A line about a sink, with what it promises.
 pub fn sink(kind: &str, sink: &dyn Sink) -> String {
-    let promise = sink.guarantee().split(':').next().unwrap_or_default();
-    format!("{kind} sink, {promise}")
+    format!("{kind} sink, {}", sink.guarantee())
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! them.
 
 use super::draft::PluginUse;
+use super::typed::Typed;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use wasmill_plugin::{Component, Grants, Host, Kind};
-use wasmill_stream::config::Problems;
+use wasmill_plugin::{Component, Grants, Host, Kind, SettingProblem};
+use wasmill_stream::config::{Place, Problems};
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
 use wasmill_stream::{Error, Result};
 
@@ -19,25 +20,23 @@ pub struct Plugins {
     seen: HashMap<(PathBuf, Grants), Found>,
 }
 
-/// Holds settings against the schema that the plugin declares. What is wrong is reported, key by key.
-fn fits_schema(plugin: &PluginUse, component: &Component, problems: &mut Problems) -> bool {
-    let checked = serde_json::from_str(&plugin.settings)
-        .map_err(|error| Error::invalid("settings are no JSON").with_source(error))
-        .and_then(|settings| component.check_settings(&settings));
+/// The settings as the plugin gets them, if they fit the schema that it declares. What is wrong is reported, key by key.
+fn fitting(plugin: &PluginUse, component: &Component, problems: &mut Problems) -> Option<String> {
+    let Typed { json, misfits } = Typed::new(&plugin.settings, component.describe().settings.as_deref());
     let before = problems.len();
-    match checked {
-        Ok(found) => found.into_iter().for_each(|problem| {
-            // `/depth` as people write it, `depth`.
-            let key = problem.path.trim_start_matches('/').replace('/', ".");
-            let message = match key.as_str() {
-                "" => format!("{}: settings: {}", plugin.title, problem.message),
-                key => format!("{}: settings: `{key}`: {}", plugin.title, problem.message),
+    match component.check_settings(&json) {
+        Ok(mut found) => {
+            let mut report = |place: &Place, problem: &SettingProblem| {
+                problems.push(place.clone(), format!("{}: settings: {problem}", plugin.title));
             };
-            problems.push(plugin.settings_place.clone(), message);
-        }),
+            // A parameter that is no number is a text, which the schema does not want either.
+            found.retain(|problem| misfits.iter().all(|(_, misfit)| misfit.path != problem.path));
+            misfits.iter().for_each(|(place, misfit)| report(place, misfit));
+            found.iter().for_each(|problem| report(&plugin.settings_place, problem));
+        }
         Err(error) => problems.push(plugin.place.clone(), format!("{}: {}", plugin.title, error.report())),
     }
-    problems.len() == before
+    (problems.len() == before).then(|| json.to_string())
 }
 
 /// The plugin of a step without a window.
@@ -68,8 +67,8 @@ impl Plugins {
         plugin: &PluginUse,
         problems: &mut Problems,
     ) -> (String, Option<SharedTransform>) {
-        self.find(plugin, &[Kind::Transform], problems, |host, component| {
-            host.transform(component, node, &plugin.settings, plugin.limits)
+        self.find(plugin, &[Kind::Transform], problems, |host, component, settings| {
+            host.transform(component, node, settings, plugin.limits)
         })
     }
 
@@ -80,8 +79,8 @@ impl Plugins {
         plugin: &PluginUse,
         problems: &mut Problems,
     ) -> (String, Option<SharedAggregate>) {
-        self.find(plugin, &[Kind::Aggregator], problems, |host, component| {
-            host.aggregate(component, node, &plugin.settings, plugin.limits)
+        self.find(plugin, &[Kind::Aggregator], problems, |host, component, settings| {
+            host.aggregate(component, node, settings, plugin.limits)
         })
     }
 
@@ -92,9 +91,10 @@ impl Plugins {
         plugin: &PluginUse,
         problems: &mut Problems,
     ) -> (String, Option<StepPlugin>) {
-        self.find(plugin, &[Kind::Transform, Kind::Process], problems, |host, component| match component.kind() {
-            Kind::Process => host.process(component, node, &plugin.settings, plugin.limits).map(StepPlugin::Process),
-            _ => host.transform(component, node, &plugin.settings, plugin.limits).map(StepPlugin::Transform),
+        let kinds = [Kind::Transform, Kind::Process];
+        self.find(plugin, &kinds, problems, |host, component, settings| match component.kind() {
+            Kind::Process => host.process(component, node, settings, plugin.limits).map(StepPlugin::Process),
+            _ => host.transform(component, node, settings, plugin.limits).map(StepPlugin::Transform),
         })
     }
 
@@ -103,7 +103,7 @@ impl Plugins {
         plugin: &PluginUse,
         kinds: &[Kind],
         problems: &mut Problems,
-        configure: impl FnOnce(&Host, &Component) -> Result<P>,
+        configure: impl FnOnce(&Host, &Component, &str) -> Result<P>,
     ) -> (String, Option<P>) {
         let path = plugin.path.display();
         let component = match self.component(plugin) {
@@ -130,10 +130,8 @@ impl Plugins {
             problems.push_hint(plugin.place.clone(), message, hint);
             return (about, None);
         }
-        if !fits_schema(plugin, &component, problems) {
-            return (about, None);
-        }
-        match configure(&self.host, &component) {
+        let Some(settings) = fitting(plugin, &component, problems) else { return (about, None) };
+        match configure(&self.host, &component, &settings) {
             Ok(plugin) => (about, Some(plugin)),
             Err(error) => {
                 problems.push(plugin.settings_place.clone(), error.report());

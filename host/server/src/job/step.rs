@@ -2,11 +2,10 @@
 
 use super::JobFile;
 use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_inputs};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use wasmill_engine::Tolerance;
 use wasmill_plugin::{Grants, Limits};
-use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::config::{ForeignSettings, Problems, Section};
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
@@ -20,7 +19,7 @@ pub fn read(file: &JobFile, name: String, mut table: Section<'_>, problems: &mut
     let before = problems.len();
     let window = table.table("window", problems).map(|table| read_window(table, problems));
     let windowed = window.is_some() || problems.len() > before;
-    let order = table.located::<OrderName>("order", problems).map(|(OrderName(order), place)| (order, place));
+    let order = table.located::<Order>("order", problems);
     if let (Some((_, place)), true) = (&order, windowed) {
         let message = format!("{}: `order` is for processes; windows take rows in any order", table.title());
         problems.push(place.clone(), message);
@@ -46,12 +45,12 @@ pub fn read(file: &JobFile, name: String, mut table: Section<'_>, problems: &mut
 pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Problems) -> Option<PluginUse> {
     let before = problems.len();
     let path = table.required_located::<String>("plugin", problems);
-    let settings = table.table("settings", problems).map(|table| (table.place(), table.into_json(problems)));
+    let settings = table.table("settings", problems).map(|table| (table.place(), table.into_foreign(problems)));
     let limits = table.table("limits", problems).map(|table| Limits::read(table, &Limits::CEILING, problems));
     let tolerance = table.table("failures", problems).map(|table| read_tolerance(table, problems));
     let wasi = table.optional::<Wasi>("wasi", problems).is_some();
     let (path, place) = path?;
-    let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), "{}".to_owned()));
+    let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), ForeignSettings::default()));
     let title = table.title().to_owned();
     let plugin = PluginUse {
         title,
@@ -87,19 +86,6 @@ fn read_tolerance(mut table: Section<'_>, problems: &mut Problems) -> Tolerance 
 enum Wasi {
     /// Nothing happens in it.
     Inert,
-}
-
-/// An order as it is written.
-struct OrderName(Order);
-
-impl<'de> Deserialize<'de> for OrderName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "arrival" => Ok(Self(Order::Arrival)),
-            "event-time" => Ok(Self(Order::EventTime)),
-            other => Err(D::Error::custom(format!("`{other}` is no order, expected \"arrival\" or \"event-time\""))),
-        }
-    }
 }
 
 const WINDOW_HINT: &str = "{ tumbling = \"10m\" }, { sliding = \"1h\", every = \"5m\" } or { session = \"15m\" }";

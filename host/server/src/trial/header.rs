@@ -35,7 +35,7 @@ struct Written {
     settings: Option<Value>,
     window: Option<Window>,
     allowed_lateness: Option<Period>,
-    order: Option<OrderName>,
+    order: Option<Order>,
 }
 
 #[derive(Deserialize)]
@@ -46,13 +46,6 @@ struct Window {
     every: Option<Period>,
     session: Option<Period>,
     offset: Option<Period>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum OrderName {
-    Arrival,
-    EventTime,
 }
 
 const WINDOWS: &str = "{\"tumbling\": \"10m\"}, {\"sliding\": \"1h\", \"every\": \"5m\"} or {\"session\": \"15m\"}";
@@ -73,10 +66,7 @@ impl Header {
             return Err("`allowed_lateness` needs a `window`".to_owned());
         }
         header.allowed_lateness = written.allowed_lateness.unwrap_or_default();
-        header.order = written.order.map(|order| match order {
-            OrderName::Arrival => Order::Arrival,
-            OrderName::EventTime => Order::EventTime,
-        });
+        header.order = written.order;
         Ok(header)
     }
 }

@@ -1,11 +1,12 @@
 //! Between the rows of a case and the batches of the host.
 
 use super::row::Row;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmill_stream::batch::{Batch, Lineage};
-use wasmill_stream::field::{Decoder, FieldSpec};
+use wasmill_stream::field::{self, Decoder, FieldSpec};
 use wasmill_stream::plugin::Rows;
-use wasmill_stream::{Binary, FaultKind, Positions, SplitId};
+use wasmill_stream::{Binary, Positions, SplitId};
 
 /// Makes batches of rows as a source does: decoded, with positions that count on from batch to batch.
 pub struct Reader {
@@ -39,26 +40,8 @@ impl Reader {
     }
 
     /// The rows of a batch that the step may not see, with the reason: they lack a field that it cannot do without.
-    pub fn undecodable(&self, batch: &Batch) -> Vec<(u32, String)> {
-        let mut refused: Vec<(u32, String)> = Vec::new();
-        for (spec, column) in self.fields.iter().zip(&batch.fields) {
-            for fault in &column.faults {
-                let is_tolerable = spec.optional && fault.kind == FaultKind::Missing;
-                if !is_tolerable && !refused.iter().any(|(row, _)| *row == fault.row) {
-                    refused.push((fault.row, reason(spec, fault.kind)));
-                }
-            }
-        }
-        refused.sort_unstable();
-        refused
-    }
-}
-
-/// In the words of the engine.
-fn reason(spec: &FieldSpec, kind: FaultKind) -> String {
-    match kind {
-        FaultKind::Malformed => "the record is not a whole JSON object".to_owned(),
-        FaultKind::Missing | FaultKind::WrongType => format!("field `{spec}` {kind}"),
+    pub fn undecodable(&self, batch: &Batch) -> BTreeMap<u32, String> {
+        field::undecodable(self.fields.iter().zip(&batch.fields))
     }
 }
 
@@ -112,7 +95,7 @@ mod tests {
             (2, "field `/b: string?` has the wrong type"),
             (3, "the record is not a whole JSON object"),
         ];
-        assert_eq!(refused, expected.map(|(row, reason)| (row, reason.to_owned())));
+        assert_eq!(refused, expected.map(|(row, reason)| (row, reason.to_owned())).into());
         assert_eq!((batch.keys, reader.next), (None, 5));
     }
 

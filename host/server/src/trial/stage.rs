@@ -78,8 +78,7 @@ impl Stage {
         let refused = self.reader.undecodable(&batch);
         let mut outputs: Vec<_> =
             refused.iter().map(|(row, reason)| Output::rejected(reason, row_of(&batch, *row as usize))).collect();
-        let is_kept = |row: &u32| refused.binary_search_by_key(row, |(refused, _)| *refused).is_err();
-        let kept: Vec<u32> = (0..batch.len() as u32).filter(is_kept).collect();
+        let kept: Vec<u32> = (0..batch.len() as u32).filter(|row| !refused.contains_key(row)).collect();
         if !kept.is_empty() {
             outputs.extend(self.admitted(batch.select(&kept))?);
         }
@@ -96,7 +95,7 @@ impl Stage {
                 Ok(outputs)
             }
             Logic::Aggregate(logic, windows) => {
-                let keys = keys_of(&batch);
+                let keys = batch.group_keys();
                 let view = View::of(&batch, &self.needs, &columns);
                 let taken = windows.accumulate(&mut **logic, &keys, &key::hashes(&keys), &view)?;
                 let late = taken.late.iter().map(|&row| Output::new(Way::Late, row_of(&batch, row as usize)));
@@ -169,14 +168,7 @@ impl Stage {
 
 /// Whether the header suits the plugin, and the settings its schema.
 fn check(component: &Component, header: &Header) -> Result<()> {
-    let problems = component.check_settings(&header.settings)?;
-    if !problems.is_empty() {
-        let lines: Vec<_> = problems
-            .iter()
-            .map(|problem| format!("settings{}: {}", problem.path.replace('/', "."), problem.message))
-            .collect();
-        return Err(Error::invalid(lines.join("; ")));
-    }
+    component.accept_settings(&header.settings)?;
     let kind = component.kind();
     for (name, is_there, of) in
         [("window", header.window.is_some(), Kind::Aggregator), ("order", header.order.is_some(), Kind::Process)]
@@ -188,11 +180,6 @@ fn check(component: &Component, header: &Header) -> Result<()> {
     Ok(())
 }
 
-/// Rows without keys form one group, as in the engine.
-fn keys_of(batch: &Batch) -> Binary {
-    batch.keys.clone().unwrap_or_else(|| std::iter::repeat_n(b"", batch.len()).collect())
-}
-
 fn process(
     logic: &mut dyn Process,
     states: &mut States,
@@ -201,7 +188,7 @@ fn process(
     until: Option<i64>,
 ) -> Result<Vec<Output>> {
     let columns: Vec<usize> = (0..needs.fields.len()).collect();
-    let keys = keys_of(batch);
+    let keys = batch.group_keys();
     let (hashes, view) = (key::hashes(&keys), View::of(batch, needs, &columns));
     let rows = KeyedRows { keys: &keys, hashes: &hashes, view, ordered: until.is_some() };
     let turned = states.process(logic, &rows, until)?;

@@ -85,6 +85,14 @@ pub(super) fn renumber(rejects: Vec<Reject>, rows: &[u32]) -> impl Iterator<Item
     rejects.into_iter().map(|reject| Reject { row: rows[reject.row as usize], ..reject })
 }
 
+/// A group that the logic fails to merge.
+pub(super) struct Unmerged {
+    /// Its number, how the logic fails and why.
+    pub(super) reject: Reject,
+    /// Its accumulators.
+    pub(super) accumulators: Vec<Vec<u8>>,
+}
+
 /// Accumulators to be merged group by group.
 #[derive(Default)]
 pub(super) struct Merger {
@@ -116,16 +124,20 @@ impl Merger {
         self.accumulators.total_bytes()
     }
 
-    /// One accumulator per group. If no group has more than one, nobody is called.
-    pub(super) fn merge(&mut self, logic: &mut dyn Aggregate) -> Result<Binary> {
+    /// One accumulator per group, and the groups that the logic fails on. If no group has more than one, nobody is called.
+    pub(super) fn merge(&mut self, logic: &mut dyn Aggregate) -> Result<(Binary, Vec<Unmerged>)> {
         let Self { accumulators, groups, count } = std::mem::take(self);
         let accumulators = accumulators.finish();
         if groups.len() == count as usize {
-            return Ok(accumulators);
+            return Ok((accumulators, Vec::new()));
         }
         let merged = logic.merge(&accumulators, &groups, count)?;
-        check_count("merge", merged.len(), count as usize)?;
-        Ok(merged)
+        check_count("merge", merged.accumulators.len(), count as usize)?;
+        let unmerged = merged.rejects.into_iter().map(|reject| {
+            let members = groups.iter().zip(accumulators.iter()).filter(|(group, _)| **group == reject.row);
+            Unmerged { accumulators: members.map(|(_, accumulator)| accumulator.to_vec()).collect(), reject }
+        });
+        Ok((merged.accumulators, unmerged.collect()))
     }
 }
 
@@ -169,6 +181,19 @@ pub(super) fn finish(logic: &mut dyn Aggregate, fired: &Fired<'_>) -> Result<Fin
         )),
         _ => Ok(finished),
     }
+}
+
+/// How many accumulators are migrated in one call.
+pub(super) const MIGRATED: usize = 4_096;
+
+/// Rewrites accumulators of an older version. Empty ones stay empty: they are fresh in every version.
+pub(super) fn migrate(old: &Binary, rewrite: &mut dyn FnMut(&Binary) -> Result<Binary>) -> Result<Binary> {
+    let rows: Vec<u32> = (0..old.len() as u32).filter(|&row| !old.get(row as usize).is_empty()).collect();
+    let new = rewrite(&old.select(&rows))?;
+    check_count("migrate", new.len(), rows.len())?;
+    let mut rewritten = rows.iter().zip(new.iter()).peekable();
+    let take = |row: u32| rewritten.next_if(|(at, _)| **at == row).map_or(&[][..], |(_, new)| new);
+    Ok((0..old.len() as u32).map(take).collect())
 }
 
 fn check_count(call: &str, returned: usize, expected: usize) -> Result<()> {

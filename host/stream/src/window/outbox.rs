@@ -2,10 +2,11 @@
 //! time. Callers push them in the order in which results shall appear: by window end, window start, key.
 
 use super::call::{self, CALL_BYTES, Merger};
+use super::sliding::all_but;
 use super::state::{Advanced, RefusedWindow};
 use crate::binary::BinaryBuilder;
-use crate::plugin::{Aggregate, Finished, Fired};
-use crate::{Batch, Firing, Result};
+use crate::plugin::{Aggregate, Finished, Fired, Reject};
+use crate::{Batch, Binary, Firing, Result};
 
 /// At most so many accumulators are finished in one call.
 const CALL_ACCUMULATORS: usize = 8_192;
@@ -58,16 +59,31 @@ impl<'a> Outbox<'a> {
         if self.windows.is_empty() {
             return Ok(());
         }
-        let accumulators = self.merger.merge(self.logic)?;
-        let windows = std::mem::take(&mut self.windows);
-        let keys = std::mem::take(&mut self.keys).finish();
+        let (mut accumulators, unmerged) = self.merger.merge(self.logic)?;
+        let mut windows = std::mem::take(&mut self.windows);
+        let mut keys = std::mem::take(&mut self.keys).finish();
+        self.outcome.fired += windows.len();
+        let refused = |reject: Reject, windows: &[Firing], keys: &Binary, accumulators| {
+            let Reject { row, cause, reason } = reject;
+            let (window, key) = (windows[row as usize], keys.get(row as usize).to_vec());
+            RefusedWindow { window, key, accumulators, cause, reason }
+        };
+        if !unmerged.is_empty() {
+            let rows: Vec<u32> = unmerged.iter().map(|unmerged| unmerged.reject.row).collect();
+            let refused = unmerged.into_iter().map(|one| refused(one.reject, &windows, &keys, one.accumulators));
+            self.outcome.refused.extend(refused);
+            let merged = all_but(windows.len(), &rows);
+            (accumulators, keys) = (accumulators.select(&merged), keys.select(&merged));
+            windows = merged.iter().map(|&at| windows[at as usize]).collect();
+        }
+        if windows.is_empty() {
+            return Ok(());
+        }
         let fired = Fired { windows: &windows, keys: &keys, accumulators: &accumulators };
         let Finished { origins, values, rejects } = call::finish(self.logic, &fired)?;
-        self.outcome.fired += windows.len();
         self.outcome.refused.extend(rejects.into_iter().map(|reject| {
-            let at = reject.row as usize;
-            let (key, accumulator) = (keys.get(at).to_vec(), accumulators.get(at).to_vec());
-            RefusedWindow { window: windows[at], key, accumulator, cause: reject.cause, reason: reject.reason }
+            let accumulator = accumulators.get(reject.row as usize).to_vec();
+            refused(reject, &windows, &keys, vec![accumulator])
         }));
         if values.is_empty() {
             return Ok(());

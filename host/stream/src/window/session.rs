@@ -3,7 +3,7 @@
 
 mod plan;
 
-use super::call::{self, CALL_BYTES, Merger, Parts};
+use super::call::{self, CALL_BYTES, MIGRATED, Merger, Parts, Unmerged};
 use super::outbox::Outbox;
 use super::state::{Advanced, Taken};
 use crate::blob::Blob;
@@ -145,6 +145,22 @@ impl Sessions {
         Some(())
     }
 
+    pub(super) fn migrate(&mut self, from: u32, logic: &mut dyn Aggregate) -> Result<()> {
+        let slots: Vec<u32> = self.keys.slots().collect();
+        for slots in slots.chunks(MIGRATED) {
+            let of_slot = |&slot: &u32| self.keys[slot].value.sessions.iter();
+            let old = slots.iter().flat_map(of_slot).map(|session| session.accumulator.get()).collect();
+            let new = call::migrate(&old, &mut |old| logic.migrate(from, old))?;
+            let mut new = new.iter();
+            for &slot in slots {
+                self.keys.update(slot, |of_key| {
+                    of_key.sessions.iter_mut().zip(&mut new).for_each(|(session, new)| session.accumulator.set(new));
+                });
+            }
+        }
+        Ok(())
+    }
+
     // === rows ===
 
     pub(super) fn accumulate(
@@ -182,7 +198,10 @@ impl Sessions {
         if plan.rows.is_empty() {
             return Ok(Default::default());
         }
-        let merged = self.merge_absorbed(logic, plan)?;
+        let (merged, rejects) = self.merge_absorbed(logic, plan)?;
+        if !rejects.is_empty() {
+            return Ok((Vec::new(), rejects));
+        }
         let mut merged = merged.iter().flat_map(Binary::iter);
         let mut parts = Parts::default();
         for draft in &plan.drafts {
@@ -199,21 +218,29 @@ impl Sessions {
         call::accumulate(logic, parts, &plan.groups, &Selection::new(view, &plan.rows).view())
     }
 
-    fn merge_absorbed(&self, logic: &mut dyn Aggregate, plan: &Plan) -> Result<Vec<Binary>> {
-        let (mut merger, mut merged) = (Merger::default(), Vec::new());
-        for draft in &plan.drafts {
+    /// One accumulator per draft of several sessions. The rows of drafts that the logic fails to merge are refused: without
+    /// them the sessions stay apart, and nothing is lost of these.
+    fn merge_absorbed(&self, logic: &mut dyn Aggregate, plan: &Plan) -> Result<(Vec<Binary>, Vec<Reject>)> {
+        let (mut merged, mut rejects) = (Vec::new(), Vec::new());
+        let (mut merger, mut drafts) = (Merger::default(), Vec::new());
+        for (number, draft) in (0u32..).zip(&plan.drafts) {
             let sessions = self.absorbed(draft);
             if sessions.len() > 1 {
                 merger.push(sessions.iter().map(|session| session.accumulator.get()));
+                drafts.push(number);
             }
-            if merger.total_bytes() >= CALL_BYTES {
-                merged.push(merger.merge(logic)?);
+            let is_last = number as usize + 1 == plan.drafts.len();
+            if merger.total_bytes() >= CALL_BYTES || (is_last && merger.len() > 0) {
+                let (accumulators, unmerged) = merger.merge(logic)?;
+                merged.push(accumulators);
+                for Unmerged { reject, .. } in unmerged {
+                    let draft = drafts[reject.row as usize];
+                    rejects.extend(plan.rows_of(draft).map(|row| Reject { row, ..reject.clone() }));
+                }
+                drafts.clear();
             }
         }
-        if merger.len() > 0 {
-            merged.push(merger.merge(logic)?);
-        }
-        Ok(merged)
+        Ok((merged, rejects))
     }
 
     /// The sessions that a planned one takes the place of.

@@ -1,10 +1,13 @@
 //! One slice of tumbling or sliding windows that holds state: an accumulator per key.
 
+use super::call::{self, MIGRATED};
 use super::grid::{Grid, Slice};
+use crate::Result;
 use crate::blob::Blob;
 use crate::checkpoint::{Change, ChangeLog};
 use crate::key;
 use crate::key_table::{Entry, KeyTable, Value};
+use crate::plugin::Aggregate;
 
 /// The group of an accumulator that takes no part in the current call.
 const NO_GROUP: u32 = u32::MAX;
@@ -114,6 +117,17 @@ impl OpenSlice {
             let value = cell.map(|cell| cell.accumulator.get());
             log.push(Change { group: key::group(hash) as u16, name: &name, expires, value });
         });
+    }
+
+    /// Has the logic rewrite all accumulators.
+    pub(super) fn migrate(&mut self, from: u32, logic: &mut dyn Aggregate) -> Result<()> {
+        let slots: Vec<u32> = self.cells.slots().collect();
+        for slots in slots.chunks(MIGRATED) {
+            let old = slots.iter().map(|&slot| self.cells[slot].value.accumulator.get()).collect();
+            let new = call::migrate(&old, &mut |old| logic.migrate(from, old))?;
+            slots.iter().zip(new.iter()).for_each(|(&slot, accumulator)| self.store(slot, accumulator));
+        }
+        Ok(())
     }
 
     /// Puts an accumulator back that was noted.

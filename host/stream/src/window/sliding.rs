@@ -68,6 +68,10 @@ impl Sliding {
         (start == first).then_some(())
     }
 
+    pub(super) fn migrate(&mut self, from: u32, logic: &mut dyn Aggregate) -> Result<()> {
+        self.slices.iter_mut().try_for_each(|open| open.migrate(from, logic))
+    }
+
     // === rows ===
 
     pub(super) fn accumulate(
@@ -247,7 +251,7 @@ impl Sliding {
 }
 
 /// The numbers below `count` that are not in `rows`, which ascend.
-fn all_but(count: usize, rows: &[u32]) -> Vec<u32> {
+pub(super) fn all_but(count: usize, rows: &[u32]) -> Vec<u32> {
     let mut rows = rows.iter().peekable();
     (0..count as u32).filter(|row| rows.next_if_eq(&row).is_none()).collect()
 }

@@ -36,8 +36,8 @@ pub struct RefusedWindow {
     pub window: Firing,
     /// Its key.
     pub key: Vec<u8>,
-    /// Its accumulator.
-    pub accumulator: Vec<u8>,
+    /// Its accumulator; those of its slices, in the order of their time, if they cannot be merged.
+    pub accumulators: Vec<Vec<u8>>,
     /// Whether it was refused, or how the plugin fails on it.
     pub cause: Cause,
     /// Why, in the plugin's words.
@@ -156,6 +156,14 @@ impl Windows {
             Kind::Session(windows) => windows.load(change),
         };
         loaded.ok_or_else(|| Error::new(ErrorKind::Corrupt, "an entry is not what these windows have noted"))
+    }
+
+    /// Has the logic rewrite all accumulators, which an older version of it made. Every one of them counts as changed.
+    pub fn migrate(&mut self, from: u32, logic: &mut dyn Aggregate) -> Result<()> {
+        match &mut self.kind {
+            Kind::Sliding(windows) => windows.migrate(from, logic),
+            Kind::Session(windows) => windows.migrate(from, logic),
+        }
     }
 
     /// How many accumulators are held: one per session, or per key and window, or per key and slice of sliding windows.

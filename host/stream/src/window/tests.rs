@@ -8,9 +8,10 @@ mod properties;
 mod sessions;
 mod sliding;
 mod tumbling;
+mod unmerged;
 
-use super::{Taken, WindowSpec, Windows};
-use crate::plugin::View;
+use super::{RefusedWindow, Taken, WindowSpec, Windows};
+use crate::plugin::{Aggregate, View};
 use crate::units::Period;
 use crate::{Binary, Cells, Column, Firing, Pane, key};
 pub(super) use ids::Ids;
@@ -56,9 +57,9 @@ fn fire(start: i64, end: i64, key: &str, pane: Pane, ids: &[u32]) -> Fire {
 }
 
 /// Windows under test with the logic that records row ids.
-struct Bench {
+struct Bench<L = Ids> {
     windows: Windows,
-    logic: Ids,
+    logic: L,
 }
 
 impl Bench {
@@ -66,7 +67,9 @@ impl Bench {
         spec.check().expect("a valid window");
         Self { windows: Windows::new(spec, ms(allowed_lateness)), logic: Ids::default() }
     }
+}
 
+impl<L: Aggregate> Bench<L> {
     /// Adds one batch and returns what became of it.
     fn take(&mut self, rows: &[Row]) -> Taken {
         let keys: Binary = rows.iter().map(|row| &row.key).collect();
@@ -91,9 +94,14 @@ impl Bench {
 
     /// Moves the watermark and returns the results in their order.
     fn advance(&mut self, watermark: i64) -> Vec<Fire> {
-        let batches = self.windows.advance(watermark, &mut self.logic).expect("logic that does not fail").results;
+        self.close(watermark).0
+    }
+
+    /// The same with the windows that have no result, and how many windows fired.
+    fn close(&mut self, watermark: i64) -> (Vec<Fire>, Vec<RefusedWindow>, usize) {
+        let advanced = self.windows.advance(watermark, &mut self.logic).expect("logic that does not fail");
         let mut fires = Vec::new();
-        for batch in batches {
+        for batch in advanced.results {
             assert!(batch.lineage.is_none() && batch.step.is_empty() && batch.fields.is_empty());
             let keys = batch.keys.expect("results have keys");
             let firings = batch.firings.expect("results have windows");
@@ -104,6 +112,6 @@ impl Bench {
                 fires.push(fire(start, end, &key, pane, &ids::parse(batch.values.get(at))));
             }
         }
-        fires
+        (fires, advanced.refused, advanced.fired)
     }
 }

@@ -27,7 +27,7 @@ struct Hostile {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Settings)]
 enum Answer {
-    /// Counts, and returns the counts.
+    /// Counts, and returns the counts with the starts of their windows and their keys.
     Honest,
     /// One accumulator less than it was given.
     FewerAccumulators,
@@ -93,7 +93,10 @@ impl Hostile {
     fn finish(&self, fired: &Fired) -> Result<Finished, Failure> {
         let windows = fired.keys.len() as u32;
         let each = |result: &[u8]| (0..windows).map(|_| result).collect::<Binary>();
-        let counts = fired.accumulators.iter().map(|bytes| count(bytes).to_string()).collect();
+        let result = |((&start, key), bytes): ((&i64, &[u8]), &[u8])| {
+            serde_json::json!({"start": start, "key": String::from_utf8_lossy(key), "count": count(bytes)}).to_string()
+        };
+        let counts = fired.starts.iter().zip(fired.keys.iter()).zip(fired.accumulators.iter()).map(result).collect();
         let honest = Finished { origins: Some((0..windows).collect()), values: counts, rejects: Vec::new() };
         let none = |reason: &str| Finished {
             origins: Some(Vec::new()),

@@ -32,7 +32,8 @@ fn harmless_unless_chosen() {
     assert_eq!(accumulate(&[1, 2, 3]).accumulators, column(&[7, 1]));
     assert_eq!(Component::merge(column(&[1, 2, 3]), vec![1, 0, 1], 2), Ok(column(&[2, 4])));
     let honest = finish().expect("an answer");
-    assert_eq!((honest.origins, honest.values), (Some(vec![0, 1]), ["7", "8"].into_iter().collect()));
+    let counts = [r#"{"count":7,"key":"a","start":0}"#, r#"{"count":8,"key":"b","start":0}"#];
+    assert_eq!((honest.origins, honest.values), (Some(vec![0, 1]), counts.into_iter().collect()));
     configure("fewer-accumulators");
     assert_eq!(accumulate(&[1, 2]).accumulators, column(&[6, 1]));
 }

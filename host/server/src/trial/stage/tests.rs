@@ -1,5 +1,5 @@
 use super::*;
-use wasmill_stream::plugin::{Accumulated, Finished, Fired, Processed, Timers, Transformed, Turn};
+use wasmill_stream::plugin::{Accumulated, Finished, Fired, Merged, Processed, Timers, Transformed, Turn};
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
 
@@ -24,8 +24,8 @@ impl Aggregate for Native {
         Ok(Accumulated { accumulators, rejects: Vec::new() })
     }
 
-    fn merge(&mut self, accumulators: &Binary, _groups: &[u32], _count: u32) -> Result<Binary> {
-        Ok(accumulators.clone())
+    fn merge(&mut self, accumulators: &Binary, _groups: &[u32], _count: u32) -> Result<Merged> {
+        Ok(accumulators.clone().into())
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {

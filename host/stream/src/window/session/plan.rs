@@ -75,6 +75,11 @@ impl Plan {
         let drafts = growth.finish(&mut groups);
         Self { drafts, rows, groups, late, new_keys }
     }
+
+    /// The rows that go to a draft, as numbers in `rows`.
+    pub(super) fn rows_of(&self, draft: u32) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.groups).filter(move |(_, group)| **group == draft).map(|(row, _)| row)
+    }
 }
 
 impl Growth<'_> {

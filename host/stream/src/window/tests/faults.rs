@@ -1,14 +1,14 @@
 //! Logic that breaks its contract or fails: the error says how, and no state has changed.
 
 use super::*;
-use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Reject};
+use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Merged, Reject};
 use crate::{Error, ErrorKind, GuestFault, Result};
 
 /// Logic whose every answer is given by the test.
 #[derive(Default)]
 struct Scripted {
     accumulated: Option<Accumulated>,
-    merged: Option<Binary>,
+    merged: Option<Merged>,
     finished: Option<Finished>,
 }
 
@@ -16,7 +16,7 @@ impl Aggregate for Scripted {
     fn accumulate(&mut self, _: &Binary, _: &[u32], _: &View<'_>) -> Result<Accumulated> {
         self.accumulated.clone().ok_or_else(|| Error::guest(GuestFault::Trap, "trap"))
     }
-    fn merge(&mut self, _: &Binary, _: &[u32], _: u32) -> Result<Binary> {
+    fn merge(&mut self, _: &Binary, _: &[u32], _: u32) -> Result<Merged> {
         self.merged.clone().ok_or_else(|| Error::guest(GuestFault::Trap, "trap"))
     }
     fn finish(&mut self, _: &Fired<'_>) -> Result<Finished> {
@@ -95,7 +95,8 @@ fn bad_answers_to_finish_and_merge() {
     for spec in [kinds()[0], kinds()[2]] {
         for (origins, values, expected) in cases.clone() {
             let finished = Some(Finished { origins, values, rejects: Vec::new() });
-            let mut logic = Scripted { accumulated: accumulated.clone(), finished, merged: Some(binary(&["m", "n"])) };
+            let mut logic =
+                Scripted { accumulated: accumulated.clone(), finished, merged: Some(binary(&["m", "n"]).into()) };
             let mut windows = Windows::new(spec, ms(0));
             accumulate(&mut windows, &mut logic, &[0]).expect("valid answer");
             assert_guest(windows.advance(i64::MAX, &mut logic), expected);
@@ -108,7 +109,7 @@ fn bad_answers_to_finish_and_merge() {
         }
     }
     for (spec, second) in [(kinds()[1], 2), (kinds()[2], 20)] {
-        let merged = Some(binary(&["m", "n"]));
+        let merged = Some(binary(&["m", "n"]).into());
         let mut logic = Scripted { accumulated: accumulated.clone(), merged, finished: None };
         let mut windows = Windows::new(spec, ms(0));
         accumulate(&mut windows, &mut logic, &[0]).expect("valid answer");
@@ -170,7 +171,7 @@ impl Aggregate for Large {
         let rejects = odd.map(|at| Reject::new(at as u32, "")).collect();
         Ok(Accumulated { accumulators: next.into_iter().collect(), rejects })
     }
-    fn merge(&mut self, _: &Binary, _: &[u32], _: u32) -> Result<Binary> {
+    fn merge(&mut self, _: &Binary, _: &[u32], _: u32) -> Result<Merged> {
         Err(Error::guest(GuestFault::Trap, "nothing to merge"))
     }
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {

@@ -1,7 +1,7 @@
 //! Logic whose accumulator is the sorted list of the ids of all rows, so that a result tells exactly which rows it is made
 //! of. It checks the host's side of the contract on the way.
 
-use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Reject, View};
+use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Merged, Reject, View};
 use crate::{Binary, Cells, Error, Firing, GuestFault, Result};
 
 /// The ids in an accumulator.
@@ -53,7 +53,7 @@ impl Aggregate for Ids {
         Ok(Accumulated { accumulators: lists.iter().map(|list| print(list)).collect(), rejects })
     }
 
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
         self.merged += 1;
         assert_eq!(accumulators.len(), groups.len());
         let mut lists = vec![Vec::new(); count as usize];
@@ -65,7 +65,7 @@ impl Aggregate for Ids {
             assert!(!list.is_empty(), "a result without accumulators");
             list.sort_unstable();
         }
-        Ok(lists.iter().map(|list| print(list)).collect())
+        Ok(lists.iter().map(|list| print(list)).collect::<Binary>().into())
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Result;
-use crate::plugin::{Accumulated, Aggregate, Finished, Fired};
+use crate::plugin::{Accumulated, Aggregate, Finished, Fired, Merged};
 
 /// Logic whose accumulator is all values in the order in which they came.
 struct Concat;
@@ -20,9 +20,9 @@ impl Aggregate for Concat {
         Ok(Accumulated { accumulators: concat(old, values.iter(), groups), rejects: Vec::new() })
     }
 
-    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Binary> {
+    fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
         assert!(groups.is_sorted());
-        Ok(concat(vec![Vec::new(); count as usize], accumulators.iter(), groups))
+        Ok(concat(vec![Vec::new(); count as usize], accumulators.iter(), groups).into())
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
