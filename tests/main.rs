@@ -26,6 +26,8 @@ mod program;
 mod s3;
 /// The example from files and from the generator.
 mod taxi;
+/// Hostile components from WebAssembly text.
+mod text_guests;
 /// Markers, silent splits.
 mod watermark;
 /// Sliding and session windows, late rows.
