@@ -28,6 +28,8 @@ mod s3;
 mod taxi;
 /// Hostile components from WebAssembly text.
 mod text_guests;
+/// A component that imports WASI.
+mod wasi;
 /// Markers, silent splits.
 mod watermark;
 /// Sliding and session windows, late rows.
