@@ -1,7 +1,7 @@
-//! The same three plugins in Rust, JavaScript and Python: the same rows give the same bytes.
+//! The same three plugins in Rust, JavaScript, Python and C: the same rows give the same bytes.
 
 use crate::harness::job::Job;
-use crate::harness::{plugins, root, skipped};
+use crate::harness::{guests, plugins, root, skipped};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -100,10 +100,15 @@ fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// The guests in a language that `wasmill build` knows; `None` if its tools cannot be had here.
-fn guests(language: &str) -> Option<[PathBuf; 3]> {
-    let dirs =
-        ["transform", "aggregator", "process"].map(|kind| root().join("plugins/conformance").join(language).join(kind));
+/// The guests in a language; `None` if its tools cannot be had here. Those in C are written to `dir`.
+fn guests_in(language: &str, dir: &Path) -> Option<[PathBuf; 3]> {
+    let kinds = ["transform", "aggregator", "process"];
+    if language == "c" {
+        let files = kinds.map(|kind| dir.join(kind).with_extension("wasm"));
+        guests::of_c("plugins/conformance/c/build.sh", &[dir], &files.each_ref().map(PathBuf::as_path))?;
+        return Some(files);
+    }
+    let dirs = kinds.map(|kind| root().join("plugins/conformance").join(language).join(kind));
     if language == "rust" {
         return Some(dirs.map(|dir| plugins::built(&dir)));
     }
@@ -118,32 +123,31 @@ fn guests(language: &str) -> Option<[PathBuf; 3]> {
 }
 
 /// Ten thousand rows through transform, aggregator and process → every output, side output and refusal of each language is
-/// that of Rust, byte for byte.
+/// that of Rust, byte for byte. Those in Rust a second time, in fresh instances → the same bytes.
 #[test]
 fn languages_agree() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("in.jsonl");
     fs::write(&path, input()).expect("it can be written");
-    let rust = guests("rust").expect("Rust is here");
+    let rust = guests_in("rust", dir.path()).expect("Rust is here");
     let expected = answers(&path, &rust);
     for (name, file) in &expected {
         assert!(file.len() > 100, "{name} exercises something: {} bytes", file.len());
     }
-    assert!(answers(&path, &rust) == expected, "twice the same");
-    for language in ["javascript", "python"] {
-        let Some(components) = guests(language) else { continue };
+    for language in ["rust", "javascript", "python", "c"] {
+        let Some(components) = guests_in(language, dir.path()) else { continue };
         for ((name, found), (_, expected)) in answers(&path, &components).iter().zip(&expected) {
-            let line = |bytes: &[u8], at: usize| {
-                String::from_utf8_lossy(bytes.split(|byte| *byte == b'\n').nth(at).unwrap_or_default()).into_owned()
-            };
-            let lines = found.split(|byte| *byte == b'\n').count();
-            let at = (0..lines).find(|&at| line(found, at) != line(expected, at)).unwrap_or(lines);
-            assert!(
-                found == expected,
-                "{language}, {name}, line {at}: {}, in Rust: {}",
-                line(found, at),
-                line(expected, at)
-            );
+            assert_same(&format!("{language}, {name}"), found, expected);
         }
     }
+}
+
+/// Tells of two files the first line in which they differ.
+fn assert_same(title: &str, found: &[u8], expected: &[u8]) {
+    let line = |bytes: &[u8], at: usize| {
+        String::from_utf8_lossy(bytes.split(|byte| *byte == b'\n').nth(at).unwrap_or_default()).into_owned()
+    };
+    let lines = found.split(|byte| *byte == b'\n').count();
+    let at = (0..lines).find(|&at| line(found, at) != line(expected, at)).unwrap_or(lines);
+    assert!(found == expected, "{title}, line {at}: {}, in Rust: {}", line(found, at), line(expected, at));
 }

@@ -4,6 +4,7 @@
 pub mod balance;
 pub mod cells;
 pub mod data;
+pub mod guests;
 pub mod http;
 pub mod job;
 pub mod kinesis;

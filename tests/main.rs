@@ -26,6 +26,10 @@ mod program;
 mod s3;
 /// The example from files and from the generator.
 mod taxi;
+/// Hostile components from WebAssembly text.
+mod text_guests;
+/// A component that imports WASI.
+mod wasi;
 /// Markers, silent splits.
 mod watermark;
 /// Sliding and session windows, late rows.

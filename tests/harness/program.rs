@@ -19,6 +19,11 @@ pub fn output(command: &mut Command) -> (Option<i32>, String, String) {
     (status.code(), String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
 }
 
+/// The words of a message, without the drawing and the line breaks that are for terminals.
+pub fn unwrapped(text: &str) -> String {
+    text.split_whitespace().filter(|word| !["│", "|"].contains(word)).collect::<Vec<_>>().join(" ")
+}
+
 /// Sends a child what Ctrl-C sends.
 pub fn interrupt(child: &Child) {
     let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();

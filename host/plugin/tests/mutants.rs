@@ -84,7 +84,6 @@ fn generate(example: &Guest, random: &mut Random) -> Option<Vec<u8>> {
         memory64_enabled: false,
         relaxed_simd_enabled: false,
         exceptions_enabled: false,
-        compact_imports_enabled: false,
         wide_arithmetic_enabled: false,
         max_memories: 1,
         ..Config::default()

@@ -238,10 +238,9 @@ fn encode(core: &[u8], mut resolve: Resolve, wit: &str) -> Result<Vec<u8>, Strin
     let package = resolve.push_str("guest.wit", wit).expect("the test's WIT parses");
     let world = resolve.select_world(&[package], Some("guest")).expect("the test's WIT has a world `guest`");
     let mut core = core.to_vec();
-    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).expect("metadata fits the world");
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).expect("metadata fits the world");
     let words = |error| format!("{error:#}");
-    let mut encoder = ComponentEncoder::default();
-    encoder.validate(true).module(&core).map_err(words)?;
+    let mut encoder = ComponentEncoder::default().validate(true).module(&core).map_err(words)?;
     encoder.encode().map_err(words)
 }
 
