@@ -1,19 +1,26 @@
 //! The `file` sink: JSON lines in a folder of rolling parts, or in one file. What is being written is called `….part` and
-//! gets its name when it is complete. Rows are gathered here; the disk is touched only on tokio's blocking threads.
+//! gets its name when it is complete and, in a job with checkpoints, committed. Rows are gathered here; the disk is touched
+//! only on tokio's blocking threads.
 
 mod part;
+mod prepared;
 mod roller;
 mod settings;
+mod staging;
 
+use crate::disk::blocking;
 use crate::json_lines;
+use crate::retry::{Backoff, Patience};
 use async_trait::async_trait;
 use roller::{Roller, Target};
+use serde_json::Value;
+use staging::Staging;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::AbortHandle;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::{Opening, Sink, SinkWriter};
-use wasmill_stream::{Batch, Error, ErrorKind, Guarantee, Result};
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
+use wasmill_stream::{Batch, Guarantee, Result};
 
 pub use settings::check;
 
@@ -22,6 +29,7 @@ const BUFFER: usize = 256 << 10;
 
 /// A file sink whose settings were checked.
 struct FileSink {
+    name: String,
     target: Target,
 }
 
@@ -29,22 +37,67 @@ struct FileSink {
 impl Sink for FileSink {
     /// A file without the suffix `.part` is complete.
     fn guarantee(&self) -> Guarantee {
-        Guarantee::AtLeastOnce
+        Guarantee::ExactlyOnce
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
-        let interval = self.target.roll_interval();
-        let target = self.target;
-        let roller = blocking(move || Roller::open(target)).await?;
-        let roller = Arc::new(Mutex::new(roller));
-        let timer = interval.map(|interval| roll_in_time(interval, roller.clone()));
-        Ok(Box::new(FileWriter { roller, timer, ledger: opening.ledger, lines: Vec::new(), rows: 0 }))
+        let Self { name, target } = *self;
+        // With checkpoints a part gets its name by a commit, and until then it does not matter whether it is complete.
+        let interval = target.roll_interval().filter(|_| !opening.commits);
+        let Opening { ledger, job, commits, run, prepared } = opening;
+        let output = blocking(move || match commits {
+            true => Staging::open(target, &job, &name, run, &prepared).map(Output::Committed),
+            false => Roller::open(target).map(Output::AtOnce),
+        });
+        let output = Arc::new(Mutex::new(output.await?));
+        let timer = interval.map(|interval| roll_in_time(interval, output.clone()));
+        Ok(Box::new(FileWriter { output, commits, timer, ledger, lines: Vec::new(), rows: 0 }))
+    }
+}
+
+/// When a complete part gets its name.
+enum Output {
+    /// As soon as it is complete.
+    AtOnce(Roller),
+    /// When a checkpoint with it is published.
+    Committed(Staging),
+}
+
+impl Output {
+    fn write(&mut self, lines: &[u8]) -> Result<()> {
+        match self {
+            Self::AtOnce(roller) => roller.write(lines),
+            Self::Committed(staging) => staging.write(lines),
+        }
+    }
+
+    fn prepare(&mut self, cut: Cut) -> Result<Value> {
+        match self {
+            Self::AtOnce(_) => Ok(Value::Null),
+            Self::Committed(staging) => staging.prepare(cut),
+        }
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        match self {
+            Self::AtOnce(_) => Ok(()),
+            Self::Committed(staging) => staging.commit(),
+        }
+    }
+
+    fn close(&mut self) -> Result<()> {
+        match self {
+            Self::AtOnce(roller) => roller.close(),
+            // What is not committed stays as it is: a manifest may name it.
+            Self::Committed(_) => Ok(()),
+        }
     }
 }
 
 struct FileWriter {
-    /// Also held by the timer and, for the time of one write, by a blocking thread.
-    roller: Arc<Mutex<Roller>>,
+    /// Also held by the timer and, for the time of one call, by a blocking thread.
+    output: Arc<Mutex<Output>>,
+    commits: bool,
     timer: Option<AbortHandle>,
     ledger: Arc<StepLedger>,
     /// Lines that are not written yet.
@@ -66,21 +119,40 @@ impl SinkWriter for FileWriter {
 
     async fn flush(&mut self) -> Result<()> {
         let mut lines = std::mem::take(&mut self.lines);
-        let write = move |roller: &mut Roller| {
-            roller.write(&lines)?;
+        let write = move |output: &mut Output| {
+            let written = output.write(&lines);
             lines.clear();
-            Ok(lines)
+            Ok((lines, written))
         };
-        self.lines = on_disk(&self.roller, write).await?;
+        let (lines, mut written) = on_disk(&self.output, write).await?;
+        self.lines = lines;
+        let mut backoff = Backoff::new(Patience::ENDLESS);
+        while let Err(error) = written {
+            // The disk is full. The lines are where they belong; another call goes on.
+            backoff.wait(error).await?;
+            written = on_disk(&self.output, |output| output.write(&[])).await;
+        }
+        backoff.succeeded();
         let rows = std::mem::take(&mut self.rows);
         StepLedger::add(&self.ledger.emitted, rows);
         StepLedger::add(&self.ledger.written, rows);
         Ok(())
     }
 
-    async fn close(&mut self) -> Result<()> {
+    async fn prepare(&mut self, cut: Cut) -> Result<Value> {
         self.flush().await?;
-        on_disk(&self.roller, Roller::close).await
+        patiently(&self.output, move |output| output.prepare(cut)).await
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        patiently(&self.output, Output::commit).await
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        if !self.commits {
+            self.flush().await?;
+        }
+        on_disk(&self.output, Output::close).await
     }
 }
 
@@ -93,16 +165,18 @@ impl Drop for FileWriter {
 }
 
 /// Completes parts that are old enough although no more rows come. A failure is kept for the next write.
-fn roll_in_time(interval: Duration, roller: Arc<Mutex<Roller>>) -> AbortHandle {
-    let roll = |roller: &mut Roller| {
-        roller.roll_in_time();
+fn roll_in_time(interval: Duration, output: Arc<Mutex<Output>>) -> AbortHandle {
+    let roll = |output: &mut Output| {
+        if let Output::AtOnce(roller) = output {
+            roller.roll_in_time();
+        }
         Ok(())
     };
     let timer = tokio::spawn(async move {
         loop {
             // So that a part waits a quarter longer than it should, not twice as long.
             tokio::time::sleep(interval / 4).await;
-            if on_disk(&roller, roll).await.is_err() {
+            if on_disk(&output, roll).await.is_err() {
                 return;
             }
         }
@@ -110,17 +184,27 @@ fn roll_in_time(interval: Duration, roller: Arc<Mutex<Roller>>) -> AbortHandle {
     timer.abort_handle()
 }
 
-async fn on_disk<T: Send + 'static>(
-    roller: &Arc<Mutex<Roller>>,
-    act: impl FnOnce(&mut Roller) -> Result<T> + Send + 'static,
+/// Does something until there is room for it on the disk.
+async fn patiently<T: Send + 'static>(
+    output: &Arc<Mutex<Output>>,
+    act: impl Fn(&mut Output) -> Result<T> + Copy + Send + 'static,
 ) -> Result<T> {
-    let roller = roller.clone();
-    blocking(move || act(&mut roller.lock().unwrap_or_else(PoisonError::into_inner))).await
+    let mut backoff = Backoff::new(Patience::ENDLESS);
+    loop {
+        match on_disk(output, act).await {
+            Ok(done) => {
+                backoff.succeeded();
+                return Ok(done);
+            }
+            Err(error) => backoff.wait(error).await?,
+        }
+    }
 }
 
-async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match spawn_blocking(act).await {
-        Ok(result) => result,
-        Err(error) => Err(Error::new(ErrorKind::Corrupt, "write to disk").with_source(error)),
-    }
+async fn on_disk<T: Send + 'static>(
+    output: &Arc<Mutex<Output>>,
+    act: impl FnOnce(&mut Output) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let output = output.clone();
+    blocking(move || act(&mut output.lock().unwrap_or_else(PoisonError::into_inner))).await
 }

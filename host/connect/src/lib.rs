@@ -2,10 +2,13 @@
 //! job files, `--help` and the documentation walk these lists.
 
 mod aws;
+pub mod checkpoint_store;
+mod disk;
 mod file;
 mod json_lines;
 mod kinesis;
 mod lines;
+mod mark;
 mod opensearch;
 pub mod replay;
 mod retry;

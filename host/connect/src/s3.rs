@@ -1,19 +1,26 @@
-//! The `s3` sink: JSON lines in whole objects whose keys follow event time. An object is gathered in memory and put in one
-//! request, so nobody ever sees half of one. Multipart uploads and exactly-once commits are not here.
+//! The `s3` sink: JSON lines in whole objects whose keys follow event time. An object is gathered in memory, so nobody ever
+//! sees half of one. In a job with checkpoints it is visible when the checkpoint with its rows is published.
 
+pub mod bucket;
 mod object;
+mod orphans;
+mod prepared;
 mod settings;
 mod store;
+mod uploads;
 mod writer;
 
 pub use settings::check;
 
 use async_trait::async_trait;
+use bucket::Bucket;
+use object_store::{Attribute, Attributes};
 use settings::Settings;
 use store::Store;
+use uploads::Uploads;
 use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use wasmill_stream::{Guarantee, Result};
-use writer::Writer;
+use writer::{Outlet, Writer};
 
 struct S3 {
     name: String,
@@ -24,11 +31,21 @@ struct S3 {
 impl Sink for S3 {
     /// Every object is complete.
     fn guarantee(&self) -> Guarantee {
-        Guarantee::AtLeastOnce
+        Guarantee::ExactlyOnce
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
-        let store = Store::open(&self.settings).await?;
-        Ok(Box::new(Writer::new(&self.name, store, self.settings, opening.ledger)))
+        let Self { name, settings } = *self;
+        let bucket = Bucket::open(&settings.bucket).await?;
+        bucket.find(&settings.prefix.covering(""), settings.bucket.patience).await?;
+        let attributes = Attributes::from_iter([(Attribute::ContentType, settings.compression.content_type())]);
+        let outlet = match opening.commits {
+            true => {
+                let prefix = settings.prefix.covering("*").split('*').next().unwrap_or_default().to_owned();
+                Outlet::Committed(Uploads::open(bucket, attributes, &name, prefix, &opening).await?)
+            }
+            false => Outlet::AtOnce(Store::new(bucket, attributes, &name)),
+        };
+        Ok(Box::new(Writer::new(outlet, settings, opening.ledger)))
     }
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod checkpoint;
 mod compile;
 mod connectors;
 mod dead_letter;
@@ -58,6 +59,8 @@ enum Command {
     Build(build::Arguments),
     /// Show what a plugin is, what it wants and gives, and what it may take
     Inspect(inspect::Arguments),
+    /// List, show, verify, keep or restore the checkpoints of a job
+    Checkpoint(checkpoint::Arguments),
     /// List, show or replay dead letters
     DeadLetter(dead_letter::Arguments),
     /// Watch taxi trips flow through WebAssembly plugins into windows, no set-up
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test::run(arguments, &terminal),
         Command::Build(arguments) => build::run(arguments, &terminal),
         Command::Inspect(arguments) => inspect::run(arguments, &terminal),
+        Command::Checkpoint(arguments) => checkpoint::run(arguments, &terminal),
         Command::DeadLetter(arguments) => dead_letter::run(arguments, &terminal),
         Command::Demo(arguments) => demo::run(arguments, &terminal),
         Command::Compile(arguments) => return compile::run(arguments),

@@ -1,6 +1,7 @@
 //! A job file on its way to a graph: read, checked as a whole so that every problem is found at once, its plugins built and
 //! loaded. Nothing is opened or run in here.
 
+mod checkpoint;
 mod draft;
 mod engine;
 mod file;
@@ -16,6 +17,7 @@ mod topology;
 mod typed;
 mod wiring;
 
+pub use checkpoint::CheckpointSettings;
 pub use file::JobFile;
 pub use outline::Outline;
 pub use parameters::Parameters;
@@ -36,6 +38,10 @@ pub struct Job {
     pub options: Options,
     /// What to run.
     pub graph: Graph,
+    /// How it keeps checkpoints.
+    pub checkpoint: Option<CheckpointSettings>,
+    /// The text of the job file.
+    pub definition: String,
     /// What it looks like.
     pub outline: Outline,
     /// What is odd about the job file, though not wrong.
@@ -75,7 +81,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     if problems.is_empty() {
         warnings.extend(topology::unread(&draft.nodes, &topology));
     }
-    let Draft { name, options, nodes, dead_letters } = draft;
+    let Draft { name, options, nodes, dead_letters, checkpoint } = draft;
     let nodes: Vec<_> = nodes.into_iter().map(|node| load_node(node, plugins, &mut problems)).collect();
     let wiring = wiring::connect(&nodes, &topology.inputs, &mut problems);
     let problems = problems.into_sorted();
@@ -89,8 +95,23 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     }
     let dead_letters = dead_letters.map(|settings| settings.dead_letters);
     let graph = graph.map(|nodes| Graph { nodes, dead_letters });
-    let job = graph.map(|graph| Job { name, options, graph, outline: outline.clone(), warnings: warnings.clone() });
+    let job = graph.map(|graph| Job {
+        name,
+        options,
+        graph,
+        checkpoint,
+        definition: file.text().to_owned(),
+        outline: outline.clone(),
+        warnings: warnings.clone(),
+    });
     Examined { problems, warnings, job, outline: Some(outline) }
+}
+
+/// How a job keeps checkpoints, without looking at its plugins; and everything that is wrong with the file so far.
+pub fn checkpoint_settings(file: &JobFile, parameters: &Parameters) -> (Option<CheckpointSettings>, Vec<Problem>) {
+    let mut problems = Problems::default();
+    let draft = draft::read(file, parameters, &mut problems);
+    (draft.and_then(|draft| draft.checkpoint), problems.into_sorted())
 }
 
 fn unused(parameters: &Parameters) -> Vec<Problem> {

@@ -4,6 +4,7 @@ use crate::job::Outline;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wasmill_engine::Status;
 use wasmill_stream::ledger::{Ledger, StepLedger};
 use wasmill_stream::time::iso8601;
 
@@ -13,6 +14,7 @@ const MEMORY: Duration = Duration::from_secs(2);
 /// Watches a job.
 pub struct Progress {
     ledger: Ledger,
+    checkpoints: Option<Status>,
     sources: Vec<Arc<StepLedger>>,
     started: Instant,
     /// When the rate was last brought up to date, what had been read by then, and the rate.
@@ -42,14 +44,16 @@ pub struct Snapshot {
     pub rejected: u64,
     /// Steps that stand still, and why.
     pub paused: Vec<(String, String)>,
+    /// How many checkpoints were published, and why there is none for long, if so; `None` if the job keeps none.
+    pub checkpoints: Option<(u64, Option<String>)>,
 }
 
 impl Progress {
     /// Starts watching.
-    pub fn new(ledger: Ledger, outline: &Outline) -> Self {
+    pub fn new(ledger: Ledger, outline: &Outline, checkpoints: Option<Status>) -> Self {
         let sources = outline.sources().filter_map(|name| ledger.step(name).cloned()).collect();
         let now = Instant::now();
-        Self { ledger, sources, started: now, last: now, last_read: 0, rate: 0.0 }
+        Self { ledger, checkpoints, sources, started: now, last: now, last_read: 0, rate: 0.0 }
     }
 
     /// What the job is doing now.
@@ -57,7 +61,9 @@ impl Progress {
         let read = self.sources.iter().map(|source| source.counts().read).sum();
         self.follow(read, Instant::now());
         let counts: Vec<_> = self.ledger.steps.iter().map(|step| step.counts()).collect();
+        let checkpoints = self.checkpoints.as_ref().map(Status::look);
         Snapshot {
+            checkpoints: checkpoints.map(|known| (known.published, known.stalled)),
             elapsed: self.started.elapsed(),
             read,
             rate: self.rate,
@@ -108,7 +114,11 @@ impl fmt::Display for Snapshot {
         for (step, reason) in &self.paused {
             write!(f, "  step {step} is paused: {reason}")?;
         }
-        Ok(())
+        match &self.checkpoints {
+            None => Ok(()),
+            Some((_, Some(stalled))) => write!(f, "  stalled: {stalled}"),
+            Some((published, None)) => write!(f, "  {} checkpoints", grouped(*published)),
+        }
     }
 }
 
@@ -146,7 +156,7 @@ mod tests {
         let mut outline = Outline::new("job");
         outline.push("in", vec![], vec![], String::new());
         let ledger = Ledger { steps: vec![source.clone(), step.clone()] };
-        (Progress::new(ledger, &outline), source, step)
+        (Progress::new(ledger, &outline, None), source, step)
     }
 
     /// Records are counted where they are read; windows, timers and late rows wherever they are.

@@ -1,16 +1,27 @@
 //! Running a job in this process. Terminals and signals are the matter of `cli`.
 
 use crate::job::Job;
-use wasmill_engine::Running;
+use wasmill_engine::{Checkpoints, Running};
 use wasmill_stream::Result;
 use wasmill_stream::ledger::Ledger;
 
-/// Starts a job. Needs a tokio runtime.
-pub async fn start(job: Job) -> Result<Running> {
-    wasmill_engine::start(job.graph, job.options).await
+/// Starts a job; one with checkpoints goes on from the newest, unless `fresh`. Needs a tokio runtime.
+pub async fn start(job: Job, fresh: bool) -> Result<Running> {
+    let Job { name, mut options, graph, checkpoint, definition, .. } = job;
+    if let Some(settings) = checkpoint {
+        options.checkpoints = Some(Checkpoints {
+            store: settings.place.open().await?,
+            interval: settings.interval,
+            retain: settings.retain,
+            job: name,
+            definition,
+            fresh,
+        });
+    }
+    wasmill_engine::start(graph, options).await
 }
 
 /// Runs a job until its sources end and returns what became of all rows.
 pub async fn to_end(job: Job) -> Result<Ledger> {
-    start(job).await?.wait().await
+    start(job, false).await?.wait().await
 }

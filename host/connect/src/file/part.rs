@@ -1,29 +1,50 @@
-//! One file while it is written: `NAME.part` until it is complete, then `NAME`.
+//! One file while it is written: it has another name until it is complete. Lines are packed in memory, so that what the
+//! disk refused can be written again.
 
+use crate::disk::failed;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use wasmill_stream::{Error, Result};
+use wasmill_stream::{Error, ErrorKind, Result};
 
-/// A file that is not complete yet.
+/// A file that is not complete yet. As long as it lives it holds the lock of the file: who gets it knows that nobody writes
+/// there any more.
 pub(super) struct Part {
     path: PathBuf,
     unfinished: PathBuf,
-    encoder: Encoder,
+    file: File,
+    gzip: Option<Gzip>,
+    /// What the file is to have next.
+    packed: Vec<u8>,
+    /// What the file has for certain.
+    bytes: u64,
+    lines: u64,
     begun: Instant,
-    written: u64,
+    /// Whether the disk failed to keep what it had taken. Nobody knows what is in the file.
+    is_lost: bool,
 }
 
-enum Encoder {
-    Plain(File),
-    Gzip(GzEncoder<File>),
+/// A file is a sequence of gzip members. Each is begun when there is something to put into it.
+struct Gzip {
+    encoder: GzEncoder<Vec<u8>>,
+    is_begun: bool,
 }
 
-/// What a file is called while it is written.
+/// How far a part has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Of the file.
+    pub(super) bytes: u64,
+    /// Of the lines in it, before compression.
+    pub(super) lines: u64,
+}
+
+/// What a file is called while it is written by a sink whose rows count as soon as they are safe.
 pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".part");
@@ -32,8 +53,7 @@ pub(super) fn unfinished(path: &Path) -> PathBuf {
 
 impl Part {
     /// Creates the file under its unfinished name; an error if that exists, unless it may be replaced.
-    pub(super) fn create(path: PathBuf, gzip: bool, replace: bool) -> io::Result<Self> {
-        let unfinished = unfinished(&path);
+    pub(super) fn create(path: PathBuf, unfinished: PathBuf, gzip: bool, replace: bool) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         if replace {
             options.create(true).truncate(true)
@@ -41,29 +61,77 @@ impl Part {
             options.create_new(true)
         };
         let file = options.write(true).open(&unfinished)?;
-        let encoder = match gzip {
-            true => Encoder::Gzip(GzEncoder::new(file, Compression::fast())),
-            false => Encoder::Plain(file),
-        };
-        Ok(Self { path, unfinished, encoder, begun: Instant::now(), written: 0 })
+        Ok(Self::over(path, unfinished, file, gzip, Size { bytes: 0, lines: 0 }))
     }
 
-    /// Hands lines to the operating system.
+    /// Goes on with a file at a size that it had before. Whatever is behind that is cut off. If the one who wrote it may
+    /// still be alive, frozen perhaps, the file is left to him and `copy` becomes a copy of its beginning.
+    pub(super) fn resume(path: PathBuf, unfinished: PathBuf, copy: PathBuf, gzip: bool, size: Size) -> Result<Self> {
+        let opened = OpenOptions::new().read(true).write(true).open(&unfinished);
+        let file = opened.map_err(|error| failed("open", &unfinished, error))?;
+        let there = file.metadata().map_err(|error| failed("open", &unfinished, error))?.len();
+        if there < size.bytes {
+            let place = unfinished.display();
+            let message = format!("`{place}` has {there} bytes and had {} at the last checkpoint", size.bytes);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        if file.try_lock().is_ok() {
+            file.set_len(size.bytes).map_err(|error| failed("cut off", &unfinished, error))?;
+            return Ok(Self::over(path, unfinished, file, gzip, size));
+        }
+        let copied = File::create_new(&copy).and_then(|mut to| {
+            io::copy(&mut file.take(size.bytes), &mut to)?;
+            Ok(to)
+        });
+        let copied = copied.map_err(|error| failed("create", &copy, error))?;
+        Ok(Self::over(path, copy, copied, gzip, size))
+    }
+
+    fn over(path: PathBuf, unfinished: PathBuf, file: File, gzip: bool, size: Size) -> Self {
+        // Where files cannot be locked, whoever goes on with them copies them.
+        let _ = file.try_lock();
+        let gzip = gzip.then(Gzip::new);
+        let Size { bytes, lines } = size;
+        Self { path, unfinished, file, gzip, packed: Vec::new(), bytes, lines, begun: Instant::now(), is_lost: false }
+    }
+
+    /// What it is called now.
+    pub(super) fn unfinished(&self) -> &Path {
+        &self.unfinished
+    }
+
+    /// What it will be called.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hands lines to the operating system. After an error another call, without the lines, goes on where it was.
     pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
-        if self.written == 0 {
+        if self.lines == 0 {
             self.begun = Instant::now();
         }
-        let result = match &mut self.encoder {
-            Encoder::Plain(file) => file.write_all(lines),
-            Encoder::Gzip(encoder) => encoder.write_all(lines).and_then(|()| encoder.flush()),
-        };
-        self.written += lines.len() as u64;
-        result.map_err(|error| failed("write", &self.unfinished, error))
+        self.lines += lines.len() as u64;
+        match &mut self.gzip {
+            None => self.packed.extend_from_slice(lines),
+            Some(gzip) => {
+                gzip.write(lines, &mut self.packed).map_err(|error| failed("pack", &self.unfinished, error))?
+            }
+        }
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<()> {
+        // At its place: what is left of a write that failed half-way is written over.
+        let written = self.file.write_all_at(&self.packed, self.bytes);
+        written.map_err(|error| failed("write", &self.unfinished, error))?;
+        self.bytes += self.packed.len() as u64;
+        self.packed.clear();
+        Ok(())
     }
 
     /// How many bytes of lines it has, before compression.
-    pub(super) fn written(&self) -> u64 {
-        self.written
+    pub(super) fn lines(&self) -> u64 {
+        self.lines
     }
 
     /// How long ago it got its first lines.
@@ -71,23 +139,89 @@ impl Part {
         self.begun.elapsed()
     }
 
-    /// Puts it on the disk and gives it its name.
-    pub(super) fn complete(self) -> Result<()> {
-        let finished = match self.encoder {
-            Encoder::Plain(file) => Ok(file),
-            Encoder::Gzip(encoder) => encoder.finish(),
-        };
-        finished.and_then(|file| file.sync_all()).map_err(|error| failed("write", &self.unfinished, error))?;
+    /// Puts it on the disk. As it is now it could be complete, and what comes is appended.
+    pub(super) fn sync(&mut self) -> Result<Size> {
+        let is_empty = self.bytes == 0 && self.packed.is_empty();
+        if let Some(gzip) = self.gzip.as_mut().filter(|gzip| gzip.is_begun || is_empty) {
+            gzip.end(&mut self.packed).map_err(|error| failed("pack", &self.unfinished, error))?;
+        }
+        self.send()?;
+        // After a failure another call would succeed, although what was to be written is gone.
+        let synced = if self.is_lost { Err(io::Error::other("it failed before")) } else { self.file.sync_all() };
+        synced.map_err(|error| {
+            self.is_lost = true;
+            let message = format!("sync `{}`: the disk may have lost what was written", self.unfinished.display());
+            Error::new(ErrorKind::Corrupt, message).with_source(error)
+        })?;
+        Ok(Size { bytes: self.bytes, lines: self.lines })
+    }
+
+    /// Puts it on the disk and gives it its name. Nothing may be written after that.
+    pub(super) fn complete(&mut self) -> Result<()> {
+        self.sync()?;
         fs::rename(&self.unfinished, &self.path).map_err(|error| failed("rename", &self.unfinished, error))
     }
 
     /// Removes it.
-    pub(super) fn discard(self) -> Result<()> {
+    pub(super) fn discard(&self) -> Result<()> {
         fs::remove_file(&self.unfinished).map_err(|error| failed("remove", &self.unfinished, error))
     }
 }
 
-/// An error of the disk, naming the file.
-pub(super) fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
-    Error::invalid(format!("{verb} `{}`", path.display())).with_source(error)
+impl Gzip {
+    fn new() -> Self {
+        Self { encoder: GzEncoder::new(Vec::new(), Compression::fast()), is_begun: false }
+    }
+
+    /// Packs lines so that they can be read as soon as they are written.
+    fn write(&mut self, lines: &[u8], packed: &mut Vec<u8>) -> io::Result<()> {
+        if !lines.is_empty() {
+            self.is_begun = true;
+            self.encoder.write_all(lines)?;
+            self.encoder.flush()?;
+            packed.append(self.encoder.get_mut());
+        }
+        Ok(())
+    }
+
+    /// Ends the member.
+    fn end(&mut self, packed: &mut Vec<u8>) -> io::Result<()> {
+        packed.append(&mut std::mem::replace(self, Self::new()).encoder.finish()?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::MultiGzDecoder;
+
+    /// What a full disk refused is written when there is room, once, plain and packed.
+    #[test]
+    fn a_full_disk_loses_nothing() {
+        for gzip in [false, true] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("x.jsonl");
+            let mut part = Part::create(path.clone(), unfinished(&path), gzip, false).expect("a part");
+            part.write(b"1\n").expect("there is room");
+            let full = OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+            let roomy = std::mem::replace(&mut part.file, full);
+            for lines in ["2\n", ""] {
+                let error = part.write(lines.as_bytes()).expect_err("there is no room");
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report());
+            }
+            roomy.write_all_at(b"half of it", part.bytes).expect("what a failed write leaves");
+            part.file = roomy;
+            part.write(b"").expect("there is room again");
+            part.write(b"three and many more\n").expect("there is room");
+            part.complete().expect("there is room");
+            let bytes = fs::read(&path).expect("a complete file");
+            let mut text = String::new();
+            match gzip {
+                true => MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip"),
+                false => (&bytes[..]).read_to_string(&mut text).expect("text"),
+            };
+            assert_eq!(text, "1\n2\nthree and many more\n");
+        }
+    }
 }

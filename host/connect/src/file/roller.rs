@@ -1,6 +1,7 @@
 //! Which file lines go to: when the current part is complete, what the next one is called. Blocking, and not aware of rows.
 
-use super::part::{self, Part, failed};
+use super::part::{self, Part};
+use crate::disk::failed;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -15,6 +16,13 @@ pub(super) struct Rolling {
     pub(super) bytes: u64,
     /// So long after its first lines.
     pub(super) interval: Duration,
+}
+
+impl Rolling {
+    /// Whether a part is complete.
+    pub(super) fn is_due(&self, part: &Part) -> bool {
+        part.lines() > 0 && (part.lines() >= self.bytes || part.age() >= self.interval)
+    }
 }
 
 /// Where lines go.
@@ -69,34 +77,26 @@ impl Roller {
         Ok(roller)
     }
 
-    /// Hands lines to the operating system, in one part.
+    /// Hands lines to the operating system, in one part. After an error another call, without the lines, goes on.
     pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        if lines.is_empty() {
-            return Ok(());
+        if self.part.is_none() {
+            if lines.is_empty() {
+                return Ok(());
+            }
+            self.part = Some(self.begin()?);
         }
-        let mut part = match self.part.take() {
-            Some(part) => part,
-            None => self.begin()?,
-        };
+        let Some(part) = &mut self.part else { return Ok(()) };
         part.write(lines)?;
-        if self.is_full(&part) {
-            return part.complete();
-        }
-        self.part = Some(part);
-        Ok(())
+        self.complete_full()
     }
 
     /// Completes the current part if its time has come. An error comes out of the next write.
     pub(super) fn roll_in_time(&mut self) {
-        if let Some(part) = self.part.take_if(|part| part.written() > 0) {
-            if self.is_full(&part) {
-                self.failure = part.complete().err();
-            } else {
-                self.part = Some(part);
-            }
+        if self.failure.is_none() {
+            self.failure = self.complete_full().err();
         }
     }
 
@@ -105,30 +105,34 @@ impl Roller {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        match self.part.take() {
-            Some(part) if part.written() == 0 && matches!(self.target, Target::Folder { .. }) => part.discard(),
+        match &mut self.part {
+            Some(part) if part.lines() == 0 && matches!(self.target, Target::Folder { .. }) => part.discard(),
             Some(part) => part.complete(),
             None => Ok(()),
-        }
+        }?;
+        self.part = None;
+        Ok(())
     }
 
-    fn is_full(&self, part: &Part) -> bool {
-        match &self.target {
-            Target::File { .. } => false,
-            Target::Folder { rolling, .. } => part.written() >= rolling.bytes || part.age() >= rolling.interval,
-        }
+    fn complete_full(&mut self) -> Result<()> {
+        let Target::Folder { rolling, .. } = &self.target else { return Ok(()) };
+        let Some(part) = self.part.as_mut().filter(|part| rolling.is_due(part)) else { return Ok(()) };
+        part.complete()?;
+        self.part = None;
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<Part> {
         match &self.target {
             Target::File { path, gzip, overwrite } => {
-                Part::create(path.clone(), *gzip, *overwrite).map_err(|error| occupied(path, error))
+                Part::create(path.clone(), part::unfinished(path), *gzip, *overwrite)
+                    .map_err(|error| occupied(path, error))
             }
             Target::Folder { path, gzip, .. } => loop {
                 let name = format!("part-{:06}.jsonl{}", self.next, if *gzip { ".gz" } else { "" });
                 let path = path.join(name);
                 self.next += 1;
-                match Part::create(path.clone(), *gzip, false) {
+                match Part::create(path.clone(), part::unfinished(&path), *gzip, false) {
                     // Another sink writes into the same folder and was faster.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     result => return result.map_err(|error| failed("create", &part::unfinished(&path), error)),

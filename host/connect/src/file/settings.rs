@@ -17,11 +17,12 @@ enum Compression {
 /// Reads the settings of a file sink.
 ///
 /// * `path`: one file if it ends in `.jsonl` or `.jsonl.gz`, else a folder of parts `part-000001.jsonl`, numbered on from run
-///   to run. It is created if it is missing.
+///   to run; `part-000001-5eb63bbb.jsonl` in a job with checkpoints, where each sink counts for itself. It is created if it
+///   is missing.
 /// * in a folder: `compression` = `"none"` or `"gzip"`; a part is complete after `roll_bytes` (128 MiB, before compression)
 ///   or `roll_interval` (1 m).
 /// * for one file: `overwrite` (false) allows that it exists already. It is complete when the job ends.
-pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
+pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
     let path = section.required::<PathBuf>("path", problems);
     let compression = section.located::<Compression>("compression", problems);
@@ -59,5 +60,5 @@ pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) ->
         let gzip = compression.is_some_and(|(compression, _)| compression == Compression::Gzip);
         Target::Folder { path, gzip, rolling: Rolling { bytes: bytes.bytes(), interval: interval.duration() } }
     };
-    (problems.len() == before).then(|| Box::new(FileSink { target }) as Box<dyn Sink>)
+    (problems.len() == before).then(|| Box::new(FileSink { name: name.to_owned(), target }) as Box<dyn Sink>)
 }

@@ -1,13 +1,11 @@
 //! The settings of the `s3` sink as the job file has them.
 
 use super::S3;
+use super::bucket::BucketSettings;
 use super::object::Compression;
-use crate::aws::{AwsSettings, check_endpoint};
-use crate::retry::Patience;
 use crate::time_pattern::TimePattern;
 use object_store::path::Path;
 use std::time::Duration;
-use url::Url;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::sink::Sink;
 use wasmill_stream::units::{ByteCount, Period};
@@ -18,8 +16,8 @@ const LARGEST_OBJECT: u64 = 256 << 20;
 /// Checked settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The bucket.
-    pub bucket: String,
+    /// The bucket and where it is.
+    pub bucket: BucketSettings,
     /// What keys begin with, by the event time of the rows.
     pub prefix: TimePattern,
     /// How objects are packed.
@@ -28,30 +26,18 @@ pub struct Settings {
     pub object_bytes: usize,
     /// Age at which an object is put.
     pub flush_interval: Duration,
-    /// Another server than that of AWS.
-    pub endpoint: Option<Url>,
-    /// Whether the bucket stands in the path of an address and not in its host name.
-    pub path_style: bool,
-    /// Region and credentials.
-    pub aws: AwsSettings,
-    /// How long to wait for the server at start.
-    pub patience: Patience,
 }
 
 /// Reads a `[sink.…]` table of `type = "s3"`.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
-    let endpoint = check_endpoint(section, problems);
+    let bucket = section.required("bucket", problems).unwrap_or_default();
     let settings = Settings {
-        bucket: section.required("bucket", problems).unwrap_or_default(),
+        bucket: BucketSettings::check(bucket, section, problems),
         prefix: check_prefix(section, problems),
         compression: check_compression(section, problems),
         object_bytes: check_object_bytes(section, problems),
         flush_interval: section.optional("flush_interval", problems).unwrap_or(Period::from_millis(60_000)).duration(),
-        path_style: section.optional("path_style", problems).unwrap_or(endpoint.is_some()),
-        endpoint,
-        aws: AwsSettings::check(section, problems),
-        patience: Patience::check_start(section, problems),
     };
     let sink = S3 { name: name.to_owned(), settings };
     (problems.len() == before).then(|| Box::new(sink) as Box<dyn Sink>)

@@ -1,44 +1,45 @@
-//! Writes batches: deals rows to open objects by the hour of their event time, and puts objects that are large or old.
+//! Writes batches: deals rows to open objects by the hour of their event time, and hands over objects that are large or
+//! old, and in a job with checkpoints all of them at each.
 
 use super::object::Object;
 use super::settings::Settings;
 use super::store::Store;
-use crate::retry::{Backoff, Patience};
+use super::uploads::Uploads;
 use crate::time_pattern::STEP_MILLIS;
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::SinkWriter;
+use wasmill_stream::sink::{Cut, SinkWriter};
 use wasmill_stream::{Batch, Error, ErrorKind, Result};
 
 /// Most objects that are open at a time. Rows of many hours at once make small objects, not a large process.
 const OPEN: usize = 64;
 
+/// Where objects go when they have their rows.
+pub enum Outlet {
+    /// They are visible at once.
+    AtOnce(Store),
+    /// They are visible when a checkpoint with them is published.
+    Committed(Uploads),
+}
+
 /// An open sink.
 pub struct Writer {
-    store: Store,
+    outlet: Outlet,
     settings: Settings,
     ledger: Arc<StepLedger>,
     /// Open objects by the prefix of their keys.
     open: BTreeMap<String, Object>,
-    /// What the keys of this run have in common and no other run has.
-    run: String,
-    /// How many objects were put.
-    put: u64,
 }
 
 impl Writer {
     /// A writer with nothing open.
-    pub fn new(name: &str, store: Store, settings: Settings, ledger: Arc<StepLedger>) -> Self {
-        let started = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        let random = RandomState::new().hash_one(name) as u32;
-        let run = format!("{name}-{started}-{random:08x}");
-        Self { store, settings, ledger, open: BTreeMap::new(), run, put: 0 }
+    pub fn new(outlet: Outlet, settings: Settings, ledger: Arc<StepLedger>) -> Self {
+        Self { outlet, settings, ledger, open: BTreeMap::new() }
     }
 
     /// Appends neighbouring rows of one hour to the object of that hour.
@@ -65,19 +66,15 @@ impl Writer {
         self.open.iter().max_by_key(|(_, object)| object.bytes()).map(|(prefix, _)| prefix.clone())
     }
 
-    /// Puts an open object, as often as it takes.
-    async fn put(&mut self, prefix: &str) -> Result<()> {
+    /// Hands over an open object.
+    async fn hand_over(&mut self, prefix: &str) -> Result<()> {
         let Some(object) = self.open.remove(prefix) else { return Ok(()) };
         let (bytes, rows) = object.finish().map_err(packing)?;
-        let bytes = Bytes::from(bytes);
-        let suffix = self.settings.compression.suffix();
-        let key = format!("{prefix}{}-{:06}.{suffix}", self.run, self.put);
-        self.put += 1;
-        let mut backoff = Backoff::new(Patience::ENDLESS);
-        while let Err(error) = self.store.put(&key, bytes.clone()).await {
-            backoff.wait(error).await?;
+        let (bytes, suffix) = (Bytes::from(bytes), self.settings.compression.suffix());
+        match &mut self.outlet {
+            Outlet::AtOnce(store) => store.put(prefix, suffix, bytes).await?,
+            Outlet::Committed(uploads) => uploads.fill(prefix, suffix, bytes).await?,
         }
-        backoff.succeeded();
         StepLedger::add(&self.ledger.emitted, rows);
         StepLedger::add(&self.ledger.written, rows);
         Ok(())
@@ -94,7 +91,7 @@ impl SinkWriter for Writer {
             let end = (start + 1..batch.len()).find(|row| hour(row) != hour(&start)).unwrap_or(batch.len());
             let prefix = self.append(&batch, start..end)?;
             if let Some(due) = self.due(&prefix) {
-                self.put(&due).await?;
+                self.hand_over(&due).await?;
             }
             start = end;
         }
@@ -103,9 +100,32 @@ impl SinkWriter for Writer {
 
     async fn flush(&mut self) -> Result<()> {
         while let Some(prefix) = self.open.keys().next().cloned() {
-            self.put(&prefix).await?;
+            self.hand_over(&prefix).await?;
         }
         Ok(())
+    }
+
+    async fn prepare(&mut self, _cut: Cut) -> Result<Value> {
+        self.flush().await?;
+        match &mut self.outlet {
+            Outlet::AtOnce(_) => Ok(Value::Null),
+            Outlet::Committed(uploads) => uploads.prepare(),
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        match &mut self.outlet {
+            Outlet::AtOnce(_) => Ok(()),
+            Outlet::Committed(uploads) => uploads.commit().await,
+        }
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        match &self.outlet {
+            Outlet::AtOnce(_) => self.flush().await,
+            // Uploads stay as they are: a manifest may name them.
+            Outlet::Committed(_) => Ok(()),
+        }
     }
 
     fn flush_interval(&self) -> Duration {

@@ -9,18 +9,21 @@ use std::path::Path;
 use tempfile::tempdir;
 use wasmill_stream::sink::Sink;
 
-fn to(path: &Path, more: &str) -> Box<dyn Sink> {
+/// A sink to this path.
+pub fn to(path: &Path, more: &str) -> Box<dyn Sink> {
     sink("file", &format!("path = {path:?}\n{more}")).expect("valid settings")
 }
 
-fn names(folder: &Path) -> Vec<String> {
+/// The names in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
     let mut names: Vec<_> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
 
-fn lines(path: &Path) -> Vec<String> {
+/// The lines of a file, unpacked.
+pub fn lines(path: &Path) -> Vec<String> {
     let mut text = String::new();
     let mut file = File::open(path).expect("a file");
     match path.extension().is_some_and(|extension| extension == "gz") {
@@ -31,7 +34,8 @@ fn lines(path: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn all_lines(folder: &Path) -> Vec<String> {
+/// The lines of all files of a folder.
+pub fn all_lines(folder: &Path) -> Vec<String> {
     names(folder).iter().flat_map(|name| lines(&folder.join(name))).collect()
 }
 

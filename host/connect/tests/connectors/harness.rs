@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use toml::de::DeTable;
+use wasmill_connect::checkpoint_store::{self, StorePlace};
 use wasmill_connect::{SINKS, SOURCES};
 use wasmill_stream::config::{Problem, Problems, Section};
 use wasmill_stream::sink::Sink;
@@ -31,6 +32,11 @@ pub fn source(kind: &str, settings: &str) -> Result<Box<dyn Source>, Vec<Problem
 pub fn sink(kind: &str, settings: &str) -> Result<Box<dyn Sink>, Vec<Problem>> {
     let kind = SINKS.iter().find(|sink| sink.name == kind).expect("a listed kind of sink");
     checked("sink out", settings, |section, problems| (kind.check)("out", section, problems))
+}
+
+/// A place for checkpoints, or every problem with its settings.
+pub fn store_place(settings: &str) -> Result<StorePlace, Vec<Problem>> {
+    checked("checkpoint", settings, |section, problems| checkpoint_store::check(section, "checkpoints", problems))
 }
 
 fn checked<T>(

@@ -31,6 +31,8 @@ impl Request {
 pub enum Reply {
     /// Status and body.
     Full(u16, String),
+    /// Status, further header lines and a body of any bytes; to a `HEAD` the body is only promised.
+    Bytes(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Promises the whole body and sends only so many bytes of it.
     Cut(u16, String, usize),
     /// Closes the connection without a word.
@@ -78,19 +80,20 @@ pub async fn refusing_address() -> String {
 async fn serve(stream: TcpStream, answer: &(impl Fn(Request) -> Reply + Sync)) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let Some(request) = read(&mut stream).await? else { return Ok(()) };
-    let (status, body, keep) = match answer(request) {
-        Reply::Full(status, body) => (status, body, usize::MAX),
-        Reply::Cut(status, body, keep) => (status, body, keep),
+    let is_head = request.method == "HEAD";
+    let kind = |body: &str| if body.starts_with('<') { "text/html" } else { "application/json" };
+    let plain = |body: &str| vec![("content-type", kind(body).to_owned()), ("etag", "\"1\"".to_owned())];
+    let (status, headers, body, keep) = match answer(request) {
+        Reply::Full(status, body) => (status, plain(&body), body.into_bytes(), usize::MAX),
+        Reply::Cut(status, body, keep) => (status, plain(&body), body.into_bytes(), keep),
+        Reply::Bytes(status, headers, body) => (status, headers, body, if is_head { 0 } else { usize::MAX }),
         Reply::HangUp => return Ok(()),
     };
-    let kind = if body.starts_with('<') { "text/html" } else { "application/json" };
-    let head = format!(
-        "HTTP/1.1 {status} Scripted\r\ncontent-type: {kind}\r\ncontent-length: {}\r\netag: \"1\"\r\n\
-         connection: close\r\n\r\n",
-        body.len()
-    );
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head =
+        format!("HTTP/1.1 {status} Scripted\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await?;
-    stream.write_all(&body.as_bytes()[..keep.min(body.len())]).await?;
+    stream.write_all(&body[..keep.min(body.len())]).await?;
     stream.shutdown().await
 }
 

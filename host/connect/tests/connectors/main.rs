@@ -1,16 +1,24 @@
 //! Every connector against the promises of `wasmill_stream::{source, sink}`. `source_suite` and `sink_suite` hold what all
 //! must do; each connector has a file that calls them and adds what is its own.
 
+mod checkpoint_store;
+mod crash_suite;
 mod fake_kinesis;
+mod fake_s3;
 mod fake_search;
 mod file;
+mod file_commits;
 mod harness;
 mod http;
 mod kinesis;
+mod moto;
 mod opensearch;
 mod replay;
 mod s3;
+mod s3_commits;
+mod servers;
 mod sink_suite;
 mod source_suite;
 mod stdin;
 mod stdout;
+mod store_suite;

@@ -5,7 +5,7 @@ use super::journal::{self, Fence, Journal};
 use super::part::{Content, FINAL, Origin, Part};
 use super::resume::Resumed;
 use super::runs::StateWriter;
-use super::status::Status;
+use super::status::{ResumedFrom, Status};
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind};
 use crate::verdict::Verdict;
@@ -103,7 +103,10 @@ impl Coordinator {
                 plan: plan.clone(),
                 clock: clock.clone(),
                 verdict: verdict.clone(),
-                status: Status::new(settings.interval * LATE),
+                status: Status::new(
+                    last.map(|last| ResumedFrom { number: last.number, at: last.at.clone() }),
+                    settings.interval * LATE,
+                ),
                 workers,
                 gathering: None,
                 finals: BTreeMap::new(),

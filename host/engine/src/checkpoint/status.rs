@@ -12,9 +12,20 @@ pub struct Status {
     patience: Duration,
 }
 
+/// The checkpoint that a job has gone on from.
+#[derive(Debug, Clone)]
+pub struct ResumedFrom {
+    /// Its number.
+    pub number: u64,
+    /// When it was published, as RFC 3339.
+    pub at: String,
+}
+
 /// A look at a [`Status`].
 #[derive(Debug, Clone, Default)]
 pub struct Known {
+    /// What the job has gone on from; `None` if it began anew.
+    pub resumed: Option<ResumedFrom>,
     /// How many were published by this run.
     pub published: u64,
     /// The number of the last one.
@@ -33,8 +44,8 @@ pub struct Known {
 
 impl Status {
     /// Nothing published yet.
-    pub fn new(patience: Duration) -> Self {
-        Self { known: Arc::default(), patience }
+    pub fn new(resumed: Option<ResumedFrom>, patience: Duration) -> Self {
+        Self { known: Arc::new(Mutex::new(Known { resumed, ..Known::default() })), patience }
     }
 
     /// What is known now.

@@ -138,7 +138,9 @@ fn replay(arguments: &ReplayArguments, terminal: &Terminal) -> Result<Exit> {
     let is_watched = job.graph.dead_letters.is_some();
     job.graph.dead_letters =
         job.graph.dead_letters.map(|letters| DeadLetters { sink: witness.watch(letters.sink), ..letters });
-    let exit = drive(job, Lines(terminal.clone()), terminal)?;
+    // Letters are no part of the stream: the job's own positions stay as they are.
+    job.checkpoint = None;
+    let exit = drive(job, false, Lines(terminal.clone()), terminal)?;
     if exit == Exit::Done {
         let (sent, died) = (replay.sent(), witness.records());
         let not_sent = if sent < records { format!(" of {records}") } else { String::new() };

@@ -10,8 +10,11 @@ use crate::terminal::Terminal;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use wasmill_stream::{Error, ErrorKind, Result};
+
+/// How long a job that was asked to stop may take for its last checkpoint. Container runtimes kill after ten seconds or more.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(9);
 
 /// What is seen of a job while it runs.
 pub trait View {
@@ -23,9 +26,9 @@ pub trait View {
 }
 
 /// Runs a job to its end.
-pub fn drive(job: Job, view: impl View, terminal: &Terminal) -> Result<Exit> {
+pub fn drive(job: Job, fresh: bool, view: impl View, terminal: &Terminal) -> Result<Exit> {
     let runtime = runtime()?;
-    let exit = runtime.block_on(watch(job, view, terminal));
+    let exit = runtime.block_on(watch(job, fresh, view, terminal));
     // After a second Ctrl-C there may be threads that never end by themselves.
     runtime.shutdown_background();
     exit
@@ -41,28 +44,41 @@ fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::unavailable("start the I/O threads").with_source(error))
 }
 
-async fn watch(job: Job, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
+async fn watch(job: Job, fresh: bool, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
     let outline = job.outline.clone();
     let running = tokio::select! {
-        running = run::start(job) => running?,
+        running = run::start(job, fresh) => running?,
         () = shutdown.asked() => return Ok(Exit::Interrupted),
     };
     let (ledger, stopper) = (running.ledger().clone(), running.stopper());
-    let mut progress = Progress::new(ledger.clone(), &outline);
+    let checkpoints = running.checkpoints().cloned();
+    if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {
+        terminal.note(&format!("going on from checkpoint {} of {}", from.number, from.at));
+    }
+    let mut progress = Progress::new(ledger.clone(), &outline, checkpoints.clone());
     let mut ticks = interval_at(Instant::now() + view.interval(), view.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = false;
+    // Only with checkpoints nothing is lost by not waiting any longer.
+    let mut deadline = None;
     let mut end = pin!(running.wait());
     let ended = loop {
         tokio::select! {
             ended = &mut end => break ended,
             _ = ticks.tick() => view.show(&progress.snapshot()),
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                deadline = None;
+                let seconds = LAST_CHECKPOINT.as_secs();
+                let message = format!("what was read could not be finished in {seconds} s, so there is no last checkpoint");
+                stopper.abort(Error::unavailable(message).hint("the next start goes on from the one before"));
+            }
             () = shutdown.asked() => {
                 if stopping {
                     return Ok(Exit::Interrupted);
                 }
                 stopping = true;
+                deadline = checkpoints.as_ref().map(|_| Instant::now() + LAST_CHECKPOINT);
                 stopper.stop();
                 terminal.note("stopping: what was read is finished first; Ctrl-C again to end at once");
             }

@@ -14,13 +14,18 @@ const PLAIN: Duration = Duration::from_secs(5);
 
 /// Run a job until its sources end or Ctrl-C.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Ctrl-C stops reading, finishes what was read, and ends; a second one ends at once.")]
+#[command(after_help = "\
+Ctrl-C or SIGTERM stops reading, finishes what was read, and ends; a second one ends at once.
+With [checkpoint] in its file, a job goes on where it was when it is started again.")]
 pub struct Arguments {
     #[command(flatten)]
     job: JobArguments,
     /// Worker threads; goes before the job file
     #[arg(long, value_parser = workers())]
     workers: Option<u16>,
+    /// Begin anew, as if there were no checkpoint
+    #[arg(long)]
+    fresh: bool,
 }
 
 /// Does it.
@@ -31,7 +36,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     }
     terminal.note(&job.outline.to_string());
     let view = OneLine { line: terminal.line(), terminal: terminal.clone() };
-    drive(job, view, terminal)
+    drive(job, arguments.fresh, view, terminal)
 }
 
 /// Progress as one line: drawn over on a terminal, printed again and again elsewhere.

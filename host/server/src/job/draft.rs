@@ -1,5 +1,6 @@
 //! What a job file says, as far as it is right: every table read, nothing resolved, built or opened yet.
 
+use super::checkpoint::{self, CheckpointSettings};
 use super::{JobFile, Parameters, engine, sink, source, step};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
@@ -26,6 +27,8 @@ pub struct Draft {
     pub nodes: Vec<DraftNode>,
     /// Where rows go that leave the pipeline.
     pub dead_letters: Option<DeadLetterSettings>,
+    /// How it keeps checkpoints.
+    pub checkpoint: Option<CheckpointSettings>,
 }
 
 /// The table `[dead_letter]`.
@@ -165,8 +168,9 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
         nodes.push(sink::read(name, table, problems));
     }
     let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
+    let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));
     root.finish(problems);
-    Some(Draft { name, options, nodes, dead_letters })
+    Some(Draft { name, options, nodes, dead_letters, checkpoint })
 }
 
 /// The tables `[GROUP.NAME]`.

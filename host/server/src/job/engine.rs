@@ -27,6 +27,12 @@ pub fn read(mut table: Section<'_>, problems: &mut Problems) -> Options {
         }
         options.in_flight = in_flight;
     }
+    if let Some((state_limit, place)) = table.located::<ByteCount>("state_limit", problems) {
+        if state_limit.bytes() == 0 {
+            problems.push(place, "engine: `state_limit` must be larger than zero");
+        }
+        options.state_limit = state_limit;
+    }
     table.finish(problems);
     options
 }

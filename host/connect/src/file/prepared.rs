@@ -1,0 +1,58 @@
+//! What the sink leaves in a manifest.
+
+use super::part::{Part, Size};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::Path;
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// The files that hold rows of a checkpoint and are not committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prepared {
+    /// Files that are to get their names.
+    pub(super) finished: Vec<Entry>,
+    /// The file to which rows are appended.
+    pub(super) open: Option<Entry>,
+}
+
+/// One of these files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entry {
+    /// What it will be called.
+    pub(super) name: String,
+    /// What it is called.
+    pub(super) part: String,
+    /// How long it is.
+    pub(super) bytes: u64,
+    /// How many bytes of lines it has, before compression.
+    pub(super) lines: u64,
+}
+
+impl Prepared {
+    /// Reads what an earlier run has left, if it has.
+    pub(super) fn read(value: &Value) -> Result<Option<Self>> {
+        let read = (!value.is_null()).then(|| Self::deserialize(value)).transpose();
+        let message = "read what the file sink has left in the checkpoint";
+        read.map_err(|error| Error::new(ErrorKind::Corrupt, message).with_source(error))
+    }
+
+    /// As it goes into the manifest.
+    pub(super) fn write(&self) -> Result<Value> {
+        serde_json::to_value(self).map_err(|error| Error::internal("describe unfinished files").with_source(error))
+    }
+
+    /// All of them.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.finished.iter().chain(&self.open)
+    }
+}
+
+impl Entry {
+    /// A part of this size.
+    pub(super) fn of(part: &Part, size: Size) -> Self {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { name: name(part.path()), part: name(part.unfinished()), bytes: size.bytes, lines: size.lines }
+    }
+}

@@ -1,0 +1,308 @@
+//! Files whose rows count once a checkpoint commits them. A part is written under a name with the mark of the sink and the
+//! number of the run; it gets its own name when a manifest that calls it finished is published. Blocking.
+
+use super::part::{Part, Size};
+use super::prepared::{Entry, Prepared};
+use super::roller::Target;
+use crate::disk::{create_folder, failed, parent, sync_folder};
+use crate::mark::mark;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use wasmill_stream::sink::Cut;
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// The parts of a sink that are not committed.
+pub(super) struct Staging {
+    target: Target,
+    /// Where everything lies.
+    folder: PathBuf,
+    names: Names,
+    /// What rows go to; `None` between two parts.
+    open: Option<Part>,
+    /// Parts that are full and on the disk, since the last checkpoint was prepared.
+    finished: Vec<Entry>,
+    /// Parts that the next commit names.
+    prepared: Vec<Entry>,
+    /// Files that were copied and that the manifest in force may still need.
+    replaced: Vec<PathBuf>,
+    /// Number of the next part.
+    next: u64,
+}
+
+/// How files are called that belong to one sink of one job.
+struct Names {
+    mark: String,
+    run: u64,
+}
+
+impl Staging {
+    /// Commits and goes on with what was prepared, if anything was, and removes what came after it.
+    pub(super) fn open(target: Target, job: &str, sink: &str, run: u64, prepared: &Value) -> Result<Self> {
+        let prepared = Prepared::read(prepared)?;
+        let folder = match &target {
+            Target::File { path, .. } => parent(path).to_path_buf(),
+            Target::Folder { path, .. } => path.clone(),
+        };
+        create_folder(&folder)?;
+        let names = Names::new(job, sink, run);
+        let mut staging = Self {
+            target,
+            folder,
+            names,
+            open: None,
+            finished: Vec::new(),
+            prepared: Vec::new(),
+            replaced: Vec::new(),
+            next: 1,
+        };
+        let needed = prepared.as_ref().and_then(|prepared| prepared.open.as_ref()).map(|open| open.part.clone());
+        match prepared {
+            Some(prepared) => staging.resume(prepared)?,
+            None => staging.refuse_to_overwrite()?,
+        }
+        staging.remove_leftovers(needed.as_deref())?;
+        if staging.open.is_none() {
+            staging.open = Some(staging.begin()?);
+        }
+        sync_folder(&staging.folder)?;
+        Ok(staging)
+    }
+
+    fn resume(&mut self, prepared: Prepared) -> Result<()> {
+        for entry in prepared.entries() {
+            self.check_name(entry)?;
+        }
+        prepared.finished.iter().try_for_each(|entry| self.settle(entry))?;
+        let Some(open) = prepared.open else { return Ok(()) };
+        let (part, path) = (self.folder.join(&open.part), self.folder.join(&open.name));
+        if !part.exists() {
+            // An older checkpoint was restored: the part has become complete since, and what follows goes to a new one.
+            let is_complete = fs::metadata(&path).is_ok_and(|there| there.len() >= open.bytes);
+            if is_complete && matches!(self.target, Target::Folder { .. }) {
+                tracing::warn!("`{}` was completed after the checkpoint that is restored", path.display());
+                return Ok(());
+            }
+            return Err(missing(&part));
+        }
+        let copy = self.folder.join(self.names.unfinished(&open.name));
+        // Left by a run of this number that had just begun.
+        if copy != part && copy.exists() {
+            fs::remove_file(&copy).map_err(|error| failed("remove", &copy, error))?;
+        }
+        let size = Size { bytes: open.bytes, lines: open.lines };
+        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), size)?;
+        if resumed.unfinished() != part {
+            self.replaced.push(part);
+        }
+        self.open = Some(resumed);
+        Ok(())
+    }
+
+    /// Hands lines to the operating system, in one part. After an error another call, without the lines, goes on.
+    pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
+        if self.open.is_none() {
+            if lines.is_empty() {
+                return Ok(());
+            }
+            self.open = Some(self.begin()?);
+        }
+        let Some(part) = &mut self.open else { return Ok(()) };
+        part.write(lines)?;
+        if self.is_full() { self.finish() } else { Ok(()) }
+    }
+
+    /// Puts everything on the disk and says what it is.
+    pub(super) fn prepare(&mut self, cut: Cut) -> Result<Value> {
+        let is_last = match self.target {
+            Target::File { .. } => cut == Cut::End,
+            // Whoever looks into the folder while the job is stopped finds all rows.
+            Target::Folder { .. } => cut != Cut::Running,
+        };
+        if is_last || self.is_full() {
+            self.finish()?;
+        }
+        let open = match &mut self.open {
+            Some(part) => {
+                let size = part.sync()?;
+                Some(Entry::of(part, size))
+            }
+            None => None,
+        };
+        sync_folder(&self.folder)?;
+        self.prepared.append(&mut self.finished);
+        Prepared { finished: self.prepared.clone(), open }.write()
+    }
+
+    /// Gives the prepared parts their names.
+    pub(super) fn commit(&mut self) -> Result<()> {
+        self.prepared.iter().try_for_each(|entry| self.settle(entry))?;
+        for path in &self.replaced {
+            remove(path)?;
+        }
+        sync_folder(&self.folder)?;
+        self.prepared.clear();
+        self.replaced.clear();
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        let Target::Folder { rolling, .. } = &self.target else { return false };
+        self.open.as_ref().is_some_and(|part| rolling.is_due(part))
+    }
+
+    /// Ends the open part. A folder gets no part without lines.
+    fn finish(&mut self) -> Result<()> {
+        let Some(part) = &mut self.open else { return Ok(()) };
+        if part.lines() == 0 && matches!(self.target, Target::Folder { .. }) {
+            part.discard()?;
+        } else {
+            let size = part.sync()?;
+            self.finished.push(Entry::of(part, size));
+        }
+        self.open = None;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<Part> {
+        let (name, gzip) = match &self.target {
+            Target::File { path, gzip, .. } => (path.file_name().unwrap_or_default().to_string_lossy().into(), *gzip),
+            Target::Folder { gzip, .. } => {
+                let number = self.next;
+                self.next += 1;
+                (self.names.part(number, *gzip), *gzip)
+            }
+        };
+        let unfinished = self.folder.join(self.names.unfinished(&name));
+        let created = Part::create(self.folder.join(name), unfinished.clone(), gzip, false);
+        created.map_err(|error| failed("create", &unfinished, error))
+    }
+
+    /// Gives a finished part its name, or sees that it has it: another process may do the same at the same time.
+    fn settle(&self, entry: &Entry) -> Result<()> {
+        let (part, path) = (self.folder.join(&entry.part), self.folder.join(&entry.name));
+        let length = |path: &Path| fs::metadata(path).ok().map(|there| there.len());
+        if let Some(there) = length(&part) {
+            if there != entry.bytes {
+                return Err(damaged(&part, there, entry.bytes));
+            }
+            let may_replace = matches!(self.target, Target::File { overwrite: true, .. });
+            if !may_replace && path.exists() && part.exists() {
+                let (part, path) = (part.display(), path.display());
+                let message = format!("`{path}` exists, and `{part}` is to become it");
+                return Err(Error::invalid(message).hint(format!("move `{path}` away")));
+            }
+            match fs::rename(&part, &path) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed("rename", &part, error)),
+            }
+        }
+        match length(&path) {
+            Some(there) if there == entry.bytes => Ok(()),
+            Some(there) => Err(damaged(&path, there, entry.bytes)),
+            None => Err(missing(&path)),
+        }
+    }
+
+    fn refuse_to_overwrite(&self) -> Result<()> {
+        match &self.target {
+            Target::File { path, overwrite: false, .. } if path.exists() => {
+                Err(Error::invalid(format!("`{}` exists: remove it or set overwrite = true", path.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes unfinished files of this sink and of this or earlier runs that nobody needs, and finds the next number.
+    fn remove_leftovers(&mut self, needed: Option<&str>) -> Result<()> {
+        let open = self.open.as_ref().map(|part| part.unfinished().to_path_buf());
+        let entries = fs::read_dir(&self.folder).map_err(|error| failed("read the folder", &self.folder, error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| failed("read the folder", &self.folder, error))?;
+            let file_name = entry.file_name();
+            let Some(name) = file_name.to_str() else { continue };
+            let is_needed = needed == Some(name) || open.as_deref() == Some(&entry.path());
+            if !is_needed && self.is_target(name) && self.names.is_leftover(name) {
+                remove(&entry.path())?;
+            } else if let Some(number) = self.names.number(name) {
+                self.next = self.next.max(number + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an unfinished file is to become a file of this target: several sinks may share a folder.
+    fn is_target(&self, unfinished: &str) -> bool {
+        match &self.target {
+            Target::Folder { .. } => self.names.number(unfinished).is_some(),
+            Target::File { path, .. } => {
+                path.file_name().and_then(OsStr::to_str).is_some_and(|name| unfinished.starts_with(name))
+            }
+        }
+    }
+
+    fn check_name(&self, entry: &Entry) -> Result<()> {
+        let is_ours = match &self.target {
+            Target::Folder { .. } => self.names.number(&entry.name).is_some(),
+            Target::File { path, .. } => path.file_name() == Some(OsStr::new(&entry.name)),
+        };
+        let is_part = entry.part.starts_with(&entry.name) && entry.part.contains(&self.names.mark);
+        if is_ours && is_part && !entry.part.contains('/') {
+            return Ok(());
+        }
+        let folder = self.folder.display();
+        let message =
+            format!("the checkpoint has unfinished rows in `{}`, which is not of this sink in `{folder}`", entry.part);
+        Err(Error::invalid(message).hint("set `path` to what it was, or start without the checkpoint"))
+    }
+}
+
+impl Names {
+    fn new(job: &str, sink: &str, run: u64) -> Self {
+        Self { mark: mark(job, sink), run }
+    }
+
+    /// A part of a folder. The mark keeps sinks apart that write into the same one.
+    fn part(&self, number: u64, gzip: bool) -> String {
+        format!("part-{number:06}-{}.jsonl{}", self.mark, if gzip { ".gz" } else { "" })
+    }
+
+    /// What a file is called until it is committed.
+    fn unfinished(&self, name: &str) -> String {
+        format!("{name}.{}-{}.part", self.mark, self.run)
+    }
+
+    fn is_leftover(&self, name: &str) -> bool {
+        let stem = name.strip_suffix(".part").and_then(|stem| stem.rsplit_once('.'));
+        let run = stem.and_then(|(_, mark)| mark.strip_prefix(&self.mark)?.strip_prefix('-'));
+        // A later run would mean that this one is over and does not know it yet.
+        run.and_then(|run| run.parse::<u64>().ok()).is_some_and(|run| run <= self.run)
+    }
+
+    /// The number of a part, finished or not.
+    fn number(&self, name: &str) -> Option<u64> {
+        let (number, rest) = name.strip_prefix("part-")?.split_once('-')?;
+        rest.strip_prefix(&self.mark)?.strip_prefix(".jsonl")?;
+        number.parse().ok()
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn missing(path: &Path) -> Error {
+    let message = format!("`{}` is missing: the checkpoint has rows in it", path.display());
+    Error::invalid(message).hint("put it back, or start without the checkpoint")
+}
+
+fn damaged(path: &Path, there: u64, expected: u64) -> Error {
+    let message = format!("`{}` has {there} bytes, and {expected} in the checkpoint", path.display());
+    Error::new(ErrorKind::Corrupt, message)
+}

@@ -1,0 +1,181 @@
+//! Objects that are invisible until a checkpoint commits them: multipart uploads with their final keys. They are begun and
+//! filled before the manifest is published, and completed after it. Nothing in here aborts one that may be named by a
+//! manifest.
+
+use super::bucket::{Bucket, is_absent};
+use super::prepared::{Pending, Prepared};
+use crate::mark::mark;
+use crate::retry::{Backoff, Patience};
+use bytes::Bytes;
+use futures::future::try_join_all;
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use object_store::{Attribute, Attributes, GetOptions, ObjectStore, PutMultipartOptions};
+use serde_json::Value;
+use std::future::Future;
+use wasmill_stream::checkpoint::Digest;
+use wasmill_stream::sink::Opening;
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// Size of a part. What is lost on the way is sent again in pieces of this size; all but the last must have 5 MiB.
+const PART_BYTES: usize = 16 << 20;
+
+/// How many uploads are completed at a time.
+const AT_A_TIME: usize = 8;
+
+/// What every object says about itself, so that one whose completion was not answered can be told from any other.
+const STAMP: &str = "wasmill";
+
+/// The uncommitted objects of a sink.
+pub struct Uploads {
+    pub(super) bucket: Bucket,
+    attributes: Attributes,
+    /// What the keys of this sink have in common and those of no other sink have.
+    pub(super) stem: String,
+    /// The run of the job.
+    pub(super) run: u64,
+    /// How many objects this run has begun.
+    begun: u64,
+    /// Filled since the last checkpoint was prepared.
+    pub(super) filled: Vec<Pending>,
+    /// Named by the last checkpoint.
+    prepared: Vec<Pending>,
+    /// Whether an upload may have been begun whose id nobody knows.
+    has_orphans: bool,
+    /// What all keys begin with.
+    pub(super) prefix: String,
+}
+
+impl Uploads {
+    /// Completes what was prepared, if anything was, and throws away what earlier runs left behind.
+    pub async fn open(
+        bucket: Bucket,
+        attributes: Attributes,
+        name: &str,
+        prefix: String,
+        opening: &Opening,
+    ) -> Result<Self> {
+        let stem = format!("{name}-{}-", mark(&opening.job, name));
+        let prepared = Prepared::read(&opening.prepared)?.uploads;
+        let (filled, run) = (Vec::new(), opening.run);
+        let mut uploads = Self { bucket, attributes, stem, run, begun: 0, filled, prepared, has_orphans: true, prefix };
+        uploads.commit().await?;
+        Ok(uploads)
+    }
+
+    /// Uploads an object, as often as it takes.
+    pub async fn fill(&mut self, prefix: &str, suffix: &str, bytes: Bytes) -> Result<()> {
+        let (stem, run, number) = (&self.stem, self.run, self.begun);
+        let key = format!("{prefix}{stem}{run}-{number:06}.{suffix}");
+        let stamp = format!("{stem}{run}-{number:06} {}", Digest::of(&bytes));
+        self.begun += 1;
+        let path = self.bucket.path(&key)?;
+        let upload = self.begin(&path, &stamp).await?;
+        let mut parts = Vec::new();
+        for start in (0..bytes.len()).step_by(PART_BYTES) {
+            let (number, part) = (parts.len(), bytes.slice(start..bytes.len().min(start + PART_BYTES)));
+            parts.push(patiently(|| self.part(&path, &upload, number, part.clone())).await?.content_id);
+        }
+        self.filled.push(Pending { key, upload, parts, bytes: bytes.len() as u64, stamp });
+        Ok(())
+    }
+
+    /// What a manifest must hold so that everything filled so far can be committed.
+    pub fn prepare(&mut self) -> Result<Value> {
+        self.prepared.append(&mut self.filled);
+        Prepared { uploads: self.prepared.clone() }.write()
+    }
+
+    /// Makes the prepared objects visible.
+    pub async fn commit(&mut self) -> Result<()> {
+        for some in self.prepared.chunks(AT_A_TIME) {
+            try_join_all(some.iter().map(|pending| self.complete(pending))).await?;
+        }
+        self.prepared.clear();
+        if std::mem::take(&mut self.has_orphans) {
+            self.reap().await;
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, path: &Path, stamp: &str) -> Result<String> {
+        let mut attributes = self.attributes.clone();
+        attributes.insert(Attribute::Metadata(STAMP.into()), stamp.to_owned().into());
+        let mut backoff = Backoff::new(Patience::ENDLESS);
+        loop {
+            let options = PutMultipartOptions { attributes: attributes.clone(), ..PutMultipartOptions::default() };
+            match self.bucket.s3.create_multipart_opts(path, options).await {
+                Ok(upload) => {
+                    backoff.succeeded();
+                    return Ok(upload);
+                }
+                Err(error) => {
+                    self.has_orphans = true;
+                    backoff.wait(self.bucket.failure(&format!("begin the upload of {path}"), error)).await?;
+                }
+            }
+        }
+    }
+
+    async fn part(&self, path: &Path, upload: &String, number: usize, bytes: Bytes) -> Result<PartId> {
+        let part = self.bucket.s3.put_part(path, upload, number, bytes.into()).await;
+        part.map_err(|error| self.bucket.failure(&format!("upload part {number} of {path}"), error))
+    }
+
+    /// Makes one object visible, or sees that it is: another process may do the same at the same time.
+    async fn complete(&self, pending: &Pending) -> Result<()> {
+        let path = self.bucket.path(&pending.key)?;
+        let parts = || pending.parts.iter().map(|part| PartId { content_id: part.clone() }).collect();
+        let mut backoff = Backoff::new(Patience::ENDLESS);
+        loop {
+            match self.bucket.s3.complete_multipart(&path, &pending.upload, parts()).await {
+                Ok(_) => break,
+                // There is no such upload any more. If an earlier try was heard and its answer lost, there is the object.
+                Err(error) if is_absent(&error) => break patiently(|| self.find(&path, pending)).await?,
+                Err(error) => backoff.wait(self.bucket.failure(&format!("complete {path}"), error)).await?,
+            }
+        }
+        backoff.succeeded();
+        Ok(())
+    }
+
+    /// Sees that an object is the one that was uploaded. It is never written anew: whoever removed the upload or put
+    /// something else there had a reason, and rows that are written twice are as wrong as rows that are missing.
+    async fn find(&self, path: &Path, pending: &Pending) -> Result<()> {
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let found = match self.bucket.s3.get_opts(path, options).await {
+            Ok(found) => found,
+            Err(error) if is_absent(&error) => {
+                let what = "its upload is gone and there is no such object; its rows are part of the checkpoint";
+                return Err(self.unlike(path, what));
+            }
+            Err(error) => return Err(self.bucket.failure(&format!("look at {path}"), error)),
+        };
+        let stamp = found.attributes.get(&Attribute::Metadata(STAMP.into())).map(AsRef::as_ref);
+        match found.meta.size == pending.bytes && stamp == Some(pending.stamp.as_str()) {
+            true => Ok(()),
+            false => Err(self.unlike(path, "its upload is gone, and the object there is another one")),
+        }
+    }
+
+    fn unlike(&self, path: &Path, what: &str) -> Error {
+        let message = format!("{}: {path}: {what}", self.bucket.place);
+        let hint =
+            "did a lifecycle rule abort the upload, or someone remove the object? go on with an older checkpoint";
+        Error::new(ErrorKind::Corrupt, message).hint(hint)
+    }
+}
+
+/// Tries until there is an answer.
+async fn patiently<T, F: Future<Output = Result<T>>>(mut act: impl FnMut() -> F) -> Result<T> {
+    let mut backoff = Backoff::new(Patience::ENDLESS);
+    loop {
+        match act().await {
+            Ok(done) => {
+                backoff.succeeded();
+                return Ok(done);
+            }
+            Err(error) => backoff.wait(error).await?,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `wasmill checkpoint`: what a job's checkpoints hold, whether they are whole, names for those to keep, the way back.
+
+mod show;
+
+use super::stdout::print;
+use super::{Exit, JobArguments};
+use crate::job::{self, CheckpointSettings, JobFile};
+use crate::report::{self, Style};
+use crate::terminal::Terminal;
+use miette::Severity;
+use std::fmt::Write;
+use wasmill_engine::{Fence, Journal};
+use wasmill_stream::checkpoint::{Created, Kind, Manifest};
+use wasmill_stream::time::iso8601;
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// List, show, verify, keep or restore the checkpoints of a job.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmill checkpoint list job.toml                      every checkpoint and savepoint
+  wasmill checkpoint verify job.toml                    read all of them and compare digests
+  wasmill checkpoint savepoint job.toml before-upgrade  keep the newest one under a name
+  wasmill checkpoint restore job.toml before-upgrade    go back to it at the next start";
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List checkpoints and savepoints, the oldest first
+    List {
+        #[command(flatten)]
+        job: JobArguments,
+    },
+    /// Show where the sources were, what the steps knew and what the sinks had prepared
+    Show {
+        #[command(flatten)]
+        job: JobArguments,
+        /// A number or the name of a savepoint; the newest checkpoint if there is none
+        which: Option<String>,
+    },
+    /// Read everything and compare it with its digests; ends with 1 if something is damaged
+    Verify {
+        #[command(flatten)]
+        job: JobArguments,
+        /// A number or the name of a savepoint; all of them if there is none
+        which: Option<String>,
+    },
+    /// Keep the newest checkpoint under a name. It is at most one interval old while the job runs, and exact after a stop
+    Savepoint {
+        #[command(flatten)]
+        job: JobArguments,
+        /// The name: a-z, 0-9, -, _ and .
+        name: String,
+    },
+    /// Let the next start go on from a savepoint or an older checkpoint. A host that runs the job stops
+    Restore {
+        #[command(flatten)]
+        job: JobArguments,
+        /// A number or the name of a savepoint
+        which: String,
+        /// Go back although sinks have committed rows since, which will be written a second time
+        #[arg(long)]
+        force: bool,
+    },
+    /// Remove all but the newest checkpoints, and states that nothing names any more
+    Prune {
+        #[command(flatten)]
+        job: JobArguments,
+        /// How many stay, besides savepoints
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        keep: u16,
+    },
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
+    let (Command::List { job }
+    | Command::Show { job, .. }
+    | Command::Verify { job, .. }
+    | Command::Savepoint { job, .. }
+    | Command::Restore { job, .. }
+    | Command::Prune { job, .. }) = &arguments.command;
+    let Some(settings) = settings(job, terminal)? else { return Ok(Exit::Invalid) };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::unavailable("start the I/O thread").with_source(error))?;
+    runtime.block_on(async {
+        let journal = Journal::new(settings.place.open().await?);
+        match &arguments.command {
+            Command::List { .. } => list(&journal).await,
+            Command::Show { which, .. } => {
+                print(show::text(&find(&journal, which.as_deref()).await?))?;
+                Ok(Exit::Done)
+            }
+            Command::Verify { which, .. } => verify(&journal, which.as_deref()).await,
+            Command::Savepoint { name, .. } => {
+                let newest = newest(&journal).await?;
+                require_whole(&journal, &newest).await?;
+                journal.keep(name, &newest).await?;
+                print(format!("checkpoint {} of {} is kept as \"{name}\"\n", newest.number, newest.at))?;
+                Ok(Exit::Done)
+            }
+            Command::Restore { which, force, .. } => restore(&journal, which, *force).await,
+            Command::Prune { keep, .. } => {
+                let fence = Fence::after(journal.newest().await?.as_ref());
+                let pruned = journal.prune((*keep).into(), &fence).await?;
+                print(format!("removed {} checkpoints and {} state objects\n", pruned.manifests, pruned.states))?;
+                Ok(Exit::Done)
+            }
+        }
+    })
+}
+
+/// The job's settings of checkpoints. Problems with them have been printed.
+fn settings(arguments: &JobArguments, terminal: &Terminal) -> Result<Option<CheckpointSettings>> {
+    let file = JobFile::read(&arguments.job)?;
+    let (settings, problems) = job::checkpoint_settings(&file, &arguments.parameters());
+    if !problems.is_empty() {
+        terminal.note(&format!("{}\n", report::draw(&file, &problems, Severity::Error, Style::of_stderr())));
+        return Ok(None);
+    }
+    let none = || {
+        Error::invalid(format!("{} has no [checkpoint]", file.path().display()))
+            .hint("add the table, and the job remembers where it was; see README.md")
+    };
+    settings.ok_or_else(none).map(Some)
+}
+
+async fn newest(journal: &Journal) -> Result<Manifest> {
+    let none = || Error::invalid(format!("there is no checkpoint in {}", journal.place()));
+    journal.newest().await?.ok_or_else(none)
+}
+
+async fn find(journal: &Journal, which: Option<&str>) -> Result<Manifest> {
+    let Some(which) = which else { return newest(journal).await };
+    let found = match which.parse() {
+        Ok(number) => journal.manifest(number).await?,
+        Err(_) => journal.savepoint(which).await?,
+    };
+    found.ok_or_else(|| {
+        Error::invalid(format!("there is no checkpoint or savepoint \"{which}\" in {}", journal.place()))
+            .hint("`wasmill checkpoint list JOB` lists what there is")
+    })
+}
+
+async fn require_whole(journal: &Journal, manifest: &Manifest) -> Result<()> {
+    match journal.verify(manifest).await.into_iter().next() {
+        Some(problem) => Err(problem.context(format!("checkpoint {}", manifest.number))),
+        None => Ok(()),
+    }
+}
+
+async fn list(journal: &Journal) -> Result<Exit> {
+    let mut lines = Vec::new();
+    for number in journal.numbers().await? {
+        lines.push(show::line(&number.to_string(), journal.manifest(number).await));
+    }
+    for name in journal.savepoints().await? {
+        lines.push(show::line(&name, journal.savepoint(&name).await));
+    }
+    print(show::table(&lines))?;
+    Ok(Exit::Done)
+}
+
+async fn verify(journal: &Journal, which: Option<&str>) -> Result<Exit> {
+    let mut names: Vec<String> = match which {
+        Some(which) => vec![which.to_owned()],
+        None => journal.numbers().await?.iter().map(u64::to_string).collect(),
+    };
+    if which.is_none() {
+        names.extend(journal.savepoints().await?);
+    }
+    let (mut text, mut damaged) = (String::new(), 0);
+    for name in names {
+        let problems = match find(journal, Some(&name)).await {
+            Ok(manifest) => journal.verify(&manifest).await,
+            Err(error) => vec![error],
+        };
+        let verdict = if problems.is_empty() { "whole".to_owned() } else { "DAMAGED".to_owned() };
+        let _ = writeln!(text, "{name:>20}  {verdict}");
+        for problem in &problems {
+            let _ = writeln!(text, "{:>20}  {}", "", problem.report());
+        }
+        damaged += usize::from(!problems.is_empty());
+    }
+    print(text)?;
+    Ok(if damaged == 0 { Exit::Done } else { Exit::Failed })
+}
+
+async fn restore(journal: &Journal, which: &str, force: bool) -> Result<Exit> {
+    let old = find(journal, Some(which)).await?;
+    require_whole(journal, &old).await?;
+    // The newest may be the one that is damaged: what counts is its number.
+    let numbers = journal.numbers().await?;
+    let last = numbers.last().copied().unwrap_or(old.number);
+    let mut run = old.run;
+    for number in &numbers {
+        if let Ok(Some(manifest)) = journal.manifest(*number).await {
+            run = run.max(manifest.run);
+        }
+    }
+    let committed = old.sinks.iter().find(|(_, mark)| !mark.prepared.is_null());
+    if let (Some((sink, _)), false) = (committed, force || old.number == last) {
+        let message = format!("sink {sink} has committed rows since checkpoint {}", old.number);
+        return Err(Error::new(ErrorKind::Denied, message)
+            .hint("they would be written a second time: remove them first, or say --force"));
+    }
+    let fence = Fence::after(Some(&Manifest { number: last, run, ..old.clone() }));
+    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let manifest = Manifest {
+        number: fence.number,
+        run: fence.run,
+        kind: Kind::Restore,
+        at: iso8601(at as i64),
+        writer: fence.writer,
+        ..old.clone()
+    };
+    match journal.begin(&manifest).await? {
+        Created::New => {
+            print(format!("the next start goes on from checkpoint {} of {}\n", old.number, old.at))?;
+            Ok(Exit::Done)
+        }
+        Created::Taken => Err(Error::unavailable("the job has published another checkpoint meanwhile: try again")),
+    }
+}
