@@ -101,8 +101,9 @@ impl Staging {
         Ok(())
     }
 
-    /// Hands lines to the operating system, in one part. After an error another call, without the lines, goes on.
-    pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
+    /// Takes lines and hands them to the operating system, in one part. After an error another call goes on where it was,
+    /// with the lines if they are still there.
+    pub(super) fn write(&mut self, lines: &mut Vec<u8>) -> Result<()> {
         if self.open.is_none() {
             if lines.is_empty() {
                 return Ok(());
@@ -305,4 +306,33 @@ fn missing(path: &Path) -> Error {
 fn damaged(path: &Path, there: u64, expected: u64) -> Error {
     let message = format!("`{}` has {there} bytes, and {expected} in the checkpoint", path.display());
     Error::new(ErrorKind::Corrupt, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::roller::Rolling;
+    use std::time::Duration;
+
+    /// Lines for which no part can be begun are kept by the caller, and are written when one can.
+    #[test]
+    fn lines_wait_for_a_part() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join("parts");
+        let rolling = Rolling { bytes: 1, interval: Duration::from_secs(60) };
+        let target = Target::Folder { path: path.clone(), gzip: false, rolling };
+        let mut staging = Staging::open(target, "job", "sink", 1, &Value::Null).expect("it opens");
+        let mut lines = b"1\n".to_vec();
+        staging.write(&mut lines).expect("a part that is full then");
+        fs::rename(&path, root.path().join("elsewhere")).expect("the folder is gone");
+        lines = b"2\n".to_vec();
+        staging.write(&mut lines).expect_err("there is no folder");
+        assert_eq!(lines, b"2\n");
+        fs::rename(root.path().join("elsewhere"), &path).expect("the folder is back");
+        staging.write(&mut lines).expect("a part");
+        assert!(lines.is_empty());
+        staging.prepare(Cut::Stop).expect("a checkpoint");
+        staging.commit().expect("a commit");
+        assert_eq!(fs::read_dir(&path).expect("the folder").count(), 2);
+    }
 }
