@@ -31,7 +31,7 @@ struct Lines<W> {
 #[async_trait]
 impl<W: Write + Send + 'static> Sink for Lines<W> {
     fn guarantee(&self) -> &'static str {
-        "at-least-once: a job that starts again writes its rows again"
+        "at-least-once: a job that starts again, or goes on after a crash, writes rows again"
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
