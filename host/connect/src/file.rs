@@ -2,6 +2,7 @@
 //! gets its name when it is complete and, in a job with checkpoints, committed. Rows are gathered here; the disk is touched
 //! only on tokio's blocking threads.
 
+mod names;
 mod part;
 mod prepared;
 mod roller;
