@@ -22,7 +22,7 @@ pub struct StorePlace(Place);
 #[derive(Debug, Clone)]
 enum Place {
     Folder(PathBuf),
-    Bucket { settings: BucketSettings, prefix: String },
+    Bucket { settings: Box<BucketSettings>, prefix: String },
 }
 
 /// Reads where checkpoints are kept from the `[checkpoint]` section of a job file:
@@ -42,7 +42,7 @@ pub fn check(section: &mut Section<'_>, default: &str, problems: &mut Problems) 
         Some(("s3", rest)) => {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let prefix = Path::parse(prefix).ok().filter(|_| !bucket.is_empty()).map(|prefix| prefix.to_string());
-            let settings = BucketSettings::check(bucket.to_owned(), section, problems);
+            let settings = Box::new(BucketSettings::check(bucket.to_owned(), section, problems));
             prefix.map(|prefix| Place::Bucket { settings, prefix })
         }
         Some(_) => None,

@@ -2,6 +2,7 @@
 //! gets its name when it is complete and, in a job with checkpoints, committed. Rows are gathered here; the disk is touched
 //! only on tokio's blocking threads.
 
+mod names;
 mod part;
 mod prepared;
 mod roller;
@@ -64,7 +65,7 @@ enum Output {
 }
 
 impl Output {
-    fn write(&mut self, lines: &[u8]) -> Result<()> {
+    fn write(&mut self, lines: &mut Vec<u8>) -> Result<()> {
         match self {
             Self::AtOnce(roller) => roller.write(lines),
             Self::Committed(staging) => staging.write(lines),
@@ -118,19 +119,20 @@ impl SinkWriter for FileWriter {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        let mut lines = std::mem::take(&mut self.lines);
-        let write = move |output: &mut Output| {
-            let written = output.write(&lines);
-            lines.clear();
-            Ok((lines, written))
-        };
-        let (lines, mut written) = on_disk(&self.output, write).await?;
-        self.lines = lines;
         let mut backoff = Backoff::new(Patience::ENDLESS);
-        while let Err(error) = written {
-            // The disk is full. The lines are where they belong; another call goes on.
-            backoff.wait(error).await?;
-            written = on_disk(&self.output, |output| output.write(&[])).await;
+        loop {
+            let mut lines = std::mem::take(&mut self.lines);
+            let write = move |output: &mut Output| {
+                let written = output.write(&mut lines);
+                Ok((lines, written))
+            };
+            let (lines, written) = on_disk(&self.output, write).await?;
+            self.lines = lines;
+            match written {
+                Ok(()) => break,
+                // The disk is full. Nothing is lost; another call goes on.
+                Err(error) => backoff.wait(error).await?,
+            }
         }
         backoff.succeeded();
         let rows = std::mem::take(&mut self.rows);

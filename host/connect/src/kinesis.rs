@@ -1,22 +1,34 @@
-//! The `kinesis` source: every shard of a stream, polled with GetRecords. Shards that appear while it runs are announced
-//! but not read; enhanced fan-out and de-aggregation are not here.
+//! The `kinesis` source: every shard of a stream, polled with GetRecords, through splits and merges. Enhanced fan-out and
+//! de-aggregation are not here.
+//!
+//! The children of a shard are announced before the shard is done and read once all their parents are done, from their
+//! first record. So every checkpoint either holds the end of a shard or goes on in it, and never has a child's record
+//! without its parents' last.
 
 mod failure;
+mod lineage;
+mod note;
+mod page;
+mod plan;
 mod settings;
 mod shard;
 mod stream;
 
 pub use settings::check;
 
-use crate::retry::Backoff;
+use crate::retry::{Backoff, Patience};
 use async_trait::async_trait;
-use settings::{Settings, Start};
-use shard::{Ending, ShardReader};
-use std::collections::{BTreeSet, HashMap};
+use lineage::Lineage;
+use note::Notebook;
+use plan::{Known, Plan, same_stream};
+use settings::Settings;
+use shard::{Ended, Ending, ShardReader, Shared};
 use std::sync::Arc;
-use stream::{Shard, Stream};
-use tokio::sync::{Semaphore, watch};
+use std::time::{SystemTime, UNIX_EPOCH};
+use stream::{Description, Place, Shard, Stream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use wasmill_stream::source::{Intake, Source, SplitSender};
 use wasmill_stream::{Error, ErrorKind, Result, SplitId};
 
@@ -31,102 +43,183 @@ struct Kinesis {
 #[async_trait]
 impl Source for Kinesis {
     async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
-        let opened = tokio::select! {
-            opened = open(&self.settings) => opened?,
+        let intake = Arc::new(intake);
+        let read = async {
+            let mut reading = Reading::begin(*self, intake.clone()).await?;
+            reading.run().await
+        };
+        let result = tokio::select! {
+            result = read => result,
             () = intake.stopped() => return Ok(()),
         };
-        let (stream, shards) = opened;
-        let splits = shards.iter().map(|shard| SplitId::new(&self.name, &shard.id)).collect();
-        let senders = intake.open(splits).await?;
-        let mut reading =
-            Reading { known: shards.iter().map(|shard| shard.id.clone()).collect(), ..Reading::default() };
-        let mut tasks = start(&stream, &self.settings, shards, senders);
-        while let Some(ended) = tasks.join_next().await {
-            let panicked = |error| Error::new(ErrorKind::Corrupt, format!("{stream}: read a shard")).with_source(error);
-            match ended.map_err(panicked)? {
-                Ok(ending) => reading.note(&stream, ending).await,
-                Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        match result {
+            Err(error) if error.kind() == ErrorKind::Closed => Ok(()),
+            result => result,
         }
-        reading.finish(&stream)
     }
 }
 
-/// Connects and lists the shards to read.
-async fn open(settings: &Settings) -> Result<(Arc<Stream>, Vec<Shard>)> {
-    let stream = Arc::new(Stream::connect(settings).await?);
+/// A stream that is being read.
+struct Reading {
+    name: String,
+    shared: Arc<Shared>,
+    intake: Arc<Intake>,
+    lineage: Lineage<(SplitSender, Place)>,
+    tasks: JoinSet<Result<Ended>>,
+    next_list: Instant,
+}
+
+impl Reading {
+    /// Connects, finds out what to read, and opens it.
+    async fn begin(source: Kinesis, intake: Arc<Intake>) -> Result<Self> {
+        let Kinesis { name, settings } = source;
+        let stream = Stream::connect(&settings).await?;
+        let (description, plan) = look(&stream, &settings, &intake).await?;
+        let Plan { open, gone, gaps, note } = plan;
+        let finished = note.finished.clone();
+        let notebook = Notebook::new(intake.clone(), note);
+        let pages = Semaphore::new(PAGES);
+        let shared = Arc::new(Shared { stream, description, settings, pages, notebook });
+        gaps.into_iter().try_for_each(|gap| shared.judge(gap))?;
+        tracing::info!(shards = open.len(), finished = finished.len(), "reading {}", shared.stream);
+        let ids = gone.iter().chain(open.iter().map(|(shard, _)| &shard.id));
+        let mut senders = intake.open(ids.map(|id| SplitId::new(&name, id)).collect()).await?.into_iter();
+        for sender in senders.by_ref().take(gone.len()) {
+            sender.done().await?;
+        }
+        // What is gone was announced too: a list that still has it must not announce it again.
+        let mut lineage = Lineage::new(finished.into_iter().chain(gone).collect());
+        for ((shard, place), sender) in open.into_iter().zip(senders) {
+            lineage.announce(shard, (sender, place));
+        }
+        Ok(Self { name, shared, intake, lineage, tasks: JoinSet::new(), next_list: Instant::now() })
+    }
+
+    /// Reads until all shards have ended, which they do only if the job asked for no more than the tip.
+    async fn run(&mut self) -> Result<()> {
+        self.start_ready();
+        while let Some(joined) = self.tasks.join_next().await {
+            let stream = &self.shared.stream;
+            let panicked = |error| Error::internal(format!("{stream}: a reader ended")).with_source(error);
+            match joined.map_err(panicked)? {
+                Ok(ended) => self.end(ended).await?,
+                Err(error) => return Err(self.explain(error).await),
+            }
+        }
+        match self.lineage.waiting().next() {
+            None => Ok(()),
+            Some(shard) => {
+                let what = format!("{}: {shard} waits for parents that wait for it", self.shared.stream);
+                Err(Error::new(ErrorKind::Corrupt, what))
+            }
+        }
+    }
+
+    /// One task per shard whose parents have ended.
+    fn start_ready(&mut self) {
+        for (shard, (sender, place)) in self.lineage.take_ready() {
+            let reader = ShardReader { shared: self.shared.clone(), shard: shard.id, sender };
+            self.tasks.spawn(reader.run(place));
+        }
+    }
+
+    /// A shard is read: announces its children, then says that it is done, then lets them begin.
+    async fn end(&mut self, ended: Ended) -> Result<()> {
+        let Ended { shard, sender, ending } = ended;
+        if let Ending::Closed(children) = ending {
+            self.announce_children(&shard, children.unwrap_or_default()).await?;
+        }
+        sender.done().await?;
+        self.lineage.ended(&shard);
+        self.start_ready();
+        Ok(())
+    }
+
+    /// Makes sure that all children of a closed shard are announced.
+    async fn announce_children(&mut self, shard: &str, told: Vec<Shard>) -> Result<()> {
+        let orphans = told.iter().any(|child| !child.parents.iter().all(|parent| self.lineage.knows(parent)));
+        if !told.is_empty() && !orphans {
+            return self.announce(told).await;
+        }
+        if told.is_empty() && self.lineage.knows_children(shard) {
+            return Ok(());
+        }
+        // Older servers do not name the children. And a merge may have a parent that has appeared since the start, whose
+        // own parents are known only from the list.
+        let mut backoff = Backoff::new(Patience::ENDLESS);
+        loop {
+            let error = match self.list().await {
+                Ok(shards) => {
+                    self.announce(shards).await?;
+                    if self.lineage.knows_children(shard) {
+                        return Ok(());
+                    }
+                    Error::unavailable(format!("{}: {shard} has ended, but has no children yet", self.shared.stream))
+                }
+                Err(error) => error,
+            };
+            backoff.wait(error).await?;
+        }
+    }
+
+    /// All shards, asked for no more often than a shard at its tip is.
+    async fn list(&mut self) -> Result<Vec<Shard>> {
+        sleep_until(self.next_list).await;
+        self.next_list = Instant::now() + self.shared.settings.poll_interval;
+        self.shared.stream.shards().await
+    }
+
+    /// Announces those of these shards that are not known. They are read from their first record, whatever `start` says:
+    /// that is about the shards that were there at the start.
+    async fn announce(&mut self, mut shards: Vec<Shard>) -> Result<()> {
+        shards.retain(|shard| !self.lineage.knows(&shard.id));
+        let ids = shards.iter().map(|shard| SplitId::new(&self.name, &shard.id)).collect();
+        let senders = self.intake.open_more(ids).await?;
+        for (shard, sender) in shards.into_iter().zip(senders) {
+            tracing::info!(shard = shard.id, "{}: a new shard", self.shared.stream);
+            self.lineage.announce(shard, (sender, Place::Oldest));
+        }
+        Ok(())
+    }
+
+    /// The reason why a stream cannot be read any more, if it is another one by now.
+    async fn explain(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Invalid {
+            return error;
+        }
+        let Shared { stream, description, .. } = &*self.shared;
+        match stream.describe().await.and_then(|now| same_stream(&description.identity, &now.identity)) {
+            Err(other) if other.kind() == ErrorKind::Invalid => other.context(stream),
+            _ => error,
+        }
+    }
+}
+
+/// Looks at the stream and decides what to do.
+async fn look(stream: &Stream, settings: &Settings, intake: &Intake) -> Result<(Description, Plan)> {
     let mut backoff = Backoff::new(settings.patience);
-    let mut shards = loop {
+    // Before the list is asked for: a shard that appears later must not count as one that was there.
+    let now = wall_clock();
+    let description = loop {
+        match stream.describe().await {
+            Ok(description) => break description,
+            Err(error) => backoff.wait(error).await?,
+        }
+    };
+    let known = Known { settings, description: &description, resume: intake.resume(), now };
+    let note = known.note().map_err(|error| error.context(stream))?;
+    let shards = loop {
         match stream.shards().await {
             Ok(shards) if !shards.is_empty() => break shards,
             Ok(_) => backoff.wait(Error::unavailable(format!("{stream} has no shards yet"))).await?,
             Err(error) => backoff.wait(error).await?,
         }
     };
-    if settings.start == Start::Latest {
-        shards.retain(|shard| !shard.closed);
-    }
-    tracing::info!(shards = shards.len(), "reading {stream}");
-    Ok((stream, shards))
+    let plan = known.plan(shards, note).map_err(|error| error.context(stream))?;
+    Ok((description, plan))
 }
 
-/// One task per shard. A child waits for its parents, so that the records of a key stay in order.
-fn start(
-    stream: &Arc<Stream>,
-    settings: &Arc<Settings>,
-    shards: Vec<Shard>,
-    senders: Vec<SplitSender>,
-) -> JoinSet<Result<Ending>> {
-    let pages = Arc::new(Semaphore::new(PAGES));
-    let ends: Vec<_> = shards.iter().map(|_| watch::Sender::new(false)).collect();
-    let watches: HashMap<_, _> =
-        shards.iter().zip(&ends).map(|(shard, end)| (shard.id.clone(), end.subscribe())).collect();
-    let mut tasks = JoinSet::new();
-    for ((shard, sender), end) in shards.into_iter().zip(senders).zip(ends) {
-        let parents = shard.parents.iter().filter_map(|parent| watches.get(parent).cloned()).collect();
-        let (stream, settings, pages) = (stream.clone(), settings.clone(), pages.clone());
-        let reader = ShardReader { stream, settings, pages, shard: shard.id, sender };
-        tasks.spawn(reader.run(parents, end));
-    }
-    tasks
-}
-
-/// What is known about the stream's shards while they are read.
-#[derive(Default)]
-struct Reading {
-    known: BTreeSet<String>,
-    unread: BTreeSet<String>,
-}
-
-impl Reading {
-    /// A shard has ended: looks for children that nobody reads.
-    async fn note(&mut self, stream: &Stream, ending: Ending) {
-        let children = match ending {
-            Ending::AtTip => return,
-            Ending::Closed { children: Some(children), .. } => children,
-            // Older servers do not name the children.
-            Ending::Closed { shard, children: None } => match stream.shards().await {
-                Ok(shards) => shards.into_iter().filter(|s| s.parents.contains(&shard)).map(|s| s.id).collect(),
-                Err(error) => {
-                    tracing::warn!("{stream}: cannot look for children of {shard}: {}", error.report());
-                    return;
-                }
-            },
-        };
-        for child in children {
-            if !self.known.contains(&child) && self.unread.insert(child.clone()) {
-                tracing::warn!("{stream}: {child} is new since the start; it is read only after a restart of the job");
-            }
-        }
-    }
-
-    /// All shards have ended. Ending well with records unread would look like a complete answer.
-    fn finish(self, stream: &Stream) -> Result<()> {
-        if self.unread.is_empty() {
-            return Ok(());
-        }
-        let unread = Vec::from_iter(self.unread).join(", ");
-        Err(Error::invalid(format!("{stream} was resharded while it was read: start the job again to read {unread}")))
-    }
+/// Milliseconds since 1970.
+fn wall_clock() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -1,17 +1,24 @@
 //! The `opensearch` sink: documents by `_bulk`, with ids that a replay gives again, each answered item judged by itself.
-//! Index templates, data streams and the sampling of conflicts are not here.
+//! Index templates are not here.
+//!
+//! Results of windows come again with other values: as corrections, and from a run that goes on behind a checkpoint. In a job
+//! with checkpoints they carry an external version, so that the newest result stays, whatever arrives last. Records never
+//! change and need none. A data stream takes each id once and no versions: there a correction is a document of its own.
 
 mod answer;
 mod bulk;
 mod server;
 mod settings;
+mod version;
 mod writer;
 
 pub use settings::check;
 
 use async_trait::async_trait;
+use bulk::Action;
 use server::Server;
 use settings::{Collection, Settings};
+use version::Versions;
 use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use wasmill_stream::{Guarantee, Result};
 use writer::Writer;
@@ -31,8 +38,13 @@ impl Sink for OpenSearch {
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
+        let versions = Versions::of(opening.run)?;
         let server = Server::connect(&self.settings).await?;
-        server.prepare(&self.settings).await?;
-        Ok(Box::new(Writer::new(server, self.settings, opening.ledger)))
+        let is_data_stream = server.prepare(&self.settings).await?;
+        let action = match is_data_stream {
+            true => Action::Create,
+            false => Action::Index(versions),
+        };
+        Ok(Box::new(Writer::new(server, self.settings, opening.ledger, action)))
     }
 }

@@ -1,5 +1,9 @@
 //! The `stdin` source: the lines of standard input as one split. It reads on a thread that nobody waits for, since a read
 //! of a terminal or pipe cannot be broken off.
+//!
+//! A pipe cannot be read again. A job that goes on from a checkpoint takes whatever standard input it has now for the rest of
+//! the stream, numbers its lines on from the last one of the checkpoint so that no position means two lines, and says so:
+//! lines that were read after the checkpoint are lost unless whoever writes them sends them again.
 
 use crate::lines::{Fill, LineReader, Run};
 use async_trait::async_trait;
@@ -9,10 +13,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::source::{Intake, Source, SplitSender};
-use wasmill_stream::{Error, ErrorKind, Positions, Result, SplitId};
+use wasmill_stream::{Error, ErrorKind, Position, Positions, Result, SplitId};
 
 /// How long the input must be silent for the split to be caught up.
 const SILENCE: Duration = Duration::from_millis(100);
+
+/// The name of the one split.
+const PART: &str = "0";
 
 /// It has no settings.
 pub fn check(name: &str, _section: &mut Section<'_>, _problems: &mut Problems) -> Option<Box<dyn Source>> {
@@ -33,7 +40,12 @@ struct Lines<R> {
 impl<R: Read + Send + 'static> Source for Lines<R> {
     async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
         let Self { name, input } = *self;
-        let Some(split) = intake.open(vec![SplitId::new(&name, 0)]).await?.pop() else { return Ok(()) };
+        let before = last_line(&intake)?;
+        let Some(before) = before else {
+            tracing::warn!("standard input had ended before the checkpoint: what comes now is not read");
+            return intake.open(Vec::new()).await.map(drop);
+        };
+        let Some(split) = intake.open(vec![SplitId::new(&name, PART)]).await?.pop() else { return Ok(()) };
         let (runs, mut queue) = mpsc::channel(2);
         let reader = thread::Builder::new().name("stdin".to_owned()).spawn(move || read(input, &runs));
         reader.map_err(|error| Error::unavailable("start a thread to read with").with_source(error))?;
@@ -41,7 +53,7 @@ impl<R: Read + Send + 'static> Source for Lines<R> {
             tokio::select! {
                 runs = queue.recv() => match runs {
                     Some(Ok(runs)) if runs.is_empty() => return split.done().await,
-                    Some(Ok(runs)) => hand_over(runs, &split).await?,
+                    Some(Ok(runs)) => hand_over(runs, before, &split).await?,
                     Some(Err(error)) => {
                         return Err(Error::invalid("read its input").with_source(error));
                     }
@@ -54,9 +66,33 @@ impl<R: Read + Send + 'static> Source for Lines<R> {
     }
 }
 
-async fn hand_over(runs: Vec<Run>, split: &SplitSender) -> Result<()> {
+/// The last line of which a checkpoint knows, 0 without one; `None` if the input had ended.
+fn last_line(intake: &Intake) -> Result<Option<u64>> {
+    if intake.resume().is_none() {
+        return Ok(Some(0));
+    }
+    let mark = intake.resume_split(PART).unwrap_or_default();
+    let line = match mark.position {
+        None => 0,
+        Some(Position::Number(line)) => line,
+        Some(Position::Sequence(sequence)) => {
+            let what = format!("the checkpoint has the position {sequence}, which is no line of standard input");
+            return Err(Error::invalid(what).hint("give this source another name"));
+        }
+    };
+    if !mark.done {
+        tracing::warn!(
+            line,
+            "standard input cannot be read again: it is taken to go on behind this line; lines that were read after the \
+             checkpoint are lost unless they come again"
+        );
+    }
+    Ok((!mark.done).then_some(line))
+}
+
+async fn hand_over(runs: Vec<Run>, before: u64, split: &SplitSender) -> Result<()> {
     for run in runs {
-        split.rows(run.values, Positions::Consecutive { first: run.first }).await?;
+        split.rows(run.values, Positions::Consecutive { first: before + run.first }).await?;
     }
     Ok(())
 }

@@ -87,8 +87,8 @@ pub struct Driver {
     refusals: Refusals,
     checkpointing: Option<Checkpointing>,
     alignment: Alignment,
-    /// What was prepared last was not committed yet.
-    prepared: bool,
+    /// The barrier at which something was prepared that was not committed yet.
+    prepared: Option<u64>,
     /// When to flush; `None` if nothing is buffered.
     flush_at: Option<Instant>,
 }
@@ -107,7 +107,7 @@ impl Driver {
     /// Of an open sink.
     pub fn new(writer: Box<dyn SinkWriter>, refusals: Refusals, checkpointing: Option<Checkpointing>) -> Self {
         let alignment = Alignment::default();
-        Self { writer, refusals, checkpointing, alignment, prepared: false, flush_at: None }
+        Self { writer, refusals, checkpointing, alignment, prepared: None, flush_at: None }
     }
 
     /// Writes until all senders have let go, or until the last checkpoint is committed.
@@ -118,7 +118,7 @@ impl Driver {
             let is_due = self.flush_at.is_some();
             tokio::select! {
                 biased;
-                commit = next_commit(&mut self.checkpointing), if self.prepared => match commit {
+                commit = next_commit(&mut self.checkpointing), if self.prepared.is_some() => match commit {
                     Some(commit) => self.commit(commit).await?,
                     // Nobody coordinates any more: the job has failed.
                     None => return self.close().await,
@@ -177,19 +177,24 @@ impl Driver {
         Ok(false)
     }
 
+    /// Why a barrier cuts the stream there.
+    fn cut(&self, barrier: u64) -> Cut {
+        match &self.checkpointing {
+            Some(checkpointing) if barrier == FINAL && checkpointing.reporter.is_unfinished() => Cut::Stop,
+            Some(_) if barrier == FINAL => Cut::End,
+            _ => Cut::Running,
+        }
+    }
+
     async fn prepare(&mut self, barrier: u64) -> Result<()> {
         // The last barrier may come close behind another.
-        while self.prepared
+        while self.prepared.is_some()
             && let Some(commit) = next_commit(&mut self.checkpointing).await
         {
             self.commit(commit).await?;
         }
+        let cut = self.cut(barrier);
         let Some(checkpointing) = &self.checkpointing else { return Ok(()) };
-        let cut = match barrier {
-            FINAL if checkpointing.reporter.is_unfinished() => Cut::Stop,
-            FINAL => Cut::End,
-            _ => Cut::Running,
-        };
         let prepared = self.writer.prepare(cut).await?;
         self.flush_at = None;
         self.refusals.hand_on().await?;
@@ -197,21 +202,24 @@ impl Driver {
             to.send(What::Barrier(barrier)).await?;
         }
         checkpointing.reporter.report(checkpointing.origin, barrier, Content::Prepared(prepared));
-        self.prepared = true;
+        self.prepared = Some(barrier);
         Ok(())
     }
 
     async fn commit(&mut self, Commit(done): Commit) -> Result<()> {
         self.writer.commit().await?;
-        self.prepared = false;
+        let settled = match self.prepared.take() {
+            Some(FINAL) => Some(self.writer.prepare(self.cut(FINAL)).await?),
+            _ => None,
+        };
         // Whoever asked may be gone by now.
-        let _ = done.send(());
+        let _ = done.send(settled);
         Ok(())
     }
 
     /// Waits until the last checkpoint is published, and commits it.
     async fn finish(&mut self) -> Result<()> {
-        while self.prepared
+        while self.prepared.is_some()
             && let Some(commit) = next_commit(&mut self.checkpointing).await
         {
             self.commit(commit).await?;

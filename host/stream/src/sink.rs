@@ -68,7 +68,8 @@ pub trait SinkWriter: Send {
 
     /// A checkpoint contains every row that was written so far: makes them durable, and ready to be committed. What it
     /// returns goes into the manifest and comes back in [`Opening::prepared`] after a crash; it also replaces what was
-    /// returned before. A sink that writes at once, and can write again without harm, only has to flush.
+    /// returned before. A sink that writes at once, and can write again without harm, only has to flush. After the commit of
+    /// the last checkpoint it is called once more, to say what the next run needs besides rows that are visible by now.
     async fn prepare(&mut self, cut: Cut) -> Result<Value> {
         let _ = cut;
         self.flush().await?;

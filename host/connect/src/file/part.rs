@@ -105,18 +105,19 @@ impl Part {
         &self.path
     }
 
-    /// Hands lines to the operating system. After an error another call, without the lines, goes on where it was.
-    pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
+    /// Takes lines and hands them to the operating system. After an error another call goes on where it was.
+    pub(super) fn write(&mut self, lines: &mut Vec<u8>) -> Result<()> {
         if self.lines == 0 {
             self.begun = Instant::now();
         }
-        self.lines += lines.len() as u64;
         match &mut self.gzip {
             None => self.packed.extend_from_slice(lines),
             Some(gzip) => {
                 gzip.write(lines, &mut self.packed).map_err(|error| failed("pack", &self.unfinished, error))?
             }
         }
+        self.lines += lines.len() as u64;
+        lines.clear();
         self.send()
     }
 
@@ -203,17 +204,17 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("x.jsonl");
             let mut part = Part::create(path.clone(), unfinished(&path), gzip, false).expect("a part");
-            part.write(b"1\n").expect("there is room");
+            part.write(&mut b"1\n".to_vec()).expect("there is room");
             let full = OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
             let roomy = std::mem::replace(&mut part.file, full);
             for lines in ["2\n", ""] {
-                let error = part.write(lines.as_bytes()).expect_err("there is no room");
+                let error = part.write(&mut lines.as_bytes().to_vec()).expect_err("there is no room");
                 assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report());
             }
             roomy.write_all_at(b"half of it", part.bytes).expect("what a failed write leaves");
             part.file = roomy;
-            part.write(b"").expect("there is room again");
-            part.write(b"three and many more\n").expect("there is room");
+            part.write(&mut Vec::new()).expect("there is room again");
+            part.write(&mut b"three and many more\n".to_vec()).expect("there is room");
             part.complete().expect("there is room");
             let bytes = fs::read(&path).expect("a complete file");
             let mut text = String::new();

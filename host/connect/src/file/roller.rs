@@ -77,8 +77,9 @@ impl Roller {
         Ok(roller)
     }
 
-    /// Hands lines to the operating system, in one part. After an error another call, without the lines, goes on.
-    pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
+    /// Takes lines and hands them to the operating system, in one part. After an error another call goes on where it was,
+    /// with the lines if they are still there.
+    pub(super) fn write(&mut self, lines: &mut Vec<u8>) -> Result<()> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }

@@ -1,11 +1,11 @@
 //! Files whose rows count once a checkpoint commits them. A part is written under a name with the mark of the sink and the
 //! number of the run; it gets its own name when a manifest that calls it finished is published. Blocking.
 
+use super::names::Names;
 use super::part::{Part, Size};
 use super::prepared::{Entry, Prepared};
 use super::roller::Target;
 use crate::disk::{create_folder, failed, parent, sync_folder};
-use crate::mark::mark;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
@@ -30,12 +30,6 @@ pub(super) struct Staging {
     replaced: Vec<PathBuf>,
     /// Number of the next part.
     next: u64,
-}
-
-/// How files are called that belong to one sink of one job.
-struct Names {
-    mark: String,
-    run: u64,
 }
 
 impl Staging {
@@ -101,8 +95,9 @@ impl Staging {
         Ok(())
     }
 
-    /// Hands lines to the operating system, in one part. After an error another call, without the lines, goes on.
-    pub(super) fn write(&mut self, lines: &[u8]) -> Result<()> {
+    /// Takes lines and hands them to the operating system, in one part. After an error another call goes on where it was,
+    /// with the lines if they are still there.
+    pub(super) fn write(&mut self, lines: &mut Vec<u8>) -> Result<()> {
         if self.open.is_none() {
             if lines.is_empty() {
                 return Ok(());
@@ -249,7 +244,7 @@ impl Staging {
             Target::Folder { .. } => self.names.number(&entry.name).is_some(),
             Target::File { path, .. } => path.file_name() == Some(OsStr::new(&entry.name)),
         };
-        let is_part = entry.part.starts_with(&entry.name) && entry.part.contains(&self.names.mark);
+        let is_part = entry.part.starts_with(&entry.name) && self.names.is_unfinished(&entry.part);
         if is_ours && is_part && !entry.part.contains('/') {
             return Ok(());
         }
@@ -257,36 +252,6 @@ impl Staging {
         let message =
             format!("the checkpoint has unfinished rows in `{}`, which is not of this sink in `{folder}`", entry.part);
         Err(Error::invalid(message).hint("set `path` to what it was, or start without the checkpoint"))
-    }
-}
-
-impl Names {
-    fn new(job: &str, sink: &str, run: u64) -> Self {
-        Self { mark: mark(job, sink), run }
-    }
-
-    /// A part of a folder. The mark keeps sinks apart that write into the same one.
-    fn part(&self, number: u64, gzip: bool) -> String {
-        format!("part-{number:06}-{}.jsonl{}", self.mark, if gzip { ".gz" } else { "" })
-    }
-
-    /// What a file is called until it is committed.
-    fn unfinished(&self, name: &str) -> String {
-        format!("{name}.{}-{}.part", self.mark, self.run)
-    }
-
-    fn is_leftover(&self, name: &str) -> bool {
-        let stem = name.strip_suffix(".part").and_then(|stem| stem.rsplit_once('.'));
-        let run = stem.and_then(|(_, mark)| mark.strip_prefix(&self.mark)?.strip_prefix('-'));
-        // A later run would mean that this one is over and does not know it yet.
-        run.and_then(|run| run.parse::<u64>().ok()).is_some_and(|run| run <= self.run)
-    }
-
-    /// The number of a part, finished or not.
-    fn number(&self, name: &str) -> Option<u64> {
-        let (number, rest) = name.strip_prefix("part-")?.split_once('-')?;
-        rest.strip_prefix(&self.mark)?.strip_prefix(".jsonl")?;
-        number.parse().ok()
     }
 }
 
@@ -305,4 +270,33 @@ fn missing(path: &Path) -> Error {
 fn damaged(path: &Path, there: u64, expected: u64) -> Error {
     let message = format!("`{}` has {there} bytes, and {expected} in the checkpoint", path.display());
     Error::new(ErrorKind::Corrupt, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::roller::Rolling;
+    use std::time::Duration;
+
+    /// Lines for which no part can be begun are kept by the caller, and are written when one can.
+    #[test]
+    fn lines_wait_for_a_part() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join("parts");
+        let rolling = Rolling { bytes: 1, interval: Duration::from_secs(60) };
+        let target = Target::Folder { path: path.clone(), gzip: false, rolling };
+        let mut staging = Staging::open(target, "job", "sink", 1, &Value::Null).expect("it opens");
+        let mut lines = b"1\n".to_vec();
+        staging.write(&mut lines).expect("a part that is full then");
+        fs::rename(&path, root.path().join("elsewhere")).expect("the folder is gone");
+        lines = b"2\n".to_vec();
+        staging.write(&mut lines).expect_err("there is no folder");
+        assert_eq!(lines, b"2\n");
+        fs::rename(root.path().join("elsewhere"), &path).expect("the folder is back");
+        staging.write(&mut lines).expect("a part");
+        assert!(lines.is_empty());
+        staging.prepare(Cut::Stop).expect("a checkpoint");
+        staging.commit().expect("a commit");
+        assert_eq!(fs::read_dir(&path).expect("the folder").count(), 2);
+    }
 }

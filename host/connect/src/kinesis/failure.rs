@@ -71,6 +71,13 @@ pub fn is_expired_iterator<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResp
     error.as_service_error().and_then(|answer| answer.code()) == Some("ExpiredIteratorException")
 }
 
+/// Whether the place that an iterator was asked for is not there. The service calls it an invalid argument; there are
+/// emulators that say "not found".
+pub fn is_unknown_place<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let code = error.as_service_error().and_then(|answer| answer.code());
+    matches!(code, Some("InvalidArgumentException" | "ResourceNotFoundException"))
+}
+
 fn kind(code: &str, status: u16) -> ErrorKind {
     if PASSING.contains(&code) || status >= 500 || matches!(status, 0 | 408 | 429) {
         ErrorKind::Unavailable

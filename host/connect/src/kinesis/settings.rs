@@ -14,15 +14,26 @@ use wasmill_stream::units::Period;
 /// GetRecords takes no more.
 const MAX_RECORDS: i32 = 10_000;
 
-/// Where to begin in a shard of which nothing was read.
+/// Where to begin in the shards of a stream of which nothing was read. Shards that appear later are read from their first
+/// record in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// The oldest record that is kept.
     TrimHorizon,
-    /// What is written from now on.
+    /// What is written from now on, by the clock of this machine.
     Latest,
     /// Records that arrived at this time (milliseconds) or later.
     At(i64),
+}
+
+/// What to do about records that are lost because they were not read in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnGap {
+    /// End the job.
+    Fail,
+    /// Say so in the log and in the checkpoint, and go on with what is left.
+    Skip,
 }
 
 /// Checked settings.
@@ -40,9 +51,11 @@ pub struct Settings {
     pub patience: Patience,
     /// Where to begin.
     pub start: Start,
+    /// What to do about lost records.
+    pub on_gap: OnGap,
     /// Whether each shard is left as soon as it has caught up.
     pub until_tip: bool,
-    /// Pause between two reads of a shard that has caught up.
+    /// Pause between two reads of a shard that has caught up, and between two looks for new shards.
     pub poll_interval: Duration,
     /// Least time between two reads of a shard.
     pub read_interval: Duration,
@@ -53,27 +66,39 @@ pub struct Settings {
 /// Reads a `[source.…]` table of `type = "kinesis"`.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Source>> {
     let before = problems.len();
-    let mut aws = AwsSettings::check(section, problems);
-    let stream = section.required_located::<String>("stream", problems);
-    let (stream, arn) = stream.map(|given| check_stream(given, section, problems)).unwrap_or_default();
-    if let (None, Some(arn)) = (&aws.region, &arn) {
-        aws.region = arn.split(':').nth(3).map(str::to_owned);
-    }
-    let settings = Settings {
-        stream,
-        arn,
-        endpoint: check_endpoint(section, problems),
-        aws,
-        patience: Patience::check_start(section, problems),
-        start: check_start(section, problems),
-        until_tip: check_until(section, problems),
-        poll_interval: section.optional("poll_interval", problems).unwrap_or(Period::from_millis(1_000)).duration(),
-        // A shard allows five reads per second, to all its readers together.
-        read_interval: section.optional("read_interval", problems).unwrap_or(Period::from_millis(200)).duration(),
-        max_records: check_max_records(section, problems),
-    };
+    let settings = Settings::check(section, problems);
     let source = Kinesis { name: name.to_owned(), settings: Arc::new(settings) };
     (problems.len() == before).then(|| Box::new(source) as Box<dyn Source>)
+}
+
+impl Settings {
+    /// The settings of a table. They mean nothing if there were problems.
+    pub fn check(section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        let mut aws = AwsSettings::check(section, problems);
+        let stream = section.required_located::<String>("stream", problems);
+        let (stream, arn) = stream.map(|given| check_stream(given, section, problems)).unwrap_or_default();
+        if let (None, Some(arn)) = (&aws.region, &arn) {
+            aws.region = arn.split(':').nth(3).map(str::to_owned);
+        }
+        let mut period =
+            |key, default| section.optional(key, problems).unwrap_or(Period::from_millis(default)).duration();
+        let poll_interval = period("poll_interval", 1_000);
+        // A shard allows five reads per second, to all its readers together.
+        let read_interval = period("read_interval", 200);
+        Self {
+            stream,
+            arn,
+            endpoint: check_endpoint(section, problems),
+            aws,
+            patience: Patience::check_start(section, problems),
+            start: check_start(section, problems),
+            on_gap: section.optional("on_gap", problems).unwrap_or(OnGap::Fail),
+            until_tip: check_until(section, problems),
+            poll_interval,
+            read_interval,
+            max_records: check_max_records(section, problems),
+        }
+    }
 }
 
 /// The name of a stream, and its ARN if that was given.

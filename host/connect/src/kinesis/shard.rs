@@ -1,39 +1,60 @@
 //! Reads one shard: iterator, page, hand on, next page. Whatever time can cure is waited for, the rest ends the job.
 
-use super::settings::{Settings, Start};
-use super::stream::{Fetched, Page, Place, Stream};
+use super::note::{Gap, Notebook, Silence};
+use super::page::Page;
+use super::settings::{OnGap, Settings};
+use super::stream::{Description, Fetched, Place, Shard, Sought, Stream};
+use super::wall_clock;
 use crate::retry::{Backoff, Patience};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::{Semaphore, watch};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use wasmill_stream::source::SplitSender;
-use wasmill_stream::{Error, Positions, Result};
+use wasmill_stream::{Error, Positions, Result, Sequence};
+
+/// How often a shard that is silent says so in the note, which the retention of hours is compared with.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What the readers of all shards share.
+pub struct Shared {
+    /// The stream.
+    pub stream: Stream,
+    /// What it was at the start.
+    pub description: Description,
+    /// The source's settings.
+    pub settings: Arc<Settings>,
+    /// Bounds the pages that the job has not taken in yet.
+    pub pages: Semaphore,
+    /// The note for the next run.
+    pub notebook: Notebook,
+}
 
 /// A shard to read.
 pub struct ShardReader {
-    /// The stream.
-    pub stream: Arc<Stream>,
-    /// The source's settings.
-    pub settings: Arc<Settings>,
-    /// Shared by all shards: bounds the pages that the job has not taken in yet.
-    pub pages: Arc<Semaphore>,
+    /// What it shares with others.
+    pub shared: Arc<Shared>,
     /// The shard's id.
     pub shard: String,
     /// Where its records go.
     pub sender: SplitSender,
 }
 
+/// A shard that is not read any more.
+pub struct Ended {
+    /// Its id.
+    pub shard: String,
+    /// The way of its records, which still has to be told that it is done.
+    pub sender: SplitSender,
+    /// Why.
+    pub ending: Ending,
+}
+
 /// Why a shard is not read any more.
 #[derive(Debug)]
 pub enum Ending {
-    /// It was split or merged and is read to its end.
-    Closed {
-        /// Its id.
-        shard: String,
-        /// Its children, if the server named them.
-        children: Option<Vec<String>>,
-    },
+    /// It was split or merged and is read to its end. Its children, if the server named them.
+    Closed(Option<Vec<Shard>>),
     /// It has caught up, and the job asked for no more.
     AtTip,
 }
@@ -42,6 +63,10 @@ pub enum Ending {
 struct Cursor {
     place: Place,
     iterator: Option<String>,
+    /// The record with which the next page should begin: it was handed on before.
+    known: Option<Sequence>,
+    /// When the note last heard that the shard is silent.
+    noted: Option<Instant>,
 }
 
 /// What one read led to.
@@ -51,38 +76,31 @@ enum Turn {
     /// Nothing new at the moment.
     CaughtUp,
     /// The shard is closed and read.
-    Closed(Option<Vec<String>>),
+    Closed(Option<Vec<Shard>>),
 }
 
 impl ShardReader {
-    /// Waits for the parents, reads until the shard ends or the job stops, then says so to the children.
-    pub async fn run(self, parents: Vec<watch::Receiver<bool>>, end: watch::Sender<bool>) -> Result<Ending> {
-        let read = async {
-            for mut parent in parents {
-                parent.wait_for(|ended| *ended).await.map_err(|_| stopped())?;
-            }
-            self.read().await
-        };
+    /// Reads until the shard ends or the job stops. Does not say that the shard is done.
+    pub async fn run(self, place: Place) -> Result<Ended> {
         let ending = tokio::select! {
-            ending = read => ending?,
+            ending = self.read(place) => ending?,
             () = self.sender.stopped() => return Err(stopped()),
         };
-        self.sender.done().await?;
-        end.send_replace(true);
-        Ok(ending)
+        Ok(Ended { shard: self.shard, sender: self.sender, ending })
     }
 
-    async fn read(&self) -> Result<Ending> {
-        let mut cursor = Cursor { place: Place::Start(self.settings.start), iterator: None };
+    async fn read(&self, place: Place) -> Result<Ending> {
+        let settings = &self.shared.settings;
+        let mut cursor = Cursor { place, iterator: None, known: None, noted: None };
         let mut backoff = Backoff::new(Patience::ENDLESS);
         loop {
             let begun = Instant::now();
             let turn = self.turn(&mut cursor).await;
             let pause = match turn {
-                Ok(Turn::Closed(children)) => return Ok(Ending::Closed { shard: self.shard.clone(), children }),
-                Ok(Turn::CaughtUp) if self.settings.until_tip => return Ok(Ending::AtTip),
-                Ok(Turn::CaughtUp) => self.settings.poll_interval.max(self.settings.read_interval),
-                Ok(Turn::More) | Err(_) => self.settings.read_interval,
+                Ok(Turn::Closed(children)) => return Ok(Ending::Closed(children)),
+                Ok(Turn::CaughtUp) if settings.until_tip => return Ok(Ending::AtTip),
+                Ok(Turn::CaughtUp) => settings.poll_interval.max(settings.read_interval),
+                Ok(Turn::More) | Err(_) => settings.read_interval,
             };
             match turn {
                 Ok(_) => backoff.succeeded(),
@@ -98,9 +116,10 @@ impl ShardReader {
             Some(iterator) => iterator.clone(),
             None => self.iterator(cursor).await?,
         };
-        let _page = self.pages.acquire().await.map_err(|_| stopped())?;
-        match self.stream.fetch(&self.shard, &iterator, self.settings.max_records).await? {
-            Fetched::Page(page) => self.hand_on(page, cursor).await,
+        let _page = self.shared.pages.acquire().await.map_err(|_| stopped())?;
+        let asked = wall_clock();
+        match self.shared.stream.fetch(&self.shard, &iterator, self.shared.settings.max_records).await? {
+            Fetched::Page(page) => self.hand_on(page, asked, cursor).await,
             Fetched::Expired => {
                 cursor.iterator = None;
                 Ok(Turn::More)
@@ -109,32 +128,104 @@ impl ShardReader {
     }
 
     async fn iterator(&self, cursor: &mut Cursor) -> Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-        let iterator = self.stream.iterator(&self.shard, cursor.place).await?;
-        cursor.iterator = Some(iterator.clone());
-        if cursor.place == Place::Start(Start::Latest) {
-            // A second "latest" would skip what was written since the first.
-            cursor.place = Place::Start(Start::At(now));
+        let mut sought = self.shared.stream.iterator(&self.shard, cursor.place).await?;
+        cursor.known = match cursor.place {
+            Place::At(sequence) => Some(sequence),
+            Place::Oldest | Place::Since(_) => None,
+        };
+        if let (Sought::Unknown(error), Some(known)) = (&sought, cursor.known) {
+            tracing::debug!("{}", error.report());
+            self.missed(known, None).await?;
+            cursor.known = None;
+            sought = self.shared.stream.iterator(&self.shard, Place::Oldest).await?;
         }
-        Ok(iterator)
+        match sought {
+            Sought::Iterator(iterator) => {
+                cursor.iterator = Some(iterator.clone());
+                Ok(iterator)
+            }
+            Sought::Unknown(error) => Err(error),
+        }
     }
 
-    async fn hand_on(&self, page: Page, cursor: &mut Cursor) -> Result<Turn> {
+    async fn hand_on(&self, mut page: Page, asked: i64, cursor: &mut Cursor) -> Result<Turn> {
+        let empty = page.sequences.is_empty();
+        if let Some(known) = cursor.known {
+            if page.drop_first(known) {
+                cursor.known = None;
+            } else if !empty || page.at_tip || page.next.is_none() {
+                self.missed(known, page.sequences.first().copied()).await?;
+                cursor.known = None;
+            }
+        }
         let Page { values, sequences, next, at_tip, children } = page;
         let last = sequences.last().copied();
         self.sender.rows(values, Positions::Sequences(sequences)).await?;
         if let Some(last) = last {
-            cursor.place = Place::After(last);
+            cursor.place = Place::At(last);
         }
         cursor.iterator = next;
-        match (&cursor.iterator, last) {
-            (None, _) => Ok(Turn::Closed(children)),
-            (Some(_), None) if at_tip => {
-                self.sender.caught_up().await?;
-                Ok(Turn::CaughtUp)
-            }
-            _ => Ok(Turn::More),
+        if cursor.iterator.is_none() {
+            return Ok(Turn::Closed(children));
         }
+        if !empty || !at_tip {
+            return Ok(Turn::More);
+        }
+        self.note_silence(asked, cursor);
+        self.sender.caught_up().await?;
+        Ok(Turn::CaughtUp)
+    }
+
+    /// Behind the cursor there was nothing at this time.
+    fn note_silence(&self, at: i64, cursor: &mut Cursor) {
+        if cursor.noted.is_some_and(|noted| noted.elapsed() < SILENCE) {
+            return;
+        }
+        cursor.noted = Some(Instant::now());
+        let after = match cursor.place {
+            Place::At(sequence) => Some(sequence),
+            Place::Oldest | Place::Since(_) => None,
+        };
+        self.shared.notebook.silent(&self.shard, Silence { after, at });
+    }
+
+    /// The record behind which to go on is not kept any more. An error if records may be lost with it, or if it was one of
+    /// another stream.
+    async fn missed(&self, known: Sequence, next: Option<Sequence>) -> Result<()> {
+        let shared = &self.shared;
+        let now = shared.stream.describe().await?;
+        super::plan::same_stream(&shared.description.identity, &now.identity)?;
+        let (time, retention) = (wall_clock(), now.retention_millis());
+        if shared.notebook.look(|note| note.is_whole(&self.shard, Some(known), time, retention)) {
+            return Ok(());
+        }
+        let gap = Gap { shard: self.shard.clone(), after: Some(known), before: next, noticed_at: time };
+        shared.judge(gap)
+    }
+}
+
+impl Shared {
+    /// What becomes of a job that may have lost records.
+    pub fn judge(&self, gap: Gap) -> Result<()> {
+        let place =
+            |place: Option<Sequence>, none: &str| place.map_or(none.to_owned(), |sequence| sequence.to_string());
+        let (stream, shard, hours) = (&self.stream, &gap.shard, self.description.retention_hours);
+        let (from, to) = (place(gap.after, "the start"), place(gap.before, "the oldest that is kept"));
+        if self.settings.on_gap == OnGap::Fail {
+            return Err(Error::invalid(format!(
+                "{stream}: {shard}: records between {from} and {to} may be lost: the job was away for longer than the {hours} h \
+                 that the stream keeps records (on_gap = \"skip\" goes on without them)"
+            )));
+        }
+        tracing::warn!(
+            shard,
+            from,
+            to,
+            retention_hours = hours,
+            "{stream}: records may be lost, going on without them"
+        );
+        self.notebook.gap(gap);
+        Ok(())
     }
 }
 

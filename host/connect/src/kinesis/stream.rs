@@ -1,14 +1,14 @@
-//! One stream on one server: the three calls that reading needs. Nothing is tried again in here.
+//! One stream on one server: the four calls that reading needs. Nothing is tried again in here.
 
-use super::failure::{failure, is_expired_iterator};
-use super::settings::{Settings, Start};
+use super::failure::{failure, is_expired_iterator, is_unknown_place};
+use super::page::Page;
+use super::settings::Settings;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
+use serde::{Deserialize, Serialize};
 use std::fmt;
-use wasmill_stream::binary::BinaryBuilder;
-use wasmill_stream::{Binary, Error, ErrorKind, Result, Sequence};
+use wasmill_stream::{Error, Result, Sequence};
 
 /// A stream and the client to read it.
 pub struct Stream {
@@ -19,24 +19,57 @@ pub struct Stream {
     endpoint: Option<String>,
 }
 
-/// A shard as ListShards describes it.
-#[derive(Debug)]
+/// A shard as the service describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
     /// Its id.
     pub id: String,
     /// The shards that it was split from or merged of.
     pub parents: Vec<String>,
-    /// Whether nothing can be written to it any more.
-    pub closed: bool,
+}
+
+/// What tells a stream from another one that had, or has, the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its ARN.
+    pub arn: String,
+    /// When it was created, in milliseconds.
+    pub created: i64,
+}
+
+/// A stream as the service describes it.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Which stream it is.
+    pub identity: Identity,
+    /// How many hours it keeps records.
+    pub retention_hours: i64,
+}
+
+impl Description {
+    /// How many milliseconds it keeps records.
+    pub fn retention_millis(&self) -> i64 {
+        self.retention_hours.saturating_mul(3_600_000)
+    }
 }
 
 /// The place in a shard from which to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Nothing was read yet.
-    Start(Start),
-    /// Behind a record that was handed on.
-    After(Sequence),
+    /// The oldest record that is kept.
+    Oldest,
+    /// Records that arrived at this time (milliseconds) or later.
+    Since(i64),
+    /// A record that was handed on: reading begins with it, which proves that what follows it is still kept too.
+    At(Sequence),
+}
+
+/// What a request for an iterator gave.
+pub enum Sought {
+    /// An iterator. It lives for five minutes.
+    Iterator(String),
+    /// There is no such record any more.
+    Unknown(Error),
 }
 
 /// What a read gave.
@@ -45,20 +78,6 @@ pub enum Fetched {
     Page(Page),
     /// The iterator was too old.
     Expired,
-}
-
-/// The records of one read.
-pub struct Page {
-    /// Their bytes.
-    pub values: Binary,
-    /// Their sequence numbers.
-    pub sequences: Vec<Sequence>,
-    /// The iterator to go on with; `None` at the end of a closed shard.
-    pub next: Option<String>,
-    /// Whether the server says that there is nothing behind this page.
-    pub at_tip: bool,
-    /// The children of a closed shard, from servers that name them.
-    pub children: Option<Vec<String>>,
 }
 
 impl Stream {
@@ -81,7 +100,21 @@ impl Stream {
         })
     }
 
-    /// All shards that still hold records, closed ones too, parents before children.
+    /// Which stream it is.
+    pub async fn describe(&self) -> Result<Description> {
+        let request = self.client.describe_stream_summary();
+        let request = request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone());
+        let answer = request.send().await.map_err(|error| failure(format!("{self}: describe it"), error))?;
+        let summary = answer.stream_description_summary;
+        let summary = summary.ok_or_else(|| Error::unavailable(format!("{self}: an empty description")))?;
+        let created = summary.stream_creation_timestamp.to_millis().map_err(|error| {
+            Error::unavailable(format!("{self}: the time of its creation cannot be read")).with_source(error)
+        })?;
+        let identity = Identity { arn: summary.stream_arn, created };
+        Ok(Description { identity, retention_hours: summary.retention_period_hours.into() })
+    }
+
+    /// All shards that still hold records, closed ones too, in the order of their ids.
     pub async fn shards(&self) -> Result<Vec<Shard>> {
         let mut shards = Vec::new();
         let mut token = None;
@@ -100,59 +133,49 @@ impl Stream {
             }
         }
         shards.sort_by(|a: &Shard, b| a.id.cmp(&b.id));
+        // A list that changes between two pages may name a shard on both.
+        shards.dedup_by(|a, b| a.id == b.id);
         Ok(shards)
     }
 
-    /// An iterator that starts at `place`. It lives for five minutes.
-    pub async fn iterator(&self, shard: &str, place: Place) -> Result<String> {
+    /// An iterator that starts at `place`.
+    pub async fn iterator(&self, shard: &str, place: Place) -> Result<Sought> {
         let request = self.client.get_shard_iterator().shard_id(shard);
         let request = request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone());
         let request = match place {
-            Place::Start(Start::TrimHorizon) => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            Place::Start(Start::Latest) => request.shard_iterator_type(ShardIteratorType::Latest),
-            Place::Start(Start::At(millis)) => {
+            Place::Oldest => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            Place::Since(millis) => {
                 request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(millis))
             }
-            Place::After(sequence) => request
-                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+            Place::At(sequence) => request
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
                 .starting_sequence_number(sequence.to_string()),
         };
-        let answer = request.send().await;
-        let answer = answer.map_err(|error| failure(format!("{self}: get an iterator for {shard}"), error))?;
-        answer.shard_iterator.ok_or_else(|| Error::unavailable(format!("{self}: {shard} gave no iterator")))
+        let subject = || format!("{self}: get an iterator for {shard}");
+        match (request.send().await, place) {
+            (Ok(answer), _) => match answer.shard_iterator {
+                Some(iterator) => Ok(Sought::Iterator(iterator)),
+                None => Err(Error::unavailable(format!("{self}: {shard} gave no iterator"))),
+            },
+            (Err(error), Place::At(_)) if is_unknown_place(&error) => Ok(Sought::Unknown(failure(subject(), error))),
+            // The service takes no time that its own clock has not reached.
+            (Err(error), Place::Since(_)) if is_unknown_place(&error) => {
+                let error = failure(subject(), error);
+                Err(Error::unavailable("the time to start at has not come yet: is this clock ahead?")
+                    .with_source(error))
+            }
+            (Err(error), _) => Err(failure(subject(), error)),
+        }
     }
 
     /// Reads up to `limit` records of `shard`.
     pub async fn fetch(&self, shard: &str, iterator: &str, limit: i32) -> Result<Fetched> {
         let request = self.client.get_records().shard_iterator(iterator).limit(limit);
         match request.set_stream_arn(self.arn.clone()).send().await {
-            Ok(answer) => self.page(shard, answer).map(Fetched::Page),
+            Ok(answer) => Page::of(answer).map(Fetched::Page).map_err(|error| error.context(shard).context(self)),
             Err(error) if is_expired_iterator(&error) => Ok(Fetched::Expired),
             Err(error) => Err(failure(format!("{self}: read {shard}"), error)),
         }
-    }
-
-    fn page(&self, shard: &str, answer: GetRecordsOutput) -> Result<Page> {
-        let records = answer.records;
-        let bytes = records.iter().map(|record| record.data.as_ref().len()).sum();
-        let mut values = BinaryBuilder::with_capacity(records.len(), bytes);
-        let mut sequences = Vec::with_capacity(records.len());
-        for record in &records {
-            let sequence = Sequence::parse(&record.sequence_number).ok_or_else(|| {
-                let number = &record.sequence_number;
-                Error::new(ErrorKind::Corrupt, format!("{self}: {shard}: \"{number}\" is no sequence number"))
-            })?;
-            values.push(record.data.as_ref());
-            sequences.push(sequence);
-        }
-        let children = answer.child_shards.map(|all| all.into_iter().map(|child| child.shard_id).collect());
-        Ok(Page {
-            values: values.finish(),
-            sequences,
-            next: answer.next_shard_iterator,
-            at_tip: answer.millis_behind_latest == Some(0),
-            children,
-        })
     }
 
     fn name_unless_arn(&self) -> Option<String> {
@@ -172,9 +195,5 @@ impl fmt::Display for Stream {
 
 fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
-    Shard {
-        id: shard.shard_id().to_owned(),
-        parents: parents.into_iter().flatten().map(str::to_owned).collect(),
-        closed: shard.sequence_number_range().is_some_and(|range| range.ending_sequence_number().is_some()),
-    }
+    Shard { id: shard.shard_id().to_owned(), parents: parents.into_iter().flatten().map(str::to_owned).collect() }
 }

@@ -1,6 +1,7 @@
 //! Reads answers of `_bulk` and decides, item by item, what becomes of a document.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use wasmill_stream::{Error, Result};
 
 /// Longest reason that is kept: servers quote whole documents.
@@ -37,9 +38,12 @@ struct BulkAnswer {
     items: Vec<Item>,
 }
 
+/// Called by what was asked for.
 #[derive(Deserialize)]
-struct Item {
-    index: Outcome,
+#[serde(rename_all = "lowercase")]
+enum Item {
+    Index(Outcome),
+    Create(Outcome),
 }
 
 #[derive(Deserialize)]
@@ -74,7 +78,17 @@ pub fn items(body: &str, documents: usize) -> Result<Answer> {
     if answer.items.len() != documents {
         return Err(Error::unavailable(format!("{} items", answer.items.len())));
     }
-    Ok(Answer::Items(answer.items.into_iter().map(|item| fate(item.index)).collect()))
+    Ok(Answer::Items(answer.items.into_iter().map(|(Item::Index(it) | Item::Create(it))| fate(it)).collect()))
+}
+
+/// Whether an index that was asked for turned out to be a data stream: then it is described by the indexes behind it.
+pub fn is_data_stream(body: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Index {
+        data_stream: Option<String>,
+    }
+    let indexes: Option<BTreeMap<String, Index>> = serde_json::from_str(body).ok();
+    indexes.is_some_and(|indexes| indexes.values().any(|index| index.data_stream.is_some()))
 }
 
 /// The reason in the body of a refused request, or as much of the body as says something.
@@ -93,7 +107,7 @@ fn fate(outcome: Outcome) -> Fate {
         || matches!(kind, "cluster_block_exception" | "unavailable_shards_exception");
     let text = || error.as_ref().map_or_else(|| format!("HTTP {status}"), Cause::text);
     match status {
-        // A conflict can only be with the same document: the id is ours.
+        // A conflict can only be with the same document, for the id is ours, or with a newer version of it.
         200..=299 | 409 => Fate::Written,
         _ if passing => Fate::Again(text()),
         429 | 502..=504 => Fate::Again(text()),

@@ -1,13 +1,24 @@
 //! Documents that wait to be sent: the text of a `_bulk` request, and which row each piece of it came from.
 
 use super::settings::{Collection, Settings};
+use super::version::Versions;
 use crate::time_pattern::{STEP_MILLIS, TimePattern};
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 use serde::de::IgnoredAny;
 use std::ops::Range;
 use std::sync::Arc;
-use wasmill_stream::Batch;
+use wasmill_stream::checkpoint::Digest;
+use wasmill_stream::{Batch, Pane};
+
+/// How documents are written.
+#[derive(Debug)]
+pub enum Action {
+    /// Each takes the place of the one with its id. Results of windows have versions, if there are some.
+    Index(Option<Versions>),
+    /// Each is refused if there is one with its id.
+    Create,
+}
 
 /// A buffer of documents.
 pub struct Bulk {
@@ -15,6 +26,9 @@ pub struct Bulk {
     items: Vec<Item>,
     batches: Vec<Arc<Batch>>,
     with_ids: bool,
+    action: Action,
+    /// The version of the documents of the batch that is being pushed.
+    version: Option<i64>,
     /// The index pattern, if every document has to name its index.
     pattern: Option<TimePattern>,
     index: IndexName,
@@ -36,12 +50,14 @@ struct IndexName {
 
 impl Bulk {
     /// An empty buffer.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, action: Action) -> Self {
         Self {
             body: BytesMut::new(),
             items: Vec::new(),
             batches: Vec::new(),
             with_ids: settings.collection == Collection::Documents,
+            action,
+            version: None,
             pattern: (!settings.index.is_literal()).then(|| settings.index.clone()),
             index: IndexName::default(),
         }
@@ -57,9 +73,23 @@ impl Bulk {
         self.body.len()
     }
 
-    /// The ids of a batch's rows, if documents have ids.
-    pub fn ids(&self, batch: &Batch) -> Option<Vec<String>> {
-        self.with_ids.then(|| batch.row_ids())
+    /// Begins a batch: returns the ids of its rows, if documents have ids.
+    pub fn begin(&mut self, batch: &Batch) -> Option<Vec<String>> {
+        self.version = None;
+        if !self.with_ids {
+            return None;
+        }
+        let mut ids = batch.row_ids();
+        match (&mut self.action, &batch.firings) {
+            (Action::Index(versions), Some(_)) => self.version = versions.as_mut().map(Versions::next),
+            // It cannot take the place of what it corrects. The same correction must be the same document again.
+            (Action::Create, Some(firings)) => {
+                let late = (0..batch.len()).filter(|&row| firings[row].pane == Pane::Late);
+                late.for_each(|row| ids[row] = format!("{}|{}", ids[row], Digest::of(batch.values.get(row))));
+            }
+            (_, None) => {}
+        }
+        Some(ids)
     }
 
     /// Appends a row, or says why it is no document.
@@ -87,15 +117,23 @@ impl Bulk {
     }
 
     fn push_action(&mut self, time: i64, id: Option<&str>) {
-        self.body.extend_from_slice(b"{\"index\":{");
+        self.body.extend_from_slice(match self.action {
+            Action::Index(_) => b"{\"index\":{",
+            Action::Create => b"{\"create\":{",
+        });
+        let start = self.body.len();
         if let Some(pattern) = &self.pattern {
             self.body.extend_from_slice(b"\"_index\":");
             self.body.extend_from_slice(self.index.at(time, pattern).as_bytes());
-            self.body.extend_from_slice(if id.is_some() { b"," } else { b"" });
         }
         if let Some(id) = id {
-            self.body.extend_from_slice(b"\"_id\":");
+            self.body.extend_from_slice(if self.body.len() > start { b",\"_id\":" } else { b"\"_id\":" });
             self.body.extend_from_slice(json_text(id).as_bytes());
+        }
+        // Only documents with ids have versions.
+        if let Some(version) = self.version {
+            let version = format!(",\"version\":{version},\"version_type\":\"external_gte\"");
+            self.body.extend_from_slice(version.as_bytes());
         }
         self.body.extend_from_slice(b"}}\n");
     }

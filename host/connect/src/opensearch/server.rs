@@ -56,23 +56,34 @@ impl Server {
         Ok(Self { transport, address })
     }
 
-    /// Proves that the server answers and lets us in, and creates the index if the job file says how.
-    pub async fn prepare(&self, settings: &Settings) -> Result<()> {
+    /// Proves that the server answers and lets us in, and creates the index if the job file says how. Returns whether it is
+    /// a data stream.
+    pub async fn prepare(&self, settings: &Settings) -> Result<bool> {
         let index = settings.index.covering("*");
         let mut backoff = Backoff::new(settings.patience);
         loop {
-            match self.prepare_once(&index, settings.mappings.as_deref()).await {
-                Ok(()) => return Ok(()),
+            match self.prepare_once(&index, settings).await {
+                Ok(is_data_stream) => return Ok(is_data_stream),
                 Err(error) => backoff.wait(error).await?,
             }
         }
     }
 
-    async fn prepare_once(&self, index: &str, mappings: Option<&str>) -> Result<()> {
+    async fn prepare_once(&self, index: &str, settings: &Settings) -> Result<bool> {
         let reply = self.send(Method::Get, &format!("/{index}"), Bytes::new()).await?;
-        match (reply.status, mappings) {
-            (StatusCode::OK, _) | (StatusCode::NOT_FOUND, None) => Ok(()),
-            (StatusCode::NOT_FOUND, Some(mappings)) => self.create(index, mappings).await,
+        let wanted = settings.data_stream;
+        match (reply.status, &settings.mappings) {
+            (StatusCode::OK, _) => match (answer::is_data_stream(&reply.body), wanted) {
+                (is, Some(wanted)) if is != wanted => Err(Error::invalid(format!(
+                    "{}: {index} is {}, but the job file says `data_stream = {wanted}`",
+                    self.address,
+                    if is { "a data stream" } else { "an index and no data stream" }
+                ))),
+                (is, _) => Ok(is),
+            },
+            // The first document creates it, from a template if there is one.
+            (StatusCode::NOT_FOUND, None) => Ok(wanted.unwrap_or(false)),
+            (StatusCode::NOT_FOUND, Some(mappings)) => self.create(index, mappings).await.map(|()| false),
             _ => Err(self.refusal(&format!("look at index {index}"), &reply)),
         }
     }

@@ -52,6 +52,8 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     /// Whether documents have ids.
     pub collection: Collection,
+    /// Whether `index` is a data stream; absent: what the server says, and an index if there is none yet.
+    pub data_stream: Option<bool>,
     /// The `mappings` of the index, as JSON, if it has to be created.
     pub mappings: Option<String>,
     /// Most bytes of a request.
@@ -71,10 +73,12 @@ pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) ->
     }
     let index = check_index(section, problems);
     let auth = check_auth(section, problems);
+    let mappings = check_mappings(&index, section, problems);
     let settings = Settings {
         endpoint: endpoint.unwrap_or(Url::parse("http://localhost").ok()?),
         collection: check_collection(&auth, section, problems),
-        mappings: check_mappings(&index, section, problems),
+        data_stream: check_data_stream(mappings.is_some(), section, problems),
+        mappings,
         index,
         auth,
         patience: Patience::check_start(section, problems),
@@ -148,6 +152,15 @@ fn check_collection(auth: &Auth, section: &mut Section<'_>, problems: &mut Probl
             Collection::Documents
         }
     }
+}
+
+fn check_data_stream(has_mappings: bool, section: &mut Section<'_>, problems: &mut Problems) -> Option<bool> {
+    let (wanted, place) = section.located::<bool>("data_stream", problems)?;
+    if wanted && has_mappings {
+        let message = format!("{}: `mappings` are not for a data stream", section.title());
+        problems.push_hint(place, message, "put them into the index template that makes it a data stream");
+    }
+    Some(wanted)
 }
 
 fn check_mappings(index: &TimePattern, section: &mut Section<'_>, problems: &mut Problems) -> Option<String> {

@@ -2,7 +2,7 @@
 //! not take are sent again for as long as it takes; nothing else is read meanwhile.
 
 use super::answer::{Answer, Fate};
-use super::bulk::{Bulk, Documents};
+use super::bulk::{Action, Bulk, Documents};
 use super::server::Server;
 use super::settings::Settings;
 use crate::retry::{Backoff, Patience};
@@ -30,8 +30,8 @@ pub struct Writer {
 
 impl Writer {
     /// A writer with an empty buffer.
-    pub fn new(server: Server, settings: Settings, ledger: Arc<StepLedger>) -> Self {
-        let bulk = Bulk::new(&settings);
+    pub fn new(server: Server, settings: Settings, ledger: Arc<StepLedger>, action: Action) -> Self {
+        let bulk = Bulk::new(&settings, action);
         let index = settings.index.is_literal().then(|| settings.index.at(0));
         Self { server, ledger, bulk, limit: settings.batch_bytes, index, settings }
     }
@@ -122,7 +122,7 @@ struct Left {
 #[async_trait]
 impl SinkWriter for Writer {
     async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
-        let ids = self.bulk.ids(&batch);
+        let ids = self.bulk.begin(&batch);
         for row in 0..batch.len() {
             let id = ids.as_ref().and_then(|ids| ids.get(row)).map(String::as_str);
             if let Err(reason) = self.bulk.push(&batch, row, id) {

@@ -68,6 +68,13 @@ enum Reader {
     Csv(CsvReader<Box<dyn Read + Send>>),
 }
 
+impl FileFeed {
+    /// The files that will be played, before the first is read.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.waiting.iter().cloned().collect()
+    }
+}
+
 impl Feed for FileFeed {
     fn read(&mut self) -> Result<Vec<Run>> {
         while self.left > 0 {
@@ -184,7 +191,7 @@ fn name(path: &Path, error: Error) -> Error {
     }
 }
 
-fn failed(path: &Path, error: io::Error) -> Error {
+pub fn failed(path: &Path, error: io::Error) -> Error {
     if is_gzip(path) && is_damage(&error) {
         return damaged(path, &error);
     }

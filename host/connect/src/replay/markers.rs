@@ -20,6 +20,12 @@ impl Markers {
         Self { interval: interval.millis().max(1), disorder: disorder.millis(), marked: None, latest: None }
     }
 
+    /// The settings, by name.
+    pub fn settings(&self) -> [(&'static str, String); 2] {
+        let millis = |millis: i64| format!("{millis} ms");
+        [("marker_interval", millis(self.interval)), ("marker_disorder", millis(self.disorder))]
+    }
+
     /// The marker to write after a record of this time, now that the stream has come to `now`.
     pub fn after(&mut self, time: i64, now: i64) -> Option<Binary> {
         self.latest = self.latest.max(Some(time));

@@ -41,6 +41,18 @@ impl Trips {
         Self { seed, trips_per_second, start, left: trips, number: 0 }
     }
 
+    /// How many trips there are still to come; `None`: without end.
+    pub fn left(&self) -> Option<u64> {
+        self.left
+    }
+
+    /// The settings that decide what the trips are, by name.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let start = iso8601(self.start);
+        let values = [("seed", self.seed.to_string()), ("rate", self.trips_per_second.to_string()), ("start", start)];
+        values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Appends the next trip; `false` if there are no more.
     pub fn append_next(&mut self, out: &mut Vec<u8>) -> bool {
         if self.left == Some(0) {

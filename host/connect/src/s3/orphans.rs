@@ -1,6 +1,7 @@
 //! Uploads that nobody will complete: those of runs that died before a manifest named them, and those whose beginning was
 //! not answered. They are found by the keys of the sink; whatever else is in the bucket is left alone.
 
+use super::bucket::is_absent;
 use super::uploads::Uploads;
 use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector};
 use object_store::multipart::MultipartStore;
@@ -8,7 +9,7 @@ use object_store::path::Path;
 use object_store::signer::{Method, SignedUrlOptions, Signer};
 use serde::Deserialize;
 use std::time::Duration;
-use wasmill_stream::{Error, Result};
+use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How long the signature of a list is valid.
 const VALID: Duration = Duration::from_secs(300);
@@ -36,34 +37,31 @@ struct Upload {
 
 impl Uploads {
     /// Aborts uploads of this sink and of this or earlier runs that are neither prepared nor filled. To be called when
-    /// nothing is prepared. They cost money but do no harm, so that a failure is only reported.
-    pub(super) async fn reap(&self) {
-        match self.abort_orphans().await {
-            Ok(0) => {}
-            Ok(aborted) => tracing::info!("{}: aborted {aborted} uploads that were left behind", self.bucket.place),
-            Err(error) => {
-                tracing::warn!("uploads that were left behind stay, and cost: {}", error.report());
-            }
-        }
+    /// nothing is prepared. They cost money but do no harm, so that a failure is only reported. Returns whether it is worth
+    /// another try.
+    pub(super) async fn reap(&self) -> bool {
+        let Err(error) = self.abort_orphans().await else { return false };
+        tracing::warn!("uploads that were left behind stay for now, and cost: {}", error.report());
+        error.kind() == ErrorKind::Unavailable
     }
 
-    async fn abort_orphans(&self) -> Result<usize> {
-        let mut aborted = 0;
+    /// Aborts all that it can, and returns the last error.
+    async fn abort_orphans(&self) -> Result<()> {
+        let mut result = Ok(());
         let (mut key_marker, mut id_marker) = (String::new(), String::new());
         loop {
             let page = self.uploads(&key_marker, &id_marker).await?;
             for upload in page.uploads.iter().filter(|upload| self.is_orphan(upload)) {
                 let path = self.bucket.path(&upload.key)?;
-                let result = self.bucket.s3.abort_multipart(&path, &upload.upload_id).await;
-                aborted += usize::from(result.is_ok());
-                // One that is gone already was found by someone else too.
-                result.or_else(|error| match super::bucket::is_absent(&error) {
-                    true => Ok(()),
-                    false => Err(self.bucket.failure(&format!("abort an upload of {path}"), error)),
-                })?;
+                match self.bucket.s3.abort_multipart(&path, &upload.upload_id).await {
+                    Ok(()) => tracing::info!("aborted an upload of {path} that was left behind"),
+                    // Someone else has found it too.
+                    Err(error) if is_absent(&error) => {}
+                    Err(error) => result = Err(self.bucket.failure(&format!("abort an upload of {path}"), error)),
+                }
             }
             if !page.is_truncated {
-                return Ok(aborted);
+                return result;
             }
             (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
         }

@@ -26,19 +26,22 @@ impl Store {
         Self { bucket, attributes, run: format!("{name}-{started}-{random:08x}"), put: 0 }
     }
 
-    /// Puts a whole object, as often as it takes. Putting it twice is the same as putting it once.
-    pub async fn put(&mut self, prefix: &str, suffix: &str, bytes: Bytes) -> Result<()> {
-        let path = self.bucket.path(&format!("{prefix}{}-{:06}.{suffix}", self.run, self.put))?;
-        self.put += 1;
-        let mut backoff = Backoff::new(Patience::ENDLESS);
-        loop {
-            let options = PutOptions { attributes: self.attributes.clone(), ..PutOptions::default() };
-            match self.bucket.s3.put_opts(&path, bytes.clone().into(), options).await {
-                Ok(_) => break,
-                Err(error) => backoff.wait(self.bucket.failure(&format!("put {path}"), error)).await?,
+    /// Puts whole objects, each with what its key begins with, as often as it takes. Putting one twice is the same as
+    /// putting it once.
+    pub async fn put(&mut self, objects: Vec<(String, Bytes)>, suffix: &str) -> Result<()> {
+        for (prefix, bytes) in objects {
+            let path = self.bucket.path(&format!("{prefix}{}-{:06}.{suffix}", self.run, self.put))?;
+            self.put += 1;
+            let mut backoff = Backoff::new(Patience::ENDLESS);
+            loop {
+                let options = PutOptions { attributes: self.attributes.clone(), ..PutOptions::default() };
+                match self.bucket.s3.put_opts(&path, bytes.clone().into(), options).await {
+                    Ok(_) => break,
+                    Err(error) => backoff.wait(self.bucket.failure(&format!("put {path}"), error)).await?,
+                }
             }
+            backoff.succeeded();
         }
-        backoff.succeeded();
         Ok(())
     }
 }

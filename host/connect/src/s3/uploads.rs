@@ -13,6 +13,7 @@ use object_store::path::Path;
 use object_store::{Attribute, Attributes, GetOptions, ObjectStore, PutMultipartOptions};
 use serde_json::Value;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wasmill_stream::checkpoint::Digest;
 use wasmill_stream::sink::Opening;
 use wasmill_stream::{Error, ErrorKind, Result};
@@ -20,7 +21,7 @@ use wasmill_stream::{Error, ErrorKind, Result};
 /// Size of a part. What is lost on the way is sent again in pieces of this size; all but the last must have 5 MiB.
 const PART_BYTES: usize = 16 << 20;
 
-/// How many uploads are completed at a time.
+/// How many objects are uploaded or completed at a time.
 const AT_A_TIME: usize = 8;
 
 /// What every object says about itself, so that one whose completion was not answered can be told from any other.
@@ -40,8 +41,8 @@ pub struct Uploads {
     pub(super) filled: Vec<Pending>,
     /// Named by the last checkpoint.
     prepared: Vec<Pending>,
-    /// Whether an upload may have been begun whose id nobody knows.
-    has_orphans: bool,
+    /// Whether there may be uploads that nobody will complete.
+    has_orphans: AtomicBool,
     /// What all keys begin with.
     pub(super) prefix: String,
 }
@@ -58,17 +59,38 @@ impl Uploads {
         let stem = format!("{name}-{}-", mark(&opening.job, name));
         let prepared = Prepared::read(&opening.prepared)?.uploads;
         let (filled, run) = (Vec::new(), opening.run);
-        let mut uploads = Self { bucket, attributes, stem, run, begun: 0, filled, prepared, has_orphans: true, prefix };
+        let mut uploads = Self {
+            bucket,
+            attributes,
+            stem,
+            run,
+            begun: 0,
+            filled,
+            prepared,
+            has_orphans: AtomicBool::new(true),
+            prefix,
+        };
         uploads.commit().await?;
         Ok(uploads)
     }
 
-    /// Uploads an object, as often as it takes.
-    pub async fn fill(&mut self, prefix: &str, suffix: &str, bytes: Bytes) -> Result<()> {
-        let (stem, run, number) = (&self.stem, self.run, self.begun);
+    /// Uploads objects, each with what its key begins with, as often as it takes.
+    pub async fn fill(&mut self, objects: Vec<(String, Bytes)>, suffix: &str) -> Result<()> {
+        let mut filled = Vec::new();
+        for some in objects.chunks(AT_A_TIME) {
+            let numbered = (self.begun..).zip(some);
+            let fills = numbered.map(|(number, (prefix, bytes))| self.fill_one(prefix, number, suffix, bytes));
+            filled.extend(try_join_all(fills).await?);
+            self.begun += some.len() as u64;
+        }
+        self.filled.append(&mut filled);
+        Ok(())
+    }
+
+    async fn fill_one(&self, prefix: &str, number: u64, suffix: &str, bytes: &Bytes) -> Result<Pending> {
+        let (stem, run) = (&self.stem, self.run);
         let key = format!("{prefix}{stem}{run}-{number:06}.{suffix}");
-        let stamp = format!("{stem}{run}-{number:06} {}", Digest::of(&bytes));
-        self.begun += 1;
+        let stamp = format!("{stem}{run}-{number:06} {}", Digest::of(bytes));
         let path = self.bucket.path(&key)?;
         let upload = self.begin(&path, &stamp).await?;
         let mut parts = Vec::new();
@@ -76,8 +98,7 @@ impl Uploads {
             let (number, part) = (parts.len(), bytes.slice(start..bytes.len().min(start + PART_BYTES)));
             parts.push(patiently(|| self.part(&path, &upload, number, part.clone())).await?.content_id);
         }
-        self.filled.push(Pending { key, upload, parts, bytes: bytes.len() as u64, stamp });
-        Ok(())
+        Ok(Pending { key, upload, parts, bytes: bytes.len() as u64, stamp })
     }
 
     /// What a manifest must hold so that everything filled so far can be committed.
@@ -92,13 +113,13 @@ impl Uploads {
             try_join_all(some.iter().map(|pending| self.complete(pending))).await?;
         }
         self.prepared.clear();
-        if std::mem::take(&mut self.has_orphans) {
-            self.reap().await;
+        if self.has_orphans.swap(false, Relaxed) && self.reap().await {
+            self.has_orphans.store(true, Relaxed);
         }
         Ok(())
     }
 
-    async fn begin(&mut self, path: &Path, stamp: &str) -> Result<String> {
+    async fn begin(&self, path: &Path, stamp: &str) -> Result<String> {
         let mut attributes = self.attributes.clone();
         attributes.insert(Attribute::Metadata(STAMP.into()), stamp.to_owned().into());
         let mut backoff = Backoff::new(Patience::ENDLESS);
@@ -110,7 +131,7 @@ impl Uploads {
                     return Ok(upload);
                 }
                 Err(error) => {
-                    self.has_orphans = true;
+                    self.has_orphans.store(true, Relaxed);
                     backoff.wait(self.bucket.failure(&format!("begin the upload of {path}"), error)).await?;
                 }
             }

@@ -66,14 +66,19 @@ impl Writer {
         self.open.iter().max_by_key(|(_, object)| object.bytes()).map(|(prefix, _)| prefix.clone())
     }
 
-    /// Hands over an open object.
-    async fn hand_over(&mut self, prefix: &str) -> Result<()> {
-        let Some(object) = self.open.remove(prefix) else { return Ok(()) };
-        let (bytes, rows) = object.finish().map_err(packing)?;
-        let (bytes, suffix) = (Bytes::from(bytes), self.settings.compression.suffix());
+    /// Hands over open objects.
+    async fn hand_over(&mut self, prefixes: Vec<String>) -> Result<()> {
+        let (mut objects, mut rows) = (Vec::new(), 0);
+        for prefix in prefixes {
+            let Some(object) = self.open.remove(&prefix) else { continue };
+            let (bytes, count) = object.finish().map_err(packing)?;
+            rows += count;
+            objects.push((prefix, Bytes::from(bytes)));
+        }
+        let suffix = self.settings.compression.suffix();
         match &mut self.outlet {
-            Outlet::AtOnce(store) => store.put(prefix, suffix, bytes).await?,
-            Outlet::Committed(uploads) => uploads.fill(prefix, suffix, bytes).await?,
+            Outlet::AtOnce(store) => store.put(objects, suffix).await?,
+            Outlet::Committed(uploads) => uploads.fill(objects, suffix).await?,
         }
         StepLedger::add(&self.ledger.emitted, rows);
         StepLedger::add(&self.ledger.written, rows);
@@ -91,7 +96,7 @@ impl SinkWriter for Writer {
             let end = (start + 1..batch.len()).find(|row| hour(row) != hour(&start)).unwrap_or(batch.len());
             let prefix = self.append(&batch, start..end)?;
             if let Some(due) = self.due(&prefix) {
-                self.hand_over(&due).await?;
+                self.hand_over(vec![due]).await?;
             }
             start = end;
         }
@@ -99,10 +104,7 @@ impl SinkWriter for Writer {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        while let Some(prefix) = self.open.keys().next().cloned() {
-            self.hand_over(&prefix).await?;
-        }
-        Ok(())
+        self.hand_over(self.open.keys().cloned().collect()).await
     }
 
     async fn prepare(&mut self, _cut: Cut) -> Result<Value> {

@@ -1,10 +1,13 @@
-//! A stream of the fake Kinesis: shards that hold records, iterators that may expire, pages, and a script of faults that
-//! are met one per read. It knows the three calls that a polling reader makes.
+//! A stream of the fake Kinesis: shards that hold records and are split, merged and trimmed, iterators that may expire,
+//! pages, and a script of faults that are met one per read. It knows the four calls that a polling reader makes, and is
+//! stricter than AWS: it takes no number that it never gave, no time to come, and no iterator of an earlier stream.
 
 use crate::http::{Reply, Request, Server};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The stream's name.
 pub const STREAM: &str = "trips";
@@ -39,8 +42,12 @@ pub struct FakeShard {
     pub parents: Vec<String>,
     /// Whether it was split or merged.
     pub closed: bool,
-    /// The data of its records.
+    /// The data of its records, also of those that are not kept any more.
     pub records: Vec<String>,
+    /// How many of the first records are not kept any more.
+    pub trimmed: usize,
+    /// The hashes of keys that belong to it.
+    pub hashes: Range<u32>,
 }
 
 /// What a test does to the shards when an iterator expires.
@@ -59,6 +66,16 @@ pub struct State {
     pub on_expiry: Option<OnExpiry>,
     /// How many records a page holds at most.
     pub page: usize,
+    /// Whether the last page of a closed shard names its children.
+    pub names_children: bool,
+    /// Whether a number that is not kept any more is refused. AWS goes on with the oldest record that is.
+    pub refuses_trimmed: bool,
+    /// How often the stream was created again.
+    pub incarnation: u32,
+    /// How many shards came of splits and merges.
+    pub children: usize,
+    /// How often the shards were listed.
+    pub lists: usize,
 }
 
 /// A running fake.
@@ -72,7 +89,7 @@ impl FakeKinesis {
     /// Starts a server that holds `shards`.
     pub async fn start(shards: impl IntoIterator<Item = (&'static str, FakeShard)>) -> Self {
         let shards = shards.into_iter().map(|(id, shard)| (id.to_owned(), shard)).collect();
-        let state = Arc::new(Mutex::new(State { shards, page: 1_000, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { shards, page: 1_000, names_children: true, ..State::default() }));
         let held = state.clone();
         let server = Server::start(move |request| held.lock().expect("no test panics in here").answer(&request)).await;
         Self { server, state }
@@ -89,13 +106,71 @@ pub fn sequence(number: usize) -> String {
     format!("{FIRST_SEQUENCE}{number:07}")
 }
 
+/// The ARN of the stream.
+pub fn arn() -> String {
+    format!("arn:aws:kinesis:eu-west-1:000000000000:stream/{STREAM}")
+}
+
+/// How long the stream keeps records, in hours.
+pub const RETENTION_HOURS: i64 = 24;
+
 impl State {
+    /// Puts a record into the open shard of a hash.
+    pub fn put(&mut self, hash: u32, data: String) {
+        let mut open = self.shards.values_mut().filter(|shard| !shard.closed && shard.hashes.contains(&hash));
+        open.next().expect("every hash has a shard").records.push(data);
+    }
+
+    /// Shards that can be written to.
+    pub fn open(&self) -> Vec<String> {
+        self.shards.iter().filter(|(_, shard)| !shard.closed).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Splits a shard in the middle.
+    pub fn split(&mut self, id: &str) {
+        let hashes = self.close(id);
+        let middle = hashes.start.midpoint(hashes.end);
+        self.child(&[id], hashes.start..middle);
+        self.child(&[id], middle..hashes.end);
+    }
+
+    /// Merges two neighbours, the lower first.
+    pub fn merge(&mut self, lower: &str, upper: &str) {
+        let (low, high) = (self.close(lower), self.close(upper));
+        assert_eq!(low.end, high.start, "only neighbours can be merged");
+        // Which of the two is called the adjacent parent is the service's business.
+        self.child(&[upper, lower], low.start..high.end);
+    }
+
+    /// Deletes the stream and creates one of the same name with these shards.
+    pub fn create_again(&mut self, shards: impl IntoIterator<Item = (&'static str, FakeShard)>) {
+        self.shards = shards.into_iter().map(|(id, shard)| (id.to_owned(), shard)).collect();
+        self.incarnation += 1;
+    }
+
+    fn close(&mut self, id: &str) -> Range<u32> {
+        let shard = self.shards.get_mut(id).expect("a shard");
+        assert!(!std::mem::replace(&mut shard.closed, true), "{id} is closed already");
+        shard.hashes.clone()
+    }
+
+    fn child(&mut self, parents: &[&str], hashes: Range<u32>) {
+        let parents = parents.iter().map(|id| (*id).to_owned()).collect();
+        let child = FakeShard { parents, hashes, ..FakeShard::default() };
+        self.shards.insert(format!("shardId-{:012}", self.children), child);
+        self.children += 1;
+    }
+
     fn answer(&mut self, request: &Request) -> Reply {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         if let Some((status, code)) = self.refusal {
             return error(status, code);
         }
+        if let Some(name) = body["StreamName"].as_str().filter(|name| *name != STREAM) {
+            return Reply::Full(400, failure("ResourceNotFoundException", &format!("Stream {name} not found.")));
+        }
         match request.header("x-amz-target").rsplit('.').next() {
+            Some("DescribeStreamSummary") => self.describe(),
             Some("ListShards") => self.list(&body),
             Some("GetShardIterator") => self.iterator(&body),
             Some("GetRecords") => self.records(&body),
@@ -103,12 +178,18 @@ impl State {
         }
     }
 
-    fn list(&self, body: &Value) -> Reply {
-        if let Some(name) = body["StreamName"].as_str().filter(|name| *name != STREAM) {
-            return Reply::Full(400, failure("ResourceNotFoundException", &format!("Stream {name} not found.")));
-        }
+    fn describe(&self) -> Reply {
+        let summary = json!({"StreamName": STREAM, "StreamARN": arn(), "StreamStatus": "ACTIVE",
+            "RetentionPeriodHours": RETENTION_HOURS, "EnhancedMonitoring": [], "OpenShardCount": self.open().len(),
+            "StreamCreationTimestamp": 1_700_000_000.25 + f64::from(self.incarnation)});
+        Reply::Full(200, json!({"StreamDescriptionSummary": summary}).to_string())
+    }
+
+    /// Pages of shards, the youngest first: the order of a list is nobody's promise.
+    fn list(&mut self, body: &Value) -> Reply {
         let from = body["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
-        let page = self.shards.iter().skip(from).take(SHARD_PAGE).map(|(id, shard)| {
+        self.lists += usize::from(from == 0);
+        let page = self.shards.iter().rev().skip(from).take(SHARD_PAGE).map(|(id, shard)| {
             let mut range = json!({"StartingSequenceNumber": sequence(0)});
             if shard.closed {
                 range["EndingSequenceNumber"] = sequence(shard.records.len()).into();
@@ -130,26 +211,36 @@ impl State {
     fn iterator(&self, body: &Value) -> Reply {
         let id = body["ShardId"].as_str().unwrap_or_default();
         let Some(shard) = self.shards.get(id) else { return error(400, "ResourceNotFoundException") };
-        let after = body["StartingSequenceNumber"].as_str();
+        let given = body["StartingSequenceNumber"].as_str();
+        let numbered = || (0..shard.records.len()).find(|number| Some(sequence(*number).as_str()) == given);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
         let next = match body["ShardIteratorType"].as_str() {
-            Some("TRIM_HORIZON") => 0,
-            Some("LATEST") => shard.records.len(),
+            Some("TRIM_HORIZON") => Some(0),
             // All records that a test adds later are newer than any time that a reader can name.
-            Some("AT_TIMESTAMP") => shard.records.iter().take_while(|record| !record.starts_with("new ")).count(),
-            Some("AFTER_SEQUENCE_NUMBER") => {
-                match (0..shard.records.len()).find(|number| Some(sequence(*number).as_str()) == after) {
-                    Some(number) => number + 1,
-                    None => return error(400, "InvalidArgumentException"),
-                }
+            Some("AT_TIMESTAMP") if body["Timestamp"].as_f64().is_some_and(|time| time <= now) => {
+                Some(shard.records.iter().take_while(|record| !record.starts_with("new ")).count())
             }
-            _ => return error(400, "InvalidArgumentException"),
+            Some("AT_SEQUENCE_NUMBER") => numbered().filter(|number| !self.refuses_trimmed || *number >= shard.trimmed),
+            _ => None,
         };
-        Reply::Full(200, json!({"ShardIterator": format!("{id}@{next}")}).to_string())
+        let Some(next) = next else { return error(400, "InvalidArgumentException") };
+        Reply::Full(200, json!({"ShardIterator": self.name_iterator(id, next.max(shard.trimmed))}).to_string())
+    }
+
+    fn name_iterator(&self, id: &str, next: usize) -> String {
+        format!("{}@{id}@{next}", self.incarnation)
     }
 
     fn records(&mut self, body: &Value) -> Reply {
         let iterator = body["ShardIterator"].as_str().unwrap_or_default();
-        let Some((id, from)) = iterator.split_once('@') else { return error(400, "InvalidArgumentException") };
+        let parts: Vec<_> = iterator.split('@').collect();
+        let [incarnation, id, from] = parts[..] else { return error(400, "InvalidArgumentException") };
+        if incarnation != self.incarnation.to_string() {
+            return error(400, "InvalidArgumentException");
+        }
+        if !self.shards.contains_key(id) {
+            return error(400, "ResourceNotFoundException");
+        }
         let fault = self.faults.get_mut(id).and_then(VecDeque::pop_front).flatten();
         let limit = body["Limit"].as_u64().unwrap_or(10_000) as usize;
         let page = self.page(id, from.parse().unwrap_or(0), limit);
@@ -178,6 +269,7 @@ impl State {
 
     fn page(&self, id: &str, from: usize, limit: usize) -> String {
         let Some(shard) = self.shards.get(id) else { return String::new() };
+        let from = from.max(shard.trimmed);
         let to = shard.records.len().min(from + limit.min(self.page));
         let records = (from..to).map(|number| {
             json!({"SequenceNumber": sequence(number), "PartitionKey": "k", "Data": base64(shard.records[number].as_bytes())})
@@ -185,7 +277,14 @@ impl State {
         let mut answer = json!({"Records": records.collect::<Vec<_>>(),
             "MillisBehindLatest": if to < shard.records.len() { 1_000 } else { 0 }});
         if !shard.closed || to < shard.records.len() {
-            answer["NextShardIterator"] = format!("{id}@{to}").into();
+            answer["NextShardIterator"] = self.name_iterator(id, to).into();
+        } else if self.names_children {
+            let children = self.shards.iter().filter(|(_, child)| child.parents.iter().any(|parent| parent == id));
+            let children = children.map(|(id, child)| {
+                json!({"ShardId": id, "ParentShards": child.parents,
+                    "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "1"}})
+            });
+            answer["ChildShards"] = children.collect::<Vec<_>>().into();
         }
         answer.to_string()
     }

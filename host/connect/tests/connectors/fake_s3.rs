@@ -2,6 +2,7 @@
 //! chance.
 
 use crate::http::{Reply, Request, Server};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use url::form_urlencoded;
@@ -49,6 +50,8 @@ pub struct State {
     pub script: VecDeque<(Call, Fault)>,
     /// Out of a hundred writes so many have their effect and no answer.
     pub lost_percent: u64,
+    /// Of so many bodies to come a bit is flipped on the way.
+    pub flips: usize,
     /// Whether the condition of a put is overlooked, as by some servers.
     pub ignores_conditions: bool,
     /// The error code of an object that is not there.
@@ -150,6 +153,9 @@ impl State {
     }
 
     fn apply(&mut self, asked: &Asked<'_>) -> Reply {
+        if matches!(asked.call, Call::Put | Call::Part) && !self.arrives(asked.request) {
+            return failure(400, "XAmzContentSHA256Mismatch");
+        }
         match asked.call {
             Call::Get => self.get(asked),
             Call::Put => self.put(asked),
@@ -167,6 +173,17 @@ impl State {
             Call::List => self.list(asked),
             Call::Uploads => self.list_uploads(asked),
         }
+    }
+
+    /// Whether a body is the one that was signed.
+    fn arrives(&mut self, request: &Request) -> bool {
+        let mut body = request.body.clone();
+        if let (Some(byte), true) = (body.first_mut(), self.flips > 0) {
+            *byte ^= 1;
+            self.flips -= 1;
+        }
+        let digest: String = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+        request.header("x-amz-content-sha256") == digest
     }
 
     fn get(&self, asked: &Asked<'_>) -> Reply {

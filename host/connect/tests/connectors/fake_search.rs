@@ -32,6 +32,10 @@ pub enum Loss {
 pub struct State {
     /// Documents by `index/id`; those without an id by `index/#number`.
     pub documents: BTreeMap<String, String>,
+    /// External versions of documents.
+    pub versions: BTreeMap<String, i64>,
+    /// Whether every index is a data stream, which only takes documents that are new.
+    pub data_stream: bool,
     /// The next turns of bulk requests; then everything is stored.
     pub script: VecDeque<Turn>,
     /// Requests with more bytes are answered with 413.
@@ -78,6 +82,7 @@ impl State {
                 (404, r#"{"error":{"type":"index_not_found_exception","reason":"no such index"},"status":404}"#);
             let (status, body) = match (&self.other, request.method.as_str()) {
                 (Some(other), _) => *other,
+                (None, "GET") if self.data_stream => (200, r#"{".ds-trips-000001":{"data_stream":"trips"}}"#),
                 (None, "GET") => missing,
                 _ => (200, r#"{"acknowledged":true}"#),
             };
@@ -101,20 +106,52 @@ impl State {
     }
 
     fn store(&mut self, request: &Request, refused: &[(&str, u16, &str)]) -> String {
-        let index = request.target.trim_end_matches("/_bulk").trim_start_matches('/');
+        let index = request.target.trim_end_matches("/_bulk").trim_start_matches('/').to_owned();
         let items: Vec<Value> = actions(request)
             .map(|(action, document)| {
-                if let Some((_, status, kind)) = refused.iter().find(|(text, ..)| document.contains(text)) {
-                    return json!({"index": {"status": status, "error": {"type": kind, "reason": "scripted"}}});
-                }
-                let index = action["_index"].as_str().unwrap_or(index);
-                let id = action["_id"].as_str().map(str::to_owned);
-                let id = id.unwrap_or_else(|| format!("#{}", self.documents.len()));
-                self.documents.insert(format!("{index}/{id}"), document.to_owned());
-                json!({"index": {"_id": id, "status": 201}})
+                let (verb, action) = action.as_object().and_then(|action| action.iter().next()).expect("an action");
+                let refused = refused.iter().find(|(text, ..)| document.contains(text));
+                let refused = refused.map(|(_, status, kind)| (*status, *kind));
+                let outcome = match refused.or_else(|| self.refuse(&index, verb, action)) {
+                    Some((status, kind)) => json!({"status": status, "error": {"type": kind, "reason": "scripted"}}),
+                    None => self.keep(&index, action, document),
+                };
+                json!({verb.as_str(): outcome})
             })
             .collect();
         json!({"took": 1, "errors": !refused.is_empty(), "items": items}).to_string()
+    }
+
+    fn name(&self, index: &str, action: &Value) -> String {
+        let index = action["_index"].as_str().unwrap_or(index);
+        let id = action["_id"].as_str().map(str::to_owned);
+        format!("{index}/{}", id.unwrap_or_else(|| format!("#{}", self.documents.len())))
+    }
+
+    /// What the rules about ids and versions have against a document.
+    fn refuse(&self, index: &str, verb: &str, action: &Value) -> Option<(u16, &'static str)> {
+        let name = self.name(index, action);
+        let conflict = Some((409, "version_conflict_engine_exception"));
+        let invalid = Some((400, "illegal_argument_exception"));
+        let version = action["version"].as_i64();
+        match verb {
+            "create" if version.is_some() => invalid,
+            "create" => conflict.filter(|_| self.documents.contains_key(&name)),
+            _ if self.data_stream => invalid,
+            _ if version.is_some() && action["version_type"] != "external_gte" => invalid,
+            _ => {
+                conflict.filter(|_| self.versions.get(&name).is_some_and(|held| version.is_some_and(|new| new < *held)))
+            }
+        }
+    }
+
+    fn keep(&mut self, index: &str, action: &Value, document: &str) -> Value {
+        let name = self.name(index, action);
+        if let Some(version) = action["version"].as_i64() {
+            self.versions.insert(name.clone(), version);
+        }
+        self.documents.insert(name, document.to_owned());
+        json!({"status": 201})
     }
 }
 
@@ -124,6 +161,6 @@ fn actions(request: &Request) -> impl Iterator<Item = (Value, &str)> {
     let mut lines = body.lines();
     std::iter::from_fn(move || {
         let action: Value = serde_json::from_str(lines.next()?).expect("an action is JSON");
-        Some((action["index"].clone(), lines.next().expect("a document follows its action")))
+        Some((action, lines.next().expect("a document follows its action")))
     })
 }

@@ -177,6 +177,24 @@ async fn foreign_files_stay() {
     }
 }
 
+/// The same beside one file.
+#[tokio::test]
+async fn foreign_files_stay_beside_one_file() {
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("one.jsonl");
+    drop(open(&path, "", 1, &Value::Null).await.expect("it opens"));
+    let own = names(folder.path());
+    let foreign = ["one.jsonl.part", "one.jsonl.00000000-1.part", "two.jsonl.part"];
+    for name in foreign {
+        fs::write(folder.path().join(name), "mine").expect("a file");
+    }
+    drop(open(&path, "", 2, &Value::Null).await.expect("it opens"));
+    assert!(!folder.path().join(&own[0]).exists(), "a dead run's");
+    for name in foreign {
+        assert_eq!(fs::read(folder.path().join(name)).expect("still there"), b"mine", "{name}");
+    }
+}
+
 /// A process that stood still and writes on after another has taken over spoils nothing.
 #[tokio::test]
 async fn a_frozen_writer_spoils_nothing() {

@@ -13,8 +13,8 @@ use wasmill_connect::checkpoint_store::{self, StorePlace};
 use wasmill_connect::{SINKS, SOURCES};
 use wasmill_stream::config::{Problem, Problems, Section};
 use wasmill_stream::sink::Sink;
-use wasmill_stream::source::{Chunk, Delivery, Intake, Source, SplitEvent, WorkerQueue};
-use wasmill_stream::{Positions, Result, Sequence, SplitId};
+use wasmill_stream::source::{Chunk, Delivery, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue};
+use wasmill_stream::{Position, Positions, Result, Sequence, SplitId};
 
 /// Longer than anything takes, so that a hang becomes a failure.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,6 +68,16 @@ pub enum Place {
     Sequence(Sequence),
 }
 
+impl Place {
+    /// As the host writes it.
+    pub fn position(self) -> Position {
+        match self {
+            Self::Number(number) => Position::Number(number),
+            Self::Sequence(sequence) => Position::Sequence(sequence),
+        }
+    }
+}
+
 /// What one split has said.
 #[derive(Debug, Default)]
 pub struct Heard {
@@ -91,10 +101,15 @@ pub struct Listener {
     running: JoinHandle<Result<()>>,
     workers: Vec<Worker>,
     stop: watch::Sender<bool>,
+    note: SourceNote,
+    /// The checkpoint it goes on from.
+    resume: Option<Resume>,
     /// What each split has said.
     pub splits: BTreeMap<SplitId, Heard>,
     /// The splits that have ended, the first to end first.
     pub ended: Vec<SplitId>,
+    /// All records in the order in which they were heard.
+    pub records: Vec<String>,
     /// Records that are never finished with, as in a job whose sinks hang.
     held: Option<Vec<Chunk>>,
 }
@@ -107,6 +122,11 @@ struct Worker {
 impl Listener {
     /// Starts a source for so many workers.
     pub fn start(source: Box<dyn Source>, workers: usize, budget_bytes: u32) -> Self {
+        Self::go_on(source, workers, budget_bytes, None)
+    }
+
+    /// Starts a source that goes on from a checkpoint.
+    pub fn go_on(source: Box<dyn Source>, workers: usize, budget_bytes: u32, resume: Option<Resume>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (mut queues, mut listening) = (Vec::new(), Vec::new());
         for _ in 0..workers {
@@ -114,8 +134,23 @@ impl Listener {
             queues.push(WorkerQueue { sender, wake: Arc::new(|| ()) });
             listening.push(Worker { queue, opened: false });
         }
-        let running = tokio::spawn(source.run(Intake::new(queues, budget_bytes, stopped)));
-        Self { running, workers: listening, stop, splits: BTreeMap::new(), ended: Vec::new(), held: None }
+        let intake = Intake::new(queues, budget_bytes, stopped).resuming(resume.clone());
+        let note = intake.notes();
+        let running = tokio::spawn(source.run(intake));
+        let (splits, ended, records) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { running, workers: listening, stop, note, resume, splits, ended, records, held: None }
+    }
+
+    /// The checkpoint that an engine would make now: of what was heard, and of what the checkpoint before knew.
+    pub fn checkpoint(&self) -> Resume {
+        let before = self.resume.clone().unwrap_or_default();
+        let mut splits = before.splits;
+        for (split, heard) in &self.splits {
+            let mark = splits.entry(split.part().to_owned()).or_default();
+            mark.done |= heard.done;
+            mark.position = heard.records.last().map(|(place, _)| place.position()).or(mark.position);
+        }
+        Resume { note: self.note.get(), splits }
     }
 
     /// From now on, no record is ever finished with, so that the source has to wait once the budget is used up.
@@ -130,15 +165,25 @@ impl Listener {
 
     /// Listens until `enough`, or until the source has returned and all that it sent is heard.
     pub async fn listen_until(&mut self, mut enough: impl FnMut(&BTreeMap<SplitId, Heard>) -> bool) {
-        let listen = async {
-            while !enough(&self.splits) {
-                match poll_fn(|context| next(&mut self.workers, context)).await {
-                    Some((worker, delivery)) => self.hear(worker, delivery),
-                    None => return,
-                }
-            }
-        };
+        let listen = async { while !enough(&self.splits) && self.hear_next(0).await {} };
         tokio::time::timeout(PATIENCE, listen).await.expect("the source says something in time");
+    }
+
+    /// Hears the next message, that for the first worker behind `first` if there are several. `false` at the end.
+    pub async fn hear_next(&mut self, first: usize) -> bool {
+        let next = poll_fn(|context| next(&mut self.workers, first, context));
+        match tokio::time::timeout(PATIENCE, next).await.expect("the source says something in time") {
+            Some((worker, delivery)) => {
+                self.hear(worker, delivery);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends the source as a crash does.
+    pub fn kill(self) {
+        self.running.abort();
     }
 
     /// Listens to the end and returns what the source returned.
@@ -152,8 +197,11 @@ impl Listener {
     fn hear(&mut self, worker: usize, delivery: Delivery) {
         match delivery {
             Delivery::Open(splits) => {
-                assert!(!std::mem::replace(&mut self.workers[worker].opened, true), "worker {worker} is opened once");
+                let again = std::mem::replace(&mut self.workers[worker].opened, true);
+                assert!(!again || !splits.is_empty(), "worker {worker} is told of more only if there is more");
                 for split in splits {
+                    let before = self.resume.as_ref().and_then(|resume| resume.splits.get(split.part()));
+                    assert!(!before.is_some_and(|mark| mark.done), "{split} has ended before");
                     assert!(self.splits.insert(split.clone(), Heard::default()).is_none(), "{split} is opened once");
                 }
             }
@@ -168,6 +216,8 @@ impl Listener {
                     }
                     SplitEvent::Rows(chunk) => {
                         heard.take(&split, &chunk);
+                        self.records
+                            .extend(chunk.values.iter().map(|value| String::from_utf8_lossy(value).into_owned()));
                         if let Some(held) = &mut self.held {
                             held.push(chunk);
                         }
@@ -195,11 +245,12 @@ impl Heard {
     }
 }
 
-/// The next message to any worker; `None` when the source has let go of all queues.
-fn next(workers: &mut [Worker], context: &mut Context<'_>) -> Poll<Option<(usize, Delivery)>> {
+/// The next message to any worker from `first` on, then to those before it; `None` when the source has let go of all queues.
+fn next(workers: &mut [Worker], first: usize, context: &mut Context<'_>) -> Poll<Option<(usize, Delivery)>> {
     let mut open = false;
-    for (at, worker) in workers.iter_mut().enumerate() {
-        match worker.queue.poll_recv(context) {
+    let count = workers.len();
+    for at in (0..count).map(|at| (first + at) % count) {
+        match workers[at].queue.poll_recv(context) {
             Poll::Ready(Some(delivery)) => return Poll::Ready(Some((at, delivery))),
             Poll::Ready(None) => {}
             Poll::Pending => open = true,

@@ -1,15 +1,15 @@
 //! The `kinesis` source against a fake that fails by script.
 
-use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, STREAM, sequence};
+use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, RETENTION_HOURS, STREAM, arn, sequence};
 use crate::harness::{self, Heard, Listener, Place, SECRET};
 use crate::http::refusing_address;
 use crate::source_suite;
 use std::collections::BTreeMap;
-use wasmill_stream::source::Source;
+use wasmill_stream::source::{Resume, Source};
 use wasmill_stream::{Error, ErrorKind, SplitId};
 
 /// Settings for a server at `address` that a test wants to be quick.
-fn settings(address: &str, more: &str) -> String {
+pub fn settings(address: &str, more: &str) -> String {
     format!(
         "stream = \"{STREAM}\"\nregion = \"eu-west-1\"\nendpoint = \"{address}\"\nread_interval = \"1ms\"\n\
          poll_interval = \"1ms\"\nstart_timeout = \"300ms\"\naccess_key_id = \"${{SECRET}}\"\n\
@@ -27,6 +27,10 @@ fn listen(source: Box<dyn Source>) -> Listener {
 
 fn shard(name: &str, records: usize) -> FakeShard {
     FakeShard { records: (0..records).map(|number| format!("{name} {number}")).collect(), ..FakeShard::default() }
+}
+
+fn go_on(source: Box<dyn Source>, resume: Resume) -> Listener {
+    Listener::go_on(source, 2, 16 << 20, Some(resume))
 }
 
 fn split(shard: &str) -> SplitId {
@@ -134,21 +138,167 @@ async fn children_wait_for_parents() {
     listener.finish().await.expect("a stop is no failure");
 }
 
-/// A shard that is split while it is read → the job does not end as if it had read everything.
+/// A shard that is split, and whose children are merged, while it is read → each generation is read behind the one before,
+/// from its first record although the job started at the latest, whether the server names children or has to be asked.
 #[tokio::test]
-async fn new_children_are_not_forgotten() {
-    let fake = FakeKinesis::start([("a", shard("a", 5))]).await;
+async fn reshards_are_followed() {
+    for names_children in [true, false] {
+        let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]).await;
+        fake.state().names_children = names_children;
+        let mut listener = listen(source(&fake.server.address, "start = \"latest\""));
+        listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+        {
+            let mut state = fake.state();
+            state.put(0, "new 1".to_owned());
+            state.split("a");
+            state.put(0, "lower".to_owned());
+            state.put(7, "upper".to_owned());
+            state.merge("shardId-000000000000", "shardId-000000000001");
+            state.put(3, "merged".to_owned());
+        }
+        let merged = split("shardId-000000000002");
+        listener.listen_until(|splits| splits.get(&merged).is_some_and(|merged| merged.caught_up > 0)).await;
+        listener.stop();
+        listener.finish().await.expect("a stop is no failure");
+        assert_eq!(listener.ended[0], split("a"));
+        assert_eq!(listener.ended.len(), 3);
+        let mut records = listener.records;
+        records[1..3].sort();
+        assert_eq!(records, ["new 1", "lower", "upper", "merged"]);
+    }
+}
+
+/// Many shards that are split at once, on a server that names no children → the list that one of them asks for serves all.
+#[tokio::test]
+async fn one_list_serves_all() {
+    const IDS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let whole = |(at, id): (usize, &'static str)| {
+        let at = at as u32;
+        (id, FakeShard { hashes: at * 2..at * 2 + 2, ..shard(id, 1) })
+    };
+    let fake = FakeKinesis::start(IDS.into_iter().enumerate().map(whole)).await;
+    fake.state().names_children = false;
     let mut listener = listen(source(&fake.server.address, ""));
-    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+    listener.listen_until(|splits| splits.len() == 8 && splits.values().all(|split| split.caught_up > 0)).await;
     {
         let mut state = fake.state();
-        state.shards.get_mut("a").expect("there").closed = true;
-        let child = FakeShard { parents: vec!["a".to_owned()], ..shard("child", 1) };
-        state.shards.insert("b".to_owned(), child);
+        state.lists = 0;
+        IDS.iter().for_each(|id| state.split(id));
     }
-    let error = listener.finish().await.expect_err("b was not read").to_string();
-    assert!(error.contains("start the job again to read b"), "{error}");
-    assert!(listener.splits[&split("a")].done);
+    listener.listen_until(|splits| splits.len() == 24 && splits.values().all(|s| s.done || s.caught_up > 0)).await;
+    assert_eq!(fake.state().lists, 1);
+    listener.stop();
+    listener.finish().await.expect("a stop is no failure");
+}
+
+/// A source that started at the latest goes on from that time after a restart, also in a shard of which it has no record.
+#[tokio::test]
+async fn latest_is_pinned_over_a_restart() {
+    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]).await;
+    let latest = || source(&fake.server.address, "start = \"latest\"");
+    let mut listener = listen(latest());
+    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+    let checkpoint = listener.checkpoint();
+    listener.kill();
+    fake.state().put(0, "new 1".to_owned());
+    let mut listener = go_on(latest(), checkpoint);
+    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+    assert_eq!(listener.records, ["new 1"]);
+}
+
+/// The checkpoint of a source that has read all of shard `a`.
+async fn checkpoint_behind(fake: &FakeKinesis, records: usize) -> Resume {
+    let mut listener = listen(source(&fake.server.address, ""));
+    listener.listen_until(|splits| of_a(splits, |a| a.records.len() == records && a.caught_up > 0)).await;
+    let checkpoint = listener.checkpoint();
+    listener.kill();
+    checkpoint
+}
+
+/// The same, as if that had been longer ago than the stream keeps records.
+fn aged(mut checkpoint: Resume) -> Resume {
+    let at = &mut checkpoint.note["silent"]["a"]["at"];
+    *at = (at.as_i64().expect("the shard was silent") - RETENTION_HOURS * 3_600_000).into();
+    checkpoint
+}
+
+/// The stream has dropped records behind the position of a stopped job → the job fails and names shard, position, what is
+/// left and the retention, or goes on with what is left and leaves a note, whatever the server makes of such a position.
+#[tokio::test]
+async fn lost_records_are_never_silent() {
+    for refuses_trimmed in [true, false] {
+        let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 5) })]).await;
+        let checkpoint = aged(checkpoint_behind(&fake, 5).await);
+        {
+            let mut state = fake.state();
+            state.refuses_trimmed = refuses_trimmed;
+            (5..9).for_each(|number| state.put(0, format!("a {number}")));
+            state.shards.get_mut("a").expect("there").trimmed = 7;
+        }
+        let error = go_on(source(&fake.server.address, ""), checkpoint.clone()).finish().await.expect_err("a gap");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert_names(&error, &["stream trips", ": a: ", &sequence(4), "24 h", "on_gap = \"skip\""]);
+
+        let mut listener = go_on(source(&fake.server.address, "on_gap = \"skip\""), checkpoint);
+        listener.listen_until(|splits| of_a(splits, |a| a.records.len() == 2)).await;
+        assert_eq!(listener.records, ["a 7", "a 8"]);
+        let gap = &listener.checkpoint().note["gaps"][0];
+        assert_eq!((gap["shard"].as_str(), gap["after"].as_str()), (Some("a"), Some(sequence(4).as_str())));
+    }
+}
+
+/// A shard without records for longer than the stream keeps them, read by a job that was there all the time → nothing is
+/// lost and nothing is said to be, though the record at its position is gone; then a job that was away is told.
+#[tokio::test]
+async fn a_silent_shard_is_no_gap() {
+    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 5) })]).await;
+    let checkpoint = checkpoint_behind(&fake, 5).await;
+    fake.state().shards.get_mut("a").expect("there").trimmed = 5;
+    let mut listener = go_on(source(&fake.server.address, ""), checkpoint.clone());
+    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+    fake.state().put(0, "a 5".to_owned());
+    listener.listen_until(|splits| of_a(splits, |a| !a.records.is_empty())).await;
+    assert_eq!(listener.records, ["a 5"]);
+
+    let error = go_on(source(&fake.server.address, ""), aged(checkpoint)).finish().await.expect_err("maybe a gap");
+    assert_names(&error, &[&sequence(4), "may be lost"]);
+}
+
+/// A shard that ended and was dropped by the stream before a stopped job had read it → a gap; skipped, it is done.
+#[tokio::test]
+async fn a_shard_that_is_gone() {
+    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 5) })]).await;
+    let checkpoint = aged(checkpoint_behind(&fake, 5).await);
+    {
+        let mut state = fake.state();
+        state.split("a");
+        state.put(0, "child".to_owned());
+        state.shards.remove("a");
+    }
+    let error = go_on(source(&fake.server.address, ""), checkpoint.clone()).finish().await.expect_err("a gap");
+    assert_names(&error, &["stream trips", ": a: ", &sequence(4), "24 h"]);
+    let mut listener = go_on(source(&fake.server.address, "on_gap = \"skip\""), checkpoint);
+    listener.listen_until(|splits| splits.len() == 3 && splits.values().any(|split| !split.records.is_empty())).await;
+    assert_eq!(listener.records, ["child"]);
+    assert!(listener.checkpoint().splits["a"].done);
+}
+
+/// A stream that was deleted and created again under its name, while the job was away or while it reads → the job stops,
+/// says so, and has read nothing of the new one.
+#[tokio::test]
+async fn a_stream_that_was_created_again() {
+    let fake = FakeKinesis::start([("a", shard("a", 5))]).await;
+    let checkpoint = checkpoint_behind(&fake, 5).await;
+    let mut listener = go_on(source(&fake.server.address, ""), checkpoint.clone());
+    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+    fake.state().create_again([("a", shard("other", 9))]);
+    let mut away = go_on(source(&fake.server.address, ""), checkpoint);
+    for listener in [&mut listener, &mut away] {
+        let error = listener.finish().await.expect_err("another stream");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert_names(&error, &["stream trips", &arn(), "deleted and created again"]);
+        assert!(listener.records.is_empty());
+    }
 }
 
 /// A job that stops while its server does nothing but fail ends at once and well.

@@ -1,13 +1,16 @@
-//! The `opensearch` sink against a fake that fails by script.
+//! The `opensearch` sink against a fake that fails by script, and against a real server.
 
 use crate::fake_search::{FakeSearch, Loss, Turn};
 use crate::harness;
 use crate::http::refusing_address;
+use crate::servers::OPENSEARCH;
 use crate::sink_suite::{self, records, write_batches};
+use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::Sink;
-use wasmill_stream::{ErrorKind, Guarantee};
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
+use wasmill_stream::{Batch, ErrorKind, Firing, Guarantee, Pane};
 
 fn sink(address: &str, more: &str) -> Box<dyn Sink> {
     let text = format!("endpoint = \"{address}\"\nindex = \"trips\"\nstart_timeout = \"300ms\"\n{more}\n");
@@ -206,9 +209,162 @@ async fn refusals_name_everything() {
     }
 }
 
+/// The result of the window 0..10 of each key.
+fn results(pane: Pane, results: &[(&str, &str)]) -> Arc<Batch> {
+    let count = results.len();
+    Arc::new(Batch {
+        step: "count".into(),
+        times: vec![9; count],
+        keys: Some(results.iter().map(|(key, _)| *key).collect()),
+        values: results.iter().map(|(_, value)| *value).collect(),
+        firings: Some(vec![Firing { start: 0, end: 10, pane }; count]),
+        ..Batch::default()
+    })
+}
+
+/// The writer of this run, and its counters.
+async fn open(sink: Box<dyn Sink>, run: u64) -> (Box<dyn SinkWriter>, Arc<StepLedger>) {
+    let ledger = Arc::new(StepLedger::new("out"));
+    let opening = Opening { commits: run > 0, run, ..Opening::new(ledger.clone()) };
+    (sink.open(opening).await.expect("the sink opens"), ledger)
+}
+
+async fn write(writer: &mut Box<dyn SinkWriter>, ledger: &StepLedger, batch: Arc<Batch>) {
+    StepLedger::add(&ledger.read, batch.len());
+    writer.write(batch).await.expect("a write");
+}
+
+const FIRST: [(&str, &str); 2] = [("a", "{\"n\":1}"), ("b", "{\"n\":1}")];
+
+/// Results, a correction of one, the same results from a newer run, and then what a run that was fenced off still has to say
+/// → the newest stays in each document, every row counts as written, and the run's checkpoint has flushed them.
+async fn newest_stays(index: impl Fn() -> Box<dyn Sink>, documents: impl AsyncFn() -> [String; 2]) {
+    let (mut old, old_ledger) = open(index(), 1_795_000_000).await;
+    write(&mut old, &old_ledger, results(Pane::OnTime, &FIRST)).await;
+    write(&mut old, &old_ledger, results(Pane::Late, &[("a", "{\"n\":2}")])).await;
+    old.prepare(Cut::Running).await.expect("a checkpoint");
+    assert_eq!(documents().await, ["{\"n\":2}", "{\"n\":1}"]);
+
+    let (mut new, new_ledger) = open(index(), 1_795_000_001).await;
+    write(&mut new, &new_ledger, results(Pane::OnTime, &[("a", "{\"n\":1}"), ("b", "{\"n\":5}")])).await;
+    new.prepare(Cut::Running).await.expect("a checkpoint");
+    assert_eq!(documents().await, ["{\"n\":1}", "{\"n\":5}"]);
+
+    write(&mut old, &old_ledger, results(Pane::Late, &[("a", "{\"n\":3}"), ("b", "{\"n\":3}")])).await;
+    old.close().await.expect("the end");
+    assert_eq!(documents().await, ["{\"n\":1}", "{\"n\":5}"]);
+    write(&mut new, &new_ledger, results(Pane::Late, &[("b", "{\"n\":6}")])).await;
+    new.close().await.expect("the end");
+    assert_eq!(documents().await, ["{\"n\":1}", "{\"n\":6}"]);
+    assert_eq!((counts(&old_ledger), counts(&new_ledger)), ((5, 0), (3, 0)));
+}
+
+/// See [`newest_stays`], on the fake.
+#[tokio::test]
+async fn the_newest_result_stays() {
+    let fake = FakeSearch::start().await;
+    let documents = async || ["a", "b"].map(|key| fake.state().documents[&format!("trips/count|0|10|{key}")].clone());
+    newest_stays(|| sink(&fake.server.address, ""), documents).await;
+}
+
+/// See [`newest_stays`], on a real server.
+#[tokio::test]
+async fn the_newest_result_stays_on_a_server() {
+    let Some(url) = OPENSEARCH.url() else { return };
+    let text = format!("endpoint = \"{url}\"\nindex = \"newest\"");
+    let documents = async || {
+        let get = |key| crate::servers::http::json("GET", &format!("{url}/newest/_doc/count%7C0%7C10%7C{key}"), "");
+        ["a", "b"].map(|key| get(key)["_source"].to_string())
+    };
+    newest_stays(|| harness::sink("opensearch", &text).expect("good settings"), documents).await;
+}
+
+/// A correction that overtakes what it corrects, because that was refused for now, in one request → the correction stays.
+#[tokio::test]
+async fn a_retry_does_not_undo_a_correction() {
+    let fake = FakeSearch::start().await;
+    fake.state().script = [Turn::Except(vec![("\"n\":1", 429, "rejected_execution_exception")])].into();
+    let (mut writer, ledger) = open(sink(&fake.server.address, ""), 1).await;
+    write(&mut writer, &ledger, results(Pane::OnTime, &FIRST[..1])).await;
+    write(&mut writer, &ledger, results(Pane::Late, &[("a", "{\"n\":2}")])).await;
+    writer.close().await.expect("the end");
+    assert_eq!(fake.state().bulk_sizes(), [2, 1]);
+    assert_eq!(fake.state().documents["trips/count|0|10|a"], "{\"n\":2}");
+    assert_eq!(counts(&ledger), (2, 0));
+}
+
+/// Records have no versions: they never change. Nor have results of a job without checkpoints, whose runs have no order.
+#[tokio::test]
+async fn versions_are_for_results_of_checkpoints() {
+    for (run, versions) in [(0, 0), (7, 2)] {
+        let fake = FakeSearch::start().await;
+        let (mut writer, ledger) = open(sink(&fake.server.address, ""), run).await;
+        write(&mut writer, &ledger, records(0, documents(0..3))).await;
+        write(&mut writer, &ledger, results(Pane::OnTime, &FIRST)).await;
+        writer.close().await.expect("the end");
+        let state = fake.state();
+        assert_eq!((state.documents.len(), state.versions.len()), (5, versions));
+    }
+}
+
+/// A data stream, found or announced → documents are created; one that comes again is refused, which counts as written; a
+/// correction is a document of its own, also when it comes again.
+#[tokio::test]
+async fn data_streams_take_new_documents() {
+    for (found, more) in [(true, ""), (false, "data_stream = true")] {
+        let fake = FakeSearch::start().await;
+        fake.state().data_stream = found;
+        for run in [5, 6] {
+            let (mut writer, ledger) = open(sink(&fake.server.address, more), run).await;
+            // From now on the announced one is there.
+            fake.state().data_stream = true;
+            write(&mut writer, &ledger, records(0, documents(0..2))).await;
+            write(&mut writer, &ledger, results(Pane::OnTime, &FIRST)).await;
+            write(&mut writer, &ledger, results(Pane::Late, &[("a", "{\"n\":2}")])).await;
+            writer.close().await.expect("the end");
+            assert_eq!(counts(&ledger), (5, 0), "run {run}");
+        }
+        assert_eq!(fake.state().documents.len(), 5, "{:?}", fake.state().documents);
+    }
+    let fake = FakeSearch::start().await;
+    fake.state().data_stream = true;
+    sink_suite::cannot_open(sink(&fake.server.address, "data_stream = false"), &["trips is a data stream"]).await;
+    let announced = sink(&fake.server.address, "data_stream = true");
+    assert_eq!(announced.guarantee(), Guarantee::EffectivelyOnce);
+}
+
+/// A data stream of a real server, made from its template by the first document → the same.
+#[tokio::test]
+async fn data_streams_of_a_server() {
+    use crate::servers::http::json;
+    let Some(url) = OPENSEARCH.url() else { return };
+    let template = r#"{"index_patterns":["events-*"],"data_stream":{},"priority":500}"#;
+    json("PUT", &format!("{url}/_index_template/events"), template);
+    for (run, more) in [(5, "data_stream = true"), (6, "")] {
+        let text = format!("endpoint = \"{url}\"\nindex = \"events-1\"\n{more}");
+        let sink = harness::sink("opensearch", &text).expect("good settings");
+        let (mut writer, ledger) = open(sink, run).await;
+        let row = |n: u32| format!("{{\"@timestamp\":\"2013-01-01T00:00:00Z\",\"n\":{n}}}");
+        write(&mut writer, &ledger, records(0, [row(1), row(2)])).await;
+        write(&mut writer, &ledger, results(Pane::OnTime, &[("a", &row(3))])).await;
+        write(&mut writer, &ledger, results(Pane::Late, &[("a", &row(4))])).await;
+        writer.close().await.expect("the end");
+        assert_eq!(counts(&ledger), (4, 0), "run {run}: {:?}", ledger.rejects());
+        json("POST", &format!("{url}/events-1/_refresh"), "");
+        let found = json("GET", &format!("{url}/events-1/_search"), "");
+        let mut numbers: Vec<_> =
+            found["hits"]["hits"].as_array().expect("hits").iter().map(|hit| hit["_source"]["n"].clone()).collect();
+        numbers.sort_by_key(Value::as_u64);
+        assert_eq!(numbers, [1, 2, 3, 4].map(Value::from));
+    }
+}
+
 /// Every mistake in the settings is found at once.
 #[test]
 fn settings_are_checked() {
+    let announced = "endpoint = \"http://127.0.0.1:1\"\nindex = \"x\"\ndata_stream = true\nmappings = { a = 1 }";
+    let problems = harness::sink("opensearch", announced).err().expect("a mistake");
+    assert!(problems[0].message.contains("`mappings` are not for a data stream"), "{problems:?}");
     let text = "index = \"Trips\"\nauth = \"basic\"\npassword = \"x\"\ncollection = \"vector\"\n";
     let problems = harness::sink("opensearch", text).err().expect("mistakes");
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();

@@ -2,7 +2,7 @@
 //! whatever is answered or not answered to the requests that make it.
 
 use crate::crash_suite::{Act, Fate, acts, opening, survives};
-use crate::fake_s3::{Call, FakeS3, Upload, access};
+use crate::fake_s3::{Call, FakeS3, Object, Upload, access};
 use crate::harness;
 use crate::moto::Moto;
 use crate::sink_suite::{batch, rows};
@@ -129,14 +129,18 @@ async fn an_upload_is_gone() {
     for part in ["lake", key.as_str(), "no such object", "lifecycle rule"] {
         assert!(error.report().contains(part), "{part}: {}", error.report());
     }
-    fake.state().objects.insert(key, Default::default());
-    let error = open(&fake, 2, &prepared).await.err().expect("that is another one");
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.report().contains("another one"), "{}", error.report());
+    let size = prepared["uploads"][0]["bytes"].as_u64().expect("a size") as usize;
+    let stamp = prepared["uploads"][0]["stamp"].as_str().expect("a stamp").to_owned();
+    for (size, metadata) in [(size, String::new()), (size + 1, stamp)] {
+        fake.state().objects.insert(key.clone(), Object { bytes: vec![b' '; size], metadata });
+        let error = open(&fake, 2, &prepared).await.err().expect("that is another one");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.report().contains("another one"), "{}", error.report());
+    }
     assert_eq!(fake.state().calls.iter().filter(|call| **call == Call::Begin).count(), begun);
 }
 
-/// Beginnings and parts that fail or are not answered are sent again; what was begun in vain is thrown away at the commit.
+/// Beginnings and parts that fail, are damaged on the way or are not answered are sent again; what was begun in vain is thrown away at the commit.
 #[tokio::test]
 async fn uploads_are_tried_again() {
     let fake = FakeS3::start().await;
@@ -145,10 +149,10 @@ async fn uploads_are_tried_again() {
         (Call::Begin, false, Some((503, "SlowDown"))),
         (Call::Part, true, None),
         (Call::Part, false, Some((500, "InternalError"))),
-        (Call::Part, false, Some((400, "XAmzContentSHA256Mismatch"))),
     ] {
         fake.next(call, applied, answer);
     }
+    fake.state().flips = 1;
     let (mut writer, _) = published(&fake, &rows(3)).await;
     assert_eq!(fake.state().uploads.len(), 2);
     writer.commit().await.expect("a commit");
@@ -214,6 +218,24 @@ async fn only_orphans_are_reaped() {
     expected.sort();
     assert_eq!(left, expected);
     assert_eq!(stored(&fake), rows(3));
+}
+
+/// What could not be thrown away at one commit is thrown away at the next.
+#[tokio::test]
+async fn reaping_is_tried_again() {
+    let fake = FakeS3::start().await;
+    let (mut writer, prepared) = published(&fake, &rows(3)).await;
+    for _ in 0..2 {
+        writer.write(batch(&rows(1))).await.expect("a write");
+        writer.flush().await.expect("a flush");
+    }
+    drop(writer);
+    fake.next(Call::Abort, false, Some((503, "SlowDown")));
+    let mut writer = open(&fake, 2, &prepared).await.expect("it opens");
+    assert_eq!(fake.state().uploads.len(), 1, "the other one is gone");
+    writer.prepare(Cut::Running).await.expect("a checkpoint is prepared");
+    writer.commit().await.expect("a commit");
+    assert!(fake.state().uploads.is_empty());
 }
 
 /// Who may not list uploads can work all the same.

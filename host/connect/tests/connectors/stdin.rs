@@ -63,6 +63,23 @@ async fn broken_input() {
     source_suite::fails(input, &["one"], &["unplugged"]).await;
 }
 
+/// A job that goes on takes what comes now as the rest of the stream: lines are numbered on, so that no position means two
+/// lines. An input that had ended is not read.
+#[tokio::test]
+async fn goes_on_with_what_comes_now() {
+    let mut first = Listener::start(lines(std::io::Cursor::new("one\n\nthree\n")), 1, 1 << 20);
+    first.listen_until(|splits| all(splits.values(), |heard| heard.records.len() == 2)).await;
+    let checkpoint = first.checkpoint();
+    let second = || lines(std::io::Cursor::new("four\n"));
+    let mut went_on = Listener::go_on(second(), 1, 1 << 20, Some(checkpoint));
+    went_on.finish().await.expect("the end of the input is the end");
+    let heard = went_on.splits.values().next().expect("one split");
+    assert_eq!(heard.records, [(Place::Number(4), "four".to_owned())]);
+    let mut ended = Listener::go_on(second(), 1, 1 << 20, Some(went_on.checkpoint()));
+    ended.finish().await.expect("nothing to do");
+    assert!(ended.splits.is_empty());
+}
+
 /// It is in the list, without settings.
 #[test]
 fn listed() {

@@ -9,6 +9,7 @@ use super::status::{ResumedFrom, Status};
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind};
 use crate::verdict::Verdict;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -26,8 +27,9 @@ const WATCH: Duration = Duration::from_secs(2);
 /// How many intervals a checkpoint may take before it counts as stalled.
 const LATE: u32 = 3;
 
-/// Tells a sink to commit. It answers when it has.
-pub struct Commit(pub oneshot::Sender<()>);
+/// Tells a sink to commit. It answers when it has; after the last barrier with what it would prepare now, which names
+/// nothing that is committed.
+pub struct Commit(pub oneshot::Sender<Option<Value>>);
 
 /// Coordinates the checkpoints of one run.
 pub struct Coordinator {
@@ -231,7 +233,13 @@ impl Coordinator {
         let manifest = self.manifest(kind, number, sinks);
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
-        self.commit(commits, connections).await?;
+        let settled = self.commit(commits, connections).await?;
+        if gathering.barrier == FINAL {
+            // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
+            let sinks = settled.into_iter().map(|(name, prepared)| (name, SinkMark { prepared })).collect();
+            self.journal.publish(&self.manifest(kind, number + 1, sinks)).await?;
+            self.fence.number = number + 1;
+        }
         self.status.published(number, gathering.begun.elapsed(), written);
         tracing::debug!(number, ?kind, written, took = ?gathering.begun.elapsed(), "checkpoint");
         if let Err(error) = self.journal.prune(self.settings.retain, &self.fence).await {
@@ -254,21 +262,24 @@ impl Coordinator {
         Ok(writer.written)
     }
 
-    /// Has sinks commit, all at once.
-    async fn commit(&self, nodes: Vec<usize>, connections: &Connections) -> Result<()> {
+    /// Has sinks commit, all at once. Returns what they answer, by name.
+    async fn commit(&self, nodes: Vec<usize>, connections: &Connections) -> Result<Vec<(String, Value)>> {
         let mut answers = Vec::new();
         for node in nodes {
             let (done, answer) = oneshot::channel();
             // A writer that is gone has said why.
-            let gone = || Error::closed(format!("sink {} has ended", self.plan.nodes[node].name));
+            let name = self.plan.nodes[node].name.to_string();
+            let gone = || Error::closed(format!("sink {name} has ended"));
             let sender = connections.sinks.get(&node).ok_or_else(gone)?;
             sender.send(Commit(done)).map_err(|_| gone())?;
-            answers.push((answer, gone()));
+            answers.push((name, answer));
         }
-        for (answer, gone) in answers {
-            answer.await.map_err(|_| gone)?;
+        let mut settled = Vec::new();
+        for (name, answer) in answers {
+            let prepared = answer.await.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
+            settled.extend(prepared.map(|prepared| (name, prepared)));
         }
-        Ok(())
+        Ok(settled)
     }
 
     fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {

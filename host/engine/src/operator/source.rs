@@ -94,6 +94,8 @@ struct SourceStep {
     announced: Progress,
     /// The last barrier that was passed.
     passed: Option<u64>,
+    /// A message that was taken after its epoch had closed.
+    taken: Option<Delivery>,
 }
 
 /// What an activation led to.
@@ -110,13 +112,26 @@ enum Turn {
 }
 
 impl SourceStep {
-    fn turn(&mut self) -> Result<Turn> {
+    /// Takes a message in the open epoch `epoch`.
+    fn turn(&mut self, epoch: Epoch) -> Result<Turn> {
         let now = wall_clock();
         if let Some(split) = self.intake.begun().cloned() {
             let Some(split) = self.splits.get(&split) else { return Ok(Turn::More) };
             return Ok(self.intake.go_on(&mut split.clock, now)?.map_or(Turn::More, Turn::Rows));
         }
-        match self.queue.try_recv() {
+        let message = match self.taken.take() {
+            Some(message) => Ok(message),
+            None => self.queue.try_recv(),
+        };
+        // Workers learn of a closed epoch one after the other. What arrived later must not be counted to it: a child of a
+        // shard follows its parent's end, and must not be in a checkpoint that does not hold that.
+        if self.shared.clock.current() > epoch
+            && let Ok(message) = message
+        {
+            self.taken = Some(message);
+            return Ok(Turn::More);
+        }
+        match message {
             Ok(Delivery::Open(splits)) => self.splits.open(splits, now),
             Ok(Delivery::Event(id, event)) => {
                 let Some(split) = self.splits.get(&id) else { return Ok(Turn::More) };
@@ -219,6 +234,7 @@ pub fn build<'s>(
         probe,
         announced: Progress::UNKNOWN,
         passed: None,
+        taken: None,
     };
     let name = plan.nodes[index].name.clone();
     let mut builder = OperatorBuilder::new(name.to_string(), scope);
@@ -240,7 +256,7 @@ pub fn build<'s>(
             // A full epoch takes no more rows until the sinks allow the next one.
             let blocked = clock.is_full() && !step.may_close(clock.current());
             if !blocked && !ended && !pauses.under_way() {
-                match step.turn() {
+                match step.turn(*to_news.time()) {
                     Ok(Turn::Rows(batch)) => {
                         exits.give(pass, Port::Main, batch);
                         activator.activate();
@@ -263,9 +279,11 @@ pub fn build<'s>(
             } else if blocked || over {
                 alarm.set(RETRY);
             }
-            // Rows that the plugin has failed on and will see again belong before a barrier, or nowhere.
+            // Before a barrier is passed, the source has said what there is to go on from, and rows that the plugin has
+            // failed on and will see again have gone out.
             let next = clock.current();
-            let held = step.intake.begun().is_some() && step.barrier_before(next).is_some();
+            let unready = step.intake.begun().is_some() || step.splits.open.is_none();
+            let held = unready && step.barrier_before(next).is_some();
             if (next > epoch && !held) || ended {
                 news.activate().give(to_news, &mut step.announce());
                 step.pass(Some(next).filter(|_| !ended));

@@ -41,6 +41,9 @@ fn abandon(folder: &Folder, bytes: &[u8]) -> PathBuf {
 }
 
 proptest! {
+    // Every act waits for the disk several times.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever writers do and wherever they die, readers see whole objects, and the next to open sees no left-overs.
     #[test]
     fn crashes_leave_whole_objects(acts in prop::collection::vec(act(), 0..24)) {

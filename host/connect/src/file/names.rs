@@ -1,0 +1,48 @@
+//! How files are called that belong to one sink of one job.
+
+use crate::mark::mark;
+
+/// The names of a sink's files in one run.
+pub(super) struct Names {
+    mark: String,
+    run: u64,
+}
+
+impl Names {
+    /// Of a run.
+    pub(super) fn new(job: &str, sink: &str, run: u64) -> Self {
+        Self { mark: mark(job, sink), run }
+    }
+
+    /// A part of a folder. The mark keeps sinks apart that write into the same one.
+    pub(super) fn part(&self, number: u64, gzip: bool) -> String {
+        format!("part-{number:06}-{}.jsonl{}", self.mark, if gzip { ".gz" } else { "" })
+    }
+
+    /// What a file is called until it is committed.
+    pub(super) fn unfinished(&self, name: &str) -> String {
+        format!("{name}.{}-{}.part", self.mark, self.run)
+    }
+
+    /// Whether an unfinished file is of this sink.
+    pub(super) fn is_unfinished(&self, name: &str) -> bool {
+        self.run_of(name).is_some()
+    }
+
+    /// Whether it is of this run or of one before. A later one would mean that this one is over and does not know it yet.
+    pub(super) fn is_leftover(&self, name: &str) -> bool {
+        self.run_of(name).is_some_and(|run| run <= self.run)
+    }
+
+    fn run_of(&self, name: &str) -> Option<u64> {
+        let (_, mark) = name.strip_suffix(".part")?.rsplit_once('.')?;
+        mark.strip_prefix(&self.mark)?.strip_prefix('-')?.parse().ok()
+    }
+
+    /// The number of a part, finished or not.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        let (number, rest) = name.strip_prefix("part-")?.split_once('-')?;
+        rest.strip_prefix(&self.mark)?.strip_prefix(".jsonl")?;
+        number.parse().ok()
+    }
+}

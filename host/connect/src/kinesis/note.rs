@@ -1,0 +1,135 @@
+//! What the source leaves for the run that goes on after it: which stream it read, where it began, which shards are behind
+//! it, and what proves that nothing was missed. It is part of every checkpoint, but not cut at an epoch as positions are:
+//! nothing in it may claim that a record was taken in.
+
+use super::stream::Identity;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use wasmill_stream::source::{Intake, Resume};
+use wasmill_stream::{Error, Result, Sequence};
+
+/// Gaps that are kept: enough for an audit, and no more than a checkpoint can carry.
+const MAX_GAPS: usize = 100;
+
+/// The note.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    /// The stream that was read.
+    pub stream: Identity,
+    /// Whether a shard that was read to its tip counts as finished.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_tip: bool,
+    /// Where reading began, if that was a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Pinned>,
+    /// Shards that a run before this one has finished, as long as the stream lists them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub finished: BTreeSet<String>,
+    /// Shards that had nothing more to give at some time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub silent: BTreeMap<String, Silence>,
+    /// Lost records, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// The time at which a source began, and the shards that were there then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// Shards that appear later are read from their first record.
+    pub shards: BTreeSet<String>,
+}
+
+/// Behind a record, a shard had nothing at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// The record; `None`: the place where reading began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Sequence>,
+    /// When, in milliseconds.
+    pub at: i64,
+}
+
+/// Records that may be lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The shard.
+    pub shard: String,
+    /// The last record before them; `None`: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Sequence>,
+    /// The first record behind them; `None`: there was none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Sequence>,
+    /// When it was noticed, in milliseconds.
+    pub noticed_at: i64,
+}
+
+impl Note {
+    /// The note of the run before, if there was one that came so far.
+    pub fn of(resume: Option<&Resume>) -> Result<Option<Self>> {
+        let Some(resume) = resume else { return Ok(None) };
+        if resume.note.is_null() && resume.splits.is_empty() {
+            return Ok(None);
+        }
+        serde_json::from_value(resume.note.clone()).map(Some).map_err(|error| {
+            Error::invalid("the checkpoint is not that of a Kinesis stream: give this source another name")
+                .with_source(error)
+        })
+    }
+
+    /// Whether all records behind a position are still kept for sure, although the record at that position may not be.
+    pub fn is_whole(&self, shard: &str, position: Option<Sequence>, now: i64, retention: i64) -> bool {
+        // What was behind the position then has come later, so it is kept until then plus the retention. Clocks differ,
+        // and the service says of no record when exactly it goes.
+        let margin = (retention / 10).min(3_600_000);
+        let silence = self.silent.get(shard).filter(|silence| silence.after <= position);
+        silence.is_some_and(|silence| now.saturating_sub(silence.at) < retention - margin)
+    }
+}
+
+/// The note of this run, shared by the readers of all shards.
+pub struct Notebook {
+    intake: Arc<Intake>,
+    note: Mutex<Note>,
+}
+
+impl Notebook {
+    /// Leaves a first note.
+    pub fn new(intake: Arc<Intake>, note: Note) -> Self {
+        let notebook = Self { intake, note: Mutex::new(note) };
+        notebook.change(|_| ());
+        notebook
+    }
+
+    /// A look at it.
+    pub fn look<T>(&self, at: impl FnOnce(&Note) -> T) -> T {
+        at(&self.note.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A shard had nothing more to give.
+    pub fn silent(&self, shard: &str, silence: Silence) {
+        self.change(|note| {
+            note.silent.insert(shard.to_owned(), silence);
+        });
+    }
+
+    /// Records may be lost.
+    pub fn gap(&self, gap: Gap) {
+        self.change(|note| {
+            let surplus = (note.gaps.len() + 1).saturating_sub(MAX_GAPS);
+            note.gaps.drain(..surplus);
+            note.gaps.push(gap);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Note)) {
+        let mut note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut note);
+        // Texts, numbers and maps of texts are JSON in any case.
+        self.intake.note(serde_json::to_value(&*note).unwrap_or_default());
+    }
+}

@@ -1,0 +1,152 @@
+//! What to open at a start: compares the shards that the stream has with what a checkpoint knows. Pure.
+
+use super::note::{Gap, Note, Pinned};
+use super::settings::{Settings, Start};
+use super::stream::{Description, Identity, Place, Shard};
+use std::collections::{BTreeMap, BTreeSet};
+use wasmill_stream::checkpoint::SplitMark;
+use wasmill_stream::source::Resume;
+use wasmill_stream::{Error, Position, Result, Sequence};
+
+/// What to do at a start.
+#[derive(Debug)]
+pub struct Plan {
+    /// Shards to open, and where each is read from.
+    pub open: Vec<(Shard, Place)>,
+    /// Shards that the stream has forgotten before they were finished. They end at once.
+    pub gone: Vec<String>,
+    /// Records that may be lost.
+    pub gaps: Vec<Gap>,
+    /// What the next run has to know.
+    pub note: Note,
+}
+
+/// What is known when the source starts.
+pub struct Known<'a> {
+    /// The settings of the source.
+    pub settings: &'a Settings,
+    /// The stream as it is now.
+    pub description: &'a Description,
+    /// The checkpoint.
+    pub resume: Option<&'a Resume>,
+    /// The wall clock, in milliseconds.
+    pub now: i64,
+}
+
+impl Known<'_> {
+    /// The note of the run before. An error if it was about another stream.
+    pub fn note(&self) -> Result<Option<Note>> {
+        let Some(note) = Note::of(self.resume)? else { return Ok(None) };
+        same_stream(&note.stream, &self.description.identity)?;
+        if note.until_tip != self.settings.until_tip {
+            let (was, is) = if note.until_tip { ("with", "without") } else { ("without", "with") };
+            return Err(Error::invalid(format!(
+                "the checkpoint was made {was} until = \"tip\" and the job file is {is} it: shards that were left at their \
+                 tip cannot be told from shards that ended; put it back, or give this source another name"
+            )));
+        }
+        Ok(Some(note))
+    }
+
+    /// What to do with these shards, `note` being what [`Known::note`] returned.
+    pub fn plan(&self, listed: Vec<Shard>, note: Option<Note>) -> Result<Plan> {
+        let ids: BTreeSet<String> = listed.iter().map(|shard| shard.id.clone()).collect();
+        let mut note = note.unwrap_or_else(|| self.first_note(&ids));
+        let none = BTreeMap::new();
+        let marks = self.resume.map_or(&none, |resume| &resume.splits);
+        note.finished.extend(marks.iter().filter(|(_, mark)| mark.done).map(|(id, _)| id.clone()));
+        note.finished.retain(|id| ids.contains(id));
+        let mut plan = Plan { open: Vec::new(), gone: Vec::new(), gaps: Vec::new(), note };
+        for (id, mark) in marks.iter().filter(|(id, mark)| !mark.done && !ids.contains(*id)) {
+            let position = sequence(mark)?;
+            if !self.is_whole(&plan.note, id, position) {
+                plan.gaps.push(self.gap(id, position));
+            }
+            plan.gone.push(id.clone());
+        }
+        for shard in listed {
+            if plan.note.finished.contains(&shard.id) {
+                continue;
+            }
+            let mark = marks.get(&shard.id);
+            let pinned =
+                plan.note.start.as_ref().filter(|start| start.shards.contains(&shard.id)).map(|start| start.at);
+            let place = match (mark.map(sequence).transpose()?.flatten(), pinned) {
+                (Some(position), _) => Place::At(position),
+                (None, Some(at)) => Place::Since(at),
+                (None, None) => Place::Oldest,
+            };
+            if let (Some(_), Place::Since(at), Start::Latest) = (mark, place, self.settings.start)
+                && at < self.now - self.retention()
+                && !self.is_whole(&plan.note, &shard.id, None)
+            {
+                plan.gaps.push(self.gap(&shard.id, None));
+            }
+            plan.open.push((shard, place));
+        }
+        plan.note.silent.retain(|id, _| ids.contains(id));
+        Ok(plan)
+    }
+
+    fn first_note(&self, shards: &BTreeSet<String>) -> Note {
+        let at = match self.settings.start {
+            Start::TrimHorizon => None,
+            Start::Latest => Some(self.now),
+            Start::At(time) => Some(time),
+        };
+        Note {
+            stream: self.description.identity.clone(),
+            until_tip: self.settings.until_tip,
+            start: at.map(|at| Pinned { at, shards: shards.clone() }),
+            finished: BTreeSet::new(),
+            silent: BTreeMap::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    fn is_whole(&self, note: &Note, shard: &str, position: Option<Sequence>) -> bool {
+        note.is_whole(shard, position, self.now, self.retention())
+    }
+
+    fn retention(&self) -> i64 {
+        self.description.retention_millis()
+    }
+
+    fn gap(&self, shard: &str, after: Option<Sequence>) -> Gap {
+        Gap { shard: shard.to_owned(), after, before: None, noticed_at: self.now }
+    }
+}
+
+/// An error if a stream is not the one of which the positions are.
+pub fn same_stream(was: &Identity, is: &Identity) -> Result<()> {
+    if was.arn != is.arn {
+        return Err(Error::invalid(format!(
+            "the checkpoint is of the stream {}, the job file names {}: give this source another name to read that one",
+            was.arn, is.arn
+        )));
+    }
+    if was.created != is.created {
+        let time = |millis| wasmill_stream::time::iso8601(millis);
+        return Err(Error::invalid(format!(
+            "the stream {} was deleted and created again: the checkpoint is of the one created at {}, this one was created \
+             at {}; give this source another name to read it from its start",
+            is.arn,
+            time(was.created),
+            time(is.created)
+        )));
+    }
+    Ok(())
+}
+
+fn sequence(mark: &SplitMark) -> Result<Option<Sequence>> {
+    match mark.position {
+        None => Ok(None),
+        Some(Position::Sequence(sequence)) => Ok(Some(sequence)),
+        Some(Position::Number(number)) => Err(Error::invalid(format!(
+            "the checkpoint has the position {number}, which is no sequence number: give this source another name"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

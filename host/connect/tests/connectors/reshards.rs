@@ -1,0 +1,198 @@
+//! The `kinesis` source over random trees of splits and merges, with crashes at random moments. The test plays an engine:
+//! it takes what the source sends in any order that queues allow, and makes a checkpoint between any two messages.
+
+use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, State};
+use crate::harness::{self, Listener};
+use crate::kinesis::settings;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::{BTreeMap, BTreeSet};
+use wasmill_stream::SplitId;
+use wasmill_stream::source::Resume;
+
+/// Keys of records, and the highest hash but one.
+const KEYS: u32 = 8;
+const HASHES: u32 = 64;
+
+/// Trees without `WASMILL_RESHARDS`.
+const TREES: u64 = 40;
+
+/// A stream to which things happen.
+struct Stream {
+    fake: FakeKinesis,
+    random: StdRng,
+    /// How many records each key has.
+    keys: BTreeMap<u32, u32>,
+}
+
+impl Stream {
+    async fn start(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let shards = random.random_range(1..=4u32);
+        let share = HASHES / shards;
+        let ids = ["root-0", "root-1", "root-2", "root-3"].into_iter().zip(0..shards);
+        let fake = FakeKinesis::start(ids.map(|(id, at)| {
+            let end = if at + 1 == shards { HASHES } else { (at + 1) * share };
+            (id, FakeShard { hashes: at * share..end, ..FakeShard::default() })
+        }))
+        .await;
+        fake.state().page = random.random_range(1..6);
+        fake.state().names_children = random.random();
+        Self { fake, random, keys: BTreeMap::new() }
+    }
+
+    /// Something happens: most often records, now and then a split, a merge, or faults.
+    fn happen(&mut self) {
+        let Self { fake, random, keys } = self;
+        let mut state = fake.state();
+        match random.random_range(0..10) {
+            0 => split(&mut state, random),
+            1 => merge(&mut state, random),
+            2 => {
+                let all: Vec<_> = state.shards.keys().cloned().collect();
+                let id = all[random.random_range(0..all.len())].clone();
+                let faults = [Fault::Throttled, Fault::Expired, Fault::Empty, Fault::Cut, Fault::HungUp];
+                let fault = faults[random.random_range(0..faults.len())];
+                state.faults.entry(id).or_default().push_back(Some(fault));
+            }
+            _ => {
+                for _ in 0..random.random_range(1..6) {
+                    let key = random.random_range(0..KEYS);
+                    let number = keys.entry(key).or_default();
+                    state.put(key * HASHES / KEYS, format!("{key} {number}"));
+                    *number += 1;
+                }
+            }
+        }
+    }
+
+    /// Shards that a checkpoint calls done are dropped by the stream some day.
+    fn forget(&mut self, checkpoint: &Resume) {
+        let mut state = self.fake.state();
+        for (id, _) in checkpoint.splits.iter().filter(|(_, mark)| mark.done) {
+            if self.random.random_bool(0.2) {
+                state.shards.remove(id);
+            }
+        }
+    }
+
+    fn records(&self) -> usize {
+        self.keys.values().map(|count| *count as usize).sum()
+    }
+}
+
+fn split(state: &mut State, random: &mut StdRng) {
+    let mut open = state.open();
+    open.retain(|id| state.shards[id].hashes.len() > 1);
+    if !open.is_empty() {
+        state.split(&open[random.random_range(0..open.len())]);
+    }
+}
+
+fn merge(state: &mut State, random: &mut StdRng) {
+    let mut open = state.open();
+    open.sort_by_key(|id| state.shards[id].hashes.start);
+    if open.len() > 1 {
+        let at = random.random_range(1..open.len());
+        state.merge(&open[at - 1], &open[at]);
+    }
+}
+
+fn listen(stream: &mut Stream, resume: Option<Resume>) -> Listener {
+    let source = harness::source("kinesis", &settings(&stream.fake.server.address, "")).expect("good settings");
+    Listener::go_on(source, stream.random.random_range(1..5), 16 << 20, resume)
+}
+
+/// Hears one message, of any worker.
+async fn hear(listener: &mut Listener, stream: &mut Stream) {
+    if !listener.hear_next(stream.random.random_range(0..4)).await {
+        panic!("the source has ended: {:?}", listener.finish().await);
+    }
+}
+
+/// What a checkpoint holds of a shard implies that it holds the ends of all its parents.
+fn assert_parents_are_done(stream: &Stream, checkpoint: &Resume, listener: &Listener) {
+    let state = stream.fake.state();
+    for (id, heard) in &listener.splits {
+        let parents = state.shards.get(id.part()).map(|shard| shard.parents.as_slice()).unwrap_or_default();
+        for parent in parents.iter().filter(|_| !heard.records.is_empty()) {
+            let done = checkpoint.splits.get(parent).is_some_and(|mark| mark.done);
+            let finished = checkpoint.note["finished"].as_array().is_some_and(|all| all.iter().any(|id| id == parent));
+            // A finished parent that the stream has dropped may be forgotten.
+            assert!(
+                done || finished || !state.shards.contains_key(parent),
+                "{id} is read, its parent {parent} is not done"
+            );
+        }
+    }
+}
+
+/// One tree: crashes and restarts, then an undisturbed run to the end.
+async fn grow(seed: u64) {
+    let mut stream = Stream::start(seed).await;
+    let mut committed = Vec::new();
+    let mut checkpoint = None;
+    for _ in 0..stream.random.random_range(0..30) {
+        stream.happen();
+    }
+    for _ in 0..stream.random.random_range(0..6) {
+        let mut listener = listen(&mut stream, checkpoint.clone());
+        for _ in 0..stream.random.random_range(0..60) {
+            if stream.random.random_bool(0.2) {
+                stream.happen();
+            }
+            hear(&mut listener, &mut stream).await;
+        }
+        let mut cut = listener.checkpoint();
+        assert_parents_are_done(&stream, &cut, &listener);
+        committed.append(&mut listener.records);
+        // What comes between the checkpoint and the crash is lost; only the note may be younger than the marks.
+        for _ in 0..stream.random.random_range(0..20) {
+            hear(&mut listener, &mut stream).await;
+        }
+        if stream.random.random() {
+            cut.note = listener.checkpoint().note;
+        }
+        // An engine need not know of splits that were not opened in this run.
+        if stream.random.random() && !listener.splits.is_empty() {
+            let opened: BTreeSet<_> = listener.splits.keys().map(SplitId::part).collect();
+            cut.splits.retain(|id, mark| !mark.done || opened.contains(id.as_str()));
+        }
+        listener.kill();
+        stream.forget(&cut);
+        checkpoint = Some(cut);
+    }
+    let mut listener = listen(&mut stream, checkpoint);
+    while committed.len() + listener.records.len() < stream.records() {
+        hear(&mut listener, &mut stream).await;
+    }
+    let ends: Vec<_> = listener.splits.values().map(|split| split.caught_up).collect();
+    // And nothing comes twice.
+    let more = |now: &harness::Heard, before: usize| now.done || now.caught_up > before;
+    listener
+        .listen_until(|splits| {
+            splits.len() > ends.len() || splits.values().zip(&ends).all(|(split, before)| more(split, *before))
+        })
+        .await;
+    committed.append(&mut listener.records);
+    listener.kill();
+    let mut next = BTreeMap::<u32, u32>::new();
+    for record in &committed {
+        let (key, number) = record.split_once(' ').expect("key and number");
+        let next = next.entry(key.parse().expect("a key")).or_default();
+        assert_eq!(number.parse(), Ok(*next), "of key {key}");
+        *next += 1;
+    }
+    assert_eq!(next, stream.keys);
+}
+
+/// Splits and merges at random, before, between and while a source reads that crashes at random → every key's records come
+/// once and in order.
+#[tokio::test]
+async fn random_trees() {
+    let trees = std::env::var("WASMILL_RESHARDS").ok().map_or(TREES, |trees| trees.parse().expect("a number of trees"));
+    for seed in 0..trees {
+        println!("seed {seed}");
+        grow(seed).await;
+    }
+}
