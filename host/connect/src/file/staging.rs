@@ -30,6 +30,8 @@ pub(super) struct Staging {
     replaced: Vec<PathBuf>,
     /// Number of the next part.
     next: u64,
+    /// The one file of the target, which an earlier run of the job has completed.
+    complete: Option<PathBuf>,
 }
 
 impl Staging {
@@ -51,14 +53,21 @@ impl Staging {
             prepared: Vec::new(),
             replaced: Vec::new(),
             next: 1,
+            complete: None,
         };
         let needed = prepared.as_ref().and_then(|prepared| prepared.open.as_ref()).map(|open| open.part.clone());
         match prepared {
-            Some(prepared) => staging.resume(prepared)?,
+            Some(prepared) => {
+                staging.resume(prepared)?;
+                staging.complete = match &staging.target {
+                    Target::File { path, .. } if staging.open.is_none() && path.exists() => Some(path.clone()),
+                    _ => None,
+                };
+            }
             None => staging.refuse_to_overwrite()?,
         }
         staging.remove_leftovers(needed.as_deref())?;
-        if staging.open.is_none() {
+        if staging.open.is_none() && staging.complete.is_none() {
             staging.open = Some(staging.begin()?);
         }
         sync_folder(&staging.folder)?;
@@ -101,6 +110,10 @@ impl Staging {
         if self.open.is_none() {
             if lines.is_empty() {
                 return Ok(());
+            }
+            if let Some(path) = &self.complete {
+                let message = format!("`{}` was completed when the job ended, and there are more rows now", path.display());
+                return Err(Error::invalid(message).hint("let `path` be a folder if the input grows"));
             }
             self.open = Some(self.begin()?);
         }
