@@ -124,8 +124,10 @@ impl SourceStep {
             None => self.queue.try_recv(),
         };
         // Workers learn of a closed epoch one after the other. What arrived later must not be counted to it: a child of a
-        // shard follows its parent's end, and must not be in a checkpoint that does not hold that.
+        // shard follows its parent's end, and must not be in a checkpoint that does not hold that. Only the first message,
+        // which says what there is, may be late: a barrier waits for it.
         if self.shared.clock.current() > epoch
+            && self.splits.open.is_some()
             && let Ok(message) = message
         {
             self.taken = Some(message);
