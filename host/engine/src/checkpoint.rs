@@ -14,7 +14,7 @@ pub use coordinator::{Commit, Connections, Coordinator};
 pub use journal::{Fence, Journal, Pruned};
 pub use part::{Content, FINAL, Origin, Reporter};
 pub use resume::Resumed;
-pub use status::{Known, Status};
+pub use status::{Known, Published, ResumedFrom, Status};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,6 +23,6 @@ mod wake;
 mod worker;
 mod writer;
 
-pub use checkpoint::{Checkpoints, Fence, Journal, Known, Pruned, Status};
+pub use checkpoint::{Checkpoints, Fence, Journal, Known, Pruned, Published, ResumedFrom, Status};
 pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Tolerance};
 pub use run::{Options, Running, Stopper, start};

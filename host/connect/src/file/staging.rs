@@ -26,7 +26,7 @@ pub(super) struct Staging {
     finished: Vec<Entry>,
     /// Parts that the next commit names.
     prepared: Vec<Entry>,
-    /// Files that were copied and that the manifest in force may still need.
+    /// Files that were copied or have no lines, and that the manifest in force may still need.
     replaced: Vec<PathBuf>,
     /// Number of the next part.
     next: u64,
@@ -112,7 +112,8 @@ impl Staging {
                 return Ok(());
             }
             if let Some(path) = &self.complete {
-                let message = format!("`{}` was completed when the job ended, and there are more rows now", path.display());
+                let message =
+                    format!("`{}` was completed when the job ended, and there are more rows now", path.display());
                 return Err(Error::invalid(message).hint("let `path` be a folder if the input grows"));
             }
             self.open = Some(self.begin()?);
@@ -165,7 +166,8 @@ impl Staging {
     fn finish(&mut self) -> Result<()> {
         let Some(part) = &mut self.open else { return Ok(()) };
         if part.lines() == 0 && matches!(self.target, Target::Folder { .. }) {
-            part.discard()?;
+            // The manifest in force names it, until the next one is published.
+            self.replaced.push(part.unfinished().to_path_buf());
         } else {
             let size = part.sync()?;
             self.finished.push(Entry::of(part, size));

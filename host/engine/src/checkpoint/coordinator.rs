@@ -5,7 +5,7 @@ use super::journal::{self, Fence, Journal};
 use super::part::{Content, FINAL, Origin, Part};
 use super::resume::Resumed;
 use super::runs::StateWriter;
-use super::status::{ResumedFrom, Status};
+use super::status::{Published, ResumedFrom, Status};
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind};
 use crate::verdict::Verdict;
@@ -203,7 +203,7 @@ impl Coordinator {
         self.status.waits_for(Some((gathering.begun, format!("the store {}", self.journal.place()))));
         let number = self.fence.number + 1;
         let mut changes: BTreeMap<usize, (Vec<Changes>, i64)> = BTreeMap::new();
-        let (mut sinks, mut commits) = (BTreeMap::new(), Vec::new());
+        let (mut sinks, mut commits, mut longest) = (BTreeMap::new(), Vec::new(), Duration::ZERO);
         for from in self.expected.clone() {
             let name = self.plan.nodes[from.node].name.to_string();
             let mut own = gathering.parts.remove(&from);
@@ -212,7 +212,8 @@ impl Coordinator {
                 Some(Content::Splits(splits)) => {
                     self.sources.entry(name).or_default().splits.append(splits);
                 }
-                Some(Content::State { changes: log, watermark }) => {
+                Some(Content::State { changes: log, watermark, pause }) => {
+                    longest = longest.max(std::mem::take(pause));
                     let (logs, lowest) = changes.entry(from.node).or_insert((Vec::new(), i64::MAX));
                     logs.push(std::mem::take(log));
                     *lowest = (*lowest).min(*watermark);
@@ -240,7 +241,7 @@ impl Coordinator {
             self.journal.publish(&self.manifest(kind, number + 1, sinks)).await?;
             self.fence.number = number + 1;
         }
-        self.status.published(number, gathering.begun.elapsed(), written);
+        self.status.published(Published { number, took: gathering.begun.elapsed(), pause: longest, written });
         tracing::debug!(number, ?kind, written, took = ?gathering.begun.elapsed(), "checkpoint");
         if let Err(error) = self.journal.prune(self.settings.retain, &self.fence).await {
             tracing::warn!("remove old checkpoints: {}", error.report());

@@ -4,6 +4,7 @@ use crate::epoch::EpochClock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use wasmill_stream::checkpoint::{Changes, SplitMark};
 
@@ -33,8 +34,9 @@ pub struct Part {
 pub enum Content {
     /// Where the splits of a source are.
     Splits(BTreeMap<String, SplitMark>),
-    /// What has changed in the state of a step since its part before, and its watermark.
-    State { changes: Changes, watermark: i64 },
+    /// What has changed in the state of a step since its part before, its watermark, and how long it took to write down:
+    /// so long the step stood still.
+    State { changes: Changes, watermark: i64, pause: Duration },
     /// What a sink has prepared.
     Prepared(serde_json::Value),
 }

@@ -21,6 +21,19 @@ pub struct ResumedFrom {
     pub at: String,
 }
 
+/// What a checkpoint cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Published {
+    /// Its number.
+    pub number: u64,
+    /// From its barrier until everything was committed.
+    pub took: Duration,
+    /// The longest that any step stood still for it, to write down what had changed.
+    pub pause: Duration,
+    /// Bytes of state written, compaction included.
+    pub written: u64,
+}
+
 /// A look at a [`Status`].
 #[derive(Debug, Clone, Default)]
 pub struct Known {
@@ -32,10 +45,10 @@ pub struct Known {
     pub last: Option<u64>,
     /// When that was.
     pub at: Option<Instant>,
-    /// How long it took from its barrier until everything was committed.
-    pub took: Duration,
-    /// How many bytes of state it wrote, compaction included.
-    pub written: u64,
+    /// What the last one cost.
+    pub cost: Published,
+    /// The longest that any step has stood still for one.
+    pub longest_pause: Duration,
     /// Why the one under way takes more than three intervals: who holds it.
     pub stalled: Option<String>,
     /// Since when one is under way, and whom it waits for.
@@ -65,10 +78,11 @@ impl Status {
     }
 
     /// One was published and committed.
-    pub(super) fn published(&self, number: u64, took: Duration, written: u64) {
+    pub(super) fn published(&self, published: Published) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.published += 1;
-        (known.last, known.at, known.took, known.written) = (Some(number), Some(Instant::now()), took, written);
-        known.waits = None;
+        (known.last, known.at, known.waits) = (Some(published.number), Some(Instant::now()), None);
+        known.longest_pause = known.longest_pause.max(published.pause);
+        known.cost = published;
     }
 }

@@ -15,6 +15,7 @@ use crate::plan::PlanNode;
 use crate::progress::{Announcement, Heard};
 use crate::worker::Shared;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{DistributorPact, Exchange};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -107,9 +108,11 @@ impl Snapshots {
         let next = reporter.barrier(self.passed).filter(|barrier| reached.is_none_or(|reached| *barrier < reached));
         let last = (reached.is_none() && self.passed != Some(FINAL)).then_some(FINAL);
         for barrier in next.into_iter().chain(last) {
+            let begun = Instant::now();
             let mut changes = Changes::default();
             step.changes(&mut changes)?;
-            reporter.report(self.origin, barrier, Content::State { changes, watermark: step.watermark() });
+            let (watermark, pause) = (step.watermark(), begun.elapsed());
+            reporter.report(self.origin, barrier, Content::State { changes, watermark, pause });
             self.passed = Some(barrier);
         }
         Ok(())
