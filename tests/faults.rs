@@ -3,6 +3,8 @@
 
 use crate::harness::data::json_lines;
 use crate::harness::job::{Failure, Job};
+use crate::harness::program::{output, unwrapped, wasmill};
+use crate::harness::{plugins, root};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -259,4 +261,25 @@ fn every_cause() {
     let window = letters.iter().find(|letter| letter["reason"] == "eleven").expect("it is there");
     assert_eq!(window["window_start"], "2013-01-01T00:00:00.000Z");
     assert!(window["accumulator"].is_object() || window["accumulator"].is_string(), "{window}");
+}
+
+/// A plugin that panics when it is configured → `wasmill check` names the step, the plugin, the panic, and the place of the
+/// settings in the job file.
+#[test]
+fn panic_in_configure() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let plugin = plugins::built(&root().join("plugins/hostile/transform"));
+    let job = format!(
+        "[source.rows]\ntype = \"replay\"\ngenerate = \"taxi\"\ntrips = 10\nevent_time = \"arrival\"\n\
+         [step.bomb]\ninput = \"rows\"\nplugin = \"{}\"\nsettings = {{ do = \"panic-in-configure\" }}\n\
+         [sink.out]\ninput = \"bomb\"\ntype = \"stdout\"\n",
+        plugin.display()
+    );
+    fs::write(dir.path().join("job.toml"), job).expect("it can be written");
+    let (code, stdout, stderr) = output(wasmill(dir.path()).args(["check", "job.toml"]));
+    assert_eq!(code, Some(2), "{stdout}{stderr}");
+    let text = unwrapped(&stderr);
+    for words in ["step bomb: plugin hostile-transform 0.1.0: `configure` trapped", "[job.toml:9:1]", "settings = {"] {
+        assert!(text.contains(words), "{words} is not in:\n{stderr}");
+    }
 }

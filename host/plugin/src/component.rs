@@ -203,7 +203,10 @@ fn check_imports(component: &wasmtime::component::Component, grants: Grants) -> 
         return Ok(());
     }
     let hint = match wasi.len() == refused.len() {
-        true => "; if an empty WASI will do (no files, network, environment or clock), grant it with wasi = \"inert\"",
+        true => {
+            "; if an empty WASI will do (no files, network or environment, a clock of event time), \
+             grant it with wasi = \"inert\""
+        }
         false => "; it may import only wasmill:plugin/log@0.1.0 and wasmill:plugin/metrics@0.1.0",
     };
     Err(format!("the component imports {}, which it is not given{hint}", refused.join(", ")))

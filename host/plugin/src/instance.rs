@@ -53,6 +53,8 @@ pub(crate) struct Call {
     pub(crate) rows: usize,
     /// The bytes of all columns.
     pub(crate) bytes: usize,
+    /// The latest event time that the call tells of, in milliseconds.
+    pub(crate) latest: Option<i64>,
 }
 
 /// A running instance.
@@ -107,6 +109,7 @@ impl<E: Exports> Instance<E> {
     ) -> Result<T> {
         let Self { sandbox, functions } = self;
         let allowance: Allowance = sandbox.limits().call(about.bytes);
+        sandbox.set_clock(about.latest);
         let (answer, took) = sandbox.run(about.function, allowance, |store| call(functions, store));
         sandbox.count(about.function, about.rows, took);
         answer?.map_err(Failure::from).and_then(check).map_err(|failure| sandbox.error(about.function, failure))

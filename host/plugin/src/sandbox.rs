@@ -55,6 +55,11 @@ impl Sandbox {
         &self.store.data().account
     }
 
+    /// A call begins whose latest event time is this, which a guest sees only if it is granted WASI.
+    pub(crate) fn set_clock(&mut self, latest: Option<i64>) {
+        self.store.data_mut().wasi.clock.set(latest);
+    }
+
     /// Runs guest code within an allowance, and says how much CPU time it took. `function` is what messages call it.
     pub(crate) fn run<R>(
         &mut self,

@@ -1,20 +1,34 @@
 //! The grant `wasi = "inert"`: WASI 0.2 for guests whose toolchain cannot do without it, where everything is there and
 //! nothing happens. No files, no sockets, no environment, no arguments; standard output and error are the plugin's log.
-//! Clocks stand still, or nearly: the time of day is always 1970, and the monotonic clock advances by a microsecond each
-//! time it is read. Random numbers are the same in each instance. So the same input gives the same rows: a clock of event
-//! time would not, because it depends on the worker which rows share a call.
+//! Random numbers are the same in each instance.
+//!
+//! The clocks are those of event time. The time of day is the latest event time that a call is given:
+//! * `transform`, `accumulate`: of its rows;
+//! * `process`: of its rows and the watermark, once there is one; after the last row of all, of the timers;
+//! * `finish`: the end of its latest window;
+//! * `merge`, `migrate` and whatever runs before the first row are given none: 1970.
+//!
+//! It stands still during a call, and depends on nothing but the call: not on the calls before, so that a fresh instance
+//! sees what the one before it saw. From call to call it goes back as event time does. It is shown from 1970 to 2262.
+//! The monotonic clock goes on by a microsecond each time it is read, over all calls to an instance, and never back.
+//!
+//! The same call has the same clock. But which rows share a call depends on how the source was read, on the workers, and
+//! on failures, after which a batch is called again in halves. So a guest that looks at the clock can give other results
+//! for the same rows; one that takes the time of the row, or the bounds of the window, cannot.
 //!
 //! By hand, in place of the crate wasmtime-wasi with an empty context: that one brings tokio, cap-std and asynchronous
 //! wasmtime into every build, and code for files and sockets into the process, which then must be kept from doing
 //! anything. Whatever is not listed in `answer.rs` fails with the function's own error for "denied", or traps.
 
 use crate::sandbox::State;
+use clock::Clock;
 use std::fmt;
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
 mod answer;
+mod clock;
 mod streams;
 
 pub(crate) use streams::Streams;
@@ -40,8 +54,7 @@ impl std::error::Error for Stopped {}
 /// What WASI keeps for an instance.
 #[derive(Default)]
 pub(crate) struct Inert {
-    /// How often the monotonic clock was read.
-    ticks: u64,
+    pub(crate) clock: Clock,
     /// Where the random numbers are.
     random: u64,
     /// How many handles the guest holds.
@@ -62,12 +75,6 @@ impl Inert {
     /// The guest holds a handle less.
     fn dropped(&mut self) {
         self.handles = self.handles.saturating_sub(1);
-    }
-
-    /// Nanoseconds of the monotonic clock.
-    fn now(&mut self) -> u64 {
-        self.ticks += 1;
-        self.ticks * 1_000
     }
 }
 

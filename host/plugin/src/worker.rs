@@ -44,7 +44,7 @@ impl<E: Exports> Worker<E> {
     pub(crate) fn migrate(&mut self, from: u32, states: &Binary, packed: &mut Packed) -> Result<Binary> {
         let wire = packed.binary(states);
         self.call(
-            Call { function: "migrate", rows: states.len(), bytes: wire.size() },
+            Call { function: "migrate", rows: states.len(), bytes: wire.size(), latest: None },
             |guest, store| guest.lifecycle.call_migrate(store, from, wire),
             |answer, plugin| output::states("states", answer, states.len(), plugin.limits()),
         )

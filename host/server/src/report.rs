@@ -7,6 +7,7 @@ use miette::{
 };
 use std::fmt;
 use std::io::IsTerminal;
+use textwrap::{WordSeparator, WordSplitter};
 use wasmill_stream::config::Problem;
 
 /// Longer lines are wrapped.
@@ -45,11 +46,14 @@ impl Style {
 
 /// Draws problems (`Severity::Error`) or warnings one after the other.
 pub fn draw(file: &JobFile, problems: &[Problem], severity: Severity, style: Style) -> String {
-    // Messages name paths, which must stay in one piece to be copied.
+    // Messages name paths and imports, which must stay in one piece to be copied: by default miette breaks lines after
+    // slashes and hyphens too.
     let handler = GraphicalReportHandler::new_themed(style.theme())
         .with_context_lines(1)
         .with_width(WIDTH)
         .with_break_words(false)
+        .with_word_separator(WordSeparator::AsciiSpace)
+        .with_word_splitter(WordSplitter::NoHyphenation)
         .with_links(false);
     let mut text = String::new();
     for (at, problem) in problems.iter().enumerate() {
@@ -164,6 +168,21 @@ mod tests {
         let problem = Problem { message: "the job has no sink".to_owned(), place: 0..0, hint: None };
         let text = draw(&JobFile::new("job.toml", ""), &[problem], Severity::Error, Style::Plain);
         assert_eq!(text, "  x the job has no sink\n");
+    }
+
+    /// A message of many long names → its lines are wrapped, and each name stands whole on one of them.
+    #[test]
+    fn names_stay_whole() {
+        let names: Vec<_> = (0..30).map(|nth| format!("wasi:cli/terminal-{nth}{}@0.2.9", "x".repeat(nth))).collect();
+        let message = format!("step nosy: the component imports {}", names.join(", "));
+        let hint = Some(format!("see {}", names.join(" and ")));
+        let problem = Problem { message, place: 0..0, hint };
+        let text = draw(&JobFile::new("job.toml", ""), &[problem], Severity::Error, Style::Plain);
+        let words: Vec<_> = text.split_whitespace().map(|word| word.trim_end_matches(',')).collect();
+        for name in &names {
+            assert_eq!(words.iter().filter(|word| *word == name).count(), 2, "{name}: {text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH) && text.lines().count() > 10, "{text}");
     }
 
     /// Columns count characters, not bytes.

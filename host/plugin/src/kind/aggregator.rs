@@ -77,8 +77,9 @@ impl Aggregate for AggregateWorker {
         let lowered = self.input.lower(batch);
         let wire = self.accumulators.binary(accumulators);
         let (rows, bytes) = (batch.times.len(), wire.size() + size_of_val(groups) + lowered.size());
+        let latest = batch.times.iter().copied().max();
         self.worker.call(
-            Call { function: "accumulate", rows, bytes },
+            Call { function: "accumulate", rows, bytes, latest },
             |guest, store| guest.kind.call_accumulate(store, wire, groups, lowered.batch()),
             |output, plugin| output::accumulated(output, rows, accumulators.len(), plugin.limits()),
         )
@@ -88,7 +89,7 @@ impl Aggregate for AggregateWorker {
         let wire = self.accumulators.binary(accumulators);
         let bytes = wire.size() + size_of_val(groups);
         let merged = self.worker.call(
-            Call { function: "merge", rows: groups.len(), bytes },
+            Call { function: "merge", rows: groups.len(), bytes, latest: None },
             |guest, store| guest.kind.call_merge(store, wire, groups, count),
             |output, plugin| output::states("accumulators", output, count as usize, plugin.limits()),
         );
@@ -105,8 +106,9 @@ impl Aggregate for AggregateWorker {
             accumulators: self.accumulators.binary(fired.accumulators),
         };
         let (rows, bytes) = (fired.windows.len(), wire.keys.size() + wire.accumulators.size());
+        let latest = fired.windows.iter().map(|window| window.end).max();
         self.worker.call(
-            Call { function: "finish", rows, bytes },
+            Call { function: "finish", rows, bytes, latest },
             |guest, store| guest.kind.call_finish(store, wire),
             |output, plugin| output::finished(output, fired.accumulators.len(), plugin.limits()),
         )

@@ -68,6 +68,18 @@ struct ProcessWorker {
     states: Packed,
 }
 
+/// The latest event time that a turn tells of.
+fn latest(turn: &Turn<'_>) -> Option<i64> {
+    let reached = match turn.watermark {
+        // Nothing is known yet.
+        i64::MIN => None,
+        // No row will come any more, and every timer fires.
+        i64::MAX => turn.timers.times.iter().copied().max(),
+        watermark => Some(watermark),
+    };
+    turn.batch.times.iter().copied().max().max(reached)
+}
+
 impl Process for ProcessWorker {
     fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
         let lowered = self.input.lower(&turn.batch);
@@ -85,7 +97,7 @@ impl Process for ProcessWorker {
             ordered: turn.ordered,
         };
         self.worker.call(
-            Call { function: "process", rows: turn.groups.len(), bytes },
+            Call { function: "process", rows: turn.groups.len(), bytes, latest: latest(turn) },
             |guest, store| guest.kind.call_process(store, wire),
             |output, plugin| output::processed(output, turn, plugin.needs(), plugin.limits()),
         )

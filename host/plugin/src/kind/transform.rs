@@ -64,8 +64,9 @@ struct TransformWorker {
 impl Transform for TransformWorker {
     fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
         let lowered = self.input.lower(batch);
+        let latest = batch.times.iter().copied().max();
         self.worker.call(
-            Call { function: "transform", rows: batch.times.len(), bytes: lowered.size() },
+            Call { function: "transform", rows: batch.times.len(), bytes: lowered.size(), latest },
             |guest, store| guest.kind.call_transform(store, lowered.batch()),
             |output, plugin| output::transformed(output, batch.times.len(), plugin.needs(), plugin.limits()),
         )

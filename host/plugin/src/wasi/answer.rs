@@ -1,5 +1,6 @@
 //! What each function of WASI says: the list of everything that a guest under the grant can see.
 
+use super::clock::{NANOS_PER_MILLI, TICK};
 use super::streams::{STDERR, STDIN, STDOUT};
 use super::{Handle, Stopped};
 use crate::sandbox::State;
@@ -69,10 +70,13 @@ fn value(
         ("cli/stdout", "get-stdout") => handle(store, STDOUT)?,
         ("cli/stderr", "get-stderr") => handle(store, STDERR)?,
         ("sockets/instance-network", "instance-network") => handle(store, OTHER)?,
-        ("clocks/wall-clock", "now") => time_of_day(0, 0),
-        ("clocks/wall-clock", "resolution") => time_of_day(0, 1_000),
-        ("clocks/monotonic-clock", "now") => Val::U64(store.data_mut().wasi.now()),
-        ("clocks/monotonic-clock", "resolution") => Val::U64(1_000),
+        ("clocks/wall-clock", "now") => {
+            let (seconds, nanoseconds) = store.data().wasi.clock.time_of_day();
+            time_of_day(seconds, nanoseconds)
+        }
+        ("clocks/wall-clock", "resolution") => time_of_day(0, NANOS_PER_MILLI as u32),
+        ("clocks/monotonic-clock", "now") => Val::U64(store.data_mut().wasi.clock.monotonic()),
+        ("clocks/monotonic-clock", "resolution") => Val::U64(TICK),
         ("clocks/monotonic-clock", _) => handle(store, POLLABLE)?,
         ("random/random" | "random/insecure", "get-random-bytes" | "get-insecure-random-bytes") => {
             random_bytes(store, arguments)?

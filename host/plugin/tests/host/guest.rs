@@ -34,6 +34,7 @@ pub struct Guest {
     configure: String,
     migrate: String,
     imports: String,
+    look: String,
     functions: String,
 }
 
@@ -68,11 +69,12 @@ impl Guest {
         Self::new(
             "aggregator",
             format!(
-                "(func (export \"{name}#accumulate\") (param i32) (result i32) {keep} (i32.const {ANSWER}))
-                 (func (export \"{name}#merge\") (param i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const {ANSWER}))
+                "(func (export \"{name}#accumulate\") (param i32) (result i32) (call $look) {keep} (i32.const {ANSWER}))
+                 (func (export \"{name}#merge\") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+                   (call $look) (i32.const {ANSWER}))
                  (func (export \"{name}#finish\")
                    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
-                   {finish} (i32.const {ANSWER}))"
+                   (call $look) {finish} (i32.const {ANSWER}))"
             ),
         )
     }
@@ -102,7 +104,16 @@ impl Guest {
         let configure = format!("(i32.const {NEEDS})");
         let data = "(data (i32.const 64) \"test1.2.3\")".to_owned();
         let migrate = format!("(i32.const {ANSWER})");
-        Self { world, data, schema: String::new(), configure, migrate, imports: String::new(), functions }
+        Self {
+            world,
+            data,
+            schema: String::new(),
+            configure,
+            migrate,
+            imports: String::new(),
+            look: String::new(),
+            functions,
+        }
     }
 
     /// Declares that values are read and written.
@@ -134,6 +145,13 @@ impl Guest {
         self
     }
 
+    /// With a body of the function `$look`, which is empty by default. An aggregator calls it first in every function, other
+    /// guests where a test calls it.
+    pub fn looking(mut self, body: &str) -> Self {
+        self.look = body.to_owned();
+        self
+    }
+
     /// With a schema of its settings, which lies behind all else.
     pub fn with_schema(mut self, schema: &str) -> Self {
         self.schema = schema.to_owned();
@@ -157,7 +175,7 @@ impl Guest {
 
     /// The core module by itself.
     pub fn core(&self) -> Vec<u8> {
-        let Self { data, configure, migrate, imports, functions, .. } = self;
+        let Self { data, configure, migrate, imports, look, functions, .. } = self;
         // Name, version, schema, and 7 as the version of the state.
         let has_schema = u32::from(!self.schema.is_empty());
         let description = words(&[64, 4, 68, 5, has_schema, SCHEMA, self.schema.len() as u32, 7]);
@@ -186,6 +204,7 @@ impl Guest {
                 (func (export "wasmill:plugin/lifecycle@0.1.0#describe") (result i32) (i32.const 16))
                 (func (export "wasmill:plugin/lifecycle@0.1.0#configure") (param i32 i32) (result i32) {configure})
                 (func (export "wasmill:plugin/lifecycle@0.1.0#migrate") (param i32 i32 i32 i32 i32) (result i32) {migrate})
+                (func $look {look})
                 {functions}
                 {data})"#
         );

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use wasmill_plugin::{Component, Grants, Host, Kind, SettingProblem};
 use wasmill_stream::config::{Place, Problems};
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
-use wasmill_stream::{Error, Result};
+use wasmill_stream::{Error, ErrorKind, Result};
 
 /// Makes a component of a plugin's source folder and says where it is.
 pub type Builder = Box<dyn FnMut(&Path) -> Result<PathBuf>>;
@@ -134,7 +134,12 @@ impl Plugins {
         match configure(&self.host, &component, &settings) {
             Ok(plugin) => (about, Some(plugin)),
             Err(error) => {
-                problems.push(plugin.settings_place.clone(), error.report());
+                // What the settings are refused for already names the step, what the guest did does not.
+                let title = match error.kind() {
+                    ErrorKind::Guest(_) => format!("{}: ", plugin.title),
+                    _ => String::new(),
+                };
+                problems.push(plugin.settings_place.clone(), format!("{title}{}", error.report()));
                 (about, None)
             }
         }
