@@ -144,13 +144,12 @@ async fn grow(seed: u64) {
             hear(&mut listener, &mut stream).await;
         }
         let mut cut = listener.checkpoint();
-        eprintln!(
-            "STORY cut: opened {:?} finished in note {:?} marks {:?}",
-            listener.splits.keys().map(|s| s.part().to_owned()).collect::<Vec<_>>(),
-            cut.note["finished"],
-            cut.splits.iter().map(|(id, m)| format!("{id} {:?} {}", m.position.is_some(), m.done)).collect::<Vec<_>>()
-        );
         assert_parents_are_done(&stream, &cut, &listener);
+        // Once the source has opened its splits, its note says which ended in earlier runs: an engine may drop their marks.
+        if stream.random.random() && !listener.splits.is_empty() {
+            let opened: BTreeSet<_> = listener.splits.keys().map(SplitId::part).collect();
+            cut.splits.retain(|id, mark| !mark.done || opened.contains(id.as_str()));
+        }
         committed.append(&mut listener.records);
         // What comes between the checkpoint and the crash is lost; only the note may be younger than the marks.
         for _ in 0..stream.random.random_range(0..20) {
@@ -159,22 +158,8 @@ async fn grow(seed: u64) {
         if stream.random.random() {
             cut.note = listener.checkpoint().note;
         }
-        // An engine need not know of splits that were not opened in this run.
-        if stream.random.random() && !listener.splits.is_empty() {
-            let opened: BTreeSet<_> = listener.splits.keys().map(SplitId::part).collect();
-            cut.splits.retain(|id, mark| !mark.done || opened.contains(id.as_str()));
-        }
-        eprintln!(
-            "STORY kept: opened {:?} finished in note {:?} marks {:?}",
-            listener.splits.keys().map(|s| s.part().to_owned()).collect::<Vec<_>>(),
-            cut.note["finished"],
-            cut.splits.iter().map(|(id, m)| format!("{id} {:?} {}", m.position.is_some(), m.done)).collect::<Vec<_>>()
-        );
         listener.kill();
         stream.forget(&cut);
-        for (id, _) in cut.splits.iter().filter(|(id, m)| !m.done && !stream.fake.state().shards.contains_key(*id)) {
-            eprintln!("STORY GONE {id}");
-        }
         checkpoint = Some(cut);
     }
     let mut listener = listen(&mut stream, checkpoint);
@@ -206,7 +191,7 @@ async fn grow(seed: u64) {
 #[tokio::test]
 async fn random_trees() {
     let trees = std::env::var("WASMILL_RESHARDS").ok().map_or(TREES, |trees| trees.parse().expect("a number of trees"));
-    for seed in std::env::var("FIRST").map_or(0, |f| f.parse().unwrap())..trees {
+    for seed in 0..trees {
         println!("seed {seed}");
         grow(seed).await;
     }
