@@ -75,7 +75,10 @@ pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, writer: Sender<M
     let (_output, taken) = builder.new_output::<Parcel>();
     let activator = scope.activator_for(builder.operator_info().address);
     let mut outbox = Outbox { worker: scope.index(), writer, reporter, rows: VecDeque::new(), passed: None };
-    builder.build(move |_capabilities| {
+    builder.build(move |mut capabilities| {
+        // Held until the last barrier is sent: at the end of its input timely lets go of an operator that holds nothing,
+        // even if the writer had no room for what it still has to say.
+        let mut stay = capabilities.pop().filter(|_| outbox.reporter.is_some());
         move |frontiers| {
             input.for_each(|capability, parcel| {
                 let batch = std::mem::take(parcel).batch;
@@ -84,15 +87,21 @@ pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, writer: Sender<M
                 outbox.rows.push_back((capability.retain(0), batch));
             });
             if verdict.is_aborted() {
+                stay = None;
                 return;
             }
             let open = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
+            if let (Some(open), Some(stay)) = (&open, &mut stay) {
+                stay.downgrade(open);
+            }
             match outbox.send(open) {
+                Ok(()) if open.is_none() => stay = None,
                 Ok(()) => {}
                 Err(TrySendError::Full(())) => activator.activate_after(RETRY),
                 // The writer has ended with an error, which is the job's.
                 Err(TrySendError::Closed(())) => {
                     outbox.rows.clear();
+                    stay = None;
                     verdict.stop();
                 }
             }
