@@ -2,14 +2,22 @@
 //! and the balance of every ledger. It asserts nothing about results.
 
 pub mod balance;
+pub mod bucket;
 pub mod cells;
+pub mod chance;
 pub mod data;
 pub mod guests;
+pub mod host;
 pub mod http;
 pub mod job;
 pub mod kinesis;
+pub mod loopback;
+pub mod manifests;
+pub mod patience;
 pub mod plugins;
 pub mod program;
+pub mod proxy;
+pub mod search;
 pub mod server;
 
 use std::io::Write;
@@ -20,10 +28,20 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
 }
 
-/// Says that the current test checks less than it could here. `eprintln!` would be swallowed, as the test passes.
+/// Says that the current test checks less than it could here.
 pub fn skipped(reason: &str) {
+    say("SKIPPED: ", reason);
+}
+
+/// Says what the current test has done: counts, and the seed to do it again.
+pub fn report(what: &str) {
+    say("", what);
+}
+
+/// `eprintln!` would be swallowed, as the test passes.
+fn say(before: &str, what: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     // Nothing can be done about a closed standard error.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {reason}");
+    let _ = writeln!(std::io::stderr(), "{before}{test}: {what}");
 }

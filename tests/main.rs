@@ -3,6 +3,7 @@
 
 mod harness;
 mod oracle;
+mod pipeline;
 
 /// Writing a plugin, and repairing one.
 mod author;
@@ -10,12 +11,22 @@ mod author;
 mod bad_input;
 /// One plugin in several languages.
 mod conformance;
+/// Checkpoints that were changed, cut or removed.
+mod damage;
+/// Disks that are full or fail.
+mod disk;
 /// Hostile plugins and dead letters.
 mod faults;
 /// Hostile aggregators and processes.
 mod keyed_faults;
+/// SIGKILL at random moments.
+mod kills;
 /// The example from Kinesis.
 mod kinesis;
+/// Writes that are done, and whose answers are lost.
+mod lost_answers;
+/// Checkpoints of earlier versions.
+mod old_checkpoints;
 /// Results in OpenSearch.
 mod opensearch;
 /// Keyed state, timers, the order of event time.
@@ -24,6 +35,12 @@ mod process;
 mod program;
 /// An archive and results in S3.
 mod s3;
+/// SIGTERM under load.
+mod stops;
+/// SIGKILL at one system call after the other.
+mod sweep;
+/// Two hosts on one job.
+mod takeover;
 /// The example from files and from the generator.
 mod taxi;
 /// Hostile components from WebAssembly text.

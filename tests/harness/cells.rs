@@ -57,6 +57,13 @@ pub fn line(row: &Row) -> String {
         .to_string()
 }
 
+/// The row that is written so, if it is one.
+pub fn row(value: &Value) -> Option<Row> {
+    let cell = |name: &str| value[name].as_f64().map(|degrees| (degrees * 100.0).floor() as i64);
+    let key = format!("{}|{}", cell("pickup_longitude")?, cell("pickup_latitude")?);
+    Some(Row { key, time: value["t"].as_i64()?, amount: value["total_amount"].as_i64()? })
+}
+
 /// Writes rows as a file.
 pub fn write(path: &Path, rows: &[Row]) {
     let lines: String = rows.iter().map(|row| line(row) + "\n").collect();

@@ -1,0 +1,110 @@
+//! Disks that are full or fail during a checkpoint.
+
+use crate::harness::manifests::Manifests;
+use crate::harness::patience::until;
+use crate::harness::search::Search;
+use crate::harness::{report, skipped};
+use crate::pipeline::{Input, Outlet, Pipeline, Turn};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A disk of its own in memory. It goes away when it is dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None`, and a message, where mounting is not allowed.
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(dir.path()).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(dir));
+        }
+        skipped("needs the right to mount a tmpfs");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Leaves no room.
+    fn fill(&self) {
+        let mut file = File::create(self.path().join("ballast")).expect("there is room for a name");
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.path().join("ballast")).expect("it is there");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // What cannot be done now, the end of the machine does.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+fn with_index(records: usize) -> (Pipeline, Arc<Search>) {
+    let search = Arc::new(Search::start());
+    let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
+    (Pipeline::new(Input::new(records), vec![Outlet::Folder, Outlet::File, index]), search)
+}
+
+/// The disk of the checkpoints is full for a while → the job says so and goes on, checkpoints come again by themselves when
+/// there is room, and every row is there once.
+#[test]
+fn full() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let (pipeline, search) = with_index(20_000);
+    let checkpoint = format!("to = \"{}/pipeline\"\ninterval = \"200ms\"\nretain = 3", disk.path().display());
+    let pipeline = pipeline.checkpoints(checkpoint, Manifests::Folder(disk.path().join("pipeline")));
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+    pipeline.wait_for_progress(&mut host, 0);
+    disk.fill();
+    until("a word about the disk", || host.text().contains("No space left").then_some(()));
+    let documents = search.documents("rows").len();
+    until("rows that go on", || {
+        assert!(host.status().is_none(), "{}", host.text());
+        (search.documents("rows").len() > documents + 500).then_some(())
+    });
+    let before = pipeline.progress();
+    disk.make_room();
+    let after = pipeline.wait_for_progress(&mut host, before);
+    host.wait().well();
+    pipeline.check();
+    assert_eq!(pipeline.leftovers(), Vec::<String>::new());
+    report(&format!("records at the last checkpoint before there was room {before}, at the next {after}"));
+}
+
+/// The disk fails now and then: some calls that make bytes durable end with EIO → the job goes on or ends with an error that
+/// names the file; started again, it has every row once.
+#[test]
+fn failing() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        skipped("needs `strace`, which is not installed");
+        return;
+    }
+    let mut outcomes = Vec::new();
+    for calls in ["fsync", "fdatasync", "?link,linkat", "?rename,renameat,renameat2"] {
+        let (pipeline, _) = with_index(2_000);
+        let inject = format!("inject={calls}:error=EIO:when=4..40+3");
+        let trace = format!("trace={calls}");
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        let pipeline = pipeline.every("20ms");
+        let ended = pipeline.start_under(&strace, Turn { workers: 2, rate: Some(2_000) }).wait();
+        if ended.code != Some(0) {
+            assert_eq!(ended.code, Some(1), "{calls}: {}", ended.log);
+            assert!(ended.log.contains("Input/output error"), "{calls}: {}", ended.log);
+            pipeline.finish().well();
+        }
+        pipeline.check();
+        assert_eq!(pipeline.leftovers(), Vec::<String>::new(), "{calls}");
+        outcomes.push(format!("{calls}: exit code {:?}", ended.code));
+    }
+    report(&outcomes.join("; "));
+}

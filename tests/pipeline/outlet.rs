@@ -1,0 +1,158 @@
+//! Where rows of the job go, as data: a kind of sink, what the job file says about it, and how its rows are found again.
+
+use crate::harness::bucket::Bucket;
+use crate::harness::cells;
+use crate::harness::data::json_lines;
+use crate::harness::kinesis::ACCESS;
+use crate::harness::search::Search;
+use crate::oracle::calendar;
+use crate::oracle::deviation::Alert;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the job has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Rows as they were read.
+    Raw,
+    /// Results of windows.
+    Averages,
+    /// Rows of a process.
+    Alerts,
+}
+
+/// A kind of sink.
+pub enum Outlet {
+    /// A folder of parts.
+    Folder,
+    /// One file.
+    File,
+    /// Objects, written through `url`.
+    Objects { url: String, bucket: Bucket },
+    /// Documents, written through `url`.
+    Index { url: String, search: Arc<Search> },
+}
+
+impl Stream {
+    const ALL: [Self; 3] = [Self::Raw, Self::Averages, Self::Alerts];
+
+    /// The node that it comes from.
+    fn node(self) -> &'static str {
+        match self {
+            Self::Raw => "rows",
+            Self::Averages => "averages",
+            Self::Alerts => "alerts",
+        }
+    }
+
+    /// What lines say, without what may differ between runs of the same answer.
+    pub fn facts(self, lines: &[String]) -> Vec<String> {
+        match self {
+            Self::Raw => lines.to_vec(),
+            Self::Averages => {
+                json_lines(&lines.join("\n")).iter().map(|row| format!("{:?}", cells::result(row))).collect()
+            }
+            Self::Alerts => json_lines(&lines.join("\n")).iter().map(|row| alert_fact(&alert(row))).collect(),
+        }
+    }
+}
+
+fn alert(row: &serde_json::Value) -> Alert {
+    Alert {
+        key: row["key"].as_str().expect("text").to_owned(),
+        time: row["time"].as_str().and_then(calendar::millis).expect("a time"),
+        value: row["value"].as_f64().expect("a number"),
+        count: row["count"].as_u64().expect("a number"),
+        mean: row["mean"].as_f64().expect("a number"),
+    }
+}
+
+/// The mean to six digits: both sides sum in another order.
+pub fn alert_fact(alert: &Alert) -> String {
+    let Alert { key, time, value, count, mean } = alert;
+    format!("{key} {time} {value} {count} {}", (mean * 1e6 + 0.123_456_7).floor())
+}
+
+impl Outlet {
+    /// What goes there. Alerts have no id that the tests could know.
+    pub fn streams(&self) -> &'static [Stream] {
+        match self {
+            Self::Folder | Self::File | Self::Objects { .. } => &Stream::ALL,
+            Self::Index { .. } => &Stream::ALL[..2],
+        }
+    }
+
+    /// The tables of the job file.
+    pub fn tables(&self, dir: &str) -> String {
+        let table = |stream: &Stream| {
+            let node = stream.node();
+            let settings = match self {
+                Self::Folder => format!("type = \"file\"\npath = \"{dir}/{node}\"\nroll_interval = \"900ms\""),
+                Self::File => format!("type = \"file\"\npath = \"{dir}/{node}.jsonl\""),
+                Self::Objects { url, bucket } => {
+                    let place = format!("endpoint = \"{url}\"\nbucket = \"{}\"\nprefix = \"{node}/\"", bucket.name);
+                    format!("type = \"s3\"\nobject_bytes = \"64 KiB\"\n{place}\n{ACCESS}")
+                }
+                Self::Index { url, .. } => {
+                    let batches = "batch_rows = 200\nflush_interval = \"50ms\"";
+                    format!("type = \"opensearch\"\nendpoint = \"{url}\"\nindex = \"{node}\"\n{batches}")
+                }
+            };
+            format!("\n[sink.{self}_{node}]\ninput = \"{node}\"\n{settings}\n")
+        };
+        self.streams().iter().map(table).collect()
+    }
+
+    /// All rows that are visible there, and of how many files or objects.
+    pub fn lines(&self, dir: &Path, stream: Stream) -> (Vec<String>, usize) {
+        let node = stream.node();
+        let pieces: Vec<String> = match self {
+            Self::Folder => {
+                let entries = fs::read_dir(dir.join(node)).into_iter().flatten().flatten().map(|entry| entry.path());
+                let complete = entries.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+                complete.map(|path| fs::read_to_string(path).expect("whole rows")).collect()
+            }
+            Self::File => fs::read_to_string(dir.join(format!("{node}.jsonl"))).into_iter().collect(),
+            Self::Objects { bucket, .. } => {
+                let keys = bucket.keys(&format!("{node}/"));
+                keys.iter().map(|key| bucket.object(key).expect("it is listed")).collect()
+            }
+            Self::Index { search, .. } => search.documents(node).into_values().collect(),
+        };
+        (pieces.iter().flat_map(|piece| piece.lines().map(str::to_owned)).collect(), pieces.len())
+    }
+
+    /// Ids with documents as lines, if there are ids.
+    pub fn documents(&self, stream: Stream) -> Option<Vec<String>> {
+        let Self::Index { search, .. } = self else { return None };
+        let documents = search.documents(stream.node()).into_iter();
+        Some(
+            documents
+                .flat_map(|(id, document)| {
+                    stream.facts(&[document]).into_iter().map(move |fact| format!("{id} → {fact}"))
+                })
+                .collect(),
+        )
+    }
+
+    /// The bucket, if it is one.
+    pub fn bucket(&self) -> Option<&Bucket> {
+        match self {
+            Self::Objects { bucket, .. } => Some(bucket),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Folder => "folder",
+            Self::File => "file",
+            Self::Objects { .. } => "objects",
+            Self::Index { .. } => "index",
+        })
+    }
+}
