@@ -103,8 +103,14 @@ fn listen(stream: &mut Stream, resume: Option<Resume>) -> Listener {
     Listener::go_on(source, stream.random.random_range(1..5), 16 << 20, resume)
 }
 
-/// Hears one message, of any worker.
+/// Hears one message, of any worker. The source may get ahead before: workers that are quick would find a queue empty
+/// whenever something is sent to another, and never hear things in another order than they were sent.
 async fn hear(listener: &mut Listener, stream: &mut Stream) {
+    if stream.random.random_bool(0.3) {
+        for _ in 0..stream.random.random_range(0..200) {
+            tokio::task::yield_now().await;
+        }
+    }
     if !listener.hear_next(stream.random.random_range(0..4)).await {
         panic!("the source has ended: {:?}", listener.finish().await);
     }
