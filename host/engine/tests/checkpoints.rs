@@ -289,7 +289,7 @@ async fn another_job_is_refused() {
     };
     let error = try_size(1_000, "other", false).await.err().expect("refused").to_string();
     assert!(error.contains("is gone") && error.contains("--fresh"), "{error}");
-    let (running, vault) = try_size(2_000, "tumbling", true).await.ok().expect("it starts afresh");
+    let Ok((running, vault)) = try_size(2_000, "tumbling", true).await else { panic!("it starts afresh") };
     running.wait().await.expect("it ends");
     assert_eq!(vault.rows(), counts(world.all(), 2_000));
     let error = try_size(1_000, "tumbling", false).await.err().expect("refused").to_string();
