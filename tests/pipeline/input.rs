@@ -162,7 +162,7 @@ impl Record {
 /// forgotten. Some amounts are far off. Times are all different.
 fn row(slot: usize, chance: &mut Chance) -> Row {
     let era = slot / 9_000;
-    let rare = slot % 2_000 < 300 && slot % 10 == 0;
+    let rare = slot % 2_000 < 300 && slot.is_multiple_of(10);
     let key = if rare { format!("77|{era}") } else { format!("{}|{era}", chance.below(30)) };
     let amount = if chance.below(40) == 0 { 900 + chance.below(100) } else { chance.below(100) };
     Row { key, time: START + slot as i64 * STEP, amount: amount as i64 }
