@@ -35,6 +35,8 @@ mod process;
 mod program;
 /// An archive and results in S3.
 mod s3;
+/// The commands about checkpoints.
+mod savepoints;
 /// SIGTERM under load.
 mod stops;
 /// SIGKILL at one system call after the other.

@@ -106,7 +106,11 @@ impl Coordinator {
                 clock: clock.clone(),
                 verdict: verdict.clone(),
                 status: Status::new(
-                    last.map(|last| ResumedFrom { number: last.number, at: last.at.clone() }),
+                    last.map(|last| ResumedFrom {
+                        number: last.number,
+                        at: last.at.clone(),
+                        changed: resumed.changed.clone(),
+                    }),
                     settings.interval * LATE,
                 ),
                 workers,

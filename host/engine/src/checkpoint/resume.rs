@@ -2,7 +2,7 @@
 
 use super::journal::Journal;
 use super::runs;
-use crate::plan::{Plan, PlanKind};
+use crate::plan::{Plan, PlanKind, PlanNode};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Resumed {
     pub steps: HashMap<usize, StepState>,
     /// What sinks have prepared, by node.
     pub sinks: HashMap<usize, serde_json::Value>,
+    /// Plugins that are not those of the checkpoint any more, for people.
+    pub changed: Vec<String>,
 }
 
 /// The state of a step, of all workers.
@@ -62,7 +64,7 @@ impl Resumed {
     /// Holds a manifest against the plan and reads what it names. Everything that does not fit is an error that says so.
     pub async fn read(journal: &Journal, manifest: &Manifest, job: &str, plan: &Plan) -> Result<Self> {
         check(manifest, job, plan)?;
-        let mut resumed = Self::default();
+        let mut resumed = Self { changed: changed(manifest, plan), ..Self::default() };
         for (index, node) in plan.nodes.iter().enumerate() {
             match &node.kind {
                 PlanKind::Source { .. } => {
@@ -102,6 +104,20 @@ async fn state(journal: &Journal, mark: &StepMark) -> Result<StepState> {
     Ok(StepState { watermark, version: mark.state_version, logs: Arc::new(logs) })
 }
 
+/// What is said of each plugin that another component has taken the place of.
+fn changed(manifest: &Manifest, plan: &Plan) -> Vec<String> {
+    let changed = |node: &PlanNode| {
+        let (then, now) = (manifest.plugins.get(&*node.name)?, node.identity()?);
+        let short = |digest: &str| digest.get(..12).unwrap_or(digest).to_owned();
+        (then.sha256 != now.digest).then(|| {
+            let (before, after) = (short(&then.sha256), short(&now.digest));
+            let (name, version) = (&now.name, &now.version);
+            format!("{}: {name} {version} ({after}) in place of {} {} ({before})", node.name, then.name, then.version)
+        })
+    };
+    plan.nodes.iter().filter_map(changed).collect()
+}
+
 /// Whether the job of the manifest can go on as this one.
 fn check(manifest: &Manifest, job: &str, plan: &Plan) -> Result<()> {
     let refuse = |message: String| {
@@ -124,6 +140,9 @@ fn check(manifest: &Manifest, job: &str, plan: &Plan) -> Result<()> {
             Some(shape) if shape == mark.shape => {}
             Some(shape) => return refuse(format!("step {name} was \"{}\" there and is \"{shape}\" now", mark.shape)),
             None => return refuse(format!("{name} was a step with state there and is none now")),
+        }
+        if !manifest.plugins.contains_key(name) {
+            return refuse(format!("it does not say which plugin made the state of step {name}"));
         }
         let version = node.plugin().map_or(0, |plugin| plugin.state_version());
         if version < mark.state_version {

@@ -19,6 +19,8 @@ pub struct ResumedFrom {
     pub number: u64,
     /// When it was published, as RFC 3339.
     pub at: String,
+    /// Plugins that have been replaced since, for people.
+    pub changed: Vec<String>,
 }
 
 /// What a checkpoint cost.

@@ -55,6 +55,7 @@ async fn watch(job: Job, fresh: bool, mut view: impl View, terminal: &Terminal) 
     let checkpoints = running.checkpoints().cloned();
     if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {
         terminal.note(&format!("going on from checkpoint {} of {}", from.number, from.at));
+        from.changed.iter().for_each(|changed| terminal.note(&format!("another plugin since then in {changed}")));
     }
     let mut progress = Progress::new(ledger.clone(), &outline, checkpoints.clone());
     let mut ticks = interval_at(Instant::now() + view.interval(), view.interval());
