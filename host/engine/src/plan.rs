@@ -197,7 +197,8 @@ impl PlanNode {
         wanted
     }
 
-    fn wants_values(&self) -> bool {
+    /// Whether it reads the values of its input, or hands them on.
+    pub fn wants_values(&self) -> bool {
         match &self.kind {
             PlanKind::Source { .. } | PlanKind::Sink => true,
             _ => {

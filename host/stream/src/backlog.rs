@@ -3,16 +3,29 @@
 //! which was faster.
 
 use crate::checkpoint::{ANY_GROUP, Change, ChangeLog};
-use crate::{Batch, Positions, Result};
+use crate::field::{Decoder, FieldSpec};
+use crate::{Batch, Error, Positions, Result};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The rows that wait on one worker.
 #[derive(Debug, Default)]
 pub struct Backlog {
+    wanted: Wanted,
     held: Vec<Held>,
+    /// About how many bytes their batches take.
+    bytes: usize,
     /// How many batches were noted as changes.
     noted: u64,
+}
+
+/// What rows are held for: the fields and, if somebody reads them, the values. The fields of a batch stand in this order.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// The fields.
+    pub fields: Vec<FieldSpec>,
+    /// Whether the values are read.
+    pub values: bool,
 }
 
 /// The rows of one batch that still wait, in the order of their times.
@@ -35,6 +48,16 @@ pub struct Released {
 }
 
 impl Backlog {
+    /// Nothing waits yet.
+    pub fn new(wanted: Wanted) -> Self {
+        Self { wanted, ..Self::default() }
+    }
+
+    /// About how many bytes of memory the rows take.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes rows of a batch. They are copied: they may wait for rows that their source has yet to read, and must not hold
     /// its budget meanwhile.
     pub fn hold(&mut self, batch: &Batch, rows: &[u32]) {
@@ -47,17 +70,21 @@ impl Backlog {
     fn push(&mut self, batch: Batch, noted: bool) {
         let mut rows: Vec<u32> = (0..batch.len() as u32).collect();
         rows.sort_by_key(|&row| batch.times[row as usize]);
+        self.bytes += batch.bytes();
         self.held.push(Held { batch: Arc::new(batch), rows, next: 0, noted });
     }
 
     /// Notes the batches that wait and were not noted before. `stem` is a name that no other worker and no other run uses.
-    /// An entry is a whole batch; it expires when the watermark has passed its last row, and those of its rows that the
+    /// An entry is a whole batch and its fields, by their specs; it expires when the watermark has passed its last row, and those of its rows that the
     /// watermark has passed are gone already. Nothing has to be noted when rows are released.
     pub fn changes(&mut self, stem: &str, log: &mut dyn ChangeLog) -> Result<()> {
+        let specs: Vec<String> = self.wanted.fields.iter().map(FieldSpec::to_string).collect();
         for held in self.held.iter_mut().filter(|held| !held.noted) {
             let Some(last) = held.rows.last().map(|&row| held.batch.times[row as usize]) else { continue };
             let name = format!("{stem}/{:016x}", self.noted);
-            let value = held.batch.encode()?;
+            let mut value = held.batch.encode()?;
+            value
+                .extend(serde_json::to_vec(&specs).map_err(|error| Error::internal(format!("write fields: {error}")))?);
             let expires = last.saturating_add(1);
             log.push(Change { group: ANY_GROUP, name: name.as_bytes(), expires, value: Some(&value) });
             self.noted += 1;
@@ -72,14 +99,60 @@ impl Backlog {
     }
 
     /// Takes the rows of a noted batch that are not before `watermark` and that `keep` wants, and tells how many those are.
-    pub fn load(&mut self, value: &[u8], watermark: i64, keep: impl Fn(&Batch, usize) -> bool) -> Result<usize> {
-        let batch = Batch::decode(value)?;
+    /// Other fields may be wanted now than then: they are decoded, and `admit` says which rows may wait on, if not all.
+    pub fn load(
+        &mut self,
+        value: &[u8],
+        watermark: i64,
+        keep: impl Fn(&Batch, usize) -> bool,
+        admit: impl FnOnce(&Batch) -> Option<Vec<u32>>,
+    ) -> Result<usize> {
+        let (batch, specs) = Batch::decode(value)?;
         let kept = |row: &u32| batch.times[*row as usize] >= watermark && keep(&batch, *row as usize);
         let rows: Vec<u32> = (0..batch.len() as u32).filter(kept).collect();
-        if !rows.is_empty() {
-            self.push(batch.select(&rows), true);
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let batch = self.fit(batch.select(&rows), specs)?;
+        let batch = match admit(&batch) {
+            Some(admitted) => batch.select(&admitted),
+            None => batch,
+        };
+        if !batch.is_empty() {
+            self.push(batch, true);
         }
         Ok(rows.len())
+    }
+
+    /// Gives a batch the columns that are wanted now. `specs`: its fields as they were noted; nothing in the checkpoints of
+    /// the first version, which could not be gone on from with other fields.
+    fn fit(&self, mut batch: Batch, specs: &[u8]) -> Result<Batch> {
+        let unfit = |what: &str| {
+            Error::invalid(format!("rows that wait for their event time were kept without {what}, which is wanted now"))
+                .hint("go on with the plugins as they were until these rows are through, or start with --fresh")
+        };
+        if self.wanted.values && batch.values.is_empty() {
+            return Err(unfit("their values"));
+        }
+        let specs: Vec<String> = match specs {
+            [] => self.wanted.fields.iter().map(FieldSpec::to_string).collect(),
+            specs => serde_json::from_slice(specs).unwrap_or_default(),
+        };
+        let mut fields = Vec::with_capacity(self.wanted.fields.len());
+        for wanted in &self.wanted.fields {
+            let name = wanted.to_string();
+            let known = specs.iter().position(|spec| *spec == name).and_then(|at| batch.fields.get(at)).cloned();
+            fields.extend(match known {
+                Some(column) => vec![column],
+                None if batch.values.is_empty() => return Err(unfit(&format!("the field `{name}`"))),
+                None => Decoder::new(std::slice::from_ref(wanted)).decode(&batch.values),
+            });
+        }
+        batch.fields = fields;
+        if !self.wanted.values {
+            batch.values = Default::default();
+        }
+        Ok(batch)
     }
 
     /// How many rows wait.
@@ -110,7 +183,12 @@ impl Backlog {
             parts.push(self.gather(part));
             rest = later;
         }
-        self.held.retain(|held| held.next < held.rows.len());
+        let bytes = &mut self.bytes;
+        self.held.retain(|held| {
+            let stays = held.next < held.rows.len();
+            *bytes -= if stays { 0 } else { held.batch.bytes() };
+            stays
+        });
         parts
     }
 
@@ -188,7 +266,7 @@ mod tests {
                 arriving.reverse();
             }
             expected.sort_unstable();
-            let mut backlog = Backlog::default();
+            let mut backlog = Backlog::new(Wanted { values: true, ..Wanted::default() });
             for batch in arriving {
                 let rows: Vec<u32> = (0..batch.len() as u32).collect();
                 backlog.hold(&batch, &rows);
@@ -201,12 +279,12 @@ mod tests {
                 if crash {
                     // Two workers take over, each with the rows of one parity of times.
                     backlog.changes(&format!("{}", found.len()), &mut log).expect("plain data");
-                    backlog = Backlog::default();
+                    backlog = Backlog::new(Wanted { values: true, ..Wanted::default() });
                     for parity in [0, 1] {
                         for change in log.iter() {
                             let value = change.value.expect("nothing is removed");
                             let keep = |batch: &Batch, row: usize| batch.times[row].rem_euclid(2) == parity;
-                            backlog.load(value, released, keep).expect("it was noted");
+                            backlog.load(value, released, keep, |_| None).expect("it was noted");
                         }
                     }
                     released = watermark;
@@ -226,5 +304,65 @@ mod tests {
             // Rows of one time are in one part only if that part began with them; the order is the same either way.
             prop_assert_eq!(found, expected);
         }
+    }
+
+    /// Rows kept for one set of fields, gone on with for another → fields are found by their specs or decoded from the values,
+    /// rows without them are handed out, and what cannot be had any more is an error that names it.
+    #[test]
+    fn other_fields_are_wanted() {
+        let spec = |text: &str| text.parse::<FieldSpec>().expect("a field");
+        let values: Binary = ["{\"a\":1,\"b\":2}", "{\"a\":3}"].into_iter().collect();
+        let before = [spec("/a: s64"), spec("/c: s64?")];
+        let noted = |values: Binary, wanted: Wanted| {
+            let fields = Decoder::new(&before).decode(&["{\"a\":1}", "{\"a\":3}"].into_iter().collect());
+            let mut backlog = Backlog::new(wanted);
+            backlog.hold(&Batch { times: vec![5, 6], values, fields, ..Batch::default() }, &[0, 1]);
+            let mut log = Changes::default();
+            backlog.changes("w", &mut log).expect("plain data");
+            log
+        };
+        let load = |log: &Changes, wanted: Wanted| {
+            let mut backlog = Backlog::new(wanted);
+            for change in log.iter() {
+                let value = change.value.expect("it is there");
+                let admit = |batch: &Batch| {
+                    let fields = backlog_fields(batch);
+                    (fields > 1).then(|| vec![0])
+                };
+                assert_eq!(backlog.load(value, i64::MIN, |_, _| true, admit)?, 2);
+            }
+            Ok::<_, Error>(backlog.release(i64::MAX, 10))
+        };
+        fn backlog_fields(batch: &Batch) -> usize {
+            batch.fields.len()
+        }
+        let with_values = noted(values, Wanted { fields: before.to_vec(), values: true });
+        let wanted = Wanted { fields: vec![spec("/b: s64"), spec("/a: s64")], values: false };
+        let released = load(&with_values, wanted).expect("b is decoded, a is known");
+        let batch = &released[0].batch;
+        assert_eq!((batch.len(), batch.values.len()), (1, 0), "one row was handed out, and nobody reads values");
+        let cells: Vec<_> = batch.fields.iter().map(|column| column.cells.clone()).collect();
+        assert_eq!(cells, [crate::Cells::Int(vec![2]), crate::Cells::Int(vec![1])]);
+
+        let without = noted(Binary::default(), Wanted { fields: before.to_vec(), values: false });
+        let error = |wanted: Wanted| load(&without, wanted).expect_err("it is gone").to_string();
+        assert!(error(Wanted { fields: vec![spec("/b: s64")], values: false }).contains("the field `/b: s64`"));
+        assert!(error(Wanted { fields: Vec::new(), values: true }).contains("their values"));
+        assert_eq!(load(&without, Wanted { fields: vec![spec("/a: s64")], values: false }).expect("known").len(), 1);
+    }
+
+    /// Rows with and without keys, with and without values, that are released together → each keeps its own.
+    #[test]
+    fn columns_that_some_lack() {
+        let mut backlog = Backlog::new(Wanted { values: true, ..Wanted::default() });
+        let keys = Some(["k"].into_iter().collect());
+        backlog.hold(&Batch { times: vec![1], values: ["v"].into_iter().collect(), ..Batch::default() }, &[0]);
+        backlog.hold(&Batch { times: vec![2], keys, ..Batch::default() }, &[0]);
+        let bytes = backlog.bytes();
+        let released = backlog.release(3, 10);
+        let batch = &released[0].batch;
+        assert_eq!((batch.key(0), batch.key(1)), (Some(&b""[..]), Some(&b"k"[..])));
+        assert_eq!((batch.values.get(0), batch.values.get(1)), (&b"v"[..], &b""[..]));
+        assert!(bytes > 0 && backlog.bytes() == 0);
     }
 }

@@ -3,7 +3,6 @@
 
 mod stored;
 
-use crate::binary::BinaryBuilder;
 use crate::{Binary, Cells, Column, Positions, SplitId};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
@@ -97,6 +96,15 @@ impl Batch {
         self.times.is_empty()
     }
 
+    /// About how many bytes of memory it takes, if it shares them with nobody.
+    pub fn bytes(&self) -> usize {
+        let lineage = self.lineage.as_ref().and_then(|lineage| lineage.bytes.as_ref());
+        let columns = [self.keys.as_ref(), Some(&self.values), lineage].into_iter().flatten();
+        let strings: usize = columns.map(|column| column.total_bytes() + column.len() * size_of::<u64>()).sum();
+        // A cell of a field, or where its text lies, is a word.
+        strings + self.len() * (1 + self.fields.len()) * size_of::<u64>()
+    }
+
     /// The key of a row, if the batch is keyed.
     pub fn key(&self, row: usize) -> Option<&[u8]> {
         self.keys.as_ref().map(|keys| keys.get(row))
@@ -136,21 +144,21 @@ impl Batch {
         self
     }
 
-    /// Rows of several batches with the same columns, in the order given as batch and row. The new batch has no lineage.
+    /// Rows of several batches with the same fields, in the order given as batch and row. The new batch has no lineage. Keys
+    /// and values that some of the batches lack are empty there.
     pub fn gather(batches: &[&Self], rows: &[(usize, u32)]) -> Self {
         let Some(&(first, _)) = rows.first() else { return Self::default() };
         let first = batches[first];
-        let column = |of: &dyn Fn(&Self) -> &Binary| {
-            let mut column = BinaryBuilder::with_capacity(rows.len(), 0);
-            rows.iter().for_each(|&(at, row)| column.push(of(batches[at]).get(row as usize)));
-            column.finish()
+        let column = |of: fn(&Self) -> Option<&Binary>| {
+            let column = |&(at, row): &(usize, u32)| of(batches[at]).map_or(&[][..], |column| column.get(row as usize));
+            let is_there = rows.iter().any(|&(at, _)| of(batches[at]).is_some());
+            is_there.then(|| rows.iter().map(column).collect::<Binary>())
         };
-        let keyed = first.keys.is_some();
         Self {
             step: first.step.clone(),
             times: rows.iter().map(|&(at, row)| batches[at].times[row as usize]).collect(),
-            keys: keyed.then(|| column(&|batch| batch.keys.as_ref().unwrap_or(&batch.values))),
-            values: if first.values.is_empty() { Binary::default() } else { column(&|batch| &batch.values) },
+            keys: column(|batch| batch.keys.as_ref()),
+            values: column(|batch| Some(&batch.values).filter(|values| !values.is_empty())).unwrap_or_default(),
             fields: (0..first.fields.len())
                 .map(|field| Column::gather(&|at| &batches[at].fields[field], rows))
                 .collect(),

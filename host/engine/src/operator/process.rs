@@ -17,7 +17,7 @@ use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use timely::dataflow::Stream;
-use wasmill_stream::backlog::{Backlog, Released};
+use wasmill_stream::backlog::{Backlog, Released, Wanted};
 use wasmill_stream::checkpoint::{ANY_GROUP, Changes};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::plugin::{Needs, Processed, Rows as Output, View};
@@ -69,7 +69,10 @@ impl ProcessStep {
         };
         let needs = plugin.needs().clone();
         let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
-        let (mut states, mut backlog) = (States::new(&needs), Backlog::default());
+        let wanted = Wanted { fields: node.wanted.clone(), values: node.wants_values() };
+        let (mut states, mut backlog) = (States::new(&needs), Backlog::new(wanted));
+        let mut discards = Discards::new(node);
+        let columns: Vec<usize> = (0..needs.fields.len()).collect();
         let resumed = shared.resumed.steps.get(&index);
         if let Some(state) = resumed {
             states.resume(state.watermark);
@@ -79,7 +82,8 @@ impl ProcessStep {
                         let hash = key::hash(batch.key(row).unwrap_or_default());
                         key::worker(key::group(hash), workers) == worker
                     };
-                    let waiting = backlog.load(value.unwrap_or_default(), state.watermark, mine)?;
+                    let admit = |batch: &Batch| admit(batch, &needs.fields, &columns, &mut discards);
+                    let waiting = backlog.load(value.unwrap_or_default(), state.watermark, mine, admit)?;
                     // For this run they come in now.
                     StepLedger::add(&node.ledger.read, waiting);
                     Ok(())
@@ -104,7 +108,7 @@ impl ProcessStep {
             ready: VecDeque::new(),
             heard: Heard::new(&node.sources, workers),
             outputs: Outputs::new(node, &needs.sides),
-            discards: Discards::new(node),
+            discards,
             needs,
             plan,
             index,
@@ -238,7 +242,7 @@ impl EpochStep for ProcessStep {
     }
 
     fn state_bytes(&self) -> usize {
-        self.states.bytes()
+        self.states.bytes() + self.backlog.bytes()
     }
 
     fn heard(&mut self) -> &mut Heard {

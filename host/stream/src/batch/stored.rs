@@ -68,12 +68,14 @@ impl Batch {
         postcard::to_allocvec(&stored).map_err(|error| Error::internal(format!("write a batch: {error}")))
     }
 
-    /// From bytes.
-    pub fn decode(bytes: &[u8]) -> Result<Self> {
+    /// From the first of these bytes; the others are returned.
+    pub fn decode(bytes: &[u8]) -> Result<(Self, &[u8])> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "a stored batch cannot be read");
-        let stored: Stored = postcard::from_bytes(bytes).map_err(|error| corrupt().with_source(error))?;
+        let read = postcard::take_from_bytes::<Stored>(bytes);
+        let (stored, rest) = read.map_err(|error| corrupt().with_source(error))?;
         let rows = stored.times.len();
-        stored.read().filter(|batch| batch.has_rows(rows)).ok_or_else(corrupt)
+        let batch = stored.read().filter(|batch| batch.has_rows(rows)).ok_or_else(corrupt)?;
+        Ok((batch, rest))
     }
 
     /// Whether every column has this many rows.
@@ -256,7 +258,8 @@ mod tests {
         #[test]
         fn round_trip(batch in batches(), at: prop::sample::Index, bit in 0u8..8) {
             let bytes = batch.encode().expect("it is plain data");
-            let found = Batch::decode(&bytes).expect("it was written");
+            let (found, rest) = Batch::decode(&bytes).expect("it was written");
+            prop_assert!(rest.is_empty());
             // Text columns print their buffers, which are new.
             let detached = |batch: &Batch| told(&batch.clone().detached());
             prop_assert_eq!(detached(&found), detached(&batch));
