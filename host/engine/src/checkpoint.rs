@@ -10,9 +10,9 @@ mod resume;
 mod runs;
 mod status;
 
-pub use coordinator::{Commit, Connections, Coordinator};
+pub use coordinator::{Commit, Connections, Coordinator, Standing};
 pub use journal::{Fence, Journal, Pruned};
-pub use part::{Content, FINAL, Origin, Reporter};
+pub use part::{Content, FINAL, Origin, Reporter, State};
 pub use resume::Resumed;
 pub use status::{Known, Published, ResumedFrom, Status};
 

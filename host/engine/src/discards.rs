@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmill_stream::dead_letter::Letters;
 use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::plugin::Identity;
 use wasmill_stream::window::RefusedWindow;
 use wasmill_stream::{Batch, Cause};
 
@@ -16,10 +17,16 @@ pub struct Discards {
 }
 
 impl Discards {
-    /// Nothing discarded yet.
-    pub fn new(node: &PlanNode) -> Self {
-        let letters = node.keeps_dead_letters().then(|| Letters::new(node.name.clone(), node.identity()));
+    /// Nothing discarded yet. `identity`: the plugin that runs.
+    pub fn new(node: &PlanNode, identity: Option<Identity>) -> Self {
+        let letters = node.keeps_dead_letters().then(|| Letters::new(node.name.clone(), identity));
         Self { ledger: node.ledger.clone(), letters }
+    }
+
+    /// The same for another version of the plugin. What was discarded before has been taken.
+    pub fn of(&self, identity: Option<Identity>) -> Self {
+        let letters = self.letters.as_ref().map(|_| Letters::new(self.ledger.name.as_str().into(), identity));
+        Self { ledger: self.ledger.clone(), letters }
     }
 
     /// The counters of the node.

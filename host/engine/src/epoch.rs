@@ -63,6 +63,13 @@ impl EpochClock {
         epoch
     }
 
+    /// Does something before the epoch after the open one can be opened; it is told which that is. Whoever sees that epoch
+    /// sees what was done.
+    pub fn before_next<T>(&self, act: impl FnOnce(u64) -> T) -> T {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        act(self.current() + 1)
+    }
+
     /// The latest epoch that ends with a barrier; it may still be open.
     pub fn barrier(&self) -> Option<u64> {
         Some(self.barrier.load(Acquire)).filter(|barrier| *barrier != NONE)

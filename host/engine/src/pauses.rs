@@ -44,6 +44,11 @@ impl Pauses {
         true
     }
 
+    /// Ends a pause before its time.
+    pub fn end(&mut self) {
+        self.until = None;
+    }
+
     /// Begins the pause that the guard wants after a failed call. `false`: it wants none, the error is the job's.
     pub fn begin(&mut self, guard: &mut Guard, error: &Error) -> bool {
         let Some(pause) = guard.take_pause() else { return false };

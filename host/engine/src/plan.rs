@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmill_stream::field::FieldSpec;
 use wasmill_stream::ledger::{Ledger, StepLedger};
-use wasmill_stream::plugin::{Identity, Needs, Plugin, SharedAggregate, SharedProcess, SharedTransform};
+use wasmill_stream::plugin::{Identity, Needs, Plugin, SharedAggregate, SharedProcess, SharedTransform, Version};
 use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::Source;
@@ -16,6 +16,7 @@ use wasmill_stream::window::WindowSpec;
 use wasmill_stream::{Error, Result};
 
 /// What all workers share.
+#[derive(Clone)]
 pub struct Plan {
     /// In the order of the graph; the sink of the dead letters comes last.
     pub nodes: Vec<PlanNode>,
@@ -33,6 +34,7 @@ pub struct Emits {
 }
 
 /// One node.
+#[derive(Clone)]
 pub struct PlanNode {
     /// Its name in the job file.
     pub name: Arc<str>,
@@ -52,9 +54,12 @@ pub struct PlanNode {
     pub sources: Vec<usize>,
     /// What it does.
     pub kind: PlanKind,
+    /// Other versions of its plugin that may run on the same rows: these carry what they need as well.
+    pub reserve: Vec<Version>,
 }
 
 /// What a node does, without the parts that are opened only once.
+#[derive(Clone)]
 pub enum PlanKind {
     #[allow(missing_docs)]
     Source { decoder: Option<SharedTransform>, time: EventTime, watermark: WatermarkSpec },
@@ -96,19 +101,19 @@ impl Plan {
             let ledger = StepLedger::new(&*node.name).with_guest(guest, sides);
             node.ledger = Arc::new(if refuses { ledger.keeping_refusals() } else { ledger });
         }
-        // Wants travel upstream: consumers stand behind their producers, so they are settled first.
-        for index in (0..nodes.len()).rev() {
-            let outputs = outputs(&nodes, index);
-            let node = &mut nodes[index];
-            node.wanted = node.wanted_fields(&outputs);
-            node.outputs = outputs;
-        }
+        lay_out(&mut nodes);
         for index in 0..nodes.len() {
-            let inputs = nodes[index].inputs.iter().map(|(from, _)| (*from, columns(&nodes, *from, index))).collect();
-            nodes[index].inputs = inputs;
             nodes[index].sources = upstream(&nodes, index);
         }
         Ok((Self { nodes, dead_letters }, ends))
+    }
+
+    /// The same job after a change of plugins: rows carry what the plugins want that it then has.
+    pub fn revised(&self, change: impl FnOnce(&mut [PlanNode])) -> Self {
+        let mut plan = self.clone();
+        change(&mut plan.nodes);
+        lay_out(&mut plan.nodes);
+        plan
     }
 
     /// The counters of all nodes.
@@ -155,6 +160,34 @@ impl PlanNode {
         }
     }
 
+    /// Its plugin as a version that may be put back.
+    pub fn version(&self) -> Option<Version> {
+        match &self.kind {
+            PlanKind::Source { decoder, .. } => decoder.clone().map(Version::Transform),
+            PlanKind::Transform { plugin } => Some(Version::Transform(plugin.clone())),
+            PlanKind::Aggregate { plugin, .. } => Some(Version::Aggregate(plugin.clone())),
+            PlanKind::Process { plugin, .. } => Some(Version::Process(plugin.clone())),
+            PlanKind::Sink => None,
+        }
+    }
+
+    /// Makes a version its plugin. `false`: the node cannot run such a plugin, and nothing has changed.
+    pub fn install(&mut self, version: Version) -> bool {
+        match (&mut self.kind, version) {
+            (PlanKind::Source { decoder: Some(plugin), .. }, Version::Transform(new)) => *plugin = new,
+            (PlanKind::Transform { plugin }, Version::Transform(new)) => *plugin = new,
+            (PlanKind::Aggregate { plugin, .. }, Version::Aggregate(new)) => *plugin = new,
+            (PlanKind::Process { plugin, .. }, Version::Process(new)) => *plugin = new,
+            _ => return false,
+        }
+        true
+    }
+
+    /// What its plugin and those in reserve need.
+    fn needs(&self) -> impl Iterator<Item = &Needs> {
+        self.plugin().into_iter().chain(self.reserve.iter().map(Version::plugin)).map(|plugin| plugin.needs())
+    }
+
     /// What kind of state it keeps, and the settings that this depends on; `None` for nodes without state.
     pub fn shape(&self) -> Option<String> {
         match &self.kind {
@@ -167,9 +200,9 @@ impl PlanNode {
         }
     }
 
-    /// Whether the rows of an output keep the values, and so the fields, that they had as input.
-    pub fn hands_on(&self, port: Port) -> bool {
-        let written = |needs: &Needs| match port {
+    /// Whether a plugin with these needs keeps the values, and so the fields, that the rows of an output had as input.
+    pub fn keeps(&self, needs: &Needs, port: Port) -> bool {
+        let written = match port {
             Port::Main => needs.writes_values,
             Port::Side(side) => needs.sides.get(side as usize).is_some_and(|side| side.writes_values),
             Port::Late => false,
@@ -177,19 +210,24 @@ impl PlanNode {
         };
         match &self.kind {
             PlanKind::Source { .. } | PlanKind::Sink => false,
-            PlanKind::Transform { plugin } => !written(plugin.needs()),
-            PlanKind::Process { plugin, .. } => !written(plugin.needs()),
+            PlanKind::Transform { .. } | PlanKind::Process { .. } => !written,
             PlanKind::Aggregate { .. } => port == Port::Late,
         }
     }
 
+    /// Whether what an output carries has to come in with the rows.
+    fn hands_on(&self, port: Port) -> bool {
+        self.needs().any(|needs| self.keeps(needs, port))
+    }
+
     fn wanted_fields(&self, outputs: &[(Port, Emits)]) -> Vec<FieldSpec> {
-        let mut wanted = match &self.kind {
-            PlanKind::Source { .. } => outputs[0].1.fields.clone(),
-            _ => self.plugin().map(|plugin| plugin.needs().fields.clone()).unwrap_or_default(),
+        let own: Vec<&FieldSpec> = match &self.kind {
+            PlanKind::Source { .. } => outputs[0].1.fields.iter().collect(),
+            _ => self.needs().flat_map(|needs| &needs.fields).collect(),
         };
-        let passed = outputs.iter().filter(|(port, _)| self.hands_on(*port));
-        for field in passed.flat_map(|(_, emits)| &emits.fields) {
+        let passed = outputs.iter().filter(|(port, _)| self.hands_on(*port)).flat_map(|(_, emits)| &emits.fields);
+        let mut wanted: Vec<FieldSpec> = Vec::new();
+        for field in own.into_iter().chain(passed) {
             if !wanted.contains(field) {
                 wanted.push(field.clone());
             }
@@ -202,10 +240,70 @@ impl PlanNode {
         match &self.kind {
             PlanKind::Source { .. } | PlanKind::Sink => true,
             _ => {
-                self.plugin().is_some_and(|plugin| plugin.needs().reads_values)
+                self.needs().any(|needs| needs.reads_values)
                     || self.outputs.iter().any(|(port, emits)| emits.values && self.hands_on(*port))
             }
         }
+    }
+}
+
+/// Settles what every edge carries, for all versions of the plugins.
+fn lay_out(nodes: &mut [PlanNode]) {
+    // Wants travel upstream: consumers stand behind their producers, so they are settled first.
+    for index in (0..nodes.len()).rev() {
+        let outputs = outputs(nodes, index);
+        let node = &mut nodes[index];
+        node.wanted = node.wanted_fields(&outputs);
+        node.outputs = outputs;
+    }
+    for index in 0..nodes.len() {
+        let inputs = nodes[index].inputs.iter().map(|(from, _)| (*from, columns(nodes, *from, index))).collect();
+        nodes[index].inputs = inputs;
+    }
+}
+
+/// One version of a plugin, and how it sees the batches of its node, which may carry more than it needs.
+pub struct Lens {
+    /// The version.
+    pub version: Version,
+    /// What it needs.
+    pub needs: Needs,
+    /// The places of its fields among those that the node wants.
+    own: Vec<usize>,
+    /// The places of its fields in the batches of each input.
+    inputs: Vec<(Input, Vec<usize>)>,
+}
+
+impl Lens {
+    /// How a version sees the batches of a node; `None` if they lack something that it needs.
+    pub fn new(node: &PlanNode, version: Version) -> Option<Self> {
+        let needs = version.plugin().needs().clone();
+        let place = |field: &FieldSpec| node.wanted.iter().position(|wanted| wanted == field);
+        let own: Vec<usize> = needs.fields.iter().map(place).collect::<Option<_>>()?;
+        let of_input = |(from, columns): &(Input, Vec<usize>)| (*from, own.iter().map(|&at| columns[at]).collect());
+        let inputs = node.inputs.iter().map(of_input).collect();
+        let handed_on = node.outputs.iter().filter(|(port, _)| node.keeps(&needs, *port)).map(|(_, emits)| emits);
+        let lacks_values = !node.wants_values() && needs.reads_values;
+        let lacks = handed_on.into_iter().any(|emits| {
+            (emits.values && !node.wants_values()) || emits.fields.iter().any(|field| !node.wanted.contains(field))
+        });
+        (!lacks && !lacks_values).then_some(Self { version, needs, own, inputs })
+    }
+
+    /// How the version that a node runs sees its batches, or another one that these were laid out for.
+    pub fn fitting(node: &PlanNode, version: Version) -> Result<Self> {
+        Self::new(node, version).ok_or_else(|| Error::internal("rows do not carry what a plugin in reserve needs"))
+    }
+
+    /// Where its fields are in batches from `from`.
+    pub fn columns(&self, from: Input) -> &[usize] {
+        let edge = self.inputs.iter().find(|(input, _)| *input == from);
+        edge.map(|(_, columns)| columns.as_slice()).expect("parcels come only from a node's inputs")
+    }
+
+    /// Where its fields are in batches whose fields are those of the node, in its order.
+    pub fn own(&self) -> &[usize] {
+        &self.own
     }
 }
 
@@ -276,6 +374,7 @@ fn plan_node(index: usize, node: Node, ends: &mut Ends) -> PlanNode {
         tolerance: node.tolerance,
         sources: Vec::new(),
         kind,
+        reserve: Vec::new(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Starting, watching and stopping a job.
 
 use crate::Graph;
-use crate::checkpoint::{Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, Status};
+use crate::checkpoint::{Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, Standing, Status};
 use crate::epoch::EpochClock;
 use crate::plan::Plan;
+use crate::swap::{Revisions, Swapper};
 use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use timely::execute::Config;
 use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::sink::{Opening, Sink};
@@ -64,6 +66,8 @@ pub struct Running {
     sinks: JoinSet<()>,
     coordinator: JoinSet<bool>,
     status: Option<Status>,
+    standing: Option<Standing>,
+    swapper: Swapper,
 }
 
 impl Running {
@@ -75,6 +79,11 @@ impl Running {
     /// What is known of its checkpoints, if it keeps any.
     pub fn checkpoints(&self) -> Option<&Status> {
         self.status.as_ref()
+    }
+
+    /// A handle that can replace plugins while the job runs.
+    pub fn swapper(&self) -> Swapper {
+        self.swapper.clone()
     }
 
     /// A handle that can stop the job while somebody else waits for it.
@@ -110,9 +119,18 @@ impl Running {
             }
         }
         match self.verdict.take_error() {
-            Some(error) => Err(error),
+            Some(error) => Err(reason(error, self.standing.as_ref()).await),
             None => Ok(self.ledger),
         }
+    }
+}
+
+/// Why a run has failed. Whatever goes wrong in one whose job another run has taken over goes wrong because of that: the
+/// other one may have committed what this one was about to.
+async fn reason(error: Error, standing: Option<&Standing>) -> Error {
+    match standing {
+        Some(standing) => standing.lost().await.unwrap_or(error),
+        None => error,
     }
 }
 
@@ -140,9 +158,12 @@ impl Stopper {
 pub async fn start(graph: Graph, options: Options) -> Result<Running> {
     let (plan, ends) = Plan::new(graph)?;
     let workers = options.workers.max(1);
+    let plan = Arc::new(plan);
+    let clock = Arc::new(EpochClock::new(options.epoch, options.in_flight.bytes()));
     let mut shared = Shared {
-        plan: Arc::new(plan),
-        clock: Arc::new(EpochClock::new(options.epoch, options.in_flight.bytes())),
+        revisions: Revisions::new(clock.clone(), plan.clone()),
+        plan,
+        clock,
         verdict: Arc::new(Verdict::new()),
         reporter: None,
         resumed: Arc::default(),
@@ -152,8 +173,8 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
     };
     let mut coordination = None;
     if let Some(settings) = options.checkpoints {
-        let Shared { plan, clock, verdict, .. } = shared.clone();
-        let (coordinator, resumed) = Coordinator::begin(settings, plan, clock, verdict, workers).await?;
+        let Shared { revisions, clock, verdict, .. } = shared.clone();
+        let (coordinator, resumed) = Coordinator::begin(settings, &revisions, clock, verdict, workers).await?;
         let (sender, parts) = mpsc::unbounded_channel();
         let unfinished = Arc::new(AtomicBool::new(false));
         shared.reporter = Some(Reporter::new(shared.clock.clone(), sender, unfinished.clone()));
@@ -163,8 +184,13 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
     }
     let ledger = shared.plan.ledger();
     let mut equipment: Vec<Equipment> = (0..workers).map(|_| Equipment::default()).collect();
-    let (tasks, commits) = open_sinks(&shared, ends.sinks, &mut equipment).await?;
+    let standing = coordination.as_ref().map(|(coordinator, ..)| coordinator.standing());
+    let (tasks, commits) = match open_sinks(&shared, ends.sinks, &mut equipment).await {
+        Ok(opened) => opened,
+        Err(error) => return Err(reason(error, standing.as_ref()).await),
+    };
     let (sources, notes) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
+    let (end, ended) = watch::channel(false);
     let mut running = Running {
         ledger,
         verdict: shared.verdict.clone(),
@@ -172,7 +198,12 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
         sinks: tasks,
         coordinator: JoinSet::new(),
         status: None,
-        workers: spawn_blocking(move || run_workers(shared, equipment)),
+        standing,
+        swapper: Swapper::new(shared.revisions.clone(), workers, ended),
+        workers: spawn_blocking(move || {
+            run_workers(shared, equipment);
+            end.send_replace(true);
+        }),
     };
     if let Some((coordinator, parts, unfinished)) = coordination {
         let connections = Connections { parts, sinks: commits, notes, unfinished };

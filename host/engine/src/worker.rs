@@ -6,6 +6,7 @@ use crate::graph::{Input, Port};
 use crate::operator::{Epoch, Rows, aggregate, process, sink, source, transform};
 use crate::plan::{Plan, PlanKind};
 use crate::progress::Announcement;
+use crate::swap::Revisions;
 use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
@@ -31,8 +32,10 @@ pub struct Equipment {
 /// What all workers of the process share.
 #[derive(Clone)]
 pub struct Shared {
-    /// The job.
+    /// The job as it began.
     pub plan: Arc<Plan>,
+    /// Which version of it holds from which epoch on.
+    pub revisions: Revisions,
     /// The open epoch.
     pub clock: Arc<EpochClock>,
     /// How the job ends.
@@ -52,8 +55,9 @@ pub struct Shared {
 /// Runs one worker to the end of the job.
 pub fn run(worker: &mut Worker, shared: &Shared, equipment: Equipment) {
     let built = worker.dataflow(|scope| Construction::new(scope, shared, equipment).build());
-    if let Err(error) = built {
-        shared.verdict.fail(error);
+    match built {
+        Ok(()) => shared.revisions.worker_is_built(),
+        Err(error) => shared.verdict.fail(error),
     }
     while worker.has_dataflows() {
         if shared.verdict.is_aborted() {
@@ -98,9 +102,7 @@ impl<'s, 'p> Construction<'s, 'p> {
                 self.announcements.insert(index, news);
                 streams
             }
-            PlanKind::Transform { .. } => {
-                transform::build(self.input(index), shared.plan.clone(), index, shared.verdict.clone())?
-            }
+            PlanKind::Transform { .. } => transform::build(self.input(index), shared, index)?,
             PlanKind::Aggregate { .. } => aggregate::build(self.input(index), self.news(index), shared, index)?,
             PlanKind::Process { .. } => process::build(self.input(index), self.news(index), shared, index)?,
             PlanKind::Sink => {

@@ -93,7 +93,7 @@ impl World {
 }
 
 /// Rows numbered per key in the order of time.
-fn numbered(mut events: Vec<Event>) -> Vec<String> {
+pub fn numbered(mut events: Vec<Event>) -> Vec<String> {
     events.sort();
     let mut numbers = std::collections::BTreeMap::new();
     let mut rows: Vec<String> = events
@@ -108,7 +108,7 @@ fn numbered(mut events: Vec<Event>) -> Vec<String> {
     rows
 }
 
-fn sliding_counts(events: &[Event], size: i64, slide: i64) -> Vec<String> {
+pub fn sliding_counts(events: &[Event], size: i64, slide: i64) -> Vec<String> {
     let mut counts = std::collections::BTreeMap::new();
     for (time, key) in events {
         let last = time - time.rem_euclid(slide);
@@ -121,7 +121,7 @@ fn sliding_counts(events: &[Event], size: i64, slide: i64) -> Vec<String> {
     rows
 }
 
-fn session_counts(mut events: Vec<Event>, gap: i64) -> Vec<String> {
+pub fn session_counts(mut events: Vec<Event>, gap: i64) -> Vec<String> {
     events.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
     let mut rows: Vec<String> = events
         .chunk_by(|a, b| a.1 == b.1 && b.0 - a.0 <= gap)

@@ -5,4 +5,5 @@ mod checkpoints;
 mod ends;
 mod parts;
 mod pressure;
+mod swaps;
 mod vault;

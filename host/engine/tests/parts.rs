@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port, Tolerance};
 use wasmill_stream::ledger::{Ledger, StepLedger};
 use wasmill_stream::plugin::*;
@@ -28,6 +29,8 @@ pub struct Lists {
     pub then: Then,
     /// How long to wait between chunks.
     pub pause: Duration,
+    /// With three quarters sent it waits until this is said.
+    pub go_on: Option<watch::Receiver<bool>>,
 }
 
 /// What a source does at its end.
@@ -41,13 +44,13 @@ pub enum Then {
 
 impl Lists {
     pub fn new(splits: Vec<Vec<Event>>) -> Self {
-        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End, pause: Duration::ZERO }
+        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End, pause: Duration::ZERO, go_on: None }
     }
 }
 
 #[async_trait]
 impl Source for Lists {
-    async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
+    async fn run(mut self: Box<Self>, intake: Intake) -> Result<()> {
         let ids = (0..self.splits.len()).map(|at| SplitId::new("list", at)).collect();
         let mut senders = intake.open(ids).await?;
         intake.note(self.splits.len().into());
@@ -58,7 +61,11 @@ impl Source for Lists {
         let mut starts: Vec<usize> = (0..self.splits.len()).map(next).collect();
         loop {
             let longest = self.splits.iter().map(Vec::len).max().unwrap_or(0);
-            for _ in (0..longest).step_by(self.chunk) {
+            for sent in (0..longest).step_by(self.chunk) {
+                if let Some(go_on) = self.go_on.as_mut().filter(|_| sent * 4 > longest * 3) {
+                    // Whoever should have said it has failed.
+                    let _ = go_on.wait_for(|go_on| *go_on).await;
+                }
                 for ((events, sender), from) in self.splits.iter().zip(&senders).zip(&mut starts) {
                     let part = &events[(*from).min(events.len())..(*from + self.chunk).min(events.len())];
                     let lines: Binary = part.iter().map(|(time, key)| format!("{time} {key}")).collect();

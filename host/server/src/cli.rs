@@ -11,8 +11,10 @@ mod drive;
 mod inspect;
 mod job;
 mod new;
+mod requests;
 mod run;
 mod stdout;
+mod swap;
 mod test;
 
 use crate::job::Parameters;
@@ -37,6 +39,7 @@ Examples:
   wasmill demo                                        taxi trips through two plugins, no set-up
   wasmill check job.toml                              every problem of a job file, and its shape
   wasmill run job.toml --workers 2 --set in=a.jsonl   run it
+  wasmill swap job.toml averages new.wasm             another plugin, while the job runs
   wasmill new slow-pages --lang rust --kind transform a plugin to start from
   wasmill test slow-pages                             its cases, in the sandbox
   wasmill build slow-pages                            make a component of a plugin's source
@@ -51,6 +54,8 @@ enum Command {
     Check(check::Arguments),
     /// Run a job until its sources end or Ctrl-C
     Run(run::Arguments),
+    /// Replace the plugin of a step while its job runs
+    Swap(swap::Arguments),
     /// Write a small plugin project that builds and passes its tests
     New(new::Arguments),
     /// Run the cases of a plugin in the sandbox
@@ -120,6 +125,7 @@ pub fn main() -> ExitCode {
     let ended = match &cli.command {
         Command::Check(arguments) => check::run(arguments, &terminal),
         Command::Run(arguments) => run::run(arguments, &terminal),
+        Command::Swap(arguments) => swap::run(arguments),
         Command::New(arguments) => new::run(arguments, &terminal),
         Command::Test(arguments) => test::run(arguments, &terminal),
         Command::Build(arguments) => build::run(arguments, &terminal),

@@ -25,8 +25,10 @@ pub use plugins::{Builder, Plugins};
 
 use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
 use plugins::StepPlugin;
+use std::path::Path;
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Tolerance};
 use wasmill_stream::config::{Place, Problem, Problems};
+use wasmill_stream::plugin::Version;
 use wasmill_stream::process::Order;
 use wiring::Outputs;
 
@@ -40,8 +42,8 @@ pub struct Job {
     pub graph: Graph,
     /// How it keeps checkpoints.
     pub checkpoint: Option<CheckpointSettings>,
-    /// The text of the job file.
-    pub definition: String,
+    /// The job file that it was read from.
+    pub file: JobFile,
     /// What it looks like.
     pub outline: Outline,
     /// What is odd about the job file, though not wrong.
@@ -100,11 +102,44 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
         options,
         graph,
         checkpoint,
-        definition: file.text().to_owned(),
+        file: file.clone(),
         outline: outline.clone(),
         warnings: warnings.clone(),
     });
     Examined { problems, warnings, job, outline: Some(outline) }
+}
+
+/// Loads a plugin in the place of a step's, with the settings, grants and limits that the job file has for that.
+pub fn replacement(
+    file: &JobFile,
+    parameters: &Parameters,
+    plugins: &mut Plugins,
+    step: &str,
+    path: &Path,
+) -> Result<Version, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let nodes = draft::read(file, parameters, &mut problems).map(|draft| draft.nodes).unwrap_or_default();
+    let Some(mut node) = nodes.into_iter().find(|node| node.name == step) else {
+        problems.push(0..0, format!("there is no step {step}"));
+        return Err(problems.into_sorted());
+    };
+    match &mut node.settings {
+        Some(Settings::Step { plugin, .. } | Settings::Aggregate(plugin, _)) => plugin.path = path.to_owned(),
+        Some(Settings::Source(SourceSettings { decoder: Some(plugin), .. })) => plugin.path = path.to_owned(),
+        Some(Settings::Source(_) | Settings::Sink { .. }) => {
+            problems.push(node.place.clone(), format!("{step} has no plugin"))
+        }
+        None => {}
+    }
+    let kind = load_node(node, plugins, &mut problems).kind;
+    let problems = problems.into_sorted();
+    match kind {
+        Some(NodeKind::Transform { plugin }) if problems.is_empty() => Ok(Version::Transform(plugin)),
+        Some(NodeKind::Source { decoder: Some(plugin), .. }) if problems.is_empty() => Ok(Version::Transform(plugin)),
+        Some(NodeKind::Aggregate { plugin, .. }) if problems.is_empty() => Ok(Version::Aggregate(plugin)),
+        Some(NodeKind::Process { plugin, .. }) if problems.is_empty() => Ok(Version::Process(plugin)),
+        _ => Err(problems),
+    }
 }
 
 /// How a job keeps checkpoints, without looking at its plugins; and everything that is wrong with the file so far.

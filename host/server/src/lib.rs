@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod cli;
+pub mod control;
 pub mod dead_letters;
 pub mod inspection;
 pub mod job;

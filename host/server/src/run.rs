@@ -7,14 +7,14 @@ use wasmill_stream::ledger::Ledger;
 
 /// Starts a job; one with checkpoints goes on from the newest, unless `fresh`. Needs a tokio runtime.
 pub async fn start(job: Job, fresh: bool) -> Result<Running> {
-    let Job { name, mut options, graph, checkpoint, definition, .. } = job;
+    let Job { name, mut options, graph, checkpoint, file, .. } = job;
     if let Some(settings) = checkpoint {
         options.checkpoints = Some(Checkpoints {
             store: settings.place.open().await?,
             interval: settings.interval,
             retain: settings.retain,
             job: name,
-            definition,
+            definition: file.text().to_owned(),
             fresh,
         });
     }

@@ -4,6 +4,7 @@
 
 use crate::checkpoint::{ANY_GROUP, Change, ChangeLog};
 use crate::field::{Decoder, FieldSpec};
+use crate::plugin::Needs;
 use crate::{Batch, Error, Positions, Result};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub struct Backlog {
 }
 
 /// What rows are held for: the fields and, if somebody reads them, the values. The fields of a batch stand in this order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct Wanted {
     /// The fields.
     pub fields: Vec<FieldSpec>,
@@ -36,6 +37,8 @@ struct Held {
     next: usize,
     /// Whether it was noted as a change.
     noted: bool,
+    /// What is wanted of it and cannot be had: it came in before that was wanted.
+    lacks: Vec<FieldSpec>,
 }
 
 /// Rows that need not wait any longer, in order.
@@ -71,15 +74,16 @@ impl Backlog {
         let mut rows: Vec<u32> = (0..batch.len() as u32).collect();
         rows.sort_by_key(|&row| batch.times[row as usize]);
         self.bytes += batch.bytes();
-        self.held.push(Held { batch: Arc::new(batch), rows, next: 0, noted });
+        self.held.push(Held { batch: Arc::new(batch), rows, next: 0, noted, lacks: Vec::new() });
     }
 
     /// Notes the batches that wait and were not noted before. `stem` is a name that no other worker and no other run uses.
-    /// An entry is a whole batch and its fields, by their specs; it expires when the watermark has passed its last row, and those of its rows that the
-    /// watermark has passed are gone already. Nothing has to be noted when rows are released.
+    /// An entry is a whole batch and its fields, by their specs; it expires when the watermark has passed its last row, and
+    /// those of its rows that the watermark has passed are gone already. Nothing has to be noted when rows are released.
     pub fn changes(&mut self, stem: &str, log: &mut dyn ChangeLog) -> Result<()> {
-        let specs: Vec<String> = self.wanted.fields.iter().map(FieldSpec::to_string).collect();
         for held in self.held.iter_mut().filter(|held| !held.noted) {
+            let name = |field: &FieldSpec| if held.lacks.contains(field) { String::new() } else { field.to_string() };
+            let specs: Vec<String> = self.wanted.fields.iter().map(name).collect();
             let Some(last) = held.rows.last().map(|&row| held.batch.times[row as usize]) else { continue };
             let name = format!("{stem}/{:016x}", self.noted);
             let mut value = held.batch.encode()?;
@@ -122,6 +126,72 @@ impl Backlog {
             self.push(batch, true);
         }
         Ok(rows.len())
+    }
+
+    /// Other fields are wanted from now on, also of the rows that wait. Those that cannot be had of them are missing, which
+    /// only [`Backlog::has`] tells.
+    pub fn lay_out(&mut self, wanted: Wanted) {
+        let before = std::mem::replace(&mut self.wanted, wanted);
+        if before == self.wanted {
+            return;
+        }
+        for held in &mut self.held {
+            let mut batch = Batch::clone(&held.batch);
+            let mut lacks = Vec::new();
+            let column = |field: &FieldSpec| {
+                let known =
+                    before.fields.iter().position(|known| known == field).filter(|_| !held.lacks.contains(field));
+                if let Some(column) = known.and_then(|at| batch.fields.get(at)) {
+                    return vec![column.clone()];
+                }
+                let mut decoder = Decoder::new(std::slice::from_ref(field));
+                if !batch.values.is_empty() {
+                    return decoder.decode(&batch.values);
+                }
+                lacks.push(field.clone());
+                decoder.decode(&std::iter::repeat_n("", batch.len()).collect())
+            };
+            let fields = self.wanted.fields.iter().flat_map(column).collect();
+            batch.fields = fields;
+            if !self.wanted.values {
+                batch.values = Default::default();
+            }
+            self.bytes = self.bytes + batch.bytes() - held.batch.bytes();
+            (held.batch, held.lacks) = (Arc::new(batch), lacks);
+        }
+    }
+
+    /// Whether all rows that wait have what a plugin needs.
+    pub fn has(&self, needs: &Needs) -> Result<()> {
+        let lacking = |what: &str| {
+            Err(Error::unavailable(format!("rows wait for their event time that were kept without {what}"))
+                .hint("try again when the watermark has passed them"))
+        };
+        if needs.reads_values && self.held.iter().any(|held| held.batch.values.is_empty()) {
+            return lacking("their values");
+        }
+        match self.held.iter().flat_map(|held| &held.lacks).find(|lacks| needs.fields.contains(lacks)) {
+            Some(field) => lacking(&format!("the field `{field}`")),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets only those rows wait on that `admit` names, if not all.
+    pub fn admit(&mut self, mut admit: impl FnMut(&Batch) -> Option<Vec<u32>>) {
+        for held in std::mem::take(&mut self.held) {
+            self.bytes -= held.batch.bytes();
+            let mut rows = held.rows[held.next..].to_vec();
+            rows.sort_unstable();
+            let batch = held.batch.select(&rows);
+            let batch = match admit(&batch) {
+                Some(admitted) => batch.select(&admitted),
+                None => batch,
+            };
+            if !batch.is_empty() {
+                self.push(batch, held.noted);
+                self.held.last_mut().into_iter().for_each(|last| last.lacks.clone_from(&held.lacks));
+            }
+        }
     }
 
     /// Gives a batch the columns that are wanted now. `specs`: its fields as they were noted; nothing in the checkpoints of

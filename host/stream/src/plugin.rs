@@ -351,6 +351,56 @@ pub type SharedAggregate = Arc<dyn AggregatePlugin>;
 /// A shared process plugin.
 pub type SharedProcess = Arc<dyn ProcessPlugin>;
 
+/// A plugin of any kind, configured: what may take the place of another one.
+#[derive(Clone)]
+pub enum Version {
+    #[allow(missing_docs)]
+    Transform(SharedTransform),
+    #[allow(missing_docs)]
+    Aggregate(SharedAggregate),
+    #[allow(missing_docs)]
+    Process(SharedProcess),
+}
+
+/// An instance of a plugin of any kind.
+pub enum Logic {
+    #[allow(missing_docs)]
+    Transform(Box<dyn Transform>),
+    #[allow(missing_docs)]
+    Aggregate(Box<dyn Aggregate>),
+    #[allow(missing_docs)]
+    Process(Box<dyn Process>),
+}
+
+impl Version {
+    /// What is true of plugins of every kind.
+    pub fn plugin(&self) -> &dyn Plugin {
+        match self {
+            Self::Transform(plugin) => &**plugin,
+            Self::Aggregate(plugin) => &**plugin,
+            Self::Process(plugin) => &**plugin,
+        }
+    }
+
+    /// Which kind it is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Transform(_) => "transform",
+            Self::Aggregate(_) => "aggregator",
+            Self::Process(_) => "process",
+        }
+    }
+
+    /// A fresh instance.
+    pub fn instantiate(&self) -> Result<Logic> {
+        match self {
+            Self::Transform(plugin) => plugin.instantiate().map(Logic::Transform),
+            Self::Aggregate(plugin) => plugin.instantiate().map(Logic::Aggregate),
+            Self::Process(plugin) => plugin.instantiate().map(Logic::Process),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

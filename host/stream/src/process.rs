@@ -90,6 +90,10 @@ pub struct Turned {
     pub fired: usize,
 }
 
+/// States as another version of the logic understands them, see [`States::migrated`].
+#[derive(Debug)]
+pub struct Migrated(Vec<Binary>);
+
 impl States {
     /// No keys yet, for logic with these needs.
     pub fn new(needs: &Needs) -> Self {
@@ -158,24 +162,41 @@ impl States {
         Ok(())
     }
 
-    /// Has the logic rewrite all states, which an older version of it made. Every key counts as changed.
-    pub fn migrate(&mut self, from: u32, logic: &mut dyn Process) -> Result<()> {
-        let slots: Vec<u32> = self.keys.slots().collect();
-        for slots in slots.chunks(CALL_KEYS) {
-            let (with_state, without): (Vec<u32>, Vec<u32>) =
-                slots.iter().partition(|&&slot| !self.keys[slot].value.state.is_empty());
-            let old: Binary = with_state.iter().map(|&slot| self.keys[slot].value.state.get()).collect();
-            let new = logic.migrate(from, &old)?;
-            if new.len() != old.len() {
-                let words = format!("migrate returned {} states for {}", new.len(), old.len());
+    /// What the logic makes of all states, which an older version of it made. What is kept stays as it is.
+    pub fn migrated(&self, from: u32, logic: &mut dyn Process) -> Result<Migrated> {
+        let mut migrated = Vec::new();
+        let mut old = self.states().peekable();
+        while old.peek().is_some() {
+            let part: Binary = old.by_ref().take(CALL_KEYS).collect();
+            let new = logic.migrate(from, &part)?;
+            if new.len() != part.len() {
+                let words = format!("migrate returned {} states for {}", new.len(), part.len());
                 return Err(Error::guest(GuestFault::Contract, words));
             }
-            for (&slot, state) in with_state.iter().zip(new.iter()) {
-                self.keys.update(slot, |owned| owned.state.set(state));
-            }
-            without.iter().for_each(|&slot| self.keys.update(slot, |_| ()));
+            migrated.push(new);
         }
-        Ok(())
+        Ok(Migrated(migrated))
+    }
+
+    /// Goes on with migrated states; nothing has happened since they were. Every key counts as changed.
+    pub fn adopt(&mut self, Migrated(new): Migrated) {
+        let mut new = new.iter().flat_map(Binary::iter);
+        let slots: Vec<u32> = self.keys.slots().collect();
+        for slot in slots {
+            let state = if self.keys[slot].value.state.is_empty() { None } else { new.next() };
+            self.keys.update(slot, |owned| state.into_iter().for_each(|state| owned.state.set(state)));
+        }
+    }
+
+    /// All states, in some order; keys that have only timers are left out.
+    pub fn states(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.slots().map(|slot| self.keys[slot].value.state.get()).filter(|state| !state.is_empty())
+    }
+
+    /// Serves a plugin with other needs from now on.
+    pub fn serve(&mut self, needs: &Needs) {
+        self.nothing.fields = Decoder::new(&needs.fields).decode(&Binary::default());
+        self.needs = needs.clone();
     }
 
     /// How many keys have a state or a timer.

@@ -19,4 +19,4 @@ pub mod state;
 mod tests;
 
 pub use spec::WindowSpec;
-pub use state::{Advanced, RefusedWindow, Taken, Windows};
+pub use state::{Advanced, Migrated, RefusedWindow, Taken, Windows};

@@ -7,7 +7,8 @@ use super::resume::Resumed;
 use super::runs::StateWriter;
 use super::status::{Published, ResumedFrom, Status};
 use crate::epoch::EpochClock;
-use crate::plan::{Plan, PlanKind};
+use crate::plan::{Plan, PlanKind, PlanNode};
+use crate::swap::{PluginsAt, Revisions};
 use crate::verdict::Verdict;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,8 +20,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::checkpoint::{Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark};
 use wasmill_stream::key::KEY_GROUPS;
+use wasmill_stream::plugin::Version;
 use wasmill_stream::source::SourceNote;
-use wasmill_stream::{Error, Result};
+use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How often a run looks whether another one has taken over, and whether a checkpoint is late.
 const WATCH: Duration = Duration::from_secs(2);
@@ -36,7 +38,10 @@ pub struct Coordinator {
     settings: Checkpoints,
     journal: Journal,
     fence: Fence,
+    /// The job as it began.
     plan: Arc<Plan>,
+    /// The plugins behind the last barrier.
+    plugins: PluginsAt,
     clock: Arc<EpochClock>,
     verdict: Arc<Verdict>,
     status: Status,
@@ -63,6 +68,15 @@ pub struct Connections {
     pub unfinished: Arc<AtomicBool>,
 }
 
+/// What has changed in the state of a node, on all workers.
+#[derive(Default)]
+struct NodeChanges {
+    logs: Vec<Changes>,
+    /// The lowest.
+    watermark: Option<i64>,
+    version: u32,
+}
+
 struct Gathering {
     begun: Instant,
     barrier: u64,
@@ -73,12 +87,13 @@ impl Coordinator {
     /// Finds what the job goes on from, and begins a run: from here on no earlier run can publish.
     pub async fn begin(
         settings: Checkpoints,
-        plan: Arc<Plan>,
+        revisions: &Revisions,
         clock: Arc<EpochClock>,
         verdict: Arc<Verdict>,
         workers: usize,
     ) -> Result<(Self, Resumed)> {
         let journal = Journal::new(settings.store.clone());
+        let plan = revisions.newest().plan.clone();
         loop {
             let newest = journal.newest().await?;
             let last = newest.as_ref().filter(|_| !settings.fresh);
@@ -95,7 +110,7 @@ impl Coordinator {
                 Err(error) => return Err(error),
             };
             let fence = Fence::after(newest.as_ref());
-            let mut coordinator = Self {
+            let coordinator = Self {
                 journal: journal.clone(),
                 expected: expected(&plan, workers),
                 sources: last.map(|last| last.sources.clone()).unwrap_or_default(),
@@ -103,6 +118,7 @@ impl Coordinator {
                 settings: settings.clone(),
                 fence,
                 plan: plan.clone(),
+                plugins: PluginsAt::new(revisions),
                 clock: clock.clone(),
                 verdict: verdict.clone(),
                 status: Status::new(
@@ -120,7 +136,6 @@ impl Coordinator {
             let sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
             let manifest = coordinator.manifest(Kind::Begin, coordinator.fence.number, sinks);
             if journal.begin(&manifest).await? == Created::New {
-                coordinator.migrated(&resumed);
                 return Ok((coordinator, resumed));
             }
         }
@@ -136,22 +151,14 @@ impl Coordinator {
         self.status.clone()
     }
 
-    /// A state of an older version is migrated as a whole, so what was stored of it is replaced as a whole.
-    fn migrated(&mut self, resumed: &Resumed) {
-        for (&node, state) in &resumed.steps {
-            let node = &self.plan.nodes[node];
-            let now = node.plugin().map_or(0, |plugin| plugin.state_version());
-            if let Some(mark) = self.steps.get_mut(&*node.name).filter(|_| now != state.version) {
-                mark.runs.clear();
-                mark.state_version = now;
-            }
-        }
+    /// Whether this run still is the job's.
+    pub fn standing(&self) -> Standing {
+        Standing { journal: self.journal.clone(), fence: self.fence.clone(), status: self.status.clone() }
     }
 
     /// Runs until the job has ended and its last checkpoint is committed, or until it has failed. Tells which.
     pub async fn run(mut self, mut connections: Connections) -> Result<bool> {
-        let watch =
-            tokio::spawn(watch(self.journal.clone(), self.fence.clone(), self.status.clone(), self.verdict.clone()));
+        let watch = tokio::spawn(watch(self.standing(), self.verdict.clone()));
         let ended = self.gather(&mut connections).await;
         watch.abort();
         ended
@@ -206,7 +213,7 @@ impl Coordinator {
     async fn publish(&mut self, kind: Kind, mut gathering: Gathering, connections: &Connections) -> Result<()> {
         self.status.waits_for(Some((gathering.begun, format!("the store {}", self.journal.place()))));
         let number = self.fence.number + 1;
-        let mut changes: BTreeMap<usize, (Vec<Changes>, i64)> = BTreeMap::new();
+        let mut changes: BTreeMap<usize, NodeChanges> = BTreeMap::new();
         let (mut sinks, mut commits, mut longest) = (BTreeMap::new(), Vec::new(), Duration::ZERO);
         for from in self.expected.clone() {
             let name = self.plan.nodes[from.node].name.to_string();
@@ -216,11 +223,12 @@ impl Coordinator {
                 Some(Content::Splits(splits)) => {
                     self.sources.entry(name).or_default().splits.append(splits);
                 }
-                Some(Content::State { changes: log, watermark, pause }) => {
-                    longest = longest.max(std::mem::take(pause));
-                    let (logs, lowest) = changes.entry(from.node).or_insert((Vec::new(), i64::MAX));
-                    logs.push(std::mem::take(log));
-                    *lowest = (*lowest).min(*watermark);
+                Some(Content::State(state)) => {
+                    longest = longest.max(std::mem::take(&mut state.pause));
+                    let (of_node, watermark) = (changes.entry(from.node).or_default(), state.watermark);
+                    of_node.watermark = Some(of_node.watermark.map_or(watermark, |lowest| lowest.min(watermark)));
+                    of_node.version = state.version;
+                    of_node.logs.push(std::mem::take(&mut state.changes));
                 }
                 Some(Content::Prepared(prepared)) => {
                     sinks.insert(name, SinkMark { prepared: prepared.clone() });
@@ -234,6 +242,7 @@ impl Coordinator {
         for (source, note) in &connections.notes {
             self.sources.entry(self.plan.nodes[*source].name.to_string()).or_default().note = note.get();
         }
+        self.plugins.pass(gathering.barrier);
         let written = self.store_states(number, changes).await?;
         let manifest = self.manifest(kind, number, sinks);
         self.journal.publish(&manifest).await?;
@@ -253,14 +262,18 @@ impl Coordinator {
         Ok(())
     }
 
-    async fn store_states(&mut self, number: u64, changes: BTreeMap<usize, (Vec<Changes>, i64)>) -> Result<u64> {
+    async fn store_states(&mut self, number: u64, changes: BTreeMap<usize, NodeChanges>) -> Result<u64> {
         let mut writer = StateWriter::new(self.journal.store(), &self.fence, number);
-        for (node, (logs, watermark)) in changes {
+        for (node, NodeChanges { logs, watermark, version }) in changes {
             let node = &self.plan.nodes[node];
             let Some(shape) = node.shape() else { continue };
-            let state_version = node.plugin().map_or(0, |plugin| plugin.state_version());
-            let fresh = StepMark { shape, state_version, watermark: None, runs: Vec::new() };
+            let fresh = StepMark { shape, state_version: version, watermark: None, runs: Vec::new() };
             let mark = self.steps.entry(node.name.to_string()).or_insert(fresh);
+            if std::mem::replace(&mut mark.state_version, version) != version {
+                // A state is migrated as a whole, so what was stored of it is replaced as a whole.
+                mark.runs.clear();
+            }
+            let watermark = watermark.unwrap_or(i64::MIN);
             writer.add(&mut mark.runs, logs, watermark).await?;
             mark.watermark = (watermark != i64::MIN).then_some(watermark);
         }
@@ -288,8 +301,8 @@ impl Coordinator {
     }
 
     fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {
-        let plugin = |node: &crate::plan::PlanNode| {
-            let identity = node.identity()?;
+        let plugin = |(node, version): (&PlanNode, &Option<Version>)| {
+            let identity = version.as_ref()?.plugin().identity().clone();
             let mark = PluginMark { name: identity.name, version: identity.version, sha256: identity.digest };
             Some((node.name.to_string(), mark))
         };
@@ -306,7 +319,7 @@ impl Coordinator {
             workers: self.workers,
             sources: self.sources.clone(),
             steps: self.steps.clone(),
-            plugins: self.plan.nodes.iter().filter_map(plugin).collect(),
+            plugins: self.plan.nodes.iter().zip(self.plugins.running()).filter_map(plugin).collect(),
             sinks,
         }
     }
@@ -314,7 +327,7 @@ impl Coordinator {
 
 /// Everyone who hands over parts.
 fn expected(plan: &Plan, workers: usize) -> BTreeSet<Origin> {
-    let of_node = |(node, plan_node): (usize, &crate::plan::PlanNode)| {
+    let of_node = |(node, plan_node): (usize, &PlanNode)| {
         let origins = match plan_node.kind {
             PlanKind::Transform { .. } => 0,
             PlanKind::Sink => 1,
@@ -334,18 +347,32 @@ fn complete(gathering: &Gathering, expected: &BTreeSet<Origin>, finals: &BTreeMa
     expected.iter().all(|from| has_part(gathering, finals, from))
 }
 
+/// Whether a run still is the job's.
+#[derive(Clone)]
+pub struct Standing {
+    journal: Journal,
+    fence: Fence,
+    status: Status,
+}
+
+impl Standing {
+    /// The error of a run whose job another one has taken over. While the store does not answer, nobody can publish there.
+    pub async fn lost(&self) -> Option<Error> {
+        let number = self.status.look().last.unwrap_or(self.fence.number);
+        let fence = Fence { number, ..self.fence.clone() };
+        self.journal.check(&fence).await.err().filter(|error| error.kind() == ErrorKind::Denied)
+    }
+}
+
 /// Looks now and then whether another run has taken over, and says once what holds up a checkpoint.
-async fn watch(journal: Journal, mut fence: Fence, status: Status, verdict: Arc<Verdict>) {
+async fn watch(standing: Standing, verdict: Arc<Verdict>) {
     let mut stalled = None;
     loop {
         tokio::time::sleep(WATCH).await;
-        let known = status.look();
-        fence.number = known.last.unwrap_or(fence.number);
-        match journal.check(&fence).await {
-            Err(error) if error.kind() == wasmill_stream::ErrorKind::Denied => return verdict.fail(error),
-            // The store does not answer now; nobody can publish there either.
-            Ok(()) | Err(_) => {}
+        if let Some(error) = standing.lost().await {
+            return verdict.fail(error);
         }
+        let known = standing.status.look();
         if let Some(reason) = known.stalled.as_ref().filter(|reason| stalled.as_ref() != Some(*reason)) {
             tracing::warn!("stalled: {reason}");
         }

@@ -34,11 +34,22 @@ pub struct Part {
 pub enum Content {
     /// Where the splits of a source are.
     Splits(BTreeMap<String, SplitMark>),
-    /// What has changed in the state of a step since its part before, its watermark, and how long it took to write down:
-    /// so long the step stood still.
-    State { changes: Changes, watermark: i64, pause: Duration },
+    /// The state of a step.
+    State(State),
     /// What a sink has prepared.
     Prepared(serde_json::Value),
+}
+
+/// What a step says of its state.
+pub struct State {
+    /// What has changed in it since the part before.
+    pub changes: Changes,
+    /// How far event time has come for it.
+    pub watermark: i64,
+    /// Its version. If it is another one than before, everything has changed.
+    pub version: u32,
+    /// How long it took to write this down: so long the step stood still.
+    pub pause: Duration,
 }
 
 /// The operators' side of checkpoints.

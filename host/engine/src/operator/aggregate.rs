@@ -9,30 +9,52 @@ use crate::discards::Discards;
 use crate::graph::{Input, Port};
 use crate::isolate::{Guard, IsolatedAggregate};
 use crate::parcel::Parcel;
-use crate::plan::{Plan, PlanKind, PlanNode};
+use crate::plan::{Lens, Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
+use crate::swap::{Follower, Swappable, Takeover};
 use crate::worker::Shared;
 use std::sync::Arc;
 use timely::dataflow::Stream;
 use wasmill_stream::checkpoint::Changes;
 use wasmill_stream::field::Decoder;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Needs, Rows as Origins, View};
-use wasmill_stream::window::Windows;
+use wasmill_stream::plugin::{Aggregate, Logic, Rows as Origins, Version, View};
+use wasmill_stream::window::{Migrated, Windows};
 use wasmill_stream::{Batch, Binary, Result, key};
 
 /// The logic of one aggregation step on one worker.
 struct AggregateStep {
     plan: Arc<Plan>,
     index: usize,
-    logic: IsolatedAggregate,
-    needs: Needs,
+    worn: Worn,
+    /// A version that is about to take over, and the state as it understands it, if it does not understand what is there.
+    tried: Option<(Worn, Option<Migrated>)>,
     windows: Windows,
     heard: Heard,
     /// Decodes what later steps want from the results.
     decoder: Decoder,
+}
+
+/// A version of the plugin with what belongs to it.
+struct Worn {
+    lens: Lens,
+    logic: IsolatedAggregate,
     late: Outputs,
     discards: Discards,
+}
+
+impl Worn {
+    fn new(node: &PlanNode, version: Version, logic: Box<dyn Aggregate>) -> Result<Self> {
+        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+        let identity = version.plugin().identity().clone();
+        let lens = Lens::fitting(node, version)?;
+        Ok(Self {
+            logic: IsolatedAggregate::new(logic, guard),
+            late: Outputs::new(node, &lens.needs),
+            discards: Discards::new(node, Some(identity)),
+            lens,
+        })
+    }
 }
 
 /// The admitted rows of a parcel.
@@ -44,14 +66,13 @@ pub struct Admitted {
 }
 
 impl AggregateStep {
-    fn new(shared: &Shared, index: usize, (worker, workers): (usize, usize)) -> Result<Self> {
-        let plan = shared.plan.clone();
+    fn new(shared: &Shared, plan: &Arc<Plan>, index: usize, (worker, workers): (usize, usize)) -> Result<Self> {
+        let plan = plan.clone();
         let node = &plan.nodes[index];
         let PlanKind::Aggregate { plugin, windows, allowed_lateness } = &node.kind else {
             unreachable!("an aggregation step belongs to an aggregation");
         };
-        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
-        let mut logic = IsolatedAggregate::new(plugin.instantiate()?, guard);
+        let mut worn = Worn::new(node, Version::Aggregate(plugin.clone()), plugin.instantiate()?)?;
         let mut windows = Windows::new(*windows, *allowed_lateness);
         let resumed = shared.resumed.steps.get(&index);
         if let Some(state) = resumed {
@@ -62,19 +83,45 @@ impl AggregateStep {
             windows.track();
         }
         if let Some(state) = resumed.filter(|state| state.version != plugin.state_version()) {
-            windows.migrate(state.version, &mut logic)?;
+            let migrated = windows.migrated(state.version, &mut worn.logic)?;
+            windows.adopt(migrated);
         }
         Ok(Self {
-            logic,
-            needs: plugin.needs().clone(),
+            worn,
+            tried: None,
             windows,
             heard: Heard::new(&node.sources, workers),
             decoder: Decoder::new(&node.main().fields),
-            late: Outputs::new(node, &[]),
-            discards: Discards::new(node),
             plan,
             index,
         })
+    }
+}
+
+impl Swappable for AggregateStep {
+    fn lay_out(&mut self, plan: &Arc<Plan>) -> Result<()> {
+        self.plan = plan.clone();
+        let node = &self.plan.nodes[self.index];
+        self.worn.lens = Lens::fitting(node, self.worn.lens.version.clone())?;
+        self.worn.late = Outputs::new(node, &self.worn.lens.needs);
+        self.decoder = Decoder::new(&node.main().fields);
+        Ok(())
+    }
+
+    fn try_on(&mut self, takeover: &Takeover, logic: Logic) -> Result<()> {
+        let Logic::Aggregate(logic) = logic else { return Err(takeover.misfit()) };
+        let mut worn = Worn::new(&self.plan.nodes[self.index], takeover.version.clone(), logic)?;
+        let migrate = |from| self.windows.migrated(from, &mut worn.logic);
+        let migrated = takeover.migrates.map(migrate).transpose()?;
+        self.tried = Some((worn, migrated));
+        Ok(())
+    }
+
+    fn decide(&mut self, taken: bool) {
+        if let Some((worn, migrated)) = self.tried.take().filter(|_| taken) {
+            self.worn = worn;
+            migrated.into_iter().for_each(|migrated| self.windows.adopt(migrated));
+        }
     }
 }
 
@@ -84,7 +131,8 @@ impl EpochStep for AggregateStep {
     fn admit(&mut self, parcel: Parcel) -> Admitted {
         let node = &self.plan.nodes[self.index];
         StepLedger::add(&node.ledger.read, parcel.batch.len());
-        let kept = admit(&parcel.batch, &self.needs.fields, node.columns(parcel.from), &mut self.discards);
+        let Worn { lens, discards, .. } = &mut self.worn;
+        let kept = admit(&parcel.batch, &lens.needs.fields, lens.columns(parcel.from), discards);
         let batch = match &kept {
             Some(kept) => Arc::new(parcel.batch.select(kept)),
             None => parcel.batch,
@@ -102,25 +150,26 @@ impl EpochStep for AggregateStep {
         let node = &self.plan.nodes[self.index];
         let (ledger, columns) = (&node.ledger, node.columns(admitted.from));
         let Admitted { batch, keys, hashes, .. } = admitted;
-        let view = View::of(batch, &self.needs, columns);
-        let taken = self.windows.accumulate(&mut self.logic, keys, hashes, &view)?;
+        let Worn { lens, logic, late, discards } = &mut self.worn;
+        let view = View::of(batch, &lens.needs, lens.columns(admitted.from));
+        let taken = self.windows.accumulate(logic, keys, hashes, &view)?;
         for reject in &taken.rejects {
-            self.discards.row(batch, reject.row as usize, reject.cause, &reject.reason);
+            discards.row(batch, reject.row as usize, reject.cause, &reject.reason);
         }
         StepLedger::add(&ledger.late, taken.late.len());
         StepLedger::add(&ledger.emitted, batch.len() - taken.late.len() - taken.rejects.len());
-        send_late(node, &mut self.late, &mut self.discards, (batch, columns, taken.late), (exits, pass));
+        send_late(node, late, discards, (batch, columns, taken.late), (exits, pass));
         Ok(())
     }
 
     /// Moves to the epoch's watermark and sends the results of the windows that fire.
     fn close(&mut self, exits: &mut Exits, pass: &Pass) -> Result<()> {
         let watermark = self.heard.watermark();
-        let advanced = self.windows.advance(watermark, &mut self.logic)?;
+        let advanced = self.windows.advance(watermark, &mut self.worn.logic)?;
         let node = &self.plan.nodes[self.index];
         node.ledger.advance_watermark(watermark);
         StepLedger::add(&node.ledger.fired, advanced.fired);
-        advanced.refused.iter().for_each(|refused| self.discards.window(refused));
+        advanced.refused.iter().for_each(|refused| self.worn.discards.window(refused));
         for mut batch in advanced.results {
             StepLedger::add(&node.ledger.written, batch.len());
             batch.step = node.name.clone();
@@ -147,12 +196,16 @@ impl EpochStep for AggregateStep {
         &mut self.heard
     }
 
+    fn state_version(&self) -> u32 {
+        self.worn.lens.version.plugin().state_version()
+    }
+
     fn discards(&mut self) -> &mut Discards {
-        &mut self.discards
+        &mut self.worn.discards
     }
 
     fn guard(&mut self) -> &mut Guard {
-        self.logic.guard()
+        self.worn.logic.guard()
     }
 }
 
@@ -183,6 +236,7 @@ pub fn build<'s>(
     shared: &Shared,
     index: usize,
 ) -> Result<Streams<'s>> {
-    let step = AggregateStep::new(shared, index, (rows.scope().index(), rows.scope().peers()))?;
-    Ok(epochs::build(step, rows, announcements, (index, &shared.plan.nodes[index]), shared))
+    let follower = Follower::new(&shared.revisions, index);
+    let step = AggregateStep::new(shared, follower.plan(), index, (rows.scope().index(), rows.scope().peers()))?;
+    Ok(epochs::build(step, follower, rows, announcements, shared))
 }

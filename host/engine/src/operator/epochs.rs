@@ -5,26 +5,29 @@
 use super::exits::{Exits, Pass, Streams};
 use super::work::Work;
 use super::{Epoch, Rows};
-use crate::checkpoint::{Content, FINAL, Origin, Reporter};
+use crate::checkpoint::{Content, FINAL, Origin, Reporter, State};
 use crate::discards::Discards;
 use crate::graph::Port;
 use crate::isolate::Guard;
 use crate::parcel::{ByKeyGroup, Parcel};
 use crate::pauses::Pauses;
-use crate::plan::PlanNode;
 use crate::progress::{Announcement, Heard};
+use crate::swap::{Follower, Swappable};
 use crate::worker::Shared;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{DistributorPact, Exchange};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use wasmill_stream::Result;
 use wasmill_stream::checkpoint::Changes;
+use wasmill_stream::{Error, Result};
+
+/// How often a step that waits for other workers looks again.
+const RETRY: Duration = Duration::from_micros(200);
 
 /// The logic of a step with state on one worker. A call that returns an error has changed nothing and is made again if the
 /// guard wants a pause.
-pub trait EpochStep: 'static {
+pub trait EpochStep: Swappable + 'static {
     /// The rows of a parcel that its plugin may see.
     type Admitted;
 
@@ -42,6 +45,9 @@ pub trait EpochStep: 'static {
 
     /// How far event time has come for it.
     fn watermark(&self) -> i64;
+
+    /// The version of its state.
+    fn state_version(&self) -> u32;
 
     /// About how many bytes of memory its state takes.
     fn state_bytes(&self) -> usize;
@@ -101,33 +107,63 @@ struct Snapshots {
 }
 
 impl Snapshots {
-    /// Hands over a part for every barrier behind which the step stands: it has applied all epochs before `reached`, and
-    /// nothing of any other. `None`: there are no more.
-    fn pass(&mut self, step: &mut impl EpochStep, reached: Option<Epoch>) -> Result<()> {
-        let Some(reporter) = &self.reporter else { return Ok(()) };
+    /// The next barrier, if the step stands behind it: it has applied all epochs before `reached`, and nothing of any other.
+    /// `None`: there are no more.
+    fn due(&self, reached: Option<Epoch>) -> Option<u64> {
+        let reporter = self.reporter.as_ref()?;
         let next = reporter.barrier(self.passed).filter(|barrier| reached.is_none_or(|reached| *barrier < reached));
-        let last = (reached.is_none() && self.passed != Some(FINAL)).then_some(FINAL);
-        for barrier in next.into_iter().chain(last) {
-            let begun = Instant::now();
-            let mut changes = Changes::default();
-            step.changes(&mut changes)?;
-            let (watermark, pause) = (step.watermark(), begun.elapsed());
-            reporter.report(self.origin, barrier, Content::State { changes, watermark, pause });
-            self.passed = Some(barrier);
+        next.or((reached.is_none() && self.passed != Some(FINAL)).then_some(FINAL))
+    }
+
+    /// Hands over a part for a barrier.
+    fn pass(&mut self, step: &mut impl EpochStep, barrier: u64) -> Result<()> {
+        let begun = Instant::now();
+        let mut changes = Changes::default();
+        step.changes(&mut changes)?;
+        let state =
+            State { changes, watermark: step.watermark(), version: step.state_version(), pause: begun.elapsed() };
+        if let Some(reporter) = &self.reporter {
+            reporter.report(self.origin, barrier, Content::State(state));
         }
+        self.passed = Some(barrier);
         Ok(())
+    }
+}
+
+/// Passes barriers and moves on to other revisions, in the order of their epochs, as far as all epochs before `reached` are
+/// done. `false`: the step has to wait for other workers.
+fn catch_up(
+    step: &mut impl EpochStep,
+    snapshots: &mut Snapshots,
+    follower: &mut Follower,
+    reached: Option<Epoch>,
+) -> Result<bool> {
+    loop {
+        let barrier = snapshots.due(reached);
+        let bound = follower.bound().filter(|bound| reached.is_none_or(|reached| *bound <= reached));
+        match (barrier, bound) {
+            (Some(barrier), bound) if bound.is_none_or(|bound| barrier < bound) => snapshots.pass(step, barrier)?,
+            (_, Some(_)) => {
+                if !follower.advance(step, reached.is_none())? {
+                    return Ok(false);
+                }
+            }
+            _ => return Ok(true),
+        }
     }
 }
 
 /// Builds the operator of a node.
 pub fn build<'s, S: EpochStep>(
     mut step: S,
+    mut follower: Follower,
     rows: Rows<'s>,
     announcements: Stream<'s, Epoch, Vec<Announcement>>,
-    (index, node): (usize, &PlanNode),
     shared: &Shared,
 ) -> Streams<'s> {
     let scope = rows.scope();
+    let index = follower.node();
+    let node = &shared.plan.nodes[index];
     let origin = Origin { node: index, worker: scope.index() };
     let mut snapshots = Snapshots { reporter: shared.reporter.clone(), origin, passed: None };
     let mut usage = shared.usage.share();
@@ -137,6 +173,7 @@ pub fn build<'s, S: EpochStep>(
     let mut rows = builder.new_input(rows, DistributorPact(|_workers| ByKeyGroup::default()));
     let mut news = builder.new_input(announcements, Exchange::new(|announcement: &Announcement| announcement.to));
     let (mut exits, streams) = Exits::new(&mut builder, index, node);
+    let activator = scope.activator_for(builder.operator_info().address);
     let mut pauses = Pauses::new(scope.activator_for(builder.operator_info().address), verdict.clone(), name.clone());
     let mut waiting: BTreeMap<Epoch, Waiting<S::Admitted>> = BTreeMap::new();
     builder.build(move |_capabilities| {
@@ -150,15 +187,26 @@ pub fn build<'s, S: EpochStep>(
                 epoch.announcements.append(announcements);
             });
             let open = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
-            if pauses.under_way() || verdict.is_aborted() {
+            if verdict.is_aborted() {
                 return;
             }
+            let failed = |error: Error| verdict.fail(error.context(format!("step {name}")));
+            if pauses.under_way() {
+                match follower.hurry(&mut step) {
+                    Ok(true) => pauses.end(),
+                    Ok(false) => return,
+                    Err(error) => return failed(error),
+                }
+            }
             loop {
-                // Before anything of a later epoch is applied, barriers are passed.
+                // Before anything of a later epoch is applied.
                 let reached = waiting.first_key_value().map(|(epoch, _)| *epoch).into_iter().chain(open).min();
-                let passed = snapshots.pass(&mut step, reached).and_then(|()| usage.is(step.state_bytes()));
-                if let Err(error) = passed {
-                    return verdict.fail(error.context(format!("step {name}")));
+                let caught_up = catch_up(&mut step, &mut snapshots, &mut follower, reached)
+                    .and_then(|caught_up| usage.is(step.state_bytes()).map(|()| caught_up));
+                match caught_up {
+                    Ok(true) => {}
+                    Ok(false) => return activator.activate_after(RETRY),
+                    Err(error) => return failed(error),
                 }
                 let Some(mut entry) = waiting.first_entry() else { return };
                 // The open epoch may take its rows at once: all before it are complete. It closes when the frontier says so.
@@ -168,7 +216,7 @@ pub fn build<'s, S: EpochStep>(
                 }
                 if let Err(error) = entry.get_mut().settle(&mut step, complete, &mut exits) {
                     if !pauses.begin(step.guard(), &error) {
-                        verdict.fail(error.context(format!("step {name}")));
+                        failed(error);
                     }
                     return;
                 }

@@ -57,6 +57,11 @@ impl Pass {
         Self(capabilities)
     }
 
+    /// The epoch.
+    pub fn epoch(&self) -> Epoch {
+        self.0.first().map_or(Epoch::MAX, |capability| *capability.time())
+    }
+
     /// Gives up all epochs before `epoch`.
     pub fn downgrade(&mut self, epoch: Epoch) {
         self.0.iter_mut().for_each(|capability| capability.downgrade(&epoch));

@@ -4,12 +4,14 @@
 use super::transform::count;
 use crate::admit::admit;
 use crate::discards::Discards;
+use crate::graph::Tolerance;
 use crate::isolate::{Guard, IsolatedTransform};
-use crate::plan::{PlanKind, PlanNode};
+use crate::plan::{Plan, PlanKind, PlanNode};
+use crate::swap::{Swappable, Takeover};
 use std::sync::Arc;
 use wasmill_stream::field::{Decoder, FieldSpec, FieldType};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Needs, Transform, Transformed, View};
+use wasmill_stream::plugin::{Logic, Needs, Transform, Transformed, Version, View};
 use wasmill_stream::source::Chunk;
 use wasmill_stream::time::TimeFormat;
 use wasmill_stream::watermark::{EventTime, SplitClock, Strategy};
@@ -21,15 +23,25 @@ const MARKER_VALUE: &str = "watermark";
 
 /// Turns chunks of one source into batches, on one worker.
 pub struct Intake {
+    index: usize,
     name: Arc<str>,
     ledger: Arc<StepLedger>,
+    tolerance: Tolerance,
+    keeps_records: bool,
     discards: Discards,
     plugin: Option<Predecoder>,
+    /// A version of the plugin that is about to take over.
+    tried: Option<Predecoder>,
     /// Rows that the plugin has failed on and will see again.
     begun: Option<(SplitId, Batch)>,
+    layout: Layout,
+    time: EventTime,
+}
+
+/// What is decoded of the records, and where it is.
+struct Layout {
     decoder: Decoder,
     decodes: bool,
-    time: EventTime,
     /// How many of the decoded columns are emitted; they come first.
     emitted: usize,
     /// The column of the event time.
@@ -37,20 +49,19 @@ pub struct Intake {
     /// The columns of a marker's type and value.
     marker_columns: Option<(usize, usize)>,
     emits_values: bool,
-    keeps_records: bool,
 }
 
 /// The source's own transform and the fields that it wants.
 struct Predecoder {
+    version: Version,
     logic: IsolatedTransform,
     needs: Needs,
     decoder: Decoder,
 }
 
-impl Intake {
-    /// The intake of a source node.
-    pub fn new(node: &PlanNode) -> Result<Self> {
-        let PlanKind::Source { decoder, time, watermark } = &node.kind else {
+impl Layout {
+    fn new(node: &PlanNode) -> Self {
+        let PlanKind::Source { time, watermark, .. } = &node.kind else {
             unreachable!("an intake belongs to a source");
         };
         let mut fields: Vec<FieldSpec> = node.main().fields.clone();
@@ -70,30 +81,46 @@ impl Intake {
             let time = marker_field(MARKER_VALUE, FieldType::Time(TimeFormat::Iso8601));
             (place(&text), place(&time))
         });
-        let plugin = match decoder {
-            Some(plugin) => {
-                let needs = plugin.needs().clone();
-                let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
-                let logic = IsolatedTransform::new(plugin.instantiate()?, guard);
-                Some(Predecoder { logic, decoder: Decoder::new(&needs.fields), needs })
-            }
-            None => None,
-        };
-        Ok(Self {
-            name: node.name.clone(),
-            ledger: node.ledger.clone(),
-            discards: Discards::new(node),
-            plugin,
-            begun: None,
+        Self {
             decoder: Decoder::new(&fields),
             decodes: !fields.is_empty(),
-            time: time.clone(),
             emitted: node.main().fields.len(),
             time_column,
             marker_columns,
             emits_values: node.main().values,
+        }
+    }
+}
+
+impl Intake {
+    /// The intake of a source node.
+    pub fn new(index: usize, node: &PlanNode) -> Result<Self> {
+        let PlanKind::Source { decoder, time, .. } = &node.kind else {
+            unreachable!("an intake belongs to a source");
+        };
+        let mut intake = Self {
+            index,
+            name: node.name.clone(),
+            ledger: node.ledger.clone(),
+            tolerance: node.tolerance,
             keeps_records: node.keeps_dead_letters(),
-        })
+            discards: Discards::new(node, node.identity()),
+            plugin: None,
+            tried: None,
+            begun: None,
+            layout: Layout::new(node),
+            time: time.clone(),
+        };
+        if let Some(plugin) = decoder {
+            intake.plugin = Some(intake.predecoder(Version::Transform(plugin.clone()), plugin.instantiate()?));
+        }
+        Ok(intake)
+    }
+
+    fn predecoder(&self, version: Version, logic: Box<dyn Transform>) -> Predecoder {
+        let needs = version.plugin().needs().clone();
+        let guard = Guard::new(self.ledger.clone(), self.tolerance, self.keeps_records);
+        Predecoder { logic: IsolatedTransform::new(logic, guard), decoder: Decoder::new(&needs.fields), needs, version }
     }
 
     /// Turns a chunk into a batch and moves the split's clock. `None` if no row is left. `now`: wall clock, ms.
@@ -137,11 +164,11 @@ impl Intake {
             batch.fields.clear();
             batch = answer.main.apply(batch);
         }
-        let mut columns = if self.decodes { self.decoder.decode(&batch.values) } else { Vec::new() };
+        let mut columns = if self.layout.decodes { self.layout.decoder.decode(&batch.values) } else { Vec::new() };
         let kept = self.stamp(&mut batch, &columns, clock, now);
-        columns.truncate(self.emitted);
+        columns.truncate(self.layout.emitted);
         batch.fields = columns;
-        if !self.emits_values {
+        if !self.layout.emits_values {
             // Nobody reads the bytes any more: the source may have their share of its budget back.
             batch.values = Default::default();
         }
@@ -170,7 +197,7 @@ impl Intake {
     /// Sets event times and obeys markers. Returns the rows that stay rows, if not all.
     fn stamp(&mut self, batch: &mut Batch, columns: &[Column], clock: &mut SplitClock, now: i64) -> Option<Vec<u32>> {
         let markers = self.obey_markers(columns, clock, now);
-        let time = self.time_column.map(|at| &columns[at]);
+        let time = self.layout.time_column.map(|at| &columns[at]);
         if let Some(Column { cells: Cells::Int(times), .. }) = time {
             batch.times.copy_from_slice(times);
         }
@@ -197,7 +224,7 @@ impl Intake {
 
     /// The rows that are markers, ascending.
     fn obey_markers(&self, columns: &[Column], clock: &mut SplitClock, now: i64) -> Vec<u32> {
-        let Some((kind, value)) = self.marker_columns else { return Vec::new() };
+        let Some((kind, value)) = self.layout.marker_columns else { return Vec::new() };
         let (Cells::Text(kinds), Cells::Int(values)) = (&columns[kind].cells, &columns[value].cells) else {
             return Vec::new();
         };
@@ -210,6 +237,27 @@ impl Intake {
             }
         }
         markers
+    }
+}
+
+impl Swappable for Intake {
+    fn lay_out(&mut self, plan: &Arc<Plan>) -> Result<()> {
+        self.layout = Layout::new(&plan.nodes[self.index]);
+        Ok(())
+    }
+
+    fn try_on(&mut self, takeover: &Takeover, logic: Logic) -> Result<()> {
+        let Logic::Transform(logic) = logic else { return Err(takeover.misfit()) };
+        self.tried = Some(self.predecoder(takeover.version.clone(), logic));
+        Ok(())
+    }
+
+    /// Rows that the version before has failed on are this one's.
+    fn decide(&mut self, taken: bool) {
+        let Some(mut tried) = self.tried.take().filter(|_| taken) else { return };
+        self.discards = self.discards.of(Some(tried.version.plugin().identity().clone()));
+        self.begun = self.begun.take().map(|(split, batch)| (split, tried.admit(batch, &mut self.discards)));
+        self.plugin = Some(tried);
     }
 }
 

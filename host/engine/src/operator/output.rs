@@ -5,26 +5,40 @@ use crate::graph::Port;
 use crate::plan::PlanNode;
 use std::sync::Arc;
 use wasmill_stream::field::{Decoder, FieldSpec};
-use wasmill_stream::plugin::{Rows, Side};
+use wasmill_stream::plugin::{Needs, Rows};
 use wasmill_stream::{Batch, Column};
 
 /// Makes batches for the outputs of one node.
 pub struct Outputs {
-    /// Per output: the name that its rows have as their step, and what decodes the values that the plugin writes.
-    outputs: Vec<(Port, Arc<str>, Decoder)>,
+    outputs: Vec<Output>,
+}
+
+struct Output {
+    port: Port,
+    /// What its rows have as their step.
+    name: Arc<str>,
+    /// Decodes the values that the plugin writes.
+    decoder: Decoder,
+    /// Whether its rows keep the values that they had as input.
+    keeps: bool,
 }
 
 impl Outputs {
-    /// For a node whose plugin has these side outputs.
-    pub fn new(node: &PlanNode, sides: &[Side]) -> Self {
+    /// For a node whose plugin has these needs.
+    pub fn new(node: &PlanNode, needs: &Needs) -> Self {
         let name = |port: Port| match port {
-            Port::Side(side) => match sides.get(side as usize) {
+            Port::Side(side) => match needs.sides.get(side as usize) {
                 Some(side) => format!("{}.{}", node.name, side.name).into(),
                 None => node.name.clone(),
             },
             Port::Main | Port::Late | Port::Dead => node.name.clone(),
         };
-        let output = |(port, emits): &(Port, crate::plan::Emits)| (*port, name(*port), Decoder::new(&emits.fields));
+        let output = |(port, emits): &(Port, crate::plan::Emits)| Output {
+            port: *port,
+            name: name(*port),
+            decoder: Decoder::new(&emits.fields),
+            keeps: node.keeps(needs, *port),
+        };
         Self { outputs: node.outputs.iter().map(output).collect() }
     }
 
@@ -39,16 +53,16 @@ impl Outputs {
         mut rows: Rows,
     ) -> Option<Batch> {
         let emits = node.emits(port)?;
-        let (_, name, decoder) = self.outputs.iter_mut().find(|(known, ..)| *known == port)?;
-        let hands_on = node.hands_on(port);
-        if !hands_on || !emits.values {
+        let Output { name, decoder, keeps, .. } = self.outputs.iter_mut().find(|output| output.port == port)?;
+        let keeps = *keeps;
+        if !keeps || !emits.values {
             batch.values = Default::default();
         }
         let fields = std::mem::take(&mut batch.fields);
-        if hands_on {
+        if keeps {
             batch.fields = handed_on(node, &emits.fields, fields, columns);
         }
-        let written = rows.values.take().filter(|_| !hands_on);
+        let written = rows.values.take().filter(|_| !keeps);
         batch = rows.apply(batch);
         if let Some(values) = written {
             batch.fields = decoder.decode(&values);

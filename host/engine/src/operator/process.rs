@@ -11,8 +11,9 @@ use crate::discards::Discards;
 use crate::graph::Port;
 use crate::isolate::{Guard, IsolatedProcess};
 use crate::parcel::Parcel;
-use crate::plan::{Plan, PlanKind};
+use crate::plan::{Lens, Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
+use crate::swap::{Follower, Swappable, Takeover};
 use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use timely::dataflow::Stream;
 use wasmill_stream::backlog::{Backlog, Released, Wanted};
 use wasmill_stream::checkpoint::{ANY_GROUP, Changes};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Needs, Processed, Rows as Output, View};
-use wasmill_stream::process::{KeyedRows, Order, States, Turned};
+use wasmill_stream::plugin::{Logic, Process, Processed, Rows as Output, Version, View};
+use wasmill_stream::process::{KeyedRows, Migrated, Order, States, Turned};
 use wasmill_stream::{Batch, Binary, Error, GuestFault, Result, key};
 
 /// About how many rows of a backlog go into one call.
@@ -31,8 +32,9 @@ const CALL_ROWS: usize = 4_096;
 struct ProcessStep {
     plan: Arc<Plan>,
     index: usize,
-    logic: IsolatedProcess,
-    needs: Needs,
+    worn: Worn,
+    /// A version that is about to take over, and the states as it understands them, if it does not understand those there.
+    tried: Option<(Worn, Option<Migrated>)>,
     order: Order,
     states: States,
     backlog: Backlog,
@@ -41,8 +43,28 @@ struct ProcessStep {
     /// Rows that were let go and have not been processed yet.
     ready: VecDeque<Released>,
     heard: Heard,
+}
+
+/// A version of the plugin with what belongs to it.
+struct Worn {
+    lens: Lens,
+    logic: IsolatedProcess,
     outputs: Outputs,
     discards: Discards,
+}
+
+impl Worn {
+    fn new(node: &PlanNode, version: Version, logic: Box<dyn Process>) -> Result<Self> {
+        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+        let identity = version.plugin().identity().clone();
+        let lens = Lens::fitting(node, version)?;
+        Ok(Self {
+            logic: IsolatedProcess::new(logic, guard),
+            outputs: Outputs::new(node, &lens.needs),
+            discards: Discards::new(node, Some(identity)),
+            lens,
+        })
+    }
 }
 
 /// Rows for a call, with what belongs to them.
@@ -61,28 +83,25 @@ impl Admitted {
 }
 
 impl ProcessStep {
-    fn new(shared: &Shared, index: usize, (worker, workers): (usize, usize)) -> Result<Self> {
-        let plan = shared.plan.clone();
+    fn new(shared: &Shared, plan: &Arc<Plan>, index: usize, (worker, workers): (usize, usize)) -> Result<Self> {
+        let plan = plan.clone();
         let node = &plan.nodes[index];
         let PlanKind::Process { plugin, order } = &node.kind else {
             unreachable!("a process step belongs to a process");
         };
-        let needs = plugin.needs().clone();
-        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
-        let wanted = Wanted { fields: node.wanted.clone(), values: node.wants_values() };
-        let (mut states, mut backlog) = (States::new(&needs), Backlog::new(wanted));
-        let mut discards = Discards::new(node);
-        let columns: Vec<usize> = (0..needs.fields.len()).collect();
+        let mut worn = Worn::new(node, Version::Process(plugin.clone()), plugin.instantiate()?)?;
+        let (mut states, mut backlog) = (States::new(&worn.lens.needs), Backlog::new(wanted(node)));
         let resumed = shared.resumed.steps.get(&index);
         if let Some(state) = resumed {
             states.resume(state.watermark);
+            let Worn { lens, discards, .. } = &mut worn;
             state.owned_by(worker, workers, |change| match (change.group, change.value) {
                 (ANY_GROUP, value) => {
                     let mine = |batch: &Batch, row: usize| {
                         let hash = key::hash(batch.key(row).unwrap_or_default());
                         key::worker(key::group(hash), workers) == worker
                     };
-                    let admit = |batch: &Batch| admit(batch, &needs.fields, &columns, &mut discards);
+                    let admit = |batch: &Batch| admit(batch, &lens.needs.fields, lens.own(), discards);
                     let waiting = backlog.load(value.unwrap_or_default(), state.watermark, mine, admit)?;
                     // For this run they come in now.
                     StepLedger::add(&node.ledger.read, waiting);
@@ -94,22 +113,20 @@ impl ProcessStep {
         if shared.reporter.is_some() {
             states.track();
         }
-        let mut logic = IsolatedProcess::new(plugin.instantiate()?, guard);
         if let Some(state) = resumed.filter(|state| state.version != plugin.state_version()) {
-            states.migrate(state.version, &mut logic)?;
+            let migrated = states.migrated(state.version, &mut worn.logic)?;
+            states.adopt(migrated);
             backlog.note_again();
         }
         Ok(Self {
-            logic,
+            worn,
+            tried: None,
             order: *order,
             states,
             backlog,
             stem: format!("rows/{}/{worker}", shared.run),
             ready: VecDeque::new(),
             heard: Heard::new(&node.sources, workers),
-            outputs: Outputs::new(node, &needs.sides),
-            discards,
-            needs,
             plan,
             index,
         })
@@ -125,15 +142,15 @@ impl ProcessStep {
         pass: &Pass,
     ) -> Result<()> {
         let Admitted { batch, keys, hashes } = admitted;
-        let columns: Vec<usize> = (0..self.needs.fields.len()).collect();
-        let view = View::of(batch, &self.needs, &columns);
+        let Worn { lens, logic, discards, .. } = &mut self.worn;
+        let view = View::of(batch, &lens.needs, lens.own());
         let rows = KeyedRows { keys, hashes, view, ordered: self.order == Order::EventTime };
-        let turned = self.states.process(&mut self.logic, &rows, until)?;
+        let turned = self.states.process(logic, &rows, until)?;
         for reject in &turned.answer.rejects {
             let row = reject.row as usize;
             match origins.and_then(|origins| origins.get(row)) {
-                Some((batch, row)) => self.discards.row(batch, *row as usize, reject.cause, &reject.reason),
-                None => self.discards.row(batch, row, reject.cause, &reject.reason),
+                Some((batch, row)) => discards.row(batch, *row as usize, reject.cause, &reject.reason),
+                None => discards.row(batch, row, reject.cause, &reject.reason),
             }
         }
         let ledger = &self.plan.nodes[self.index].ledger;
@@ -154,10 +171,11 @@ impl ProcessStep {
         let plan = self.plan.clone();
         let node = &plan.nodes[self.index];
         StepLedger::add(&node.ledger.timers, fired);
-        self.logic.take_dropped().iter().for_each(|timer| self.discards.timer(timer));
+        let Worn { logic, outputs, discards, .. } = &mut self.worn;
+        logic.take_dropped().iter().for_each(|timer| discards.timer(timer));
         let columns: Vec<usize> = (0..batch.fields.len()).collect();
-        let outputs = std::iter::once((Port::Main, main));
-        for (port, rows) in outputs.chain(sides.into_iter().map(|(side, rows)| (Port::Side(side), rows))) {
+        let answers = std::iter::once((Port::Main, main));
+        for (port, rows) in answers.chain(sides.into_iter().map(|(side, rows)| (Port::Side(side), rows))) {
             let (of_rows, of_timers) = split(rows, batch.len());
             let mut give = |batch: Option<Batch>| {
                 let Some(batch) = batch else { return };
@@ -168,12 +186,12 @@ impl ProcessStep {
                 exits.give(pass, port, batch);
             };
             if let Some(rows) = of_rows {
-                give(self.outputs.rows(node, port, batch.clone(), &columns, rows));
+                give(outputs.rows(node, port, batch.clone(), &columns, rows));
             }
             if let Some(rows) = of_timers {
                 let times = vec![0; keys.len()];
                 let fired = Batch { times, keys: Some(keys.clone()), ..Batch::default() };
-                give(self.outputs.rows(node, port, fired, &[], rows));
+                give(outputs.rows(node, port, fired, &[], rows));
             }
         }
     }
@@ -186,7 +204,8 @@ impl EpochStep for ProcessStep {
         let node = &self.plan.nodes[self.index];
         let columns = node.columns(parcel.from);
         StepLedger::add(&node.ledger.read, parcel.batch.len());
-        let kept = admit(&parcel.batch, &self.needs.fields, columns, &mut self.discards);
+        let Worn { lens, discards, .. } = &mut self.worn;
+        let kept = admit(&parcel.batch, &lens.needs.fields, lens.columns(parcel.from), discards);
         let mut batch = match kept {
             Some(kept) => parcel.batch.select(&kept),
             None => Batch::clone(&parcel.batch),
@@ -207,7 +226,8 @@ impl EpochStep for ProcessStep {
         let node = &self.plan.nodes[self.index];
         StepLedger::add(&node.ledger.late, late.len());
         let columns: Vec<usize> = (0..batch.fields.len()).collect();
-        send_late(node, &mut self.outputs, &mut self.discards, (batch, &columns, late), (exits, pass));
+        let Worn { outputs, discards, .. } = &mut self.worn;
+        send_late(node, outputs, discards, (batch, &columns, late), (exits, pass));
         self.backlog.hold(batch, &on_time);
         Ok(())
     }
@@ -225,7 +245,7 @@ impl EpochStep for ProcessStep {
                 return Err(error);
             }
         }
-        while let Some(turned) = self.states.advance(&mut self.logic, watermark)? {
+        while let Some(turned) = self.states.advance(&mut self.worn.logic, watermark)? {
             self.send(&Batch::default(), turned, exits, pass);
         }
         self.plan.nodes[self.index].ledger.advance_watermark(watermark);
@@ -249,13 +269,57 @@ impl EpochStep for ProcessStep {
         &mut self.heard
     }
 
+    fn state_version(&self) -> u32 {
+        self.worn.lens.version.plugin().state_version()
+    }
+
     fn discards(&mut self) -> &mut Discards {
-        &mut self.discards
+        &mut self.worn.discards
     }
 
     fn guard(&mut self) -> &mut Guard {
-        self.logic.guard()
+        self.worn.logic.guard()
     }
+}
+
+impl Swappable for ProcessStep {
+    /// Rows that wait are laid out anew. What cannot be had of them any more is missing, which only a version that wants it
+    /// could notice.
+    fn lay_out(&mut self, plan: &Arc<Plan>) -> Result<()> {
+        self.plan = plan.clone();
+        let node = &self.plan.nodes[self.index];
+        self.worn.lens = Lens::fitting(node, self.worn.lens.version.clone())?;
+        self.worn.outputs = Outputs::new(node, &self.worn.lens.needs);
+        self.backlog.lay_out(wanted(node));
+        Ok(())
+    }
+
+    fn try_on(&mut self, takeover: &Takeover, logic: Logic) -> Result<()> {
+        let Logic::Process(logic) = logic else { return Err(takeover.misfit()) };
+        let mut worn = Worn::new(&self.plan.nodes[self.index], takeover.version.clone(), logic)?;
+        self.backlog.has(&worn.lens.needs)?;
+        let migrate = |from| self.states.migrated(from, &mut worn.logic);
+        let migrated = takeover.migrates.map(migrate).transpose()?;
+        self.tried = Some((worn, migrated));
+        Ok(())
+    }
+
+    fn decide(&mut self, taken: bool) {
+        let Some((worn, migrated)) = self.tried.take().filter(|_| taken) else { return };
+        self.states.serve(&worn.lens.needs);
+        self.worn = worn;
+        let Worn { lens, discards, .. } = &mut self.worn;
+        self.backlog.admit(|batch| admit(batch, &lens.needs.fields, lens.own(), discards));
+        if let Some(migrated) = migrated {
+            self.states.adopt(migrated);
+            self.backlog.note_again();
+        }
+    }
+}
+
+/// What rows that wait in a node carry.
+fn wanted(node: &PlanNode) -> Wanted {
+    Wanted { fields: node.wanted.clone(), values: node.wants_values() }
 }
 
 /// The rows of an output that came from rows, and those that came from the timers of a key, with the key's number as origin.
@@ -282,6 +346,7 @@ pub fn build<'s>(
     shared: &Shared,
     index: usize,
 ) -> Result<Streams<'s>> {
-    let step = ProcessStep::new(shared, index, (rows.scope().index(), rows.scope().peers()))?;
-    Ok(epochs::build(step, rows, announcements, (index, &shared.plan.nodes[index]), shared))
+    let follower = Follower::new(&shared.revisions, index);
+    let step = ProcessStep::new(shared, follower.plan(), index, (rows.scope().index(), rows.scope().peers()))?;
+    Ok(epochs::build(step, follower, rows, announcements, shared))
 }

@@ -11,6 +11,7 @@ use crate::graph::Port;
 use crate::pauses::Pauses;
 use crate::plan::PlanKind;
 use crate::progress::Announcement;
+use crate::swap::Follower;
 use crate::wake::Bell;
 use crate::worker::Shared;
 use std::collections::BTreeMap;
@@ -221,6 +222,7 @@ pub fn build<'s>(
     probe: probe::Handle<Epoch>,
 ) -> Result<(Streams<'s>, Stream<'s, Epoch, Vec<Announcement>>)> {
     let plan = shared.plan.clone();
+    let mut follower = Follower::new(&shared.revisions, index);
     let PlanKind::Source { watermark, .. } = &plan.nodes[index].kind else {
         unreachable!("a source operator belongs to a source");
     };
@@ -229,7 +231,7 @@ pub fn build<'s>(
         index,
         worker: scope.index(),
         workers: scope.peers(),
-        intake: Intake::new(&plan.nodes[index])?,
+        intake: Intake::new(index, &follower.plan().nodes[index])?,
         splits: Splits { spec: watermark.clone(), resumed, open: None },
         queue,
         shared: shared.clone(),
@@ -257,6 +259,16 @@ pub fn build<'s>(
             let mut ended = step.shared.verdict.is_aborted();
             // A full epoch takes no more rows until the sinks allow the next one.
             let blocked = clock.is_full() && !step.may_close(clock.current());
+            if pauses.under_way() && !ended {
+                match follower.hurry(&mut step.intake) {
+                    Ok(true) => pauses.end(),
+                    Ok(false) => {}
+                    Err(error) => {
+                        step.shared.verdict.fail(error.context(format!("source {name}")));
+                        ended = true;
+                    }
+                }
+            }
             if !blocked && !ended && !pauses.under_way() {
                 match step.turn(*to_news.time()) {
                     Ok(Turn::Rows(batch)) => {
@@ -289,6 +301,13 @@ pub fn build<'s>(
             if (next > epoch && !held) || ended {
                 news.activate().give(to_news, &mut step.announce());
                 step.pass(Some(next).filter(|_| !ended));
+                while follower.bars(next) {
+                    // Nobody votes on decoders.
+                    if let Err(error) = follower.advance(&mut step.intake, ended) {
+                        step.shared.verdict.fail(error.context(format!("source {name}")));
+                        break;
+                    }
+                }
                 pass.downgrade(next);
                 to_news.downgrade(&next);
             }

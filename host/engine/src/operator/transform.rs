@@ -10,24 +10,46 @@ use crate::graph::{Input, Port};
 use crate::isolate::{Guard, IsolatedTransform};
 use crate::parcel::Parcel;
 use crate::pauses::Pauses;
-use crate::plan::{Plan, PlanKind, PlanNode};
-use crate::verdict::Verdict;
+use crate::plan::{Lens, Plan, PlanKind, PlanNode};
+use crate::swap::{Follower, Swappable, Takeover};
+use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Needs, Transform, Transformed, View};
+use wasmill_stream::plugin::{Logic, Transform, Transformed, Version, View};
 use wasmill_stream::{Batch, Error, GuestFault, Result};
 
 /// The logic of one transform step on one worker.
 struct TransformStep {
     plan: Arc<Plan>,
     index: usize,
+    worn: Worn,
+    /// A version that is about to take over.
+    tried: Option<Worn>,
+}
+
+/// A version of the plugin with what belongs to it.
+struct Worn {
+    lens: Lens,
     logic: IsolatedTransform,
-    needs: Needs,
     outputs: Outputs,
     discards: Discards,
+}
+
+impl Worn {
+    fn new(node: &PlanNode, version: Version, logic: Box<dyn Transform>) -> Result<Self> {
+        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
+        let identity = version.plugin().identity().clone();
+        let lens = Lens::fitting(node, version)?;
+        Ok(Self {
+            logic: IsolatedTransform::new(logic, guard),
+            outputs: Outputs::new(node, &lens.needs),
+            discards: Discards::new(node, Some(identity)),
+            lens,
+        })
+    }
 }
 
 impl TransformStep {
@@ -36,16 +58,8 @@ impl TransformStep {
         let PlanKind::Transform { plugin } = &node.kind else {
             unreachable!("a transform step belongs to a transform");
         };
-        let needs = plugin.needs().clone();
-        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
-        Ok(Self {
-            logic: IsolatedTransform::new(plugin.instantiate()?, guard),
-            outputs: Outputs::new(node, &needs.sides),
-            discards: Discards::new(node),
-            needs,
-            plan,
-            index,
-        })
+        let worn = Worn::new(node, Version::Transform(plugin.clone()), plugin.instantiate()?)?;
+        Ok(Self { worn, tried: None, plan, index })
     }
 
     fn node(&self) -> &PlanNode {
@@ -56,7 +70,8 @@ impl TransformStep {
     fn admit(&mut self, parcel: Parcel) -> Admitted {
         let node = &self.plan.nodes[self.index];
         StepLedger::add(&node.ledger.read, parcel.batch.len());
-        let kept = admit(&parcel.batch, &self.needs.fields, node.columns(parcel.from), &mut self.discards);
+        let Worn { lens, discards, .. } = &mut self.worn;
+        let kept = admit(&parcel.batch, &lens.needs.fields, lens.columns(parcel.from), discards);
         let batch = match kept {
             Some(kept) => parcel.batch.select(&kept),
             // Moves the columns unless another step reads the same batch.
@@ -66,29 +81,52 @@ impl TransformStep {
     }
 
     fn call(&mut self, admitted: &Admitted) -> Result<Transformed> {
-        let columns = self.plan.nodes[self.index].columns(admitted.from);
-        self.logic.transform(&View::of(&admitted.batch, &self.needs, columns))
+        let Worn { lens, logic, .. } = &mut self.worn;
+        logic.transform(&View::of(&admitted.batch, &lens.needs, lens.columns(admitted.from)))
     }
 
     /// Counts what became of the rows, and sends the results.
     fn settle(&mut self, admitted: Admitted, answer: Transformed, exits: &mut Exits, pass: &Pass) -> Result<()> {
         let node = &self.plan.nodes[self.index];
         let columns = node.columns(admitted.from);
-        let emitted = count(&admitted.batch, &answer, &mut self.discards)?;
+        let Worn { outputs, discards, .. } = &mut self.worn;
+        let emitted = count(&admitted.batch, &answer, discards)?;
         StepLedger::add(&node.ledger.emitted, emitted);
         for (side, rows) in answer.sides {
             let port = Port::Side(side);
             // Each output chooses its own rows and columns of the batch.
-            if let Some(batch) = self.outputs.rows(node, port, admitted.batch.clone(), columns, rows) {
+            if let Some(batch) = outputs.rows(node, port, admitted.batch.clone(), columns, rows) {
                 node.ledger.add_to_side(side, batch.len());
                 exits.give(pass, port, batch);
             }
         }
-        if let Some(batch) = self.outputs.rows(node, Port::Main, admitted.batch, columns, answer.main) {
+        if let Some(batch) = outputs.rows(node, Port::Main, admitted.batch, columns, answer.main) {
             StepLedger::add(&node.ledger.written, batch.len());
             exits.give(pass, Port::Main, batch);
         }
         Ok(())
+    }
+}
+
+impl Swappable for TransformStep {
+    fn lay_out(&mut self, plan: &Arc<Plan>) -> Result<()> {
+        self.plan = plan.clone();
+        let node = &self.plan.nodes[self.index];
+        self.worn.lens = Lens::fitting(node, self.worn.lens.version.clone())?;
+        self.worn.outputs = Outputs::new(node, &self.worn.lens.needs);
+        Ok(())
+    }
+
+    fn try_on(&mut self, takeover: &Takeover, logic: Logic) -> Result<()> {
+        let Logic::Transform(logic) = logic else { return Err(takeover.misfit()) };
+        self.tried = Some(Worn::new(self.node(), takeover.version.clone(), logic)?);
+        Ok(())
+    }
+
+    fn decide(&mut self, taken: bool) {
+        if let Some(tried) = self.tried.take().filter(|_| taken) {
+            self.worn = tried;
+        }
     }
 }
 
@@ -113,8 +151,10 @@ struct Admitted {
 }
 
 /// Builds the operator.
-pub fn build<'s>(rows: Rows<'s>, plan: Arc<Plan>, index: usize, verdict: Arc<Verdict>) -> Result<Streams<'s>> {
-    let mut step = TransformStep::new(plan, index)?;
+pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize) -> Result<Streams<'s>> {
+    let mut follower = Follower::new(&shared.revisions, index);
+    let mut step = TransformStep::new(follower.plan().clone(), index)?;
+    let verdict = shared.verdict.clone();
     let name = step.node().name.clone();
     let scope = rows.scope();
     let mut builder = OperatorBuilder::new(name.to_string(), scope);
@@ -123,36 +163,51 @@ pub fn build<'s>(rows: Rows<'s>, plan: Arc<Plan>, index: usize, verdict: Arc<Ver
     let mut pauses = Pauses::new(scope.activator_for(builder.operator_info().address), verdict.clone(), name.clone());
     let mut waiting: VecDeque<(Pass, Work<Admitted>)> = VecDeque::new();
     builder.build(move |_capabilities| {
-        move |_frontiers| {
+        move |frontiers| {
             input.for_each(|capability, parcel| {
                 if !verdict.is_aborted() {
                     waiting.push_back((exits.pass(&capability), Work::Fresh(std::mem::take(parcel))));
                 }
             });
+            let open = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
             if pauses.under_way() {
-                return;
-            }
-            while let Some((pass, work)) = waiting.pop_front() {
-                if verdict.is_aborted() {
-                    return waiting.clear();
+                match follower.hurry(&mut step) {
+                    Ok(true) => pauses.end(),
+                    Ok(false) => return,
+                    Err(error) => return verdict.fail(error.context(format!("step {name}"))),
                 }
+            }
+            while !verdict.is_aborted() {
+                // Batches come in any order of their epochs; those behind the end of a revision wait for all before it.
+                let next = waiting.iter().position(|(pass, _)| !follower.bars(pass.epoch()));
+                let Some((pass, work)) = next.and_then(|next| waiting.remove(next)) else {
+                    if follower.bound().is_some_and(|bound| open.is_none_or(|open| bound <= open)) {
+                        match follower.advance(&mut step, open.is_none()) {
+                            // Nobody votes on transforms.
+                            Ok(_) => continue,
+                            Err(error) => verdict.fail(error.context(format!("step {name}"))),
+                        }
+                    }
+                    return;
+                };
                 let admitted = work.admitted(|parcel| step.admit(parcel));
                 let called = if admitted.batch.is_empty() { Ok(None) } else { step.call(&admitted).map(Some) };
                 let settled = match called {
                     Ok(None) => Ok(()),
                     Ok(Some(answer)) => step.settle(admitted, answer, &mut exits, &pass),
-                    Err(error) => match pauses.begin(step.logic.guard(), &error) {
+                    Err(error) => match pauses.begin(step.worn.logic.guard(), &error) {
                         true => return waiting.push_front((pass, Work::Begun(admitted))),
                         false => Err(error),
                     },
                 };
-                for letters in step.discards.take() {
+                for letters in step.worn.discards.take() {
                     exits.give(&pass, Port::Dead, letters);
                 }
                 if let Err(error) = settled {
                     verdict.fail(error.context(format!("step {name}")));
                 }
             }
+            waiting.clear();
         }
     });
     Ok(streams)

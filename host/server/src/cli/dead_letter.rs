@@ -1,6 +1,6 @@
 //! `wasmill dead-letter`: what the sink `[dead_letter]` of a job has written: counted, shown, and sent once more.
 
-use super::drive::{View, drive};
+use super::drive::{Manner, View, drive};
 use super::{Exit, JobArguments, job, stdout};
 use crate::dead_letters::{Concerns, Digest, Filter, Leaf, Replay, Witness, files, for_each};
 use crate::progress::Snapshot;
@@ -140,7 +140,7 @@ fn replay(arguments: &ReplayArguments, terminal: &Terminal) -> Result<Exit> {
         job.graph.dead_letters.map(|letters| DeadLetters { sink: witness.watch(letters.sink), ..letters });
     // Letters are no part of the stream: the job's own positions stay as they are.
     job.checkpoint = None;
-    let exit = drive(job, false, Lines(terminal.clone()), terminal)?;
+    let exit = drive(job, Manner::default(), Lines(terminal.clone()), terminal)?;
     if exit == Exit::Done {
         let (sent, died) = (replay.sent(), witness.records());
         let not_sent = if sent < records { format!(" of {records}") } else { String::new() };

@@ -4,7 +4,7 @@ mod checkout;
 mod latest;
 mod view;
 
-use super::drive::drive;
+use super::drive::{Manner, drive};
 use super::{Exit, job, workers};
 use crate::job::{JobFile, Parameters};
 use crate::terminal::Terminal;
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     terminal.note(&job.outline.to_string());
     let results = ["pickup_count.jsonl", "trip_duration.jsonl"].map(|name| arguments.out.join(name));
     let view = DemoView::new(terminal, arguments.trips, Latest::of(&results[0]));
-    let exit = drive(job, false, view, terminal)?;
+    let exit = drive(job, Manner::default(), view, terminal)?;
     if exit == Exit::Done {
         terminal.note(&format!("\nresults: {}\n         {}", results[0].display(), results[1].display()));
     }

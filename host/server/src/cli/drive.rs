@@ -1,7 +1,9 @@
 //! Runs a job under a terminal: shows it while it runs, ends it on signals, prints its balance.
 
 use super::Exit;
-use crate::job::Job;
+use super::requests::Requests;
+use crate::control::Control;
+use crate::job::{Job, Parameters};
 use crate::progress::{Progress, Snapshot};
 use crate::run;
 use crate::shutdown::Shutdown;
@@ -10,6 +12,7 @@ use crate::terminal::Terminal;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -25,10 +28,19 @@ pub trait View {
     fn show(&mut self, now: &Snapshot);
 }
 
+/// How a job is driven.
+#[derive(Default)]
+pub struct Manner {
+    /// Begin anew, as if there were no checkpoint.
+    pub fresh: bool,
+    /// Listen for requests, and read the job file with these parameters for them.
+    pub listen: Option<Parameters>,
+}
+
 /// Runs a job to its end.
-pub fn drive(job: Job, fresh: bool, view: impl View, terminal: &Terminal) -> Result<Exit> {
+pub fn drive(job: Job, manner: Manner, view: impl View, terminal: &Terminal) -> Result<Exit> {
     let runtime = runtime()?;
-    let exit = runtime.block_on(watch(job, fresh, view, terminal));
+    let exit = runtime.block_on(watch(job, manner, view, terminal));
     // After a second Ctrl-C there may be threads that never end by themselves.
     runtime.shutdown_background();
     exit
@@ -44,15 +56,28 @@ fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::unavailable("start the I/O threads").with_source(error))
 }
 
-async fn watch(job: Job, fresh: bool, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
+async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
-    let outline = job.outline.clone();
+    let (outline, file) = (job.outline.clone(), job.file.clone());
+    let Manner { fresh, listen } = manner;
     let running = tokio::select! {
         running = run::start(job, fresh) => running?,
         () = shutdown.asked() => return Ok(Exit::Interrupted),
     };
     let (ledger, stopper) = (running.ledger().clone(), running.stopper());
     let checkpoints = running.checkpoints().cloned();
+    // Ends with the job: it is dropped with the set.
+    let mut requests = JoinSet::new();
+    if let Some(parameters) = listen {
+        match Control::listen(&file).await {
+            Ok(control) => {
+                let swapper = running.swapper();
+                let served = Requests { file, parameters, swapper, terminal: terminal.clone() };
+                requests.spawn(served.serve(control));
+            }
+            Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),
+        }
+    }
     if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {
         terminal.note(&format!("going on from checkpoint {} of {}", from.number, from.at));
         from.changed.iter().for_each(|changed| terminal.note(&format!("another plugin since then in {changed}")));

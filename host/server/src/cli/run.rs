@@ -1,6 +1,6 @@
 //! `wasmill run`: a job from its file to its balance, with a line of progress in between.
 
-use super::drive::{View, drive};
+use super::drive::{Manner, View, drive};
 use super::{Exit, JobArguments, job, workers};
 use crate::progress::Snapshot;
 use crate::terminal::{Line, Terminal};
@@ -36,7 +36,8 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     }
     terminal.note(&job.outline.to_string());
     let view = OneLine { line: terminal.line(), terminal: terminal.clone() };
-    drive(job, arguments.fresh, view, terminal)
+    let manner = Manner { fresh: arguments.fresh, listen: Some(arguments.job.parameters()) };
+    drive(job, manner, view, terminal)
 }
 
 /// Progress as one line: drawn over on a terminal, printed again and again elsewhere.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wasmill_stream::config;
 
 /// Parameters of a job.
+#[derive(Clone)]
 pub struct Parameters {
     set: BTreeMap<String, String>,
     environment: fn(&str) -> Option<String>,

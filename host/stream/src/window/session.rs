@@ -3,7 +3,7 @@
 
 mod plan;
 
-use super::call::{self, CALL_BYTES, MIGRATED, Merger, Parts, Unmerged};
+use super::call::{self, CALL_BYTES, Merger, Parts, Unmerged};
 use super::outbox::Outbox;
 use super::state::{Advanced, Taken};
 use crate::blob::Blob;
@@ -145,20 +145,18 @@ impl Sessions {
         Some(())
     }
 
-    pub(super) fn migrate(&mut self, from: u32, logic: &mut dyn Aggregate) -> Result<()> {
+    pub(super) fn accumulators(&self) -> Box<dyn Iterator<Item = &[u8]> + '_> {
+        let sessions = self.keys.slots().flat_map(|slot| &self.keys[slot].value.sessions);
+        Box::new(sessions.map(|session| session.accumulator.get()))
+    }
+
+    pub(super) fn replace<'n>(&mut self, new: &mut impl Iterator<Item = &'n [u8]>) {
         let slots: Vec<u32> = self.keys.slots().collect();
-        for slots in slots.chunks(MIGRATED) {
-            let of_slot = |&slot: &u32| self.keys[slot].value.sessions.iter();
-            let old = slots.iter().flat_map(of_slot).map(|session| session.accumulator.get()).collect();
-            let new = call::migrate(&old, &mut |old| logic.migrate(from, old))?;
-            let mut new = new.iter();
-            for &slot in slots {
-                self.keys.update(slot, |of_key| {
-                    of_key.sessions.iter_mut().zip(&mut new).for_each(|(session, new)| session.accumulator.set(new));
-                });
-            }
+        for slot in slots {
+            self.keys.update(slot, |of_key| {
+                of_key.sessions.iter_mut().zip(&mut *new).for_each(|(session, new)| session.accumulator.set(new));
+            });
         }
-        Ok(())
     }
 
     // === rows ===

@@ -1,13 +1,10 @@
 //! One slice of tumbling or sliding windows that holds state: an accumulator per key.
 
-use super::call::{self, MIGRATED};
 use super::grid::{Grid, Slice};
-use crate::Result;
 use crate::blob::Blob;
 use crate::checkpoint::{Change, ChangeLog};
 use crate::key;
 use crate::key_table::{Entry, KeyTable, Value};
-use crate::plugin::Aggregate;
 
 /// The group of an accumulator that takes no part in the current call.
 const NO_GROUP: u32 = u32::MAX;
@@ -119,15 +116,15 @@ impl OpenSlice {
         });
     }
 
-    /// Has the logic rewrite all accumulators.
-    pub(super) fn migrate(&mut self, from: u32, logic: &mut dyn Aggregate) -> Result<()> {
+    /// Every accumulator, empty ones too, in an order that stays until one is added or removed.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        self.cells.slots().map(|slot| self.cells[slot].value.accumulator.get())
+    }
+
+    /// Replaces every accumulator, in the order of [`OpenSlice::cells`].
+    pub(super) fn replace<'n>(&mut self, new: &mut impl Iterator<Item = &'n [u8]>) {
         let slots: Vec<u32> = self.cells.slots().collect();
-        for slots in slots.chunks(MIGRATED) {
-            let old = slots.iter().map(|&slot| self.cells[slot].value.accumulator.get()).collect();
-            let new = call::migrate(&old, &mut |old| logic.migrate(from, old))?;
-            slots.iter().zip(new.iter()).for_each(|(&slot, accumulator)| self.store(slot, accumulator));
-        }
-        Ok(())
+        slots.into_iter().zip(new).for_each(|(slot, accumulator)| self.store(slot, accumulator));
     }
 
     /// Puts an accumulator back that was noted.

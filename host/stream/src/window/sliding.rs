@@ -68,8 +68,12 @@ impl Sliding {
         (start == first).then_some(())
     }
 
-    pub(super) fn migrate(&mut self, from: u32, logic: &mut dyn Aggregate) -> Result<()> {
-        self.slices.iter_mut().try_for_each(|open| open.migrate(from, logic))
+    pub(super) fn accumulators(&self) -> Box<dyn Iterator<Item = &[u8]> + '_> {
+        Box::new(self.slices.iter().flat_map(OpenSlice::cells))
+    }
+
+    pub(super) fn replace<'n>(&mut self, new: &mut impl Iterator<Item = &'n [u8]>) {
+        self.slices.iter_mut().for_each(|open| open.replace(new));
     }
 
     // === rows ===

@@ -1,6 +1,7 @@
 //! The windows of one worker: open ones with their accumulators, and what fires when the watermark moves.
 
 use super::WindowSpec;
+use super::call::{self, MIGRATED};
 use super::grid::Grid;
 use super::session::Sessions;
 use super::sliding::Sliding;
@@ -43,6 +44,10 @@ pub struct RefusedWindow {
     /// Why, in the plugin's words.
     pub reason: String,
 }
+
+/// Accumulators as another version of the logic understands them, see [`Windows::migrated`].
+#[derive(Debug)]
+pub struct Migrated(Vec<Binary>);
 
 /// The windows of one worker.
 ///
@@ -158,11 +163,31 @@ impl Windows {
         loaded.ok_or_else(|| Error::new(ErrorKind::Corrupt, "an entry is not what these windows have noted"))
     }
 
-    /// Has the logic rewrite all accumulators, which an older version of it made. Every one of them counts as changed.
-    pub fn migrate(&mut self, from: u32, logic: &mut dyn Aggregate) -> Result<()> {
+    /// What the logic makes of all accumulators, which an older version of it made. The windows stay as they are.
+    pub fn migrated(&self, from: u32, logic: &mut dyn Aggregate) -> Result<Migrated> {
+        let mut migrated = Vec::new();
+        let mut old = self.accumulators().peekable();
+        while old.peek().is_some() {
+            let part = old.by_ref().take(MIGRATED).collect();
+            migrated.push(call::migrate(&part, &mut |old| logic.migrate(from, old))?);
+        }
+        Ok(Migrated(migrated))
+    }
+
+    /// Goes on with migrated accumulators; nothing has happened since they were. Every one of them counts as changed.
+    pub fn adopt(&mut self, Migrated(new): Migrated) {
+        let mut new = new.iter().flat_map(Binary::iter);
         match &mut self.kind {
-            Kind::Sliding(windows) => windows.migrate(from, logic),
-            Kind::Session(windows) => windows.migrate(from, logic),
+            Kind::Sliding(windows) => windows.replace(&mut new),
+            Kind::Session(windows) => windows.replace(&mut new),
+        }
+    }
+
+    /// All accumulators, in some order.
+    pub fn accumulators(&self) -> impl Iterator<Item = &[u8]> {
+        match &self.kind {
+            Kind::Sliding(windows) => windows.accumulators(),
+            Kind::Session(windows) => windows.accumulators(),
         }
     }
 

@@ -1,0 +1,164 @@
+//! Replacing the plugin of a step while the job runs. A version that fits is instantiated for every worker beside the
+//! running one; then a [`Revision`] says from which epoch on it runs. Rows of earlier epochs are the old version's, rows of
+//! later ones the new one's, on every worker. Nothing of the dataflow is rebuilt and no state moves: it is the host's.
+//!
+//! A revision also says what rows carry, for the new version may want other fields. They carry what both versions need, so
+//! that the old one can go on if the new one cannot take over, or come back later.
+//!
+//! States of an older version are rewritten at the epoch, by all workers before any of them goes on. If one cannot, all
+//! stay with the old version.
+
+mod follower;
+mod revision;
+mod takeover;
+
+pub use follower::{Follower, Swappable};
+pub use revision::{PluginsAt, Revisions};
+pub use takeover::Takeover;
+
+use crate::plan::{Plan, PlanNode};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use wasmill_stream::plugin::{Identity, Version};
+use wasmill_stream::{Error, Result};
+
+/// How long a version may take until it has taken over on all workers, from the moment when it is ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Replaces plugins of a running job, one at a time.
+#[derive(Clone)]
+pub struct Swapper {
+    revisions: Revisions,
+    workers: usize,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Whether the workers have ended.
+    ended: watch::Receiver<bool>,
+}
+
+/// A version that has taken over.
+#[derive(Debug, Clone)]
+pub struct Swapped {
+    /// What ran before.
+    pub before: Identity,
+    /// The longest that a worker stood still for it.
+    pub pause: Duration,
+    /// From the moment when it was ready until it ran on all workers.
+    pub took: Duration,
+}
+
+impl Swapper {
+    /// Replaces plugins by these revisions, until `ended` says that there are no workers any more.
+    pub fn new(revisions: Revisions, workers: usize, ended: watch::Receiver<bool>) -> Self {
+        Self { revisions, workers, turn: Arc::default(), ended }
+    }
+
+    /// The plugin of a step, and whatever runs when no other one takes over at the moment.
+    pub fn running(&self, step: &str) -> Result<Version> {
+        let plan = &self.revisions.newest().plan;
+        let node = &plan.nodes[find(plan, step)?];
+        node.version().ok_or_else(|| Error::invalid(format!("{step} has no plugin")))
+    }
+
+    /// Replaces the plugin of a step, or the decoder of a source. Returns when it runs on all workers. After an error the
+    /// version before runs on.
+    pub async fn swap(&self, step: &str, version: Version) -> Result<Swapped> {
+        let _turn = self.turn.lock().await;
+        self.unless_ended(self.revisions.are_built(self.workers)).await?;
+        let newest = self.revisions.newest();
+        let index = find(&newest.plan, step)?;
+        let node = &newest.plan.nodes[index];
+        let before = check(&newest.plan, index, &version)?;
+        let instances = {
+            let (version, workers) = (version.clone(), self.workers);
+            let instantiate = move || (0..workers).map(|_| version.instantiate()).collect::<Result<Vec<_>>>();
+            spawn_blocking(instantiate).await.map_err(|error| Error::internal(format!("instantiate: {error}")))??
+        };
+        let begun = Instant::now();
+        let takeover = Arc::new(Takeover::new(index, node, version.clone(), instances));
+        let plan = newest.plan.revised(|nodes| {
+            nodes[index].reserve = vec![before.clone()];
+            nodes[index].install(version);
+        });
+        self.revisions.publish(plan, Some(takeover.clone()));
+        let settled = self.unless_ended(tokio::time::timeout(PATIENCE, takeover.settled())).await?;
+        if settled.is_err() {
+            let late = Error::unavailable(format!("step {step} has not come to its next epoch within {PATIENCE:?}"));
+            takeover.refuse(&late);
+            if takeover.course().refused.is_none() {
+                return Err(late.hint("it stands still: the new version takes over when it gets on"));
+            }
+        }
+        let outcome = takeover.course();
+        if let Some(refusal) = outcome.refused {
+            // What all rows carry stays as it is: it is enough for the version before.
+            let plan = self.revisions.newest().plan.revised(|nodes| {
+                nodes[index].install(before);
+                nodes[index].reserve.clear();
+            });
+            self.revisions.publish(plan, None);
+            return Err(refusal.error().context(format!("step {step}")));
+        }
+        Ok(Swapped { before: before.plugin().identity().clone(), pause: outcome.pause, took: begun.elapsed() })
+    }
+
+    /// An error if the job ends first.
+    async fn unless_ended<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        let mut ended = self.ended.clone();
+        tokio::select! {
+            done = work => Ok(done),
+            _ = ended.wait_for(|ended| *ended) => Err(Error::closed("the job has ended")),
+        }
+    }
+}
+
+fn find(plan: &Plan, step: &str) -> Result<usize> {
+    let found = plan.nodes.iter().position(|node| &*node.name == step);
+    found.ok_or_else(|| {
+        let with_plugin = plan.nodes.iter().filter(|node| node.plugin().is_some()).map(|node| &*node.name);
+        let names = Vec::from_iter(with_plugin).join(", ");
+        Error::invalid(format!("there is no step {step}")).hint(format!("steps with a plugin: {names}"))
+    })
+}
+
+/// Whether a version fits into a node. Returns the one that is there.
+fn check(plan: &Plan, index: usize, version: &Version) -> Result<Version> {
+    let node = &plan.nodes[index];
+    let name = &node.name;
+    let before = node.version().ok_or_else(|| Error::invalid(format!("{name} has no plugin")))?;
+    let (now, new) = (before.plugin(), version.plugin());
+    if before.kind() != version.kind() {
+        let (is, wanted) = (version.kind(), before.kind());
+        return Err(Error::invalid(format!("step {name} runs a {wanted}, and this is a {is}"))
+            .hint("stop the job and start it with a job file that says so"));
+    }
+    let (there, knows) = (now.state_version(), new.state_version());
+    if node.shape().is_some() && knows < there {
+        return Err(Error::invalid(format!(
+            "the state of step {name} has version {there}, and this plugin knows only up to {knows}"
+        ))
+        .hint("`wasmill rollback --rewind` goes back to the state as it was before"));
+    }
+    sides(plan, index, &before, version)?;
+    Ok(before)
+}
+
+/// Whoever reads a side output reads it by its number.
+fn sides(plan: &Plan, index: usize, before: &Version, version: &Version) -> Result<()> {
+    let node: &PlanNode = &plan.nodes[index];
+    for (number, side) in (0..).zip(&before.plugin().needs().sides) {
+        let is_read = node.emits(crate::graph::Port::Side(number)).is_some();
+        let new = version.plugin().needs().sides.get(number as usize);
+        if is_read && new.is_none_or(|new| new.name != side.name) {
+            let has = match new {
+                Some(new) => format!("its output number {number} is `{}`", new.name),
+                None => format!("it has {} side outputs", version.plugin().needs().sides.len()),
+            };
+            let (step, side) = (&node.name, &side.name);
+            return Err(Error::invalid(format!("`{step}.{side}` is read, and {has}"))
+                .hint("keep the outputs that are read in their places, and add new ones behind them"));
+        }
+    }
+    Ok(())
+}

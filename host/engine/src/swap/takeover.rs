@@ -1,0 +1,129 @@
+//! One version of a plugin takes the place of another one, on every worker at the first row of the same epoch.
+
+use crate::plan::{PlanKind, PlanNode};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use wasmill_stream::plugin::{Logic, Version};
+use wasmill_stream::process::Order;
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// A version on its way into a node, as all workers see it.
+pub struct Takeover {
+    /// The node.
+    pub node: usize,
+    /// The version.
+    pub version: Version,
+    /// The version of the state that it finds; `None` if it understands that as it is.
+    pub migrates: Option<u32>,
+    /// Whether it takes over only if it can on all workers, because states have to be rewritten or rows wait in the step.
+    is_voted_on: bool,
+    workers: usize,
+    /// Instances that were made before, one for each worker.
+    instances: Mutex<Vec<Logic>>,
+    course: watch::Sender<Course>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Default)]
+pub struct Course {
+    /// Workers that are ready for it and wait for the others.
+    ready: usize,
+    /// Workers on which it runs, or will not.
+    pub settled: usize,
+    /// The longest that a worker has stood still for it.
+    pub pause: Duration,
+    /// Why it does not take over.
+    pub refused: Option<Refusal>,
+}
+
+/// Why a version does not take over.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    kind: ErrorKind,
+    reason: String,
+}
+
+impl Takeover {
+    /// With instances for all workers. `before`: the node as it is now.
+    pub fn new(node: usize, before: &PlanNode, version: Version, instances: Vec<Logic>) -> Self {
+        let was = before.plugin().map_or(0, |plugin| plugin.state_version());
+        let migrates = (before.shape().is_some() && version.plugin().state_version() != was).then_some(was);
+        let rows_wait = matches!(before.kind, PlanKind::Process { order: Order::EventTime, .. });
+        let is_voted_on = migrates.is_some() || rows_wait;
+        let (workers, course) = (instances.len(), watch::Sender::new(Course::default()));
+        Self { node, version, migrates, is_voted_on, workers, instances: Mutex::new(instances), course }
+    }
+
+    /// How far it is.
+    pub fn course(&self) -> Course {
+        self.course.borrow().clone()
+    }
+
+    /// Resolves when it has run its course on all workers.
+    pub async fn settled(&self) {
+        // It cannot be closed while somebody waits for it here.
+        let _ = self.course.subscribe().wait_for(|course| course.settled == self.workers).await;
+    }
+
+    /// Whether workers vote on it. If not, each takes over when it comes to the epoch.
+    pub fn is_voted_on(&self) -> bool {
+        self.is_voted_on
+    }
+
+    /// Calls it off, unless it is decided already.
+    pub fn refuse(&self, error: &Error) {
+        self.course.send_modify(|course| {
+            if self.is_voted_on && course.ready < self.workers {
+                let refusal = || Refusal { kind: error.kind(), reason: error.report() };
+                course.refused.get_or_insert_with(refusal);
+            }
+        });
+    }
+
+    /// An instance for a worker.
+    pub fn instance(&self) -> Result<Logic> {
+        let made = self.instances.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        made.map_or_else(|| self.version.instantiate(), Ok)
+    }
+
+    /// What a node says to an instance of another kind.
+    pub fn misfit(&self) -> Error {
+        Error::internal(format!("a {} came to a node of another kind", self.version.kind()))
+    }
+
+    /// A worker is ready for it, or says why it cannot be. An error if nobody votes.
+    pub fn vote(&self, ready: Result<()>) -> Result<()> {
+        match ready {
+            Ok(()) => self.course.send_modify(|course| course.ready += 1),
+            Err(error) if self.is_voted_on => self.refuse(&error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether it runs; `None`: not all have said.
+    pub fn decision(&self) -> Option<bool> {
+        let course = self.course.borrow();
+        match &course.refused {
+            Some(_) => Some(false),
+            None if self.is_voted_on => (course.ready == self.workers).then_some(true),
+            None => Some(true),
+        }
+    }
+
+    /// A worker has done with it, and has stood still so long for it.
+    pub fn settle(&self, pause: Duration) {
+        self.course.send_modify(|course| {
+            course.settled += 1;
+            course.pause = course.pause.max(pause);
+        });
+    }
+}
+
+impl Refusal {
+    /// As an error.
+    pub fn error(&self) -> Error {
+        Error::new(self.kind, self.reason.clone())
+    }
+}

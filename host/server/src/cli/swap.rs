@@ -1,0 +1,41 @@
+//! `wasmill swap`: another plugin in a step of a job that runs.
+
+use super::Exit;
+use super::stdout::print;
+use crate::control::{Answer, Request, ask};
+use std::path::PathBuf;
+use wasmill_stream::{Error, Result};
+
+/// Replace the plugin of a step while its job runs on this machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Rows that were read before are the old plugin's, rows read after are the new one's, on all workers. Windows stay open, states
+go along: a plugin with a newer version of its state rewrites them, or is refused. A plugin that is refused changes nothing.
+
+The step keeps its settings, limits and grants of the job file. A restart begins with the plugin that the job file names.")]
+pub struct Arguments {
+    /// The job file
+    job: PathBuf,
+    /// The step, or the source whose decoder it is
+    step: String,
+    /// The component, or the folder of its source
+    plugin: PathBuf,
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments) -> Result<Exit> {
+    let absolute = |error| Error::invalid(format!("find {}", arguments.plugin.display())).with_source(error);
+    let plugin = arguments.plugin.canonicalize().map_err(absolute)?;
+    let request = Request::Swap { step: arguments.step.clone(), plugin };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::unavailable("start the I/O thread").with_source(error))?;
+    match runtime.block_on(ask(&arguments.job, &request))? {
+        Answer::Done(done) => {
+            print(format!("{done}\n"))?;
+            Ok(Exit::Done)
+        }
+        Answer::Refused(reason) => Err(Error::invalid(reason)),
+    }
+}

@@ -1,0 +1,168 @@
+//! How a running job is told what to do: a line of JSON in, a line of JSON out, over a Unix socket that only the user who
+//! runs the job can reach. Its place follows from that of the job file, so whoever names the file finds the job.
+
+use crate::job::JobFile;
+use serde::{Deserialize, Serialize};
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use wasmill_stream::{Error, Result};
+
+/// A request may be so long, bytes.
+const LONGEST: u64 = 64 << 10;
+
+/// What a job is asked to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Replace the plugin of a step.
+    Swap {
+        /// The step, or the source whose decoder it is.
+        step: String,
+        /// The component, or the folder of its source. Absolute: the job may run in another folder.
+        plugin: PathBuf,
+    },
+}
+
+/// What it answers, for people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// What was done.
+    Done(String),
+    /// Why nothing was.
+    Refused(String),
+}
+
+/// The job's end. Goes away with it.
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Listens for requests to the job of a file. Needs a tokio runtime.
+    pub async fn listen(file: &JobFile) -> Result<Self> {
+        let path = socket(file.path())?;
+        if UnixStream::connect(&path).await.is_ok() {
+            let message = format!("another process runs {} and listens on {}", file.path().display(), path.display());
+            return Err(Error::unavailable(message));
+        }
+        let failed = |error| Error::unavailable(format!("listen on {}", path.display())).with_source(error);
+        // Left over from a process that was killed.
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Self { listener, path })
+    }
+
+    /// The next request, with the way to answer it. A client that says nothing that can be read is told so, and the one after
+    /// it is heard.
+    pub async fn next(&self) -> (Request, Reply) {
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else { continue };
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            let read = (&mut stream).take(LONGEST).read_line(&mut line).await;
+            let reply = Reply(stream.into_inner());
+            match read
+                .map_err(|error| error.to_string())
+                .and_then(|_| serde_json::from_str(&line).map_err(|error| format!("not a request: {error}")))
+            {
+                Ok(request) => return (request, reply),
+                Err(reason) => reply.send(&Answer::Refused(reason)).await,
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // The next one removes it otherwise.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The way to answer a request.
+pub struct Reply(UnixStream);
+
+impl Reply {
+    /// Answers. A client that has gone does not want to know.
+    pub async fn send(mut self, answer: &Answer) {
+        if let Ok(mut line) = serde_json::to_vec(answer) {
+            line.push(b'\n');
+            let _ = self.0.write_all(&line).await;
+        }
+    }
+}
+
+/// Asks the job of a file, which runs on this machine. Needs a tokio runtime.
+pub async fn ask(file: &Path, request: &Request) -> Result<Answer> {
+    let path = socket(file)?;
+    let mut stream = UnixStream::connect(&path).await.map_err(|error| {
+        Error::unavailable(format!("no job of {} runs here", file.display()))
+            .with_source(error)
+            .hint("start it with `wasmill run`, as the same user")
+    })?;
+    let broken = |error| Error::unavailable("the job does not answer").with_source(error);
+    let mut line = serde_json::to_vec(request).map_err(|error| Error::internal(format!("write a request: {error}")))?;
+    line.push(b'\n');
+    stream.write_all(&line).await.map_err(broken)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).await.map_err(broken)?;
+    serde_json::from_str(&answer).map_err(|error| {
+        Error::unavailable(format!("the job has ended before it answered, or is of another version: {error}"))
+    })
+}
+
+/// Where the job of a file listens: in a folder of the user's, under a name that the path of the file gives. Socket names are
+/// short by law of the system, so it is not the path itself.
+fn socket(file: &Path) -> Result<PathBuf> {
+    let failed = |error| Error::invalid(format!("find {}", file.display())).with_source(error);
+    let file = file.canonicalize().map_err(failed)?;
+    let mut hasher = DefaultHasher::new();
+    file.hash(&mut hasher);
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = set("XDG_RUNTIME_DIR").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    let folder = folder.ok_or_else(|| Error::invalid("neither XDG_RUNTIME_DIR nor HOME is set"))?.join("wasmill");
+    let failed = |error| Error::unavailable(format!("make {}", folder.display())).with_source(error);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+    Ok(folder.join(format!("{:016x}.sock", hasher.finish())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests and answers go back and forth, a second process is not let in, and what is no request is refused.
+    #[tokio::test]
+    async fn requests() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("job.toml");
+        std::fs::write(&path, "").expect("written");
+        let file = JobFile::new(&path, "");
+        let request = Request::Swap { step: "a".into(), plugin: "/b.wasm".into() };
+        ask(&path, &request).await.expect_err("nobody listens");
+        let control = Control::listen(&file).await.expect("it listens");
+        assert!(Control::listen(&file).await.is_err(), "another one does");
+        let at = socket(&path).expect("a place");
+        let served = tokio::spawn(async move {
+            let (request, reply) = control.next().await;
+            reply.send(&Answer::Done(format!("{request:?}"))).await;
+        });
+        let mut stranger = UnixStream::connect(&at).await.expect("it listens");
+        stranger.write_all(b"{\"stop\": 1}\n").await.expect("sent");
+        let mut refusal = String::new();
+        BufReader::new(stranger).read_line(&mut refusal).await.expect("an answer");
+        assert!(refusal.contains("refused") && refusal.contains("unknown variant `stop`"), "{refusal}");
+        assert_eq!(ask(&path, &request).await.expect("an answer"), Answer::Done(format!("{request:?}")));
+        served.await.expect("served");
+        assert!(!at.exists(), "it is gone with its job");
+    }
+}
