@@ -4,6 +4,7 @@ use crate::Graph;
 use crate::checkpoint::{Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, Status};
 use crate::epoch::EpochClock;
 use crate::plan::Plan;
+use crate::stall::{self, Stall};
 use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
@@ -64,6 +65,9 @@ pub struct Running {
     sinks: JoinSet<()>,
     coordinator: JoinSet<bool>,
     status: Option<Status>,
+    stall: Stall,
+    /// Watches for stalls as long as the job runs.
+    watch: JoinSet<()>,
 }
 
 impl Running {
@@ -75,6 +79,11 @@ impl Running {
     /// What is known of its checkpoints, if it keeps any.
     pub fn checkpoints(&self) -> Option<&Status> {
         self.status.as_ref()
+    }
+
+    /// Why the job makes no progress, if it makes none.
+    pub fn stall(&self) -> &Stall {
+        &self.stall
     }
 
     /// A handle that can stop the job while somebody else waits for it.
@@ -109,6 +118,8 @@ impl Running {
                 let _ = tokio::time::timeout(GRACE, ends).await;
             }
         }
+        self.watch.shutdown().await;
+        self.stall.clear();
         match self.verdict.take_error() {
             Some(error) => Err(error),
             None => Ok(self.ledger),
@@ -150,6 +161,7 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
         run: 0,
         usage: StateUsage::new(options.state_limit),
     };
+    let patience = stall::patience(options.checkpoints.as_ref());
     let mut coordination = None;
     if let Some(settings) = options.checkpoints {
         let Shared { plan, clock, verdict, .. } = shared.clone();
@@ -165,6 +177,8 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
     let mut equipment: Vec<Equipment> = (0..workers).map(|_| Equipment::default()).collect();
     let (tasks, commits) = open_sinks(&shared, ends.sinks, &mut equipment).await?;
     let (sources, notes) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
+    let (stall, mut watch) = (Stall::default(), JoinSet::new());
+    watch.spawn(stall::watch(shared.plan.clone(), patience, stall.clone()));
     let mut running = Running {
         ledger,
         verdict: shared.verdict.clone(),
@@ -172,6 +186,8 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
         sinks: tasks,
         coordinator: JoinSet::new(),
         status: None,
+        stall,
+        watch,
         workers: spawn_blocking(move || run_workers(shared, equipment)),
     };
     if let Some((coordinator, parts, unfinished)) = coordination {

@@ -5,4 +5,6 @@ mod checkpoints;
 mod ends;
 mod parts;
 mod pressure;
+mod shelf;
+mod stalls;
 mod vault;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port, Tolerance};
 use wasmill_stream::ledger::{Ledger, StepLedger};
 use wasmill_stream::plugin::*;
@@ -28,6 +29,34 @@ pub struct Lists {
     pub then: Then,
     /// How long to wait between chunks.
     pub pause: Duration,
+    /// Where it waits before it says which splits it has.
+    pub gate: Gate,
+}
+
+/// Lets nobody pass while it is shut. Clones are the same gate.
+#[derive(Clone)]
+pub struct Gate(Arc<watch::Sender<bool>>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(true)))
+    }
+}
+
+impl Gate {
+    pub fn shut() -> Self {
+        let gate = Self::default();
+        gate.set(false);
+        gate
+    }
+
+    pub fn set(&self, open: bool) {
+        self.0.send_replace(open);
+    }
+
+    pub async fn pass(&self) {
+        self.0.subscribe().wait_for(|open| *open).await.expect("whoever waits has a sender");
+    }
 }
 
 /// What a source does at its end.
@@ -37,17 +66,20 @@ pub enum Then {
     Fail,
     /// Starts over until the job stops.
     Repeat,
+    /// Waits until the job stops.
+    Wait,
 }
 
 impl Lists {
     pub fn new(splits: Vec<Vec<Event>>) -> Self {
-        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End, pause: Duration::ZERO }
+        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End, pause: Duration::ZERO, gate: Gate::default() }
     }
 }
 
 #[async_trait]
 impl Source for Lists {
     async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
+        self.gate.pass().await;
         let ids = (0..self.splits.len()).map(|at| SplitId::new("list", at)).collect();
         let mut senders = intake.open(ids).await?;
         intake.note(self.splits.len().into());
@@ -79,6 +111,10 @@ impl Source for Lists {
                 Then::Fail => return Err(Error::unavailable("the list is torn")),
                 Then::Repeat if intake.is_stopped() => return Ok(()),
                 Then::Repeat => {}
+                Then::Wait => {
+                    intake.stopped().await;
+                    return Ok(());
+                }
             }
         }
         for sender in senders.drain(..) {
@@ -96,6 +132,8 @@ pub enum Mood {
     Fails,
     /// Panics at the key `poison`.
     Panics,
+    /// Asks for patience at the key `poison`.
+    Waits,
 }
 
 /// Reads time and key of a line. Drops the key `skip`, rejects the key `bad`.
@@ -143,6 +181,7 @@ impl Transform for Parse {
             match (key, self.0) {
                 ("poison", Mood::Fails) => return Err(Error::guest(GuestFault::Trap, "plugin parse: trapped")),
                 ("poison", Mood::Panics) => panic!("poison"),
+                ("poison", Mood::Waits) => return Err(Error::guest(GuestFault::Retry, "plugin parse: not yet")),
                 ("skip", _) => continue,
                 ("bad", _) => rejects.push(Reject::new(row as u32, "bad key")),
                 _ => {
@@ -391,6 +430,19 @@ pub fn counts(events: impl IntoIterator<Item = Event>, size: i64) -> Vec<String>
     let mut rows: Vec<_> = counts.into_iter().map(|((start, key), count)| format!("{start}: {key} {count}")).collect();
     rows.sort();
     rows
+}
+
+/// Looks again and again until there is something to see.
+pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let watch = async {
+        loop {
+            match look() {
+                Some(seen) => return seen,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), watch).await.unwrap_or_else(|_| panic!("never seen: {what}"))
 }
 
 impl Taken {
