@@ -4,6 +4,7 @@ use crate::Graph;
 use crate::checkpoint::{Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, Standing, Status};
 use crate::epoch::EpochClock;
 use crate::plan::Plan;
+use crate::stall::{self, Stall};
 use crate::swap::{Revisions, Swapper};
 use crate::usage::StateUsage;
 use crate::verdict::Verdict;
@@ -68,6 +69,9 @@ pub struct Running {
     status: Option<Status>,
     standing: Option<Standing>,
     swapper: Swapper,
+    stall: Stall,
+    /// Watches for stalls as long as the job runs.
+    watch: JoinSet<()>,
 }
 
 impl Running {
@@ -84,6 +88,11 @@ impl Running {
     /// A handle that can replace plugins while the job runs.
     pub fn swapper(&self) -> Swapper {
         self.swapper.clone()
+    }
+
+    /// Why the job makes no progress, if it makes none.
+    pub fn stall(&self) -> &Stall {
+        &self.stall
     }
 
     /// A handle that can stop the job while somebody else waits for it.
@@ -118,6 +127,8 @@ impl Running {
                 let _ = tokio::time::timeout(GRACE, ends).await;
             }
         }
+        self.watch.shutdown().await;
+        self.stall.clear();
         match self.verdict.take_error() {
             Some(error) => Err(reason(error, self.standing.as_ref()).await),
             None => Ok(self.ledger),
@@ -171,6 +182,7 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
         run: 0,
         usage: StateUsage::new(options.state_limit),
     };
+    let patience = stall::patience(options.checkpoints.as_ref());
     let mut coordination = None;
     if let Some(settings) = options.checkpoints {
         let Shared { revisions, clock, verdict, .. } = shared.clone();
@@ -191,6 +203,8 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
     };
     let (sources, notes) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
     let (end, ended) = watch::channel(false);
+    let (stall, mut watch) = (Stall::default(), JoinSet::new());
+    watch.spawn(stall::watch(shared.plan.clone(), patience, stall.clone()));
     let mut running = Running {
         ledger,
         verdict: shared.verdict.clone(),
@@ -204,6 +218,8 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
             run_workers(shared, equipment);
             end.send_replace(true);
         }),
+        stall,
+        watch,
     };
     if let Some((coordinator, parts, unfinished)) = coordination {
         let connections = Connections { parts, sinks: commits, notes, unfinished };

@@ -4,6 +4,7 @@
 use crate::checkpoint::{Commit, Content, FINAL, Origin, Reporter};
 use crate::discards::wall_clock;
 use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 use tokio::time::{Instant, sleep_until};
@@ -56,7 +57,7 @@ impl Refusals {
         for batch in self.from.take_refusals(wall_clock()) {
             StepLedger::add(&to.ledger.read, batch.len());
             StepLedger::add(&to.ledger.bytes, batch.values.total_bytes());
-            to.send(What::Rows(Arc::new(batch))).await?;
+            call(&self.from, to.send(What::Rows(Arc::new(batch)))).await?;
         }
         Ok(())
     }
@@ -124,7 +125,7 @@ impl Driver {
                     None => return self.close().await,
                 },
                 () = sleep_until(deadline), if is_due => {
-                    self.writer.flush().await?;
+                    call(&self.refusals.from, self.writer.flush()).await?;
                     self.refusals.hand_on().await?;
                     self.flush_at = None;
                 }
@@ -151,7 +152,7 @@ impl Driver {
             }
             match what {
                 What::Rows(batch) => {
-                    self.writer.write(batch).await?;
+                    call(&self.refusals.from, self.writer.write(batch)).await?;
                     self.refusals.hand_on().await?;
                     let interval = self.writer.flush_interval();
                     self.flush_at.get_or_insert_with(|| Instant::now() + interval);
@@ -195,7 +196,7 @@ impl Driver {
         }
         let cut = self.cut(barrier);
         let Some(checkpointing) = &self.checkpointing else { return Ok(()) };
-        let prepared = self.writer.prepare(cut).await?;
+        let prepared = call(&self.refusals.from, self.writer.prepare(cut)).await?;
         self.flush_at = None;
         self.refusals.hand_on().await?;
         if let Some(to) = &self.refusals.to {
@@ -207,7 +208,7 @@ impl Driver {
     }
 
     async fn commit(&mut self, Commit(done): Commit) -> Result<()> {
-        self.writer.commit().await?;
+        call(&self.refusals.from, self.writer.commit()).await?;
         let settled = match self.prepared.take() {
             Some(FINAL) => Some(self.writer.prepare(self.cut(FINAL)).await?),
             _ => None,
@@ -228,9 +229,17 @@ impl Driver {
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.writer.close().await?;
+        call(&self.refusals.from, self.writer.close()).await?;
         self.refusals.hand_on().await
     }
+}
+
+/// Makes a call that may last. Who looks at the sink's ledger meanwhile can see it.
+async fn call<T>(ledger: &StepLedger, call: impl Future<Output = Result<T>>) -> Result<T> {
+    ledger.count_call();
+    let answer = call.await;
+    ledger.count_call();
+    answer
 }
 
 /// The next wish for a commit; `None` if there will be none.

@@ -1,7 +1,7 @@
 //! Crashes, stops and other runs: every row of every sink is there exactly once, whatever happens in between.
 
 use crate::parts::*;
-use crate::vault::{Memory, Vault};
+use crate::vault::{Memory, Vault, checkpoints, start};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -34,17 +34,6 @@ impl World {
         Self { lists, pause: Duration::from_millis(1), ..Self::default() }
     }
 
-    fn checkpoints(&self) -> Checkpoints {
-        Checkpoints {
-            store: self.store.clone(),
-            interval: Duration::from_millis(10),
-            retain: 3,
-            job: "test".into(),
-            definition: "the job".into(),
-            fresh: false,
-        }
-    }
-
     fn job(&self) -> Job {
         let mut job = Job::default();
         let source = job.source(Lists { pause: self.pause, ..Lists::new(self.lists.clone()) }, DISORDER, Mood::Well);
@@ -67,8 +56,7 @@ impl World {
     }
 
     async fn start(&self, workers: usize) -> wasmill_stream::Result<Running> {
-        let options = Options { checkpoints: Some(self.checkpoints()), ..options(workers) };
-        wasmill_engine::start(self.job().graph(), options).await
+        start(self.job(), workers, checkpoints(&self.store)).await
     }
 
     fn all(&self) -> Vec<Event> {
@@ -283,9 +271,8 @@ async fn another_job_is_refused() {
         let count = job.count(name, source, spec);
         let vault = Vault::default();
         job.node("out", &[(count, Port::Main)], NodeKind::Sink { sink: Box::new(vault.clone()) });
-        let checkpoints = Checkpoints { fresh, ..world.checkpoints() };
-        let options = Options { checkpoints: Some(checkpoints), ..options(1) };
-        async move { wasmill_engine::start(job.graph(), options).await.map(|running| (running, vault)) }
+        let checkpoints = Checkpoints { fresh, ..checkpoints(&world.store) };
+        async move { start(job, 1, checkpoints).await.map(|running| (running, vault)) }
     };
     let error = try_size(1_000, "other", false).await.err().expect("refused").to_string();
     assert!(error.contains("is gone") && error.contains("--fresh"), "{error}");

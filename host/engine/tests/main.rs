@@ -1,9 +1,12 @@
 //! The engine with native sources, plugins and sinks: what it promises, without WebAssembly, files or a network.
 
 mod answers;
+mod barriers;
 mod checkpoints;
 mod ends;
 mod parts;
 mod pressure;
+mod shelf;
+mod stalls;
 mod swaps;
 mod vault;

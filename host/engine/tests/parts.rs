@@ -29,8 +29,36 @@ pub struct Lists {
     pub then: Then,
     /// How long to wait between chunks.
     pub pause: Duration,
-    /// With three quarters sent it waits until this is said.
-    pub go_on: Option<watch::Receiver<bool>>,
+    /// Where it waits with three quarters sent.
+    pub late_gate: Gate,
+    /// Where it waits before it says which splits it has.
+    pub gate: Gate,
+}
+
+/// Lets nobody pass while it is shut. Clones are the same gate.
+#[derive(Clone)]
+pub struct Gate(Arc<watch::Sender<bool>>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(true)))
+    }
+}
+
+impl Gate {
+    pub fn shut() -> Self {
+        let gate = Self::default();
+        gate.set(false);
+        gate
+    }
+
+    pub fn set(&self, open: bool) {
+        self.0.send_replace(open);
+    }
+
+    pub async fn pass(&self) {
+        self.0.subscribe().wait_for(|open| *open).await.expect("whoever waits has a sender");
+    }
 }
 
 /// What a source does at its end.
@@ -40,17 +68,21 @@ pub enum Then {
     Fail,
     /// Starts over until the job stops.
     Repeat,
+    /// Waits until the job stops.
+    Wait,
 }
 
 impl Lists {
     pub fn new(splits: Vec<Vec<Event>>) -> Self {
-        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End, pause: Duration::ZERO, go_on: None }
+        let (gate, late_gate) = Default::default();
+        Self { splits, chunk: 7, sent: Arc::default(), then: Then::End, pause: Duration::ZERO, gate, late_gate }
     }
 }
 
 #[async_trait]
 impl Source for Lists {
-    async fn run(mut self: Box<Self>, intake: Intake) -> Result<()> {
+    async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
+        self.gate.pass().await;
         let ids = (0..self.splits.len()).map(|at| SplitId::new("list", at)).collect();
         let mut senders = intake.open(ids).await?;
         intake.note(self.splits.len().into());
@@ -62,9 +94,8 @@ impl Source for Lists {
         loop {
             let longest = self.splits.iter().map(Vec::len).max().unwrap_or(0);
             for sent in (0..longest).step_by(self.chunk) {
-                if let Some(go_on) = self.go_on.as_mut().filter(|_| sent * 4 > longest * 3) {
-                    // Whoever should have said it has failed.
-                    let _ = go_on.wait_for(|go_on| *go_on).await;
+                if sent * 4 > longest * 3 {
+                    self.late_gate.pass().await;
                 }
                 for ((events, sender), from) in self.splits.iter().zip(&senders).zip(&mut starts) {
                     let part = &events[(*from).min(events.len())..(*from + self.chunk).min(events.len())];
@@ -86,6 +117,10 @@ impl Source for Lists {
                 Then::Fail => return Err(Error::unavailable("the list is torn")),
                 Then::Repeat if intake.is_stopped() => return Ok(()),
                 Then::Repeat => {}
+                Then::Wait => {
+                    intake.stopped().await;
+                    return Ok(());
+                }
             }
         }
         for sender in senders.drain(..) {
@@ -103,6 +138,8 @@ pub enum Mood {
     Fails,
     /// Panics at the key `poison`.
     Panics,
+    /// Asks for patience at the key `poison`.
+    Waits,
 }
 
 /// Reads time and key of a line. Drops the key `skip`, rejects the key `bad`.
@@ -150,6 +187,7 @@ impl Transform for Parse {
             match (key, self.0) {
                 ("poison", Mood::Fails) => return Err(Error::guest(GuestFault::Trap, "plugin parse: trapped")),
                 ("poison", Mood::Panics) => panic!("poison"),
+                ("poison", Mood::Waits) => return Err(Error::guest(GuestFault::Retry, "plugin parse: not yet")),
                 ("skip", _) => continue,
                 ("bad", _) => rejects.push(Reject::new(row as u32, "bad key")),
                 _ => {
@@ -398,6 +436,19 @@ pub fn counts(events: impl IntoIterator<Item = Event>, size: i64) -> Vec<String>
     let mut rows: Vec<_> = counts.into_iter().map(|((start, key), count)| format!("{start}: {key} {count}")).collect();
     rows.sort();
     rows
+}
+
+/// Looks again and again until there is something to see.
+pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let watch = async {
+        loop {
+            match look() {
+                Some(seen) => return seen,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), watch).await.unwrap_or_else(|_| panic!("never seen: {what}"))
 }
 
 impl Taken {

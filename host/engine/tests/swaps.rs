@@ -7,7 +7,6 @@ use crate::vault::{Memory, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use wasmill_engine::{Checkpoints, DeadLetters, Graph, Journal, NodeKind, Options, Port, Running, Swapper, Tolerance};
 use wasmill_stream::plugin::*;
 use wasmill_stream::process::Order;
@@ -183,10 +182,11 @@ fn lists(count: usize) -> Vec<Vec<Event>> {
     (0..3).map(|at| events(at, count, DISORDER)).collect()
 }
 
-/// A source that plays them slowly and keeps some for the time when all swaps are done, which is said to the other end.
-fn slowly(lists: Vec<Vec<Event>>) -> (Lists, watch::Sender<bool>) {
-    let (done, go_on) = watch::channel(false);
-    (Lists { pause: Duration::from_millis(1), go_on: Some(go_on), ..Lists::new(lists) }, done)
+/// A source that plays them slowly and keeps some for the time when all swaps are done: then its gate is opened.
+fn slowly(lists: Vec<Vec<Event>>) -> (Lists, Gate) {
+    let late_gate = Gate::shut();
+    let lists = Lists { pause: Duration::from_millis(1), late_gate: late_gate.clone(), ..Lists::new(lists) };
+    (lists, late_gate)
 }
 
 /// Swaps one version after the other.
@@ -209,7 +209,7 @@ async fn every_row_meets_one_version() {
         let taken = job.keep("out", &[(step, Port::Main)]);
         let running = wasmill_engine::start(job.graph(), options(workers)).await.expect("it starts");
         swap(&running.swapper(), "tag", (2..12).map(|number| Version::Transform(Arc::new(tag(number))))).await;
-        done.send_replace(true);
+        done.set(true);
         let ledger = running.wait().await.expect("it ends");
         assert_balance(&ledger);
         let mut versions: BTreeMap<String, Vec<u32>> = BTreeMap::new();
@@ -241,7 +241,7 @@ async fn decoders() {
     let taken = job.keep("out", &[(source, Port::Main)]);
     let running = wasmill_engine::start(job.graph(), options(2)).await.expect("it starts");
     swap(&running.swapper(), "list", (0..10).map(|_| Version::Transform(Parse::new(Mood::Well)))).await;
-    done.send_replace(true);
+    done.set(true);
     assert_balance(&running.wait().await.expect("it ends"));
     let mut expected: Vec<String> = lists.iter().flatten().map(|(time, key)| format!("{time} {key}")).collect();
     expected.sort();
@@ -265,7 +265,7 @@ impl World {
     }
 
     /// The job, and the one to tell when all swaps are done.
-    fn graph(&self, version: u32) -> (Graph, watch::Sender<bool>) {
+    fn graph(&self, version: u32) -> (Graph, Gate) {
         let mut job = Job::default();
         let (played, done) = slowly(self.lists.clone());
         let source = job.source(played, DISORDER, Mood::Well);
@@ -290,7 +290,7 @@ impl World {
         (job.graph(), done)
     }
 
-    async fn start(&self, version: u32, workers: usize) -> (Running, watch::Sender<bool>) {
+    async fn start(&self, version: u32, workers: usize) -> (Running, Gate) {
         let (graph, done) = self.graph(version);
         (wasmill_engine::start(graph, self.options(workers)).await.expect("it starts"), done)
     }
@@ -350,7 +350,7 @@ async fn states_go_along() {
     for step in STEPS {
         swap(&swapper, step, [newer(step, 4)]).await;
     }
-    done.send_replace(true);
+    done.set(true);
     assert_balance(&running.wait().await.expect("it ends"));
     assert_eq!(versions_in(&world.store).await, [4; 4]);
     world.check();
@@ -384,7 +384,7 @@ async fn a_version_that_cannot_take_over() {
         assert_eq!(swapper.running(step).expect("a step").plugin().identity().version, "1");
     }
     swap(&swapper, "tumbling", [newer("tumbling", 3)]).await;
-    done.send_replace(true);
+    done.set(true);
     assert_balance(&running.wait().await.expect("it ends"));
     assert_eq!(versions_in(&world.store).await, [3, 1, 1, 1]);
     world.check();
@@ -406,7 +406,7 @@ async fn misfits() {
         let error = swapper.swap(step, version).await.expect_err(reason);
         assert!(error.kind() == ErrorKind::Invalid && error.report().contains(reason), "{}", error.report());
     }
-    done.send_replace(true);
+    done.set(true);
     running.wait().await.expect("it ends");
     world.check();
 }

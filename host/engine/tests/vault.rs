@@ -1,12 +1,15 @@
 //! What survives a crash in these tests: a store in memory that can be made to fail, and a sink whose rows count only once
 //! they are committed.
 
+use crate::parts::{Gate, Job, options};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use wasmill_engine::{Checkpoints, Options, Running};
 use wasmill_stream::checkpoint::{Created, Store};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
@@ -18,6 +21,8 @@ pub struct Memory {
     objects: Mutex<BTreeMap<String, Bytes>>,
     /// Whether the disk is full.
     pub full: AtomicBool,
+    /// Whether it answers to whoever writes.
+    pub gate: Gate,
 }
 
 impl Memory {
@@ -25,7 +30,8 @@ impl Memory {
         self.objects.lock().expect("not poisoned")
     }
 
-    fn room(&self) -> Result<()> {
+    async fn room(&self) -> Result<()> {
+        self.gate.pass().await;
         if self.full.load(SeqCst) { Err(Error::unavailable("no space left on device")) } else { Ok(()) }
     }
 }
@@ -37,13 +43,13 @@ impl Store for Memory {
     }
 
     async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
-        self.room()?;
+        self.room().await?;
         self.objects().insert(name.to_owned(), bytes);
         Ok(())
     }
 
     async fn create(&self, name: &str, bytes: Bytes) -> Result<Created> {
-        self.room()?;
+        self.room().await?;
         let mut objects = self.objects();
         match objects.get(name) {
             Some(there) if *there != bytes => Ok(Created::Taken),
@@ -66,6 +72,24 @@ impl Store for Memory {
         self.objects().remove(name);
         Ok(())
     }
+}
+
+/// Checkpoints of the job `test`, one every 10 ms.
+pub fn checkpoints(store: &Arc<Memory>) -> Checkpoints {
+    Checkpoints {
+        store: store.clone(),
+        interval: Duration::from_millis(10),
+        retain: 3,
+        job: "test".into(),
+        definition: "the job".into(),
+        fresh: false,
+    }
+}
+
+/// Starts a job with checkpoints.
+pub async fn start(job: Job, workers: usize, checkpoints: Checkpoints) -> Result<Running> {
+    let options = Options { checkpoints: Some(checkpoints), ..options(workers) };
+    wasmill_engine::start(job.graph(), options).await
 }
 
 /// The rows of a sink: those that are prepared, and those that are committed, by the name of their part.

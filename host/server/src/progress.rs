@@ -4,7 +4,7 @@ use crate::job::Outline;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wasmill_engine::Status;
+use wasmill_engine::{Stall, Status};
 use wasmill_stream::ledger::{Ledger, StepLedger};
 use wasmill_stream::time::iso8601;
 
@@ -15,6 +15,7 @@ const MEMORY: Duration = Duration::from_secs(2);
 pub struct Progress {
     ledger: Ledger,
     checkpoints: Option<Status>,
+    stall: Stall,
     sources: Vec<Arc<StepLedger>>,
     started: Instant,
     /// When the rate was last brought up to date, what had been read by then, and the rate.
@@ -44,16 +45,18 @@ pub struct Snapshot {
     pub rejected: u64,
     /// Steps that stand still, and why.
     pub paused: Vec<(String, String)>,
-    /// How many checkpoints were published, and why there is none for long, if so; `None` if the job keeps none.
-    pub checkpoints: Option<(u64, Option<String>)>,
+    /// Why the job gets no further, or has had no checkpoint for long, and who holds it.
+    pub stalled: Option<String>,
+    /// How many checkpoints were published; `None` if the job keeps none.
+    pub checkpoints: Option<u64>,
 }
 
 impl Progress {
     /// Starts watching.
-    pub fn new(ledger: Ledger, outline: &Outline, checkpoints: Option<Status>) -> Self {
+    pub fn new(ledger: Ledger, outline: &Outline, checkpoints: Option<Status>, stall: Stall) -> Self {
         let sources = outline.sources().filter_map(|name| ledger.step(name).cloned()).collect();
         let now = Instant::now();
-        Self { ledger, checkpoints, sources, started: now, last: now, last_read: 0, rate: 0.0 }
+        Self { ledger, checkpoints, stall, sources, started: now, last: now, last_read: 0, rate: 0.0 }
     }
 
     /// What the job is doing now.
@@ -63,7 +66,9 @@ impl Progress {
         let counts: Vec<_> = self.ledger.steps.iter().map(|step| step.counts()).collect();
         let checkpoints = self.checkpoints.as_ref().map(Status::look);
         Snapshot {
-            checkpoints: checkpoints.map(|known| (known.published, known.stalled)),
+            checkpoints: checkpoints.as_ref().map(|known| known.published),
+            // Where rows are held, checkpoints are held too, and the first names the node more exactly.
+            stalled: self.stall.look().or(checkpoints.and_then(|known| known.stalled)),
             elapsed: self.started.elapsed(),
             read,
             rate: self.rate,
@@ -114,10 +119,10 @@ impl fmt::Display for Snapshot {
         for (step, reason) in &self.paused {
             write!(f, "  step {step} is paused: {reason}")?;
         }
-        match &self.checkpoints {
-            None => Ok(()),
-            Some((_, Some(stalled))) => write!(f, "  stalled: {stalled}"),
-            Some((published, None)) => write!(f, "  {} checkpoints", grouped(*published)),
+        match (&self.stalled, self.checkpoints) {
+            (Some(stalled), _) => write!(f, "  stalled: {stalled}"),
+            (None, Some(published)) => write!(f, "  {} checkpoints", grouped(published)),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -156,7 +161,7 @@ mod tests {
         let mut outline = Outline::new("job");
         outline.push("in", vec![], vec![], String::new());
         let ledger = Ledger { steps: vec![source.clone(), step.clone()] };
-        (Progress::new(ledger, &outline, None), source, step)
+        (Progress::new(ledger, &outline, None, Stall::default()), source, step)
     }
 
     /// Records are counted where they are read; windows, timers and late rows wherever they are.
@@ -176,6 +181,16 @@ mod tests {
             text.ends_with("watermark 1970-01-01T00:00:00.000Z  7 windows fired  3 timers fired  2 late"),
             "{text}"
         );
+    }
+
+    /// A job that stands still says why, where it would say how many checkpoints it has.
+    #[test]
+    fn a_stall_is_seen() {
+        let (mut progress, ..) = watched();
+        let now = Snapshot { checkpoints: Some(1_234), ..progress.snapshot() };
+        assert!(now.to_string().ends_with("no watermark yet  1,234 checkpoints"), "{now}");
+        let now = Snapshot { stalled: Some("no progress for 31 s: waiting for out".to_owned()), ..now };
+        assert!(now.to_string().ends_with("no watermark yet  stalled: no progress for 31 s: waiting for out"), "{now}");
     }
 
     /// A steady stream shows its own rate from the first second on; after a change the rate follows within seconds.

@@ -5,12 +5,14 @@
 mod changes;
 mod digest;
 mod fold;
+mod join;
 mod manifest;
 mod store;
 
 pub use changes::{ANY_GROUP, Change, ChangeLog, Changes};
 pub use digest::Digest;
 pub use fold::fold;
+pub use join::Join;
 pub use manifest::{
     FORMAT, Kind, Manifest, PluginMark, Run, Segment, SinkMark, SourceMark, SplitMark, StepMark, Undecodable,
 };

@@ -43,6 +43,8 @@ pub struct StepLedger {
     /// Windows or timers (per key) that led to nothing because the plugin refuses them or fails on them. The rows of such
     /// windows are `emitted`.
     pub refused_firings: AtomicU64,
+    /// Calls of a sink's writer, see [`StepLedger::calls`].
+    calls: AtomicU64,
     /// Whether the step's watermark is known yet, see [`StepLedger::watermark`].
     watermark: AtomicI64,
     rejects: Mutex<Rejects>,
@@ -66,7 +68,7 @@ pub struct Rejects {
 }
 
 /// A copy of a step's counters at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// See [`StepLedger::read`], and so on.
     pub read: u64,
@@ -184,6 +186,16 @@ impl StepLedger {
     /// Why the step stands still, if it does.
     pub fn paused(&self) -> Option<String> {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A call of the sink's writer has begun or ended.
+    pub fn count_call(&self) {
+        self.calls.fetch_add(1, Relaxed);
+    }
+
+    /// How many calls of the sink's writer have begun and ended, together: odd while one is under way.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Relaxed)
     }
 
     fn note(&self, origin: impl FnOnce() -> String, reason: &str) {

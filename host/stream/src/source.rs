@@ -279,3 +279,68 @@ async fn wait_for_stop(mut stop: watch::Receiver<bool>) {
 fn closed() -> Error {
     Error::closed("the job has stopped")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// An intake over one worker, what has arrived there, and what keeps the job alive.
+    fn intake() -> (Intake, mpsc::Receiver<Delivery>, watch::Sender<bool>) {
+        let (sender, receiver) = mpsc::channel(8);
+        let stop = watch::Sender::new(false);
+        let queue = WorkerQueue { sender, wake: Arc::new(|| {}) };
+        (Intake::new(vec![queue], 1 << 10, stop.subscribe()), receiver, stop)
+    }
+
+    fn ready<T>(future: impl Future<Output = Result<T>>) -> T {
+        match poll(pin!(future)) {
+            Poll::Ready(Ok(value)) => value,
+            _ => panic!("it does not wait, and succeeds"),
+        }
+    }
+
+    /// The end of a split → the source gets further only when the worker has taken all that was sent before, and the end: it
+    /// may open children then, which must not be in a checkpoint without this end.
+    #[test]
+    fn an_end_waits_until_it_is_known() {
+        let (intake, mut arrived, _stop) = intake();
+        let sender = ready(intake.open(vec![SplitId::new("list", 0)])).remove(0);
+        ready(sender.rows(["a", "b"].iter().collect(), Positions::Consecutive { first: 0 }));
+        let mut done = pin!(sender.done());
+        for left in ["what there is", "rows", "the end"] {
+            assert!(poll(done.as_mut()).is_pending(), "{left} was not taken");
+            arrived.try_recv().expect(left);
+        }
+        assert!(matches!(poll(done), Poll::Ready(Ok(()))));
+    }
+
+    /// Splits that appear later → the source gets further only when their worker knows of them.
+    #[test]
+    fn new_splits_wait_until_they_are_known() {
+        let (intake, mut arrived, _stop) = intake();
+        ready(intake.open(vec![]));
+        let mut opened = pin!(intake.open_more(vec![SplitId::new("list", 1)]));
+        for left in ["what there is", "what there is since"] {
+            assert!(poll(opened.as_mut()).is_pending(), "{left} was not taken");
+            arrived.try_recv().expect(left);
+        }
+        assert!(matches!(poll(opened), Poll::Ready(Ok(_))));
+    }
+
+    /// A worker that goes while a source waits for it → the source learns that the job has stopped.
+    #[test]
+    fn a_worker_that_goes_is_not_waited_for() {
+        let (intake, arrived, _stop) = intake();
+        let sender = ready(intake.open(vec![SplitId::new("list", 0)])).remove(0);
+        let mut done = pin!(sender.done());
+        assert!(poll(done.as_mut()).is_pending());
+        drop(arrived);
+        assert!(matches!(poll(done), Poll::Ready(Err(error)) if error.kind() == crate::ErrorKind::Closed));
+    }
+}

@@ -8,6 +8,7 @@ use super::runs::StateWriter;
 use super::status::{Published, ResumedFrom, Status};
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind, PlanNode};
+use crate::stall;
 use crate::swap::{PluginsAt, Revisions};
 use crate::verdict::Verdict;
 use serde_json::Value;
@@ -26,8 +27,6 @@ use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How often a run looks whether another one has taken over, and whether a checkpoint is late.
 const WATCH: Duration = Duration::from_secs(2);
-/// How many intervals a checkpoint may take before it counts as stalled.
-const LATE: u32 = 3;
 
 /// Tells a sink to commit. It answers when it has; after the last barrier with what it would prepare now, which names
 /// nothing that is committed.
@@ -127,7 +126,7 @@ impl Coordinator {
                         at: last.at.clone(),
                         changed: resumed.changed.clone(),
                     }),
-                    settings.interval * LATE,
+                    stall::patience(Some(&settings)),
                 ),
                 workers,
                 gathering: None,
@@ -247,6 +246,8 @@ impl Coordinator {
         let manifest = self.manifest(kind, number, sinks);
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
+        let names: Vec<_> = commits.iter().map(|node| &*self.plan.nodes[*node].name).collect();
+        self.status.waits_for(Some((gathering.begun, names.join(", "))));
         let settled = self.commit(commits, connections).await?;
         if gathering.barrier == FINAL {
             // From now on the outputs belong to their readers, who may move them: the next run must not look for them.

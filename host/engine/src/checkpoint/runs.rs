@@ -5,7 +5,8 @@
 
 use super::journal::{Fence, patiently, state_name};
 use bytes::Bytes;
-use wasmill_stream::checkpoint::{Changes, Digest, Run, Segment, Store, fold};
+use std::collections::VecDeque;
+use wasmill_stream::checkpoint::{Changes, Digest, Join, Run, Segment, Store, fold};
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// About how many bytes one object has.
@@ -31,6 +32,12 @@ pub async fn read(store: &dyn Store, segment: &Segment) -> Result<Bytes> {
     Ok(bytes)
 }
 
+/// A part of a sorted run.
+enum Piece {
+    Stored(Segment),
+    Fresh(Changes),
+}
+
 /// Writes states for one manifest.
 pub struct StateWriter<'a> {
     store: &'a dyn Store,
@@ -48,30 +55,65 @@ impl<'a> StateWriter<'a> {
         Self { store, fence, number, parts: 0, written: 0 }
     }
 
-    /// Adds what has changed on all workers to the runs of a step.
+    /// Adds what has changed on all workers to the runs of a step. Of the runs that become one it holds one segment each.
     pub async fn add(&mut self, runs: &mut Vec<Run>, changes: Vec<Changes>, watermark: i64) -> Result<()> {
         let fresh: u64 = changes.iter().map(|log| log.bytes().len() as u64).sum();
         if fresh == 0 {
             return Ok(());
         }
         let first = first_to_merge(&runs.iter().map(Run::bytes).collect::<Vec<_>>(), fresh);
-        let mut logs: Vec<Bytes> = Vec::new();
-        for segment in runs[first..].iter().flat_map(|run| &run.segments) {
-            logs.push(patiently(self.store.place(), || read(self.store, segment)).await?);
-        }
-        logs.extend(changes.into_iter().map(|log| Bytes::from(log.into_bytes())));
-        let folded = tokio::task::spawn_blocking(move || {
-            let logs: Vec<&[u8]> = logs.iter().map(|log| &**log).collect();
-            fold(&logs, watermark, first == 0, SEGMENT)
+        let whole = first == 0;
+        let alone = first == runs.len();
+        let sorted = sorting(move || {
+            let logs: Vec<&[u8]> = changes.iter().map(Changes::bytes).collect();
+            fold(&logs, watermark, whole && alone, SEGMENT)
         });
-        let folded = folded.await.map_err(|error| Error::internal(format!("sort a state: {error}")))??;
         let mut run = Run::default();
-        for part in folded {
-            run.segments.push(self.write(part).await?);
+        if alone {
+            for part in sorted.await? {
+                run.segments.push(self.write(part).await?);
+            }
+        } else {
+            let stored = runs[first..].iter().map(|run| run.segments.iter().cloned().map(Piece::Stored).collect());
+            let fresh = sorted.await?.into_iter().map(Piece::Fresh).collect();
+            let inputs = stored.chain([fresh]).collect();
+            self.join(inputs, watermark, whole, &mut run).await?;
         }
         runs.truncate(first);
         if !run.segments.is_empty() {
             runs.push(run);
+        }
+        Ok(())
+    }
+
+    /// Brings sorted pieces together, the oldest first.
+    async fn join(
+        &mut self,
+        mut inputs: Vec<VecDeque<Piece>>,
+        watermark: i64,
+        whole: bool,
+        run: &mut Run,
+    ) -> Result<()> {
+        let mut join = Join::new(inputs.len(), watermark, whole, SEGMENT);
+        while !join.is_done() {
+            while let Some(input) = join.wants() {
+                let bytes = match inputs[input].pop_front() {
+                    Some(Piece::Stored(segment)) => {
+                        patiently(self.store.place(), || read(self.store, &segment)).await?
+                    }
+                    Some(Piece::Fresh(part)) => part.into_bytes().into(),
+                    None => Bytes::new(),
+                };
+                join.give(input, bytes, !inputs[input].is_empty())?;
+            }
+            let parts;
+            (join, parts) = sorting(move || join.go_on().map(|parts| (join, parts))).await?;
+            for part in parts {
+                run.segments.push(self.write(part).await?);
+            }
+        }
+        if let Some(part) = join.finish() {
+            run.segments.push(self.write(part).await?);
         }
         Ok(())
     }
@@ -85,6 +127,12 @@ impl<'a> StateWriter<'a> {
         self.written += bytes.len() as u64;
         Ok(Segment { name, bytes: bytes.len() as u64, entries, digest: Digest::of(&bytes) })
     }
+}
+
+/// Sorts on a thread that may be busy for a while.
+async fn sorting<T: Send + 'static>(sort: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let sorted = tokio::task::spawn_blocking(sort).await;
+    sorted.map_err(|error| Error::internal(format!("sort a state: {error}")))?
 }
 
 /// The first of the runs, whose sizes are given, that has to be brought together with `fresh` bytes.

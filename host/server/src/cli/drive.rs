@@ -82,7 +82,7 @@ async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Termina
         terminal.note(&format!("going on from checkpoint {} of {}", from.number, from.at));
         from.changed.iter().for_each(|changed| terminal.note(&format!("another plugin since then in {changed}")));
     }
-    let mut progress = Progress::new(ledger.clone(), &outline, checkpoints.clone());
+    let mut progress = Progress::new(ledger.clone(), &outline, checkpoints.clone(), running.stall().clone());
     let mut ticks = interval_at(Instant::now() + view.interval(), view.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = false;

@@ -28,6 +28,13 @@ pub struct Change<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+impl Change<'_> {
+    /// How many bytes it takes in a log.
+    pub(super) fn length(&self) -> usize {
+        HEAD + self.name.len() + self.value.map_or(0, <[u8]>::len)
+    }
+}
+
 /// Takes changes down.
 pub trait ChangeLog {
     /// Adds an entry.
@@ -44,7 +51,7 @@ pub struct Changes {
 impl ChangeLog for Changes {
     fn push(&mut self, change: Change<'_>) {
         let value = change.value.unwrap_or_default();
-        self.bytes.reserve(HEAD + change.name.len() + value.len());
+        self.bytes.reserve(change.length());
         self.bytes.extend_from_slice(&change.group.to_le_bytes());
         self.bytes.extend_from_slice(&(change.name.len() as u32).to_le_bytes());
         let length = change.value.map_or(REMOVED, |value| value.len() as u32);

@@ -7,30 +7,60 @@ use crate::Result;
 /// about `size` bytes. If the logs are everything that is known of a state (`whole`), removed entries and those that have
 /// expired at `watermark` are left out; otherwise they stay, for older logs may know their names.
 pub fn fold(logs: &[&[u8]], watermark: i64, whole: bool, size: usize) -> Result<Vec<Changes>> {
-    let mut all: Vec<Change<'_>> = Vec::new();
-    for log in logs {
-        for change in Changes::read(log) {
-            all.push(change?);
-        }
+    let mut folded = Folded::new(watermark, whole, size);
+    folded.add(logs)?;
+    Ok(folded.finish())
+}
+
+/// What logs that are brought together one stretch of names after the other have become.
+pub(super) struct Folded {
+    watermark: i64,
+    whole: bool,
+    size: usize,
+    full: Vec<Changes>,
+    part: Changes,
+}
+
+impl Folded {
+    pub(super) fn new(watermark: i64, whole: bool, size: usize) -> Self {
+        Self { watermark, whole, size, full: Vec::new(), part: Changes::default() }
     }
-    // Stable: entries of one name stay in the order of their logs.
-    all.sort_by(|a, b| (a.group, a.name).cmp(&(b.group, b.name)));
-    let mut parts = Vec::new();
-    let mut part = Changes::default();
-    for same in all.chunk_by(|a, b| (a.group, a.name) == (b.group, b.name)) {
-        let Some(last) = same.last() else { continue };
-        if whole && (last.value.is_none() || last.expires <= watermark) {
-            continue;
+
+    /// Adds logs whose names all lie behind those of the ones before.
+    pub(super) fn add(&mut self, logs: &[&[u8]]) -> Result<()> {
+        let mut all: Vec<Change<'_>> = Vec::new();
+        for log in logs {
+            for change in Changes::read(log) {
+                all.push(change?);
+            }
         }
-        part.push(*last);
-        if part.bytes().len() >= size {
-            parts.push(std::mem::take(&mut part));
+        // Stable: entries of one name stay in the order of their logs.
+        all.sort_by(|a, b| (a.group, a.name).cmp(&(b.group, b.name)));
+        for same in all.chunk_by(|a, b| (a.group, a.name) == (b.group, b.name)) {
+            let Some(last) = same.last() else { continue };
+            if self.whole && (last.value.is_none() || last.expires <= self.watermark) {
+                continue;
+            }
+            self.part.push(*last);
+            if self.part.bytes().len() >= self.size {
+                self.full.push(std::mem::take(&mut self.part));
+            }
         }
+        Ok(())
     }
-    if !part.is_empty() {
-        parts.push(part);
+
+    /// The parts that have their size.
+    pub(super) fn take_full(&mut self) -> Vec<Changes> {
+        std::mem::take(&mut self.full)
     }
-    Ok(parts)
+
+    /// All parts that were not taken.
+    pub(super) fn finish(mut self) -> Vec<Changes> {
+        if !self.part.is_empty() {
+            self.full.push(self.part);
+        }
+        self.full
+    }
 }
 
 #[cfg(test)]
