@@ -5,6 +5,7 @@
 mod names;
 mod part;
 mod prepared;
+mod proof;
 mod roller;
 mod settings;
 mod staging;

@@ -3,6 +3,7 @@
 
 mod aws;
 pub mod checkpoint_store;
+mod digest;
 mod disk;
 mod file;
 mod json_lines;

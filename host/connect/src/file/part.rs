@@ -1,6 +1,8 @@
 //! One file while it is written: it has another name until it is complete. Lines are packed in memory, so that what the
 //! disk refused can be written again.
 
+use super::proof;
+use crate::digest::Hasher;
 use crate::disk::failed;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,6 +12,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use wasmill_stream::checkpoint::Digest;
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// A file that is not complete yet. As long as it lives it holds the lock of the file: who gets it knows that nobody writes
@@ -23,6 +26,8 @@ pub(super) struct Part {
     packed: Vec<u8>,
     /// What the file has for certain.
     bytes: u64,
+    /// Of these bytes.
+    hasher: Hasher,
     lines: u64,
     begun: Instant,
     /// Whether the disk failed to keep what it had taken. Nobody knows what is in the file.
@@ -37,11 +42,13 @@ struct Gzip {
 
 /// How far a part has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    /// Of the file.
+pub(super) struct Progress {
+    /// How long the file is.
     pub(super) bytes: u64,
-    /// Of the lines in it, before compression.
+    /// How many bytes of lines are in it, before compression.
     pub(super) lines: u64,
+    /// Of the bytes of the file. Checkpoints of older versions have none.
+    pub(super) digest: Option<Digest>,
 }
 
 /// What a file is called while it is written by a sink whose rows count as soon as they are safe.
@@ -61,38 +68,50 @@ impl Part {
             options.create_new(true)
         };
         let file = options.write(true).open(&unfinished)?;
-        Ok(Self::over(path, unfinished, file, gzip, Size { bytes: 0, lines: 0 }))
+        Ok(Self::over(path, unfinished, file, gzip))
     }
 
-    /// Goes on with a file at a size that it had before. Whatever is behind that is cut off. If the one who wrote it may
-    /// still be alive, frozen perhaps, the file is left to him and `copy` becomes a copy of its beginning.
-    pub(super) fn resume(path: PathBuf, unfinished: PathBuf, copy: PathBuf, gzip: bool, size: Size) -> Result<Self> {
+    /// Goes on with a file as it was before, which is proved. Whatever came behind that is cut off. If the one who wrote it
+    /// may still be alive, frozen perhaps, the file is left to him and `copy` becomes a copy of its beginning.
+    pub(super) fn resume(
+        path: PathBuf,
+        unfinished: PathBuf,
+        copy: PathBuf,
+        gzip: bool,
+        recorded: Progress,
+    ) -> Result<Self> {
         let opened = OpenOptions::new().read(true).write(true).open(&unfinished);
         let file = opened.map_err(|error| failed("open", &unfinished, error))?;
-        let there = file.metadata().map_err(|error| failed("open", &unfinished, error))?.len();
-        if there < size.bytes {
-            let place = unfinished.display();
-            let message = format!("`{place}` has {there} bytes and had {} at the last checkpoint", size.bytes);
-            return Err(Error::new(ErrorKind::Corrupt, message));
-        }
+        let hasher = proof::beginning(&file, &unfinished, recorded)?;
+        let Progress { bytes, lines, .. } = recorded;
         if file.try_lock().is_ok() {
-            file.set_len(size.bytes).map_err(|error| failed("cut off", &unfinished, error))?;
-            return Ok(Self::over(path, unfinished, file, gzip, size));
+            file.set_len(bytes).map_err(|error| failed("cut off", &unfinished, error))?;
+            return Ok(Self { bytes, lines, hasher, ..Self::over(path, unfinished, file, gzip) });
         }
         let copied = File::create_new(&copy).and_then(|mut to| {
-            io::copy(&mut file.take(size.bytes), &mut to)?;
+            io::copy(&mut file.take(bytes), &mut to)?;
             Ok(to)
         });
         let copied = copied.map_err(|error| failed("create", &copy, error))?;
-        Ok(Self::over(path, copy, copied, gzip, size))
+        Ok(Self { bytes, lines, hasher, ..Self::over(path, copy, copied, gzip) })
     }
 
-    fn over(path: PathBuf, unfinished: PathBuf, file: File, gzip: bool, size: Size) -> Self {
+    /// With nothing in it yet.
+    fn over(path: PathBuf, unfinished: PathBuf, file: File, gzip: bool) -> Self {
         // Where files cannot be locked, whoever goes on with them copies them.
         let _ = file.try_lock();
-        let gzip = gzip.then(Gzip::new);
-        let Size { bytes, lines } = size;
-        Self { path, unfinished, file, gzip, packed: Vec::new(), bytes, lines, begun: Instant::now(), is_lost: false }
+        Self {
+            path,
+            unfinished,
+            file,
+            gzip: gzip.then(Gzip::new),
+            packed: Vec::new(),
+            bytes: 0,
+            hasher: Hasher::new(),
+            lines: 0,
+            begun: Instant::now(),
+            is_lost: false,
+        }
     }
 
     /// What it is called now.
@@ -126,6 +145,7 @@ impl Part {
         let written = self.file.write_all_at(&self.packed, self.bytes);
         written.map_err(|error| failed("write", &self.unfinished, error))?;
         self.bytes += self.packed.len() as u64;
+        self.hasher.update(&self.packed);
         self.packed.clear();
         Ok(())
     }
@@ -141,7 +161,7 @@ impl Part {
     }
 
     /// Puts it on the disk. As it is now it could be complete, and what comes is appended.
-    pub(super) fn sync(&mut self) -> Result<Size> {
+    pub(super) fn sync(&mut self) -> Result<Progress> {
         let is_empty = self.bytes == 0 && self.packed.is_empty();
         if let Some(gzip) = self.gzip.as_mut().filter(|gzip| gzip.is_begun || is_empty) {
             gzip.end(&mut self.packed).map_err(|error| failed("pack", &self.unfinished, error))?;
@@ -154,7 +174,7 @@ impl Part {
             let message = format!("sync `{}`: the disk may have lost what was written", self.unfinished.display());
             Error::new(ErrorKind::Corrupt, message).with_source(error)
         })?;
-        Ok(Size { bytes: self.bytes, lines: self.lines })
+        Ok(Progress { bytes: self.bytes, lines: self.lines, digest: Some(self.hasher.digest()) })
     }
 
     /// Puts it on the disk and gives it its name. Nothing may be written after that.

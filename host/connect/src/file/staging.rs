@@ -2,8 +2,9 @@
 //! number of the run; it gets its own name when a manifest that calls it finished is published. Blocking.
 
 use super::names::Names;
-use super::part::{Part, Size};
+use super::part::Part;
 use super::prepared::{Entry, Prepared};
+use super::proof;
 use super::roller::Target;
 use crate::disk::{create_folder, failed, parent, sync_folder};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use wasmill_stream::sink::Cut;
-use wasmill_stream::{Error, ErrorKind, Result};
+use wasmill_stream::{Error, Result};
 
 /// The parts of a sink that are not committed.
 pub(super) struct Staging {
@@ -78,7 +79,7 @@ impl Staging {
         for entry in prepared.entries() {
             self.check_name(entry)?;
         }
-        prepared.finished.iter().try_for_each(|entry| self.settle(entry))?;
+        prepared.finished.iter().try_for_each(|entry| self.prove(entry).and_then(|()| self.settle(entry)))?;
         let Some(open) = prepared.open else { return Ok(()) };
         let (part, path) = (self.folder.join(&open.part), self.folder.join(&open.name));
         if !part.exists() {
@@ -95,8 +96,7 @@ impl Staging {
         if copy != part && copy.exists() {
             fs::remove_file(&copy).map_err(|error| failed("remove", &copy, error))?;
         }
-        let size = Size { bytes: open.bytes, lines: open.lines };
-        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), size)?;
+        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), open.progress())?;
         if resumed.unfinished() != part {
             self.replaced.push(part);
         }
@@ -135,8 +135,8 @@ impl Staging {
         }
         let open = match &mut self.open {
             Some(part) => {
-                let size = part.sync()?;
-                Some(Entry::of(part, size))
+                let progress = part.sync()?;
+                Some(Entry::of(part, progress))
             }
             None => None,
         };
@@ -169,8 +169,8 @@ impl Staging {
             // The manifest in force names it, until the next one is published.
             self.replaced.push(part.unfinished().to_path_buf());
         } else {
-            let size = part.sync()?;
-            self.finished.push(Entry::of(part, size));
+            let progress = part.sync()?;
+            self.finished.push(Entry::of(part, progress));
         }
         self.open = None;
         Ok(())
@@ -190,13 +190,22 @@ impl Staging {
         created.map_err(|error| failed("create", &unfinished, error))
     }
 
+    /// Proves that a finished part is what was written, under whichever name it has. One that is missing is met later.
+    fn prove(&self, entry: &Entry) -> Result<()> {
+        let is_there = proof::whole(&self.folder.join(&entry.part), entry.progress())?;
+        if !is_there {
+            proof::whole(&self.folder.join(&entry.name), entry.progress())?;
+        }
+        Ok(())
+    }
+
     /// Gives a finished part its name, or sees that it has it: another process may do the same at the same time.
     fn settle(&self, entry: &Entry) -> Result<()> {
         let (part, path) = (self.folder.join(&entry.part), self.folder.join(&entry.name));
         let length = |path: &Path| fs::metadata(path).ok().map(|there| there.len());
         if let Some(there) = length(&part) {
             if there != entry.bytes {
-                return Err(damaged(&part, there, entry.bytes));
+                return Err(proof::other_length(&part, there, entry.bytes));
             }
             let may_replace = matches!(self.target, Target::File { overwrite: true, .. });
             if !may_replace && path.exists() && part.exists() {
@@ -212,7 +221,7 @@ impl Staging {
         }
         match length(&path) {
             Some(there) if there == entry.bytes => Ok(()),
-            Some(there) => Err(damaged(&path, there, entry.bytes)),
+            Some(there) => Err(proof::other_length(&path, there, entry.bytes)),
             None => Err(missing(&path)),
         }
     }
@@ -280,11 +289,6 @@ fn remove(path: &Path) -> Result<()> {
 fn missing(path: &Path) -> Error {
     let message = format!("`{}` is missing: the checkpoint has rows in it", path.display());
     Error::invalid(message).hint("put it back, or start without the checkpoint")
-}
-
-fn damaged(path: &Path, there: u64, expected: u64) -> Error {
-    let message = format!("`{}` has {there} bytes, and {expected} in the checkpoint", path.display());
-    Error::new(ErrorKind::Corrupt, message)
 }
 
 #[cfg(test)]

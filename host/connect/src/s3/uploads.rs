@@ -153,6 +153,13 @@ impl Uploads {
                 Ok(_) => break,
                 // There is no such upload any more. If an earlier try was heard and its answer lost, there is the object.
                 Err(error) if is_absent(&error) => break patiently(|| self.find(&path, pending)).await?,
+                // The server compares the parts that it has with those that are named, and has made no object.
+                Err(error) if error.to_string().contains("<Code>InvalidPart</Code>") => {
+                    let (parts, upload) = (pending.parts.join(", "), &pending.upload);
+                    let what =
+                        format!("the checkpoint has its parts as {parts}; the server has others in upload {upload}");
+                    return Err(self.unlike(&path, &what));
+                }
                 Err(error) => backoff.wait(self.bucket.failure(&format!("complete {path}"), error)).await?,
             }
         }

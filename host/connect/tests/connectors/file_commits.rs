@@ -130,7 +130,7 @@ async fn missing_rows_are_noticed() {
     fs::write(&open_part, &bytes[1..]).expect("cut short");
     let error = refused(path, &prepared).await;
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.report().contains("at the last checkpoint"), "{}", error.report());
+    assert!(error.report().contains(".part` is damaged: it has"), "{}", error.report());
     fs::remove_file(&open_part).expect("removed");
     let error = refused(path, &prepared).await;
     assert!(error.report().contains(".part` is missing"), "{}", error.report());
@@ -145,6 +145,50 @@ async fn missing_rows_are_noticed() {
     fs::remove_file(&complete).expect("removed");
     let error = refused(path, &prepared).await;
     assert!(error.report().contains("part-000001-") && error.report().contains("missing"), "{}", error.report());
+}
+
+/// Any byte of a file that the checkpoint names is another one when the job goes on, in a part that is complete and has its
+/// name or not, or in the open one → refused as corrupt, with the file, both digests and the way on. Of a checkpoint that
+/// says nothing of digests the rows are taken as they are.
+#[tokio::test]
+async fn other_bytes_are_noticed() {
+    for settings in ["roll_bytes = \"16B\"", "roll_bytes = \"16B\"\ncompression = \"gzip\""] {
+        let folder = tempdir().expect("a folder");
+        let path = folder.path();
+        let mut writer = open(path, settings, 1, &Value::Null).await.expect("it opens");
+        write(&mut writer, &rows(2)).await;
+        writer.flush().await.expect("a flush");
+        let prepared = publish(&mut writer, &rows(1), Cut::Running).await;
+        drop(writer);
+        // To refuse the open part the complete one was given its name before.
+        for entry in [&prepared["finished"][0], &prepared["open"], &prepared["finished"][0]] {
+            let text = |member: &str| entry[member].as_str().expect("text").to_owned();
+            for name in [text("part"), text("name")] {
+                let file = path.join(name);
+                let Ok(bytes) = fs::read(&file) else { continue };
+                for at in [0, bytes.len() / 2, bytes.len() - 1] {
+                    let mut other = bytes.clone();
+                    other[at] ^= 4;
+                    fs::write(&file, &other).expect("damaged");
+                    let error = refused(path, &prepared).await;
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error.report());
+                    let found = wasmill_stream::checkpoint::Digest::of(&other).to_string();
+                    let file = file.display().to_string();
+                    for word in [file.as_str(), "damaged", &found, &text("digest"), "wasmill checkpoint restore"] {
+                        assert!(error.report().contains(word), "{word}: {}", error.report());
+                    }
+                }
+                fs::write(&file, bytes).expect("put back");
+            }
+        }
+        let mut older = prepared.clone();
+        older["finished"][0].as_object_mut().expect("an entry").remove("digest");
+        older["open"].as_object_mut().expect("an entry").remove("digest");
+        let mut writer = open(path, settings, 9, &older).await.expect("it goes on");
+        publish(&mut writer, &rows(1), Cut::Stop).await;
+        writer.commit().await.expect("a commit");
+        assert_eq!(all_lines(path), [rows(2), rows(1), rows(1)].concat());
+    }
 }
 
 /// Files of users, of other sinks and jobs, and of a later run are left alone; those of dead runs of this sink go.

@@ -140,6 +140,31 @@ async fn an_upload_is_gone() {
     assert_eq!(fake.state().calls.iter().filter(|call| **call == Call::Begin).count(), begun);
 }
 
+/// A part that is another one, shorter or gone when the job goes on → no object, and an error that names it and what the
+/// checkpoint says.
+#[tokio::test]
+async fn other_parts() {
+    let harms: [fn(&mut Upload); 3] = [
+        |upload| upload.parts.values_mut().for_each(|bytes| *bytes = vec![b' '; bytes.len()]),
+        |upload| upload.parts.values_mut().for_each(|bytes| bytes.truncate(1)),
+        |upload| upload.parts.clear(),
+    ];
+    for harm in harms {
+        let fake = FakeS3::start().await;
+        let (writer, prepared) = published(&fake, &rows(3)).await;
+        drop(writer);
+        fake.state().uploads.values_mut().for_each(harm);
+        let error = open(&fake, 2, &prepared).await.err().expect("its rows are others");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        let text = |of: &Value| of.as_str().expect("text").trim_matches('"').to_owned();
+        let (key, part) = (text(&prepared["uploads"][0]["key"]), text(&prepared["uploads"][0]["parts"][0]));
+        for word in [&key, &part, "the server has others", "older checkpoint"] {
+            assert!(error.report().contains(word), "{word}: {}", error.report());
+        }
+        assert!(stored(&fake).is_empty());
+    }
+}
+
 /// Beginnings and parts that fail, are damaged on the way or are not answered are sent again; what was begun in vain is thrown away at the commit.
 #[tokio::test]
 async fn uploads_are_tried_again() {
