@@ -14,6 +14,7 @@ mod opensearch;
 pub mod replay;
 mod retry;
 mod s3;
+mod saved;
 mod secret;
 pub mod stdin;
 pub mod stdout;

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 use wasmill_stream::checkpoint::Digest;
 use wasmill_stream::{Error, ErrorKind, Result};
 
+/// Tells the time by which parts age.
+pub(super) type Clock = fn() -> Instant;
+
 /// A file that is not complete yet. As long as it lives it holds the lock of the file: who gets it knows that nobody writes
 /// there any more.
 pub(super) struct Part {
@@ -29,6 +32,7 @@ pub(super) struct Part {
     /// Of these bytes.
     hasher: Hasher,
     lines: u64,
+    clock: Clock,
     begun: Instant,
     /// Whether the disk failed to keep what it had taken. Nobody knows what is in the file.
     is_lost: bool,
@@ -60,7 +64,13 @@ pub(super) fn unfinished(path: &Path) -> PathBuf {
 
 impl Part {
     /// Creates the file under its unfinished name; an error if that exists, unless it may be replaced.
-    pub(super) fn create(path: PathBuf, unfinished: PathBuf, gzip: bool, replace: bool) -> io::Result<Self> {
+    pub(super) fn create(
+        path: PathBuf,
+        unfinished: PathBuf,
+        gzip: bool,
+        replace: bool,
+        clock: Clock,
+    ) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         if replace {
             options.create(true).truncate(true)
@@ -68,7 +78,7 @@ impl Part {
             options.create_new(true)
         };
         let file = options.write(true).open(&unfinished)?;
-        Ok(Self::over(path, unfinished, file, gzip))
+        Ok(Self::over(path, unfinished, file, gzip, clock))
     }
 
     /// Goes on with a file as it was before, which is proved. Whatever came behind that is cut off. If the one who wrote it
@@ -79,6 +89,7 @@ impl Part {
         copy: PathBuf,
         gzip: bool,
         recorded: Progress,
+        clock: Clock,
     ) -> Result<Self> {
         let opened = OpenOptions::new().read(true).write(true).open(&unfinished);
         let file = opened.map_err(|error| failed("open", &unfinished, error))?;
@@ -86,18 +97,18 @@ impl Part {
         let Progress { bytes, lines, .. } = recorded;
         if file.try_lock().is_ok() {
             file.set_len(bytes).map_err(|error| failed("cut off", &unfinished, error))?;
-            return Ok(Self { bytes, lines, hasher, ..Self::over(path, unfinished, file, gzip) });
+            return Ok(Self { bytes, lines, hasher, ..Self::over(path, unfinished, file, gzip, clock) });
         }
         let copied = File::create_new(&copy).and_then(|mut to| {
             io::copy(&mut file.take(bytes), &mut to)?;
             Ok(to)
         });
         let copied = copied.map_err(|error| failed("create", &copy, error))?;
-        Ok(Self { bytes, lines, hasher, ..Self::over(path, copy, copied, gzip) })
+        Ok(Self { bytes, lines, hasher, ..Self::over(path, copy, copied, gzip, clock) })
     }
 
     /// With nothing in it yet.
-    fn over(path: PathBuf, unfinished: PathBuf, file: File, gzip: bool) -> Self {
+    fn over(path: PathBuf, unfinished: PathBuf, file: File, gzip: bool, clock: Clock) -> Self {
         // Where files cannot be locked, whoever goes on with them copies them.
         let _ = file.try_lock();
         Self {
@@ -109,7 +120,8 @@ impl Part {
             bytes: 0,
             hasher: Hasher::new(),
             lines: 0,
-            begun: Instant::now(),
+            clock,
+            begun: clock(),
             is_lost: false,
         }
     }
@@ -127,7 +139,7 @@ impl Part {
     /// Takes lines and hands them to the operating system. After an error another call goes on where it was.
     pub(super) fn write(&mut self, lines: &mut Vec<u8>) -> Result<()> {
         if self.lines == 0 {
-            self.begun = Instant::now();
+            self.begun = (self.clock)();
         }
         match &mut self.gzip {
             None => self.packed.extend_from_slice(lines),
@@ -157,7 +169,7 @@ impl Part {
 
     /// How long ago it got its first lines.
     pub(super) fn age(&self) -> Duration {
-        self.begun.elapsed()
+        (self.clock)().duration_since(self.begun)
     }
 
     /// Puts it on the disk. As it is now it could be complete, and what comes is appended.
@@ -223,7 +235,7 @@ mod tests {
         for gzip in [false, true] {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("x.jsonl");
-            let mut part = Part::create(path.clone(), unfinished(&path), gzip, false).expect("a part");
+            let mut part = Part::create(path.clone(), unfinished(&path), gzip, false, Instant::now).expect("a part");
             part.write(&mut b"1\n".to_vec()).expect("there is room");
             let full = OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
             let roomy = std::mem::replace(&mut part.file, full);

@@ -2,10 +2,8 @@
 
 use super::part::{Part, Progress};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::path::Path;
 use wasmill_stream::checkpoint::Digest;
-use wasmill_stream::{Error, ErrorKind, Result};
 
 /// The files that hold rows of a checkpoint and are not committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,18 +33,6 @@ pub(super) struct Entry {
 }
 
 impl Prepared {
-    /// Reads what an earlier run has left, if it has.
-    pub(super) fn read(value: &Value) -> Result<Option<Self>> {
-        let read = (!value.is_null()).then(|| Self::deserialize(value)).transpose();
-        let message = "read what the file sink has left in the checkpoint";
-        read.map_err(|error| Error::new(ErrorKind::Corrupt, message).with_source(error))
-    }
-
-    /// As it goes into the manifest.
-    pub(super) fn write(&self) -> Result<Value> {
-        serde_json::to_value(self).map_err(|error| Error::internal("describe unfinished files").with_source(error))
-    }
-
     /// All of them.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.finished.iter().chain(&self.open)

@@ -2,11 +2,12 @@
 //! number of the run; it gets its own name when a manifest that calls it finished is published. Blocking.
 
 use super::names::Names;
-use super::part::Part;
+use super::part::{Clock, Part};
 use super::prepared::{Entry, Prepared};
 use super::proof;
 use super::roller::Target;
 use crate::disk::{create_folder, failed, parent, sync_folder};
+use crate::saved;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
@@ -18,6 +19,7 @@ use wasmill_stream::{Error, Result};
 /// The parts of a sink that are not committed.
 pub(super) struct Staging {
     target: Target,
+    clock: Clock,
     /// Where everything lies.
     folder: PathBuf,
     names: Names,
@@ -37,16 +39,16 @@ pub(super) struct Staging {
 
 impl Staging {
     /// Commits and goes on with what was prepared, if anything was, and removes what came after it.
-    pub(super) fn open(target: Target, job: &str, sink: &str, run: u64, prepared: &Value) -> Result<Self> {
-        let prepared = Prepared::read(prepared)?;
+    pub(super) fn open(target: Target, clock: Clock, names: Names, prepared: &Value) -> Result<Self> {
+        let prepared: Option<Prepared> = saved::prepared(prepared, "file")?;
         let folder = match &target {
             Target::File { path, .. } => parent(path).to_path_buf(),
             Target::Folder { path, .. } => path.clone(),
         };
         create_folder(&folder)?;
-        let names = Names::new(job, sink, run);
         let mut staging = Self {
             target,
+            clock,
             folder,
             names,
             open: None,
@@ -96,7 +98,7 @@ impl Staging {
         if copy != part && copy.exists() {
             fs::remove_file(&copy).map_err(|error| failed("remove", &copy, error))?;
         }
-        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), open.progress())?;
+        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), open.progress(), self.clock)?;
         if resumed.unfinished() != part {
             self.replaced.push(part);
         }
@@ -142,7 +144,7 @@ impl Staging {
         };
         sync_folder(&self.folder)?;
         self.prepared.append(&mut self.finished);
-        Prepared { finished: self.prepared.clone(), open }.write()
+        saved::write(&Prepared { finished: self.prepared.clone(), open })
     }
 
     /// Gives the prepared parts their names.
@@ -186,7 +188,7 @@ impl Staging {
             }
         };
         let unfinished = self.folder.join(self.names.unfinished(&name));
-        let created = Part::create(self.folder.join(name), unfinished.clone(), gzip, false);
+        let created = Part::create(self.folder.join(name), unfinished.clone(), gzip, false, self.clock);
         created.map_err(|error| failed("create", &unfinished, error))
     }
 
@@ -292,30 +294,4 @@ fn missing(path: &Path) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::file::roller::Rolling;
-    use std::time::Duration;
-
-    /// Lines for which no part can be begun are kept by the caller, and are written when one can.
-    #[test]
-    fn lines_wait_for_a_part() {
-        let root = tempfile::tempdir().expect("a folder");
-        let path = root.path().join("parts");
-        let rolling = Rolling { bytes: 1, interval: Duration::from_secs(60) };
-        let target = Target::Folder { path: path.clone(), gzip: false, rolling };
-        let mut staging = Staging::open(target, "job", "sink", 1, &Value::Null).expect("it opens");
-        let mut lines = b"1\n".to_vec();
-        staging.write(&mut lines).expect("a part that is full then");
-        fs::rename(&path, root.path().join("elsewhere")).expect("the folder is gone");
-        lines = b"2\n".to_vec();
-        staging.write(&mut lines).expect_err("there is no folder");
-        assert_eq!(lines, b"2\n");
-        fs::rename(root.path().join("elsewhere"), &path).expect("the folder is back");
-        staging.write(&mut lines).expect("a part");
-        assert!(lines.is_empty());
-        staging.prepare(Cut::Stop).expect("a checkpoint");
-        staging.commit().expect("a commit");
-        assert_eq!(fs::read_dir(&path).expect("the folder").count(), 2);
-    }
-}
+mod tests;

@@ -41,19 +41,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// Whatever happens to the job, the files that have their names hold the rows of published checkpoints, once each, in
-    /// the order in which they were written, and nothing else is left: small and large parts, plain, packed, one file.
+    /// the order in which they were written, and nothing else is left: small, large and young parts, plain, packed, one file.
     #[test]
-    fn exactly_the_published_rows(acts in acts(), kind in 0..5usize) {
+    fn exactly_the_published_rows(acts in acts(), kind in 0..6usize) {
         let (path, settings) = [
             ("parts", ""),
             ("parts", "roll_bytes = \"64B\""),
             ("parts", "compression = \"gzip\"\nroll_bytes = \"300B\""),
+            ("parts", "roll_interval = \"1ms\""),
             ("one.jsonl", ""),
             ("one.jsonl.gz", "overwrite = true"),
         ][kind];
         let root = tempdir().expect("a folder");
         let path = root.path().join(path);
-        let folder = if kind < 3 { path.as_path() } else { root.path() };
+        let folder = if kind < 4 { path.as_path() } else { root.path() };
         let read = || visible(folder).iter().flat_map(|name| lines(&folder.join(name))).collect();
         let runtime = Runtime::new().expect("a runtime");
         runtime.block_on(survives(&|| to(&path, settings), &read, &acts));

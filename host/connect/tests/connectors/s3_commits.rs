@@ -8,6 +8,7 @@ use crate::moto::Moto;
 use crate::sink_suite::{batch, rows};
 use proptest::prelude::*;
 use serde_json::Value;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use wasmill_stream::sink::{Cut, Sink, SinkWriter};
 use wasmill_stream::{ErrorKind, Result};
@@ -198,6 +199,28 @@ async fn large_objects() {
     assert_eq!(prepared["uploads"][0]["parts"].as_array().map(Vec::len), Some(3), "16 MiB each");
     writer.commit().await.expect("a commit");
     assert!(stored(&fake) == expected);
+}
+
+/// Rows that are as old as `roll_interval`, as the engine is told to watch → they are uploaded between two checkpoints, and
+/// visible with the next.
+#[tokio::test]
+async fn objects_roll_by_time() {
+    let fake = FakeS3::start().await;
+    let settings = "prefix = \"raw/\"\nroll_interval = \"7m\"";
+    let mut writer = sink("lake", &fake.access(), settings).open(opening(1, &Value::Null)).await.expect("it opens");
+    assert_eq!(writer.flush_interval(), Duration::from_secs(420));
+    let all = rows(5);
+    for some in all.chunks(2) {
+        writer.write(batch(some)).await.expect("a write");
+        let before = fake.state().uploads.len();
+        writer.flush().await.expect("its time has come");
+        assert_eq!(fake.state().uploads.len(), before + 1);
+    }
+    assert!(stored(&fake).is_empty());
+    let prepared = writer.prepare(Cut::Running).await.expect("a checkpoint is prepared");
+    assert_eq!(prepared["uploads"].as_array().map(Vec::len), Some(3));
+    writer.commit().await.expect("a commit");
+    assert_eq!(stored(&fake), all);
 }
 
 /// Nothing is aborted when a sink is closed or dropped: a manifest may name what it has uploaded.
