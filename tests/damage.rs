@@ -3,10 +3,12 @@
 use crate::harness::chance::{Chance, count};
 use crate::harness::job::{Failure, Job};
 use crate::harness::manifests::Manifests;
-use crate::harness::program::{output, wasmill};
+use crate::harness::patience::until;
+use crate::harness::program::{output, unwrapped, wasmill};
 use crate::harness::report;
 use crate::harness::search::Search;
 use crate::pipeline::{self, Input, Outlet, Pipeline, Turn};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use wasmill_connect::checkpoint_store::StorePlace;
 use wasmill_engine::Journal;
 use wasmill_stream::ErrorKind;
-use wasmill_stream::checkpoint::{Kind, Manifest};
+use wasmill_stream::checkpoint::Manifest;
 
 /// All files below a folder, by their path in it.
 type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -45,13 +47,17 @@ struct Stopped {
     whole: Files,
 }
 
+fn pipeline(records: usize) -> (Pipeline, Arc<Search>) {
+    let search = Arc::new(Search::start());
+    let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
+    (Pipeline::new(Input::new(records), vec![Outlet::Folder, Outlet::File, index]), search)
+}
+
 impl Stopped {
     /// Stopped in the middle, with some checkpoints and a savepoint.
     fn new() -> Self {
-        let search = Arc::new(Search::start());
-        let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
-        let input = Input::new(4_000);
-        let pipeline = Pipeline::new(input, vec![Outlet::Folder, Outlet::File, index]).every("50ms");
+        let (pipeline, search) = pipeline(4_000);
+        let pipeline = pipeline.every("50ms");
         let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
         let mut progress = 0;
         for _ in 0..6 {
@@ -63,6 +69,26 @@ impl Stopped {
         let (code, stdout, stderr) =
             output(wasmill(pipeline.path()).args(["checkpoint", "savepoint"]).arg(job).arg("kept"));
         assert_eq!(code, Some(0), "{stdout}{stderr}");
+        Self::of(pipeline, search)
+    }
+
+    /// Killed when its newest checkpoint had complete files of a sink that wait for their names.
+    fn killed() -> Self {
+        let (pipeline, search) = pipeline(20_000);
+        let newest =
+            || pipeline.manifests().newest().filter(|newest| parts(newest).iter().any(|part| part.is_complete));
+        while newest().is_none() {
+            let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+            until("a file that is complete", || {
+                assert!(host.status().is_none(), "{}", host.text());
+                newest()
+            });
+            host.kill();
+        }
+        Self::of(pipeline, search)
+    }
+
+    fn of(pipeline: Pipeline, search: Arc<Search>) -> Self {
         let Manifests::Folder(folder) = pipeline.manifests() else { panic!("it is a folder") };
         let (folder, whole) = (folder.clone(), read(folder));
         Self { pipeline, search, folder, whole }
@@ -94,6 +120,36 @@ impl Stopped {
             Ok(_) => panic!("it ran"),
         }
     }
+
+    /// Runs `wasmill checkpoint` with these words.
+    fn checkpoint(&self, command: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut program = wasmill(self.pipeline.path());
+        output(program.args(["checkpoint", command]).arg(self.pipeline.write_job(None)).args(arguments))
+    }
+}
+
+/// A file that a manifest names for a sink, which is not committed.
+#[derive(Debug)]
+struct SinkPart {
+    /// What it is called, and what it will be.
+    names: [String; 2],
+    bytes: usize,
+    /// Whether nothing will be appended to it.
+    is_complete: bool,
+}
+
+/// The files of all sinks that have rows of this checkpoint.
+fn parts(manifest: &Manifest) -> Vec<SinkPart> {
+    let part = |entry: &Value, is_complete| {
+        let bytes = entry["bytes"].as_u64()? as usize;
+        let names = ["part", "name"].map(|name| entry[name].as_str().unwrap_or_default().to_owned());
+        (bytes > 0).then_some(SinkPart { names, bytes, is_complete })
+    };
+    let of_sink = |prepared: &Value| {
+        let complete = prepared["finished"].as_array().into_iter().flatten().map(move |entry| part(entry, true));
+        complete.chain([part(&prepared["open"], false)]).flatten().collect::<Vec<_>>()
+    };
+    manifest.sinks.values().flat_map(|mark| of_sink(&mark.prepared)).collect()
 }
 
 /// Everything that is wrong with any checkpoint or savepoint in the folder.
@@ -161,12 +217,13 @@ fn every_file() {
     let mut needed: BTreeSet<PathBuf> = segments.map(|segment| PathBuf::from(&segment.name)).collect();
     let manifest = PathBuf::from(format!("manifest/{:010}", newest.number));
     needed.insert(manifest.clone());
-    let files: Vec<&PathBuf> = stopped.whole.keys().collect();
+    // A mark of what was published says nothing but by its name: it is met when what it stands for is removed.
+    let files: Vec<&PathBuf> = stopped.whole.keys().filter(|name| !name.starts_with("published")).collect();
     let outside = stopped.outside();
     let (mut refused, mut verified) = (0, 0);
-    // A manifest or savepoint that is gone cannot be told from one that never was: see below.
     let pairs = (0..).map(|case: usize| (files[case % files.len()], Harm::ALL[case / files.len() % Harm::ALL.len()]));
-    let can_tell = |(name, harm): &(&PathBuf, Harm)| *harm != Harm::Remove || name.starts_with("state");
+    // A savepoint that is gone cannot be told from one that never was.
+    let can_tell = |(name, harm): &(&PathBuf, Harm)| *harm != Harm::Remove || !name.starts_with("savepoint");
     for (name, harm) in pairs.filter(can_tell).take(cases) {
         let mut harmed = stopped.whole.clone();
         match harm.to(&stopped.whole[name], &mut chance) {
@@ -208,37 +265,83 @@ fn the_program_says_so() {
     fs::write(&path, bytes).expect("it can be written");
     let ended = stopped.pipeline.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.log);
-    let words = ended.log.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = unwrapped(&ended.log);
     let whole = newest.number - 1;
     for expected in [&name, "is damaged", &format!("the newest whole checkpoint is number {whole}")] {
         assert!(words.contains(expected), "{expected}: {}", ended.log);
     }
-    let job = stopped.pipeline.write_job(None);
-    let checkpoint = |command: &str, arguments: &[&str]| {
-        let mut program = wasmill(stopped.pipeline.path());
-        output(program.args(["checkpoint", command]).arg(&job).args(arguments))
-    };
-    let (code, stdout, stderr) = checkpoint("verify", &[]);
+    let (code, stdout, stderr) = stopped.checkpoint("verify", &[]);
     assert_eq!(code, Some(1), "{stdout}{stderr}");
     assert!(stdout.contains(&name), "{stdout}{stderr}");
-    let (code, stdout, stderr) = checkpoint("restore", &[&whole.to_string(), "--force"]);
+    let (code, stdout, stderr) = stopped.checkpoint("restore", &[&whole.to_string(), "--force"]);
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     stopped.pipeline.finish().well();
 }
 
-/// The newest manifest is gone, of a run that had just begun: as if it had crashed before it began → every row once.
+/// The newest manifest is removed after its commit → the job does not go on from the one before, which would write rows a
+/// second time; it names both, and goes on from where it was told to.
 #[test]
-fn a_begin_that_is_gone() {
+fn the_newest_manifest_is_gone() {
     let stopped = Stopped::new();
-    // Where the index of a sink should be, nobody answers in the way of an index: the run ends before it reads anything.
-    let job = fs::read_to_string(stopped.pipeline.write_job(None)).expect("it was written");
-    let broken = job
-        .replace(&stopped.search.url, "http://127.0.0.1:1")
-        .replace("batch_rows", "start_timeout = \"1ms\"\nbatch_rows");
-    let Err(Failure::Error(_)) = Job::new(broken).workers(2).try_run() else { panic!("nobody listens there") };
-    let begun = stopped.newest();
-    assert_eq!(begun.kind, Kind::Begin);
-    fs::remove_file(stopped.folder.join(format!("manifest/{:010}", begun.number))).expect("it is there");
+    let newest = stopped.newest();
+    let (name, whole) = (format!("manifest/{:010}", newest.number), newest.number - 1);
+    fs::remove_file(stopped.folder.join(&name)).expect("it is there");
+    let before = stopped.outside();
+    let ended = stopped.pipeline.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    let words = unwrapped(&ended.log);
+    let advice = format!("the newest whole checkpoint is number {whole}");
+    for expected in [&name, "is missing", &advice, &format!("wasmill checkpoint restore JOB {whole}")] {
+        assert!(words.contains(expected), "{expected}: {}", ended.log);
+    }
+    assert!(stopped.outside() == before, "something was written");
+    let (code, stdout, stderr) = stopped.checkpoint("verify", &[]);
+    assert!(code == Some(1) && stdout.contains(&name), "{stdout}{stderr}");
+    let (code, stdout, stderr) = stopped.checkpoint("restore", &[&whole.to_string()]);
+    assert!(code == Some(1) && stderr.contains("--force"), "{stdout}{stderr}");
+    let (code, stdout, stderr) = stopped.checkpoint("restore", &[&whole.to_string(), "--force"]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert_eq!(stopped.newest().number, newest.number + 1, "the number of what is missing is not used again");
+    // The job was stopped with it, so that nothing was read since.
     stopped.pipeline.finish().well();
     stopped.pipeline.check();
+}
+
+/// The files that sinks have written and not committed when a job is killed: each flipped, cut, emptied or removed → refused
+/// with the name of the file, and none gets its name. Whole again, the job ends with every row once.
+#[test]
+fn every_part_of_a_sink() {
+    let mut chance = Chance::announced();
+    let killed = Stopped::killed();
+    let newest = killed.newest();
+    let (root, all) = (killed.pipeline.path(), read(killed.pipeline.path()));
+    let mut refused = 0;
+    for part in parts(&newest) {
+        let is_it = |path: &&PathBuf| part.names.iter().any(|name| path.file_name().is_some_and(|end| end == &**name));
+        let path = all.keys().find(is_it).unwrap_or_else(|| panic!("{part:?} is not there"));
+        for harm in [Harm::Flip, Harm::Flip, Harm::Cut, Harm::Empty, Harm::Remove] {
+            let mut harmed = all.clone();
+            match harm.to(&all[path][..part.bytes], &mut chance) {
+                Some(bytes) => drop(harmed.insert(path.clone(), bytes)),
+                None => drop(harmed.remove(path)),
+            }
+            write(root, &harmed);
+            let (kind, text) = killed.refusal();
+            let (expected, word) = match harm {
+                Harm::Remove => (ErrorKind::Invalid, "is missing"),
+                _ => (ErrorKind::Corrupt, "is damaged"),
+            };
+            assert_eq!(kind, expected, "{part:?} {harm:?}: {text}");
+            assert!(text.contains(word) && text.contains(&part.names[1]), "{part:?} {harm:?}: {text}");
+            let (before, now) = (harmed.keys().filter(is_it).count(), read(root));
+            assert_eq!(now.keys().filter(is_it).count(), before, "{part:?} {harm:?}: it was renamed or written");
+            assert_eq!(now.get(path), harmed.get(path), "{part:?} {harm:?}");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 20, "{refused}");
+    write(root, &all);
+    killed.pipeline.finish().well();
+    killed.pipeline.check();
+    report(&format!("{refused} damages of {} files of sinks refused", refused / 5));
 }

@@ -2,7 +2,6 @@
 
 use crate::harness::bucket::Bucket;
 use crate::harness::chance::{Chance, count};
-use crate::harness::kinesis::ACCESS;
 use crate::harness::manifests::Manifests;
 use crate::harness::proxy::Proxy;
 use crate::harness::report;
@@ -26,13 +25,9 @@ fn lost_answers() {
         Outlet::Index { search: search.clone(), url: to_search.url.clone() },
         Outlet::Objects { bucket: bucket.clone(), url: to_s3.url.clone() },
     ]);
-    let checkpoint = format!(
-        "to = \"s3://{}/checkpoints/pipeline\"\nendpoint = \"{}\"\n{ACCESS}\ninterval = \"200ms\"\nretain = 3",
-        bucket.name, to_checkpoints.url
-    );
-    let manifests = Manifests::Bucket(bucket.clone(), "checkpoints/pipeline".to_owned());
+    let (members, manifests) = Manifests::in_bucket(&bucket, &to_checkpoints.url);
     let pipeline = Pipeline::new(Input::new((rounds + 2) * RECORDS), outlets.collect());
-    let pipeline = pipeline.checkpoints(checkpoint, manifests);
+    let pipeline = pipeline.checkpoints(members, manifests);
     let tally = kill_again_and_again(&pipeline, rounds, &mut chance);
     finish(&pipeline, tally);
     let counts = proxies.each_ref().map(Proxy::counts);

@@ -1,6 +1,7 @@
 //! The checkpoints of a job, looked at from the side.
 
 use super::bucket::Bucket;
+use super::kinesis::ACCESS;
 use std::fs;
 use std::path::PathBuf;
 use wasmill_stream::checkpoint::Manifest;
@@ -14,6 +15,14 @@ pub enum Manifests {
 }
 
 impl Manifests {
+    /// In a bucket that the job reaches through `url`: members of the table `[checkpoint]`, and where that is.
+    pub fn in_bucket(bucket: &Bucket, url: &str) -> (String, Self) {
+        let prefix = "checkpoints/pipeline";
+        let to = format!("to = \"s3://{}/{prefix}\"\nendpoint = \"{url}\"", bucket.name);
+        let members = format!("{to}\n{ACCESS}\ninterval = \"200ms\"\nretain = 3");
+        (members, Self::Bucket(bucket.clone(), prefix.to_owned()))
+    }
+
     /// The numbers of all manifests, ascending.
     pub fn numbers(&self) -> Vec<u64> {
         let names: Vec<String> = match self {

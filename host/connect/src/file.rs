@@ -5,6 +5,7 @@
 mod names;
 mod part;
 mod prepared;
+mod proof;
 mod roller;
 mod settings;
 mod staging;
@@ -13,11 +14,12 @@ use crate::disk::blocking;
 use crate::json_lines;
 use crate::retry::{Backoff, Patience};
 use async_trait::async_trait;
+use names::Names;
 use roller::{Roller, Target};
 use serde_json::Value;
 use staging::Staging;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
@@ -47,8 +49,8 @@ impl Sink for FileSink {
         let interval = target.roll_interval().filter(|_| !opening.commits);
         let Opening { ledger, job, commits, run, prepared } = opening;
         let output = blocking(move || match commits {
-            true => Staging::open(target, &job, &name, run, &prepared).map(Output::Committed),
-            false => Roller::open(target).map(Output::AtOnce),
+            true => Staging::open(target, Instant::now, Names::new(&job, &name, run), &prepared).map(Output::Committed),
+            false => Roller::open(target, Instant::now).map(Output::AtOnce),
         });
         let output = Arc::new(Mutex::new(output.await?));
         let timer = interval.map(|interval| roll_in_time(interval, output.clone()));

@@ -3,6 +3,7 @@
 
 mod aws;
 pub mod checkpoint_store;
+mod digest;
 mod disk;
 mod file;
 mod json_lines;
@@ -13,6 +14,7 @@ mod opensearch;
 pub mod replay;
 mod retry;
 mod s3;
+mod saved;
 mod secret;
 pub mod stdin;
 pub mod stdout;

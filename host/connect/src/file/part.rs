@@ -1,6 +1,8 @@
 //! One file while it is written: it has another name until it is complete. Lines are packed in memory, so that what the
 //! disk refused can be written again.
 
+use super::proof;
+use crate::digest::Hasher;
 use crate::disk::failed;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,7 +12,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use wasmill_stream::checkpoint::Digest;
 use wasmill_stream::{Error, ErrorKind, Result};
+
+/// Tells the time by which parts age.
+pub(super) type Clock = fn() -> Instant;
 
 /// A file that is not complete yet. As long as it lives it holds the lock of the file: who gets it knows that nobody writes
 /// there any more.
@@ -23,7 +29,10 @@ pub(super) struct Part {
     packed: Vec<u8>,
     /// What the file has for certain.
     bytes: u64,
+    /// Of these bytes.
+    hasher: Hasher,
     lines: u64,
+    clock: Clock,
     begun: Instant,
     /// Whether the disk failed to keep what it had taken. Nobody knows what is in the file.
     is_lost: bool,
@@ -37,11 +46,13 @@ struct Gzip {
 
 /// How far a part has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    /// Of the file.
+pub(super) struct Progress {
+    /// How long the file is.
     pub(super) bytes: u64,
-    /// Of the lines in it, before compression.
+    /// How many bytes of lines are in it, before compression.
     pub(super) lines: u64,
+    /// Of the bytes of the file. Checkpoints of older versions have none.
+    pub(super) digest: Option<Digest>,
 }
 
 /// What a file is called while it is written by a sink whose rows count as soon as they are safe.
@@ -53,7 +64,13 @@ pub(super) fn unfinished(path: &Path) -> PathBuf {
 
 impl Part {
     /// Creates the file under its unfinished name; an error if that exists, unless it may be replaced.
-    pub(super) fn create(path: PathBuf, unfinished: PathBuf, gzip: bool, replace: bool) -> io::Result<Self> {
+    pub(super) fn create(
+        path: PathBuf,
+        unfinished: PathBuf,
+        gzip: bool,
+        replace: bool,
+        clock: Clock,
+    ) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         if replace {
             options.create(true).truncate(true)
@@ -61,38 +78,52 @@ impl Part {
             options.create_new(true)
         };
         let file = options.write(true).open(&unfinished)?;
-        Ok(Self::over(path, unfinished, file, gzip, Size { bytes: 0, lines: 0 }))
+        Ok(Self::over(path, unfinished, file, gzip, clock))
     }
 
-    /// Goes on with a file at a size that it had before. Whatever is behind that is cut off. If the one who wrote it may
-    /// still be alive, frozen perhaps, the file is left to him and `copy` becomes a copy of its beginning.
-    pub(super) fn resume(path: PathBuf, unfinished: PathBuf, copy: PathBuf, gzip: bool, size: Size) -> Result<Self> {
+    /// Goes on with a file as it was before, which is proved. Whatever came behind that is cut off. If the one who wrote it
+    /// may still be alive, frozen perhaps, the file is left to him and `copy` becomes a copy of its beginning.
+    pub(super) fn resume(
+        path: PathBuf,
+        unfinished: PathBuf,
+        copy: PathBuf,
+        gzip: bool,
+        recorded: Progress,
+        clock: Clock,
+    ) -> Result<Self> {
         let opened = OpenOptions::new().read(true).write(true).open(&unfinished);
         let file = opened.map_err(|error| failed("open", &unfinished, error))?;
-        let there = file.metadata().map_err(|error| failed("open", &unfinished, error))?.len();
-        if there < size.bytes {
-            let place = unfinished.display();
-            let message = format!("`{place}` has {there} bytes and had {} at the last checkpoint", size.bytes);
-            return Err(Error::new(ErrorKind::Corrupt, message));
-        }
+        let hasher = proof::beginning(&file, &unfinished, recorded)?;
+        let Progress { bytes, lines, .. } = recorded;
         if file.try_lock().is_ok() {
-            file.set_len(size.bytes).map_err(|error| failed("cut off", &unfinished, error))?;
-            return Ok(Self::over(path, unfinished, file, gzip, size));
+            file.set_len(bytes).map_err(|error| failed("cut off", &unfinished, error))?;
+            return Ok(Self { bytes, lines, hasher, ..Self::over(path, unfinished, file, gzip, clock) });
         }
         let copied = File::create_new(&copy).and_then(|mut to| {
-            io::copy(&mut file.take(size.bytes), &mut to)?;
+            io::copy(&mut file.take(bytes), &mut to)?;
             Ok(to)
         });
         let copied = copied.map_err(|error| failed("create", &copy, error))?;
-        Ok(Self::over(path, copy, copied, gzip, size))
+        Ok(Self { bytes, lines, hasher, ..Self::over(path, copy, copied, gzip, clock) })
     }
 
-    fn over(path: PathBuf, unfinished: PathBuf, file: File, gzip: bool, size: Size) -> Self {
+    /// With nothing in it yet.
+    fn over(path: PathBuf, unfinished: PathBuf, file: File, gzip: bool, clock: Clock) -> Self {
         // Where files cannot be locked, whoever goes on with them copies them.
         let _ = file.try_lock();
-        let gzip = gzip.then(Gzip::new);
-        let Size { bytes, lines } = size;
-        Self { path, unfinished, file, gzip, packed: Vec::new(), bytes, lines, begun: Instant::now(), is_lost: false }
+        Self {
+            path,
+            unfinished,
+            file,
+            gzip: gzip.then(Gzip::new),
+            packed: Vec::new(),
+            bytes: 0,
+            hasher: Hasher::new(),
+            lines: 0,
+            clock,
+            begun: clock(),
+            is_lost: false,
+        }
     }
 
     /// What it is called now.
@@ -108,7 +139,7 @@ impl Part {
     /// Takes lines and hands them to the operating system. After an error another call goes on where it was.
     pub(super) fn write(&mut self, lines: &mut Vec<u8>) -> Result<()> {
         if self.lines == 0 {
-            self.begun = Instant::now();
+            self.begun = (self.clock)();
         }
         match &mut self.gzip {
             None => self.packed.extend_from_slice(lines),
@@ -126,6 +157,7 @@ impl Part {
         let written = self.file.write_all_at(&self.packed, self.bytes);
         written.map_err(|error| failed("write", &self.unfinished, error))?;
         self.bytes += self.packed.len() as u64;
+        self.hasher.update(&self.packed);
         self.packed.clear();
         Ok(())
     }
@@ -137,11 +169,11 @@ impl Part {
 
     /// How long ago it got its first lines.
     pub(super) fn age(&self) -> Duration {
-        self.begun.elapsed()
+        (self.clock)().duration_since(self.begun)
     }
 
     /// Puts it on the disk. As it is now it could be complete, and what comes is appended.
-    pub(super) fn sync(&mut self) -> Result<Size> {
+    pub(super) fn sync(&mut self) -> Result<Progress> {
         let is_empty = self.bytes == 0 && self.packed.is_empty();
         if let Some(gzip) = self.gzip.as_mut().filter(|gzip| gzip.is_begun || is_empty) {
             gzip.end(&mut self.packed).map_err(|error| failed("pack", &self.unfinished, error))?;
@@ -154,7 +186,7 @@ impl Part {
             let message = format!("sync `{}`: the disk may have lost what was written", self.unfinished.display());
             Error::new(ErrorKind::Corrupt, message).with_source(error)
         })?;
-        Ok(Size { bytes: self.bytes, lines: self.lines })
+        Ok(Progress { bytes: self.bytes, lines: self.lines, digest: Some(self.hasher.digest()) })
     }
 
     /// Puts it on the disk and gives it its name. Nothing may be written after that.
@@ -203,7 +235,7 @@ mod tests {
         for gzip in [false, true] {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("x.jsonl");
-            let mut part = Part::create(path.clone(), unfinished(&path), gzip, false).expect("a part");
+            let mut part = Part::create(path.clone(), unfinished(&path), gzip, false, Instant::now).expect("a part");
             part.write(&mut b"1\n".to_vec()).expect("there is room");
             let full = OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
             let roomy = std::mem::replace(&mut part.file, full);

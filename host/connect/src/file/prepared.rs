@@ -1,10 +1,9 @@
 //! What the sink leaves in a manifest.
 
-use super::part::{Part, Size};
+use super::part::{Part, Progress};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::path::Path;
-use wasmill_stream::{Error, ErrorKind, Result};
+use wasmill_stream::checkpoint::Digest;
 
 /// The files that hold rows of a checkpoint and are not committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,21 +27,12 @@ pub(super) struct Entry {
     pub(super) bytes: u64,
     /// How many bytes of lines it has, before compression.
     pub(super) lines: u64,
+    /// Of its bytes. Checkpoints of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<Digest>,
 }
 
 impl Prepared {
-    /// Reads what an earlier run has left, if it has.
-    pub(super) fn read(value: &Value) -> Result<Option<Self>> {
-        let read = (!value.is_null()).then(|| Self::deserialize(value)).transpose();
-        let message = "read what the file sink has left in the checkpoint";
-        read.map_err(|error| Error::new(ErrorKind::Corrupt, message).with_source(error))
-    }
-
-    /// As it goes into the manifest.
-    pub(super) fn write(&self) -> Result<Value> {
-        serde_json::to_value(self).map_err(|error| Error::internal("describe unfinished files").with_source(error))
-    }
-
     /// All of them.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.finished.iter().chain(&self.open)
@@ -50,9 +40,15 @@ impl Prepared {
 }
 
 impl Entry {
-    /// A part of this size.
-    pub(super) fn of(part: &Part, size: Size) -> Self {
+    /// A part that is on the disk.
+    pub(super) fn of(part: &Part, progress: Progress) -> Self {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { name: name(part.path()), part: name(part.unfinished()), bytes: size.bytes, lines: size.lines }
+        let Progress { bytes, lines, digest } = progress;
+        Self { name: name(part.path()), part: name(part.unfinished()), bytes, lines, digest }
+    }
+
+    /// How far the part had come.
+    pub(super) fn progress(&self) -> Progress {
+        Progress { bytes: self.bytes, lines: self.lines, digest: self.digest }
     }
 }

@@ -1,6 +1,6 @@
 //! Which file lines go to: when the current part is complete, what the next one is called. Blocking, and not aware of rows.
 
-use super::part::{self, Part};
+use super::part::{self, Clock, Part};
 use crate::disk::failed;
 use std::ffi::OsStr;
 use std::fs;
@@ -46,6 +46,7 @@ impl Target {
 /// The current part of a target.
 pub(super) struct Roller {
     target: Target,
+    clock: Clock,
     /// `None` between two parts.
     part: Option<Part>,
     /// Number of the next part.
@@ -56,8 +57,8 @@ pub(super) struct Roller {
 
 impl Roller {
     /// Creates the folder and begins the first part, so that a path that cannot be written is found at once.
-    pub(super) fn open(target: Target) -> Result<Self> {
-        let mut roller = Self { target, part: None, next: 1, failure: None };
+    pub(super) fn open(target: Target, clock: Clock) -> Result<Self> {
+        let mut roller = Self { target, clock, part: None, next: 1, failure: None };
         match &roller.target {
             Target::File { path, overwrite, .. } => {
                 if let Some(folder) = path.parent() {
@@ -126,14 +127,14 @@ impl Roller {
     fn begin(&mut self) -> Result<Part> {
         match &self.target {
             Target::File { path, gzip, overwrite } => {
-                Part::create(path.clone(), part::unfinished(path), *gzip, *overwrite)
+                Part::create(path.clone(), part::unfinished(path), *gzip, *overwrite, self.clock)
                     .map_err(|error| occupied(path, error))
             }
             Target::Folder { path, gzip, .. } => loop {
                 let name = format!("part-{:06}.jsonl{}", self.next, if *gzip { ".gz" } else { "" });
                 let path = path.join(name);
                 self.next += 1;
-                match Part::create(path.clone(), part::unfinished(&path), *gzip, false) {
+                match Part::create(path.clone(), part::unfinished(&path), *gzip, false, self.clock) {
                     // Another sink writes into the same folder and was faster.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     result => return result.map_err(|error| failed("create", &part::unfinished(&path), error)),

@@ -20,7 +20,8 @@ enum Compression {
 ///   to run; `part-000001-5eb63bbb.jsonl` in a job with checkpoints, where each sink counts for itself. It is created if it
 ///   is missing.
 /// * in a folder: `compression` = `"none"` or `"gzip"`; a part is complete after `roll_bytes` (128 MiB, before compression)
-///   or `roll_interval` (1 m).
+///   or `roll_interval` (1 m), counted from its first row. In a job with checkpoints it gets its name with the first one
+///   after that.
 /// * for one file: `overwrite` (false) allows that it exists already. It is complete when the job ends.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();

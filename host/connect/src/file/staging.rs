@@ -2,21 +2,24 @@
 //! number of the run; it gets its own name when a manifest that calls it finished is published. Blocking.
 
 use super::names::Names;
-use super::part::{Part, Size};
+use super::part::{Clock, Part};
 use super::prepared::{Entry, Prepared};
+use super::proof;
 use super::roller::Target;
 use crate::disk::{create_folder, failed, parent, sync_folder};
+use crate::saved;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use wasmill_stream::sink::Cut;
-use wasmill_stream::{Error, ErrorKind, Result};
+use wasmill_stream::{Error, Result};
 
 /// The parts of a sink that are not committed.
 pub(super) struct Staging {
     target: Target,
+    clock: Clock,
     /// Where everything lies.
     folder: PathBuf,
     names: Names,
@@ -36,16 +39,16 @@ pub(super) struct Staging {
 
 impl Staging {
     /// Commits and goes on with what was prepared, if anything was, and removes what came after it.
-    pub(super) fn open(target: Target, job: &str, sink: &str, run: u64, prepared: &Value) -> Result<Self> {
-        let prepared = Prepared::read(prepared)?;
+    pub(super) fn open(target: Target, clock: Clock, names: Names, prepared: &Value) -> Result<Self> {
+        let prepared: Option<Prepared> = saved::prepared(prepared, "file")?;
         let folder = match &target {
             Target::File { path, .. } => parent(path).to_path_buf(),
             Target::Folder { path, .. } => path.clone(),
         };
         create_folder(&folder)?;
-        let names = Names::new(job, sink, run);
         let mut staging = Self {
             target,
+            clock,
             folder,
             names,
             open: None,
@@ -78,7 +81,7 @@ impl Staging {
         for entry in prepared.entries() {
             self.check_name(entry)?;
         }
-        prepared.finished.iter().try_for_each(|entry| self.settle(entry))?;
+        prepared.finished.iter().try_for_each(|entry| self.prove(entry).and_then(|()| self.settle(entry)))?;
         let Some(open) = prepared.open else { return Ok(()) };
         let (part, path) = (self.folder.join(&open.part), self.folder.join(&open.name));
         if !part.exists() {
@@ -95,8 +98,7 @@ impl Staging {
         if copy != part && copy.exists() {
             fs::remove_file(&copy).map_err(|error| failed("remove", &copy, error))?;
         }
-        let size = Size { bytes: open.bytes, lines: open.lines };
-        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), size)?;
+        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), open.progress(), self.clock)?;
         if resumed.unfinished() != part {
             self.replaced.push(part);
         }
@@ -135,14 +137,14 @@ impl Staging {
         }
         let open = match &mut self.open {
             Some(part) => {
-                let size = part.sync()?;
-                Some(Entry::of(part, size))
+                let progress = part.sync()?;
+                Some(Entry::of(part, progress))
             }
             None => None,
         };
         sync_folder(&self.folder)?;
         self.prepared.append(&mut self.finished);
-        Prepared { finished: self.prepared.clone(), open }.write()
+        saved::write(&Prepared { finished: self.prepared.clone(), open })
     }
 
     /// Gives the prepared parts their names.
@@ -169,8 +171,8 @@ impl Staging {
             // The manifest in force names it, until the next one is published.
             self.replaced.push(part.unfinished().to_path_buf());
         } else {
-            let size = part.sync()?;
-            self.finished.push(Entry::of(part, size));
+            let progress = part.sync()?;
+            self.finished.push(Entry::of(part, progress));
         }
         self.open = None;
         Ok(())
@@ -186,8 +188,17 @@ impl Staging {
             }
         };
         let unfinished = self.folder.join(self.names.unfinished(&name));
-        let created = Part::create(self.folder.join(name), unfinished.clone(), gzip, false);
+        let created = Part::create(self.folder.join(name), unfinished.clone(), gzip, false, self.clock);
         created.map_err(|error| failed("create", &unfinished, error))
+    }
+
+    /// Proves that a finished part is what was written, under whichever name it has. One that is missing is met later.
+    fn prove(&self, entry: &Entry) -> Result<()> {
+        let is_there = proof::whole(&self.folder.join(&entry.part), entry.progress())?;
+        if !is_there {
+            proof::whole(&self.folder.join(&entry.name), entry.progress())?;
+        }
+        Ok(())
     }
 
     /// Gives a finished part its name, or sees that it has it: another process may do the same at the same time.
@@ -196,7 +207,7 @@ impl Staging {
         let length = |path: &Path| fs::metadata(path).ok().map(|there| there.len());
         if let Some(there) = length(&part) {
             if there != entry.bytes {
-                return Err(damaged(&part, there, entry.bytes));
+                return Err(proof::other_length(&part, there, entry.bytes));
             }
             let may_replace = matches!(self.target, Target::File { overwrite: true, .. });
             if !may_replace && path.exists() && part.exists() {
@@ -212,7 +223,7 @@ impl Staging {
         }
         match length(&path) {
             Some(there) if there == entry.bytes => Ok(()),
-            Some(there) => Err(damaged(&path, there, entry.bytes)),
+            Some(there) => Err(proof::other_length(&path, there, entry.bytes)),
             None => Err(missing(&path)),
         }
     }
@@ -282,36 +293,5 @@ fn missing(path: &Path) -> Error {
     Error::invalid(message).hint("put it back, or start without the checkpoint")
 }
 
-fn damaged(path: &Path, there: u64, expected: u64) -> Error {
-    let message = format!("`{}` has {there} bytes, and {expected} in the checkpoint", path.display());
-    Error::new(ErrorKind::Corrupt, message)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::file::roller::Rolling;
-    use std::time::Duration;
-
-    /// Lines for which no part can be begun are kept by the caller, and are written when one can.
-    #[test]
-    fn lines_wait_for_a_part() {
-        let root = tempfile::tempdir().expect("a folder");
-        let path = root.path().join("parts");
-        let rolling = Rolling { bytes: 1, interval: Duration::from_secs(60) };
-        let target = Target::Folder { path: path.clone(), gzip: false, rolling };
-        let mut staging = Staging::open(target, "job", "sink", 1, &Value::Null).expect("it opens");
-        let mut lines = b"1\n".to_vec();
-        staging.write(&mut lines).expect("a part that is full then");
-        fs::rename(&path, root.path().join("elsewhere")).expect("the folder is gone");
-        lines = b"2\n".to_vec();
-        staging.write(&mut lines).expect_err("there is no folder");
-        assert_eq!(lines, b"2\n");
-        fs::rename(root.path().join("elsewhere"), &path).expect("the folder is back");
-        staging.write(&mut lines).expect("a part");
-        assert!(lines.is_empty());
-        staging.prepare(Cut::Stop).expect("a checkpoint");
-        staging.commit().expect("a commit");
-        assert_eq!(fs::read_dir(&path).expect("the folder").count(), 2);
-    }
-}
+mod tests;

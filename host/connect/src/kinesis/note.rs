@@ -3,11 +3,12 @@
 //! nothing in it may claim that a record was taken in.
 
 use super::stream::Identity;
+use crate::saved;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmill_stream::source::{Intake, Resume};
-use wasmill_stream::{Error, Result, Sequence};
+use wasmill_stream::{Result, Sequence};
 
 /// Gaps that are kept: enough for an audit, and no more than a checkpoint can carry.
 const MAX_GAPS: usize = 100;
@@ -71,14 +72,7 @@ pub struct Gap {
 impl Note {
     /// The note of the run before, if there was one that came so far.
     pub fn of(resume: Option<&Resume>) -> Result<Option<Self>> {
-        let Some(resume) = resume else { return Ok(None) };
-        if resume.note.is_null() && resume.splits.is_empty() {
-            return Ok(None);
-        }
-        serde_json::from_value(resume.note.clone()).map(Some).map_err(|error| {
-            Error::invalid("the checkpoint is not that of a Kinesis stream: give this source another name")
-                .with_source(error)
-        })
+        saved::note(resume, "a Kinesis stream")
     }
 
     /// Whether all records behind a position are still kept for sure, although the record at that position may not be.

@@ -1,6 +1,7 @@
 //! What proves that an input is the one of a checkpoint: how it is dealt, and which files or which generator it is. Files
 //! may have been added behind the last one, and the last one may have become longer.
 
+use crate::saved;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -53,13 +54,7 @@ pub struct FileProof {
 impl Proof {
     /// The note of the run before, if it came so far.
     pub fn of(resume: Option<&Resume>) -> Result<Option<Self>> {
-        let Some(resume) = resume else { return Ok(None) };
-        if resume.note.is_null() && resume.splits.is_empty() {
-            return Ok(None);
-        }
-        serde_json::from_value(resume.note.clone()).map(Some).map_err(|error| {
-            Error::invalid("the checkpoint is not that of a replay: give this source another name").with_source(error)
-        })
+        saved::note(resume, "a replay")
     }
 
     /// An error if this is another number of splits. To be asked before any position is looked at.

@@ -24,11 +24,16 @@ pub struct Settings {
     pub compression: Compression,
     /// Size at which an object is put.
     pub object_bytes: usize,
-    /// Age at which an object is put.
-    pub flush_interval: Duration,
+    /// Age at which an object is put, counted from its first row.
+    pub roll_interval: Duration,
 }
 
-/// Reads a `[sink.…]` table of `type = "s3"`.
+/// Reads a `[sink.…]` table of `type = "s3"`:
+///
+/// * `bucket`, and `prefix`, what keys begin with, by the event time of the rows: `"raw/{+%Y/%m/%d/%H}/"`.
+/// * `compression` = `"none"` or `"gzip"`; an object is complete after `object_bytes` (32 MiB) or `roll_interval` (1 m), and
+///   in a job with checkpoints at each of them, with which it becomes visible.
+/// * what [`BucketSettings`] reads.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
     let bucket = section.required("bucket", problems).unwrap_or_default();
@@ -37,7 +42,7 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
         prefix: check_prefix(section, problems),
         compression: check_compression(section, problems),
         object_bytes: check_object_bytes(section, problems),
-        flush_interval: section.optional("flush_interval", problems).unwrap_or(Period::from_millis(60_000)).duration(),
+        roll_interval: check_roll_interval(section, problems),
     };
     let sink = S3 { name: name.to_owned(), settings };
     (problems.len() == before).then(|| Box::new(sink) as Box<dyn Sink>)
@@ -78,4 +83,13 @@ fn check_object_bytes(section: &mut Section<'_>, problems: &mut Problems) -> usi
         problems.push(place, format!("{}: `object_bytes` must be 1 to {most}, found {size}", section.title()));
     }
     size.bytes() as usize
+}
+
+fn check_roll_interval(section: &mut Section<'_>, problems: &mut Problems) -> Duration {
+    let default = (Period::from_millis(60_000), section.place());
+    let (interval, place) = section.located::<Period>("roll_interval", problems).unwrap_or(default);
+    if interval.millis() == 0 {
+        problems.push(place, format!("{}: `roll_interval` must be longer than 0", section.title()));
+    }
+    interval.duration()
 }

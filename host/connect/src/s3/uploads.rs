@@ -6,6 +6,7 @@ use super::bucket::{Bucket, is_absent};
 use super::prepared::{Pending, Prepared};
 use crate::mark::mark;
 use crate::retry::{Backoff, Patience};
+use crate::saved;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use object_store::multipart::{MultipartStore, PartId};
@@ -57,7 +58,8 @@ impl Uploads {
         opening: &Opening,
     ) -> Result<Self> {
         let stem = format!("{name}-{}-", mark(&opening.job, name));
-        let prepared = Prepared::read(&opening.prepared)?.uploads;
+        let prepared: Option<Prepared> = saved::prepared(&opening.prepared, "s3")?;
+        let prepared = prepared.unwrap_or_default().uploads;
         let (filled, run) = (Vec::new(), opening.run);
         let mut uploads = Self {
             bucket,
@@ -104,7 +106,7 @@ impl Uploads {
     /// What a manifest must hold so that everything filled so far can be committed.
     pub fn prepare(&mut self) -> Result<Value> {
         self.prepared.append(&mut self.filled);
-        Prepared { uploads: self.prepared.clone() }.write()
+        saved::write(&Prepared { uploads: self.prepared.clone() })
     }
 
     /// Makes the prepared objects visible.
@@ -153,6 +155,13 @@ impl Uploads {
                 Ok(_) => break,
                 // There is no such upload any more. If an earlier try was heard and its answer lost, there is the object.
                 Err(error) if is_absent(&error) => break patiently(|| self.find(&path, pending)).await?,
+                // The server compares the parts that it has with those that are named, and has made no object.
+                Err(error) if error.to_string().contains("<Code>InvalidPart</Code>") => {
+                    let (parts, upload) = (pending.parts.join(", "), &pending.upload);
+                    let what =
+                        format!("the checkpoint has its parts as {parts}; the server has others in upload {upload}");
+                    return Err(self.unlike(&path, &what));
+                }
                 Err(error) => backoff.wait(self.bucket.failure(&format!("complete {path}"), error)).await?,
             }
         }

@@ -131,7 +131,7 @@ impl SinkWriter for Writer {
     }
 
     fn flush_interval(&self) -> Duration {
-        self.settings.flush_interval
+        self.settings.roll_interval
     }
 }
 

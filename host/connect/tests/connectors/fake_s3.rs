@@ -77,7 +77,8 @@ pub struct Upload {
     /// The key of the object to come.
     pub key: String,
     metadata: String,
-    parts: BTreeMap<usize, Vec<u8>>,
+    /// By their numbers.
+    pub parts: BTreeMap<usize, Vec<u8>>,
 }
 
 impl Upload {

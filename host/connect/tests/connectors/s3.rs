@@ -116,10 +116,10 @@ async fn refusals_name_everything() {
 /// Every mistake in the settings is found at once.
 #[test]
 fn settings_are_checked() {
-    let text = "prefix = \"a//{+%H}\"\ncompression = \"zip\"\nobject_bytes = \"5 GiB\"\n";
+    let text = "prefix = \"a//{+%H}\"\ncompression = \"zip\"\nobject_bytes = \"5 GiB\"\nroll_interval = \"0s\"\n";
     let problems = harness::sink("s3", text).err().expect("mistakes");
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
-    for key in ["`bucket`", "`prefix`", "`compression`", "`object_bytes`"] {
+    for key in ["`bucket`", "`prefix`", "`compression`", "`object_bytes`", "`roll_interval`"] {
         assert!(messages.iter().any(|message| message.contains(key)), "{key}: {messages:?}");
     }
 }

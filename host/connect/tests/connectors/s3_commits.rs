@@ -8,6 +8,7 @@ use crate::moto::Moto;
 use crate::sink_suite::{batch, rows};
 use proptest::prelude::*;
 use serde_json::Value;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use wasmill_stream::sink::{Cut, Sink, SinkWriter};
 use wasmill_stream::{ErrorKind, Result};
@@ -140,6 +141,31 @@ async fn an_upload_is_gone() {
     assert_eq!(fake.state().calls.iter().filter(|call| **call == Call::Begin).count(), begun);
 }
 
+/// A part that is another one, shorter or gone when the job goes on → no object, and an error that names it and what the
+/// checkpoint says.
+#[tokio::test]
+async fn other_parts() {
+    let harms: [fn(&mut Upload); 3] = [
+        |upload| upload.parts.values_mut().for_each(|bytes| *bytes = vec![b' '; bytes.len()]),
+        |upload| upload.parts.values_mut().for_each(|bytes| bytes.truncate(1)),
+        |upload| upload.parts.clear(),
+    ];
+    for harm in harms {
+        let fake = FakeS3::start().await;
+        let (writer, prepared) = published(&fake, &rows(3)).await;
+        drop(writer);
+        fake.state().uploads.values_mut().for_each(harm);
+        let error = open(&fake, 2, &prepared).await.err().expect("its rows are others");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        let text = |of: &Value| of.as_str().expect("text").trim_matches('"').to_owned();
+        let (key, part) = (text(&prepared["uploads"][0]["key"]), text(&prepared["uploads"][0]["parts"][0]));
+        for word in [&key, &part, "the server has others", "older checkpoint"] {
+            assert!(error.report().contains(word), "{word}: {}", error.report());
+        }
+        assert!(stored(&fake).is_empty());
+    }
+}
+
 /// Beginnings and parts that fail, are damaged on the way or are not answered are sent again; what was begun in vain is thrown away at the commit.
 #[tokio::test]
 async fn uploads_are_tried_again() {
@@ -173,6 +199,28 @@ async fn large_objects() {
     assert_eq!(prepared["uploads"][0]["parts"].as_array().map(Vec::len), Some(3), "16 MiB each");
     writer.commit().await.expect("a commit");
     assert!(stored(&fake) == expected);
+}
+
+/// Rows that are as old as `roll_interval`, as the engine is told to watch → they are uploaded between two checkpoints, and
+/// visible with the next.
+#[tokio::test]
+async fn objects_roll_by_time() {
+    let fake = FakeS3::start().await;
+    let settings = "prefix = \"raw/\"\nroll_interval = \"7m\"";
+    let mut writer = sink("lake", &fake.access(), settings).open(opening(1, &Value::Null)).await.expect("it opens");
+    assert_eq!(writer.flush_interval(), Duration::from_secs(420));
+    let all = rows(5);
+    for some in all.chunks(2) {
+        writer.write(batch(some)).await.expect("a write");
+        let before = fake.state().uploads.len();
+        writer.flush().await.expect("its time has come");
+        assert_eq!(fake.state().uploads.len(), before + 1);
+    }
+    assert!(stored(&fake).is_empty());
+    let prepared = writer.prepare(Cut::Running).await.expect("a checkpoint is prepared");
+    assert_eq!(prepared["uploads"].as_array().map(Vec::len), Some(3));
+    writer.commit().await.expect("a commit");
+    assert_eq!(stored(&fake), all);
 }
 
 /// Nothing is aborted when a sink is closed or dropped: a manifest may name what it has uploaded.

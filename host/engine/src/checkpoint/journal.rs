@@ -1,12 +1,16 @@
 //! The manifests of a job in its store: `manifest/NUMBER`, numbered on without gaps. A manifest is published by creating
 //! its name, which only one writer can. A run begins with a manifest of its own, so whoever published before finds the next
-//! number taken, and stops: that is the fence.
+//! number taken, or a greater one if that has been removed since, and stops: that is the fence.
 
-use std::collections::hash_map::RandomState;
+mod fence;
+mod published;
+
+pub use fence::Fence;
+
+use published::PUBLISHED;
 use std::future::Future;
-use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use wasmill_stream::checkpoint::{Created, Manifest, Store, Undecodable};
 use wasmill_stream::{Error, ErrorKind, Result, time};
 
@@ -23,25 +27,6 @@ pub struct Journal {
     store: Arc<dyn Store>,
 }
 
-/// Who may publish.
-#[derive(Debug, Clone)]
-pub struct Fence {
-    /// The number of the run.
-    pub run: u64,
-    /// Names the writer.
-    pub writer: String,
-    /// The number of its newest manifest.
-    pub number: u64,
-}
-
-impl Fence {
-    /// Of a run that goes on from `last`.
-    pub fn after(last: Option<&Manifest>) -> Self {
-        let (number, run) = last.map_or((1, 0), |last| (last.number + 1, last.run + 1));
-        Self { run: run.max(seconds()), writer: writer(), number }
-    }
-}
-
 impl Journal {
     /// The journal in a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
@@ -53,17 +38,28 @@ impl Journal {
         self.store.place()
     }
 
-    /// The numbers of all manifests, ascending.
+    /// The numbers of all manifests, ascending, those included that were published and have vanished.
     pub async fn numbers(&self) -> Result<Vec<u64>> {
-        let names = self.store.list(MANIFESTS).await?;
-        let mut numbers: Vec<u64> = names.iter().filter_map(|name| number(name)).collect();
+        // Marks first: what is published between the two lists must not look as if it had vanished.
+        let mut numbers = self.list(PUBLISHED).await?;
+        numbers.append(&mut self.list(MANIFESTS).await?);
         numbers.sort_unstable();
+        numbers.dedup();
         Ok(numbers)
     }
 
-    /// One manifest; `None` if there is none of this number.
+    async fn list(&self, kind: &str) -> Result<Vec<u64>> {
+        let names = self.store.list(kind).await?;
+        Ok(names.iter().filter_map(|name| name.strip_prefix(kind)?.parse().ok()).collect())
+    }
+
+    /// One manifest; `None` if there is none of this number. One that has vanished is an error.
     pub async fn manifest(&self, number: u64) -> Result<Option<Manifest>> {
-        self.read(&manifest_name(number)).await
+        let found = self.read(&manifest_name(number)).await?;
+        if found.is_none() {
+            self.must_not_miss(number).await?;
+        }
+        Ok(found)
     }
 
     /// A savepoint by its name.
@@ -95,7 +91,7 @@ impl Journal {
         Manifest::decode(&bytes).map(Some).map_err(named)
     }
 
-    /// The newest manifest; `None` if there is none at all. If it is damaged or too new, that is an error which names the
+    /// The newest manifest; `None` if there is none at all. If it is damaged, gone or too new, that is an error which names the
     /// newest one that is whole: going back to an older one is for people to decide.
     pub async fn newest(&self) -> Result<Option<Manifest>> {
         let numbers = self.numbers().await?;
@@ -141,36 +137,30 @@ impl Journal {
 
     /// Publishes the first manifest of a run, unless its number has been taken meanwhile. Whoever was running is fenced off.
     pub async fn begin(&self, manifest: &Manifest) -> Result<Created> {
-        self.store.create(&manifest_name(manifest.number), manifest.encode()?.into()).await
+        self.add(manifest.number, manifest.encode()?.into()).await
     }
 
     /// Publishes the next manifest of a run. Tries for as long as time may cure it.
     pub async fn publish(&self, manifest: &Manifest) -> Result<()> {
-        let name = manifest_name(manifest.number);
         let bytes = bytes::Bytes::from(manifest.encode()?);
-        match patiently(self.place(), || self.store.create(&name, bytes.clone())).await? {
+        match patiently(self.place(), || self.add(manifest.number, bytes.clone())).await? {
             Created::New => Ok(()),
-            Created::Taken => Err(self.fenced(manifest.number).await),
+            Created::Taken => Err(self.fenced().await),
         }
     }
 
-    /// An error if another run has begun since `fence` published last.
-    pub async fn check(&self, fence: &Fence) -> Result<()> {
-        match self.store.get(&manifest_name(fence.number + 1)).await? {
-            Some(bytes) if Manifest::decode(&bytes).is_ok_and(|manifest| manifest.writer == fence.writer) => Ok(()),
-            Some(_) => Err(self.fenced(fence.number + 1).await),
-            None => Ok(()),
+    /// Takes a number and marks it as published.
+    async fn add(&self, number: u64, bytes: bytes::Bytes) -> Result<Created> {
+        if self.store.create(&manifest_name(number), bytes).await? == Created::Taken {
+            return Ok(Created::Taken);
         }
-    }
-
-    async fn fenced(&self, number: u64) -> Error {
-        let other = match self.manifest(number).await {
-            Ok(Some(manifest)) => format!("run {} since {}", manifest.run, manifest.at),
-            _ => format!("another run, with manifest {number}"),
-        };
-        let message = format!("{}: {other} has taken over this job", self.place());
-        Error::new(ErrorKind::Denied, message)
-            .hint("one job runs on one host at a time; this one has stopped and committed nothing since")
+        // While this process stood still, another run may have used the number, and removed that manifest since because it
+        // was old. What is left here goes the same way.
+        if self.list(MANIFESTS).await?.iter().any(|other| *other > number) {
+            return Ok(Created::Taken);
+        }
+        self.mark(number).await?;
+        Ok(Created::New)
     }
 
     /// Removes manifests beyond the newest `retain`, and the states that neither a manifest nor a savepoint names any more.
@@ -190,6 +180,7 @@ impl Journal {
             }
         }
         for number in old {
+            self.unmark(*number).await?;
             self.store.delete(&manifest_name(*number)).await?;
         }
         let mut states = 0;
@@ -248,21 +239,7 @@ fn manifest_name(number: u64) -> String {
     format!("{MANIFESTS}{number:010}")
 }
 
-fn number(name: &str) -> Option<u64> {
-    name.strip_prefix(MANIFESTS)?.parse().ok()
-}
-
 fn objects(manifest: &Manifest) -> impl Iterator<Item = String> {
     let segments = manifest.steps.values().flat_map(|step| &step.runs).flat_map(|run| &run.segments);
     segments.map(|segment| segment.name.clone())
-}
-
-fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs()).max(1)
-}
-
-/// A name that no other writer has: two seeds of the system's randomness.
-fn writer() -> String {
-    let random = || RandomState::new().hash_one(std::process::id());
-    format!("{:016x}{:016x}", random(), random())
 }
