@@ -45,13 +45,12 @@ impl World {
         ];
         for (name, spec, vault) in windows {
             let count = job.count(name, source, spec);
-            let sink = NodeKind::Sink { sink: Box::new(vault.clone()) };
-            job.node(&format!("{name}_out"), &[(count, Port::Main)], sink);
+            job.lock_up(&format!("{name}_out"), count, vault);
         }
         let number = NodeKind::Process { plugin: Arc::new(Number::default()), order: Order::EventTime };
         let number = job.node("number", &[(source, Port::Main)], number);
-        job.node("numbers", &[(number, Port::Main)], NodeKind::Sink { sink: Box::new(self.ordered.clone()) });
-        job.node("raw", &[(source, Port::Main)], NodeKind::Sink { sink: Box::new(self.raw.clone()) });
+        job.lock_up("numbers", number, &self.ordered);
+        job.lock_up("raw", source, &self.raw);
         job
     }
 
@@ -270,7 +269,7 @@ async fn another_job_is_refused() {
         let spec = WindowSpec::Tumbling { size: Period::from_millis(size), offset: Period::default() };
         let count = job.count(name, source, spec);
         let vault = Vault::default();
-        job.node("out", &[(count, Port::Main)], NodeKind::Sink { sink: Box::new(vault.clone()) });
+        job.lock_up("out", count, &vault);
         let checkpoints = Checkpoints { fresh, ..checkpoints(&world.store) };
         async move { start(job, 1, checkpoints).await.map(|running| (running, vault)) }
     };

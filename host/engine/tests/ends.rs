@@ -55,7 +55,7 @@ async fn a_failing_sink_ends_the_job() {
     lists.then = Then::Repeat;
     let mut job = Job::default();
     let source = job.source(lists, 0, Mood::Well);
-    let sink = Box::new(Keep { taken: Taken::default(), behind: None, fail: true });
+    let sink = Box::new(Keep { fail: true, ..Keep::default() });
     job.node("shelf", &[(source, Port::Main)], NodeKind::Sink { sink });
     let error = job.run(2).await.expect_err("the sink fails");
     assert_eq!(error.to_string(), "sink shelf: the shelf is full");

@@ -143,38 +143,50 @@ pub enum Mood {
 }
 
 /// Reads time and key of a line. Drops the key `skip`, rejects the key `bad`.
-pub struct Parse(pub Mood, pub Needs, Native);
+pub struct Parse {
+    mood: Mood,
+    native: Native,
+}
 
 /// What every native plugin has.
 #[derive(Default, Clone)]
 pub struct Native {
     identity: Identity,
+    needs: Needs,
     ledger: Arc<GuestLedger>,
 }
 
-impl Parse {
-    pub fn new(mood: Mood) -> Arc<Self> {
-        Arc::new(Self(mood, Needs { reads_values: true, ..Needs::default() }, Native::default()))
-    }
+/// Implements [`Plugin`] for plugins with a field `native`.
+macro_rules! native {
+    ($($plugin:ident),*) => {$(
+        impl Plugin for $plugin {
+            fn identity(&self) -> &Identity {
+                &self.native.identity
+            }
+
+            fn needs(&self) -> &Needs {
+                &self.native.needs
+            }
+
+            fn ledger(&self) -> &Arc<GuestLedger> {
+                &self.native.ledger
+            }
+        }
+    )*};
 }
 
-impl Plugin for Parse {
-    fn identity(&self) -> &Identity {
-        &self.2.identity
-    }
+native!(Parse, Count, Number);
 
-    fn needs(&self) -> &Needs {
-        &self.1
-    }
-
-    fn ledger(&self) -> &Arc<GuestLedger> {
-        &self.2.ledger
+impl Parse {
+    pub fn new(mood: Mood) -> Arc<Self> {
+        let needs = Needs { reads_values: true, ..Needs::default() };
+        Arc::new(Self { mood, native: Native { needs, ..Native::default() } })
     }
 }
 
 impl TransformPlugin for Parse {
     fn instantiate(&self) -> Result<Box<dyn Transform>> {
-        Ok(Box::new(Parse(self.0, self.1.clone(), self.2.clone())))
+        Ok(Box::new(Self { mood: self.mood, native: self.native.clone() }))
     }
 }
 
@@ -184,7 +196,7 @@ impl Transform for Parse {
         for (row, line) in batch.values.expect("reads values").iter().enumerate() {
             let line = std::str::from_utf8(line).expect("test lines are text");
             let (time, key) = line.split_once(' ').expect("test lines have two words");
-            match (key, self.0) {
+            match (key, self.mood) {
                 ("poison", Mood::Fails) => return Err(Error::guest(GuestFault::Trap, "plugin parse: trapped")),
                 ("poison", Mood::Panics) => panic!("poison"),
                 ("poison", Mood::Waits) => return Err(Error::guest(GuestFault::Retry, "plugin parse: not yet")),
@@ -205,20 +217,8 @@ impl Transform for Parse {
 
 /// Counts rows. Accumulators are decimal text; the result is `KEY COUNT`.
 #[derive(Default)]
-pub struct Count(Needs, Native);
-
-impl Plugin for Count {
-    fn identity(&self) -> &Identity {
-        &self.1.identity
-    }
-
-    fn needs(&self) -> &Needs {
-        &self.0
-    }
-
-    fn ledger(&self) -> &Arc<GuestLedger> {
-        &self.1.ledger
-    }
+pub struct Count {
+    native: Native,
 }
 
 impl AggregatePlugin for Count {
@@ -253,25 +253,14 @@ impl Aggregate for Count {
 }
 
 /// Numbers the rows of a key. The state is the number; a row becomes `KEY NUMBER TIME`.
-pub struct Number(Needs, Native);
+pub struct Number {
+    native: Native,
+}
 
 impl Default for Number {
     fn default() -> Self {
-        Self(Needs { writes_values: true, ..Needs::default() }, Native::default())
-    }
-}
-
-impl Plugin for Number {
-    fn identity(&self) -> &Identity {
-        &self.1.identity
-    }
-
-    fn needs(&self) -> &Needs {
-        &self.0
-    }
-
-    fn ledger(&self) -> &Arc<GuestLedger> {
-        &self.1.ledger
+        let needs = Needs { writes_values: true, ..Needs::default() };
+        Self { native: Native { needs, ..Native::default() } }
     }
 }
 
@@ -305,6 +294,7 @@ pub struct Taken {
 }
 
 /// Keeps the rows as text: the value, and for results the window's start.
+#[derive(Default)]
 pub struct Keep {
     pub taken: Taken,
     /// Compares with what the source has sent, and is slow.
@@ -340,11 +330,7 @@ impl SinkWriter for Keeper {
             self.keep.taken.most_behind.fetch_max(sent.load(SeqCst).saturating_sub(self.bytes), SeqCst);
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
-        let text = |row| {
-            let value = String::from_utf8_lossy(batch.values.get(row)).into_owned();
-            batch.firings.as_ref().map_or(value.clone(), |all| format!("{}: {value}", all[row].start))
-        };
-        self.keep.taken.rows.lock().expect("not poisoned").extend((0..batch.len()).map(text));
+        self.keep.taken.rows.lock().expect("not poisoned").extend(texts(&batch));
         StepLedger::add(&self.ledger.emitted, batch.len());
         StepLedger::add(&self.ledger.written, batch.len());
         Ok(())
@@ -353,6 +339,14 @@ impl SinkWriter for Keeper {
     async fn flush(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// The rows of a batch as text.
+pub fn texts(batch: &Batch) -> impl Iterator<Item = String> {
+    (0..batch.len()).map(|row| {
+        let value = String::from_utf8_lossy(batch.values.get(row)).into_owned();
+        batch.firings.as_ref().map_or(value.clone(), |all| format!("{}: {value}", all[row].start))
+    })
 }
 
 /// Puts a graph together.
@@ -389,7 +383,7 @@ impl Job {
 
     pub fn keep(&mut self, name: &str, inputs: &[(usize, Port)]) -> Taken {
         let taken = Taken::default();
-        let sink = Box::new(Keep { taken: taken.clone(), behind: None, fail: false });
+        let sink = Box::new(Keep { taken: taken.clone(), ..Keep::default() });
         self.node(name, inputs, NodeKind::Sink { sink });
         taken
     }

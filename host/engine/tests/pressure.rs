@@ -16,7 +16,7 @@ async fn a_slow_sink_holds_its_source() {
         let (sent, taken) = (lists.sent.clone(), Taken::default());
         let mut job = Job::default();
         let source = job.source(lists, 0, Mood::Well);
-        let sink = Box::new(Keep { taken: taken.clone(), behind: Some(sent), fail: false });
+        let sink = Box::new(Keep { taken: taken.clone(), behind: Some(sent), ..Keep::default() });
         job.node("slow", &[(source, Port::Main)], NodeKind::Sink { sink });
         let ledger = job.run(workers).await.expect("the job ends");
         assert_balance(&ledger);

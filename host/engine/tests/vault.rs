@@ -1,7 +1,7 @@
 //! What survives a crash in these tests: a store in memory that can be made to fail, and a sink whose rows count only once
 //! they are committed.
 
-use crate::parts::{Gate, Job, options};
+use crate::parts::{Gate, Job, options, texts};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use wasmill_engine::{Checkpoints, Options, Running};
+use wasmill_engine::{Checkpoints, NodeKind, Options, Port, Running};
 use wasmill_stream::checkpoint::{Created, Store};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
@@ -154,11 +154,7 @@ impl Sink for Vault {
 #[async_trait]
 impl SinkWriter for Writer {
     async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
-        let text = |row| {
-            let value = String::from_utf8_lossy(batch.values.get(row)).into_owned();
-            batch.firings.as_ref().map_or(value.clone(), |all| format!("{}: {value}", all[row].start))
-        };
-        self.rows.extend((0..batch.len()).map(text));
+        self.rows.extend(texts(&batch));
         StepLedger::add(&self.ledger.emitted, batch.len());
         StepLedger::add(&self.ledger.written, batch.len());
         Ok(())
@@ -180,5 +176,12 @@ impl SinkWriter for Writer {
     async fn commit(&mut self) -> Result<()> {
         let part = self.prepared.take().expect("commits follow prepares");
         self.vault.commit(&part)
+    }
+}
+
+impl Job {
+    /// Adds a sink whose rows are kept in a vault.
+    pub fn lock_up(&mut self, name: &str, input: usize, vault: &Vault) {
+        self.node(name, &[(input, Port::Main)], NodeKind::Sink { sink: Box::new(vault.clone()) });
     }
 }

@@ -46,26 +46,36 @@ struct Native {
     ledger: Arc<GuestLedger>,
 }
 
+/// Implements [`Plugin`] for plugins with a field `native`.
+macro_rules! native {
+    ($($plugin:ident),*) => {$(
+        impl Plugin for $plugin {
+            fn identity(&self) -> &Identity {
+                &self.native.identity
+            }
+
+            fn needs(&self) -> &Needs {
+                &self.native.needs
+            }
+
+            fn ledger(&self) -> &Arc<GuestLedger> {
+                &self.native.ledger
+            }
+        }
+    )*};
+}
+
+native!(ByKey, Sums);
+
 /// The record is the key; the time stands still.
-pub struct ByKey(Native);
+pub struct ByKey {
+    native: Native,
+}
 
 impl Default for ByKey {
     fn default() -> Self {
-        Self(Native { needs: Needs { reads_values: true, ..Needs::default() }, ..Native::default() })
-    }
-}
-
-impl Plugin for ByKey {
-    fn identity(&self) -> &Identity {
-        &self.0.identity
-    }
-
-    fn needs(&self) -> &Needs {
-        &self.0.needs
-    }
-
-    fn ledger(&self) -> &Arc<GuestLedger> {
-        &self.0.ledger
+        let needs = Needs { reads_values: true, ..Needs::default() };
+        Self { native: Native { needs, ..Native::default() } }
     }
 }
 
@@ -91,20 +101,6 @@ pub struct Sums {
 impl Sums {
     pub fn new(bytes: usize) -> Self {
         Self { native: Native::default(), bytes }
-    }
-}
-
-impl Plugin for Sums {
-    fn identity(&self) -> &Identity {
-        &self.native.identity
-    }
-
-    fn needs(&self) -> &Needs {
-        &self.native.needs
-    }
-
-    fn ledger(&self) -> &Arc<GuestLedger> {
-        &self.native.ledger
     }
 }
 
