@@ -30,7 +30,7 @@ impl Requests {
         loop {
             let (request, reply) = control.next().await;
             let Request::Swap { step, plugin } = request;
-            let answer = match self.swap(&step, plugin).await {
+            let answer = match self.swap(step, plugin).await {
                 Ok(done) => Answer::Done(done),
                 Err(error) => Answer::Refused(error.report()),
             };
@@ -40,18 +40,19 @@ impl Requests {
         }
     }
 
-    async fn swap(&self, step: &str, plugin: PathBuf) -> Result<String> {
+    fn swap(&self, step: String, plugin: PathBuf) -> impl Future<Output = Result<String>> + use<> {
         let (file, parameters, terminal) = (self.file.clone(), self.parameters.clone(), self.terminal.clone());
-        let name = step.to_owned();
-        let load = move || load(&file, &parameters, &terminal, &name, &plugin);
-        let broke = |error| Error::internal(format!("load a plugin: {error}"));
-        let version = spawn_blocking(load).await.map_err(broke)??;
-        let identity = version.plugin().identity().clone();
-        let Swapped { before, pause, took } = self.swapper.swap(step, version).await?;
-        let (now, before) = (words(&identity), words(&before));
-        Ok(format!(
-            "step {step}: {now} in place of {before}; it took {took:.1?}, workers stood still for {pause:.1?} of it"
-        ))
+        let name = step.clone();
+        let loading = spawn_blocking(move || load(&file, &parameters, &terminal, &name, &plugin));
+        let swapper = self.swapper.clone();
+        async move {
+            let version = loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}")))??;
+            let identity = version.plugin().identity().clone();
+            let Swapped { before, pause, took } = swapper.swap(&step, version).await?;
+            let (now, before) = (words(&identity), words(&before));
+            let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it");
+            Ok(format!("step {step}: {now} in place of {before}; {times}"))
+        }
     }
 }
 
