@@ -10,7 +10,7 @@ mod resume;
 mod runs;
 mod status;
 
-pub use coordinator::{Commit, Connections, Coordinator};
+pub use coordinator::{Commit, Connections, Coordinator, Standing};
 pub use journal::{Fence, Journal, Pruned};
 pub use part::{Content, FINAL, Origin, Reporter};
 pub use resume::Resumed;

@@ -1,7 +1,7 @@
 //! Starting, watching and stopping a job.
 
 use crate::Graph;
-use crate::checkpoint::{Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, Status};
+use crate::checkpoint::{Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, Standing, Status};
 use crate::epoch::EpochClock;
 use crate::plan::Plan;
 use crate::usage::StateUsage;
@@ -64,6 +64,7 @@ pub struct Running {
     sinks: JoinSet<()>,
     coordinator: JoinSet<bool>,
     status: Option<Status>,
+    standing: Option<Standing>,
 }
 
 impl Running {
@@ -110,9 +111,18 @@ impl Running {
             }
         }
         match self.verdict.take_error() {
-            Some(error) => Err(error),
+            Some(error) => Err(reason(error, self.standing.as_ref()).await),
             None => Ok(self.ledger),
         }
+    }
+}
+
+/// Why a run has failed. Whatever goes wrong in one whose job another run has taken over goes wrong because of that: the
+/// other one may have committed what this one was about to.
+async fn reason(error: Error, standing: Option<&Standing>) -> Error {
+    match standing {
+        Some(standing) => standing.lost().await.unwrap_or(error),
+        None => error,
     }
 }
 
@@ -163,7 +173,11 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
     }
     let ledger = shared.plan.ledger();
     let mut equipment: Vec<Equipment> = (0..workers).map(|_| Equipment::default()).collect();
-    let (tasks, commits) = open_sinks(&shared, ends.sinks, &mut equipment).await?;
+    let standing = coordination.as_ref().map(|(coordinator, ..)| coordinator.standing());
+    let (tasks, commits) = match open_sinks(&shared, ends.sinks, &mut equipment).await {
+        Ok(opened) => opened,
+        Err(error) => return Err(reason(error, standing.as_ref()).await),
+    };
     let (sources, notes) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
     let mut running = Running {
         ledger,
@@ -172,6 +186,7 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
         sinks: tasks,
         coordinator: JoinSet::new(),
         status: None,
+        standing,
         workers: spawn_blocking(move || run_workers(shared, equipment)),
     };
     if let Some((coordinator, parts, unfinished)) = coordination {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use wasmill_stream::checkpoint::{Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark};
 use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::source::SourceNote;
-use wasmill_stream::{Error, Result};
+use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How often a run looks whether another one has taken over, and whether a checkpoint is late.
 const WATCH: Duration = Duration::from_secs(2);
@@ -136,6 +136,11 @@ impl Coordinator {
         self.status.clone()
     }
 
+    /// Whether this run still is the job's.
+    pub fn standing(&self) -> Standing {
+        Standing { journal: self.journal.clone(), fence: self.fence.clone(), status: self.status.clone() }
+    }
+
     /// A state of an older version is migrated as a whole, so what was stored of it is replaced as a whole.
     fn migrated(&mut self, resumed: &Resumed) {
         for (&node, state) in &resumed.steps {
@@ -150,8 +155,7 @@ impl Coordinator {
 
     /// Runs until the job has ended and its last checkpoint is committed, or until it has failed. Tells which.
     pub async fn run(mut self, mut connections: Connections) -> Result<bool> {
-        let watch =
-            tokio::spawn(watch(self.journal.clone(), self.fence.clone(), self.status.clone(), self.verdict.clone()));
+        let watch = tokio::spawn(watch(self.standing(), self.verdict.clone()));
         let ended = self.gather(&mut connections).await;
         watch.abort();
         ended
@@ -334,18 +338,32 @@ fn complete(gathering: &Gathering, expected: &BTreeSet<Origin>, finals: &BTreeMa
     expected.iter().all(|from| has_part(gathering, finals, from))
 }
 
+/// Whether a run still is the job's.
+#[derive(Clone)]
+pub struct Standing {
+    journal: Journal,
+    fence: Fence,
+    status: Status,
+}
+
+impl Standing {
+    /// The error of a run whose job another one has taken over. While the store does not answer, nobody can publish there.
+    pub async fn lost(&self) -> Option<Error> {
+        let number = self.status.look().last.unwrap_or(self.fence.number);
+        let fence = Fence { number, ..self.fence.clone() };
+        self.journal.check(&fence).await.err().filter(|error| error.kind() == ErrorKind::Denied)
+    }
+}
+
 /// Looks now and then whether another run has taken over, and says once what holds up a checkpoint.
-async fn watch(journal: Journal, mut fence: Fence, status: Status, verdict: Arc<Verdict>) {
+async fn watch(standing: Standing, verdict: Arc<Verdict>) {
     let mut stalled = None;
     loop {
         tokio::time::sleep(WATCH).await;
-        let known = status.look();
-        fence.number = known.last.unwrap_or(fence.number);
-        match journal.check(&fence).await {
-            Err(error) if error.kind() == wasmill_stream::ErrorKind::Denied => return verdict.fail(error),
-            // The store does not answer now; nobody can publish there either.
-            Ok(()) | Err(_) => {}
+        if let Some(error) = standing.lost().await {
+            return verdict.fail(error);
         }
+        let known = standing.status.look();
         if let Some(reason) = known.stalled.as_ref().filter(|reason| stalled.as_ref() != Some(*reason)) {
             tracing::warn!("stalled: {reason}");
         }
