@@ -54,7 +54,9 @@ impl Proof {
     /// The note of the run before, if it came so far.
     pub fn of(resume: Option<&Resume>) -> Result<Option<Self>> {
         let Some(resume) = resume else { return Ok(None) };
-        if resume.note.is_null() && resume.splits.is_empty() {
+        // Earlier versions opened the splits first.
+        let has_begun = resume.splits.values().any(|mark| mark.done || mark.position.is_some());
+        if resume.note.is_null() && !has_begun {
             return Ok(None);
         }
         serde_json::from_value(resume.note.clone()).map(Some).map_err(|error| {
