@@ -79,9 +79,7 @@ impl World {
     fn check(&self) {
         let all = self.all();
         assert_eq!(self.tumbling.rows(), counts(all.clone(), 1_000));
-        let mut raw: Vec<String> = all.iter().map(|(time, key)| format!("{time} {key}")).collect();
-        raw.sort();
-        assert_eq!(self.raw.rows(), raw);
+        assert_eq!(self.raw.rows(), lines(&all));
         assert_eq!(self.ordered.rows(), numbered(all.clone()));
         assert_eq!(self.sliding.rows(), sliding_counts(&all, 2_000, 500));
         assert_eq!(self.sessions.rows(), session_counts(all, 150));
@@ -90,6 +88,23 @@ impl World {
     async fn newest(&self) -> wasmill_stream::checkpoint::Manifest {
         Journal::new(self.store.clone()).newest().await.expect("it is whole").expect("there is one")
     }
+}
+
+/// The records as they are.
+fn lines(events: &[Event]) -> Vec<String> {
+    let mut lines: Vec<String> = events.iter().map(|(time, key)| format!("{time} {key}")).collect();
+    lines.sort();
+    lines
+}
+
+/// Waits until something is so.
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("in time");
 }
 
 /// Rows numbered per key in the order of time.
@@ -186,6 +201,43 @@ async fn a_stop_is_exact() {
     assert!(read(&first) > 0 && read(&second) > 0, "{} {}", read(&first), read(&second));
     assert_eq!(read(&first) + read(&second), world.all().len());
     world.check();
+}
+
+/// A sink whose source ends while another source goes on → its last rows are committed by the next checkpoint, and are not
+/// touched again: not by later checkpoints, nor by the stop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_ends_first_is_committed() {
+    let world = World::new(2, 300);
+    let [short, long] = [vec![world.lists[0].clone()], vec![world.lists[1].clone()]];
+    let (first, second) = (Vault::default(), Vault::default());
+    let job = || {
+        let mut job = Job::default();
+        let list = job.source(Lists::new(short.clone()), DISORDER, Mood::Well);
+        job.node("ends", &[(list, Port::Main)], NodeKind::Sink { sink: Box::new(first.clone()) });
+        let lists = Lists { then: Then::Repeat, pause: Duration::from_millis(1), ..Lists::new(long.clone()) };
+        let endless = job.source_named("endless", lists, DISORDER, Mood::Well);
+        job.node("goes_on", &[(endless, Port::Main)], NodeKind::Sink { sink: Box::new(second.clone()) });
+        job
+    };
+    let expected = lines(&world.lists[0]);
+    for _ in 0..2 {
+        let options = Options { checkpoints: Some(world.checkpoints()), ..options(2) };
+        let running = wasmill_engine::start(job().graph(), options).await.expect("it starts");
+        until(|| first.rows() == expected).await;
+        let (first, second) = (&first, &second);
+        let later = |count: usize| {
+            let enough = second.parts_committed() + count;
+            until(move || second.parts_committed() >= enough)
+        };
+        later(3).await;
+        let parts = first.parts_committed();
+        later(3).await;
+        assert_eq!(first.parts_committed(), parts);
+        running.stopper().stop();
+        running.wait().await.expect("a stop is no failure");
+        assert_eq!(first.rows(), expected);
+        assert_eq!(world.newest().await.kind, Kind::Stop);
+    }
 }
 
 /// A second run of the same job → takes over; the first fails, says why, and commits nothing after that.

@@ -371,16 +371,16 @@ impl Job {
     }
 
     pub fn source(&mut self, lists: Lists, disorder: i64, mood: Mood) -> usize {
+        self.source_named("list", lists, disorder, mood)
+    }
+
+    pub fn source_named(&mut self, name: &str, lists: Lists, disorder: i64, mood: Mood) -> usize {
         let watermark = WatermarkSpec {
             strategy: Strategy::BoundedDisorder(Period::from_millis(disorder)),
             ..WatermarkSpec::default()
         };
         let decoder = Some(Parse::new(mood) as SharedTransform);
-        self.node(
-            "list",
-            &[],
-            NodeKind::Source { source: Box::new(lists), decoder, time: EventTime::Plugin, watermark },
-        )
+        self.node(name, &[], NodeKind::Source { source: Box::new(lists), decoder, time: EventTime::Plugin, watermark })
     }
 
     pub fn count(&mut self, name: &str, input: usize, windows: WindowSpec) -> usize {

@@ -90,6 +90,11 @@ impl Vault {
         rows
     }
 
+    /// How many parts are committed.
+    pub fn parts_committed(&self) -> usize {
+        self.parts().committed.len()
+    }
+
     fn commit(&self, part: &str) -> Result<()> {
         let mut parts = self.parts();
         if !parts.committed.contains_key(part) {

@@ -49,6 +49,8 @@ pub struct Coordinator {
     gathering: Option<Gathering>,
     /// The last parts of operators that have ended.
     finals: BTreeMap<Origin, Content>,
+    /// Sinks that have ended and committed: their last part is what they said after that.
+    ended: BTreeSet<usize>,
 }
 
 /// What a coordinator is connected to while the job runs.
@@ -116,6 +118,7 @@ impl Coordinator {
                 workers,
                 gathering: None,
                 finals: BTreeMap::new(),
+                ended: BTreeSet::new(),
             };
             let sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
             let manifest = coordinator.manifest(Kind::Begin, coordinator.fence.number, sinks);
@@ -215,7 +218,6 @@ impl Coordinator {
         for from in self.expected.clone() {
             let name = self.plan.nodes[from.node].name.to_string();
             let mut own = gathering.parts.remove(&from);
-            let commits_now = own.is_some() || gathering.barrier == FINAL;
             match own.as_mut().or_else(|| self.finals.get_mut(&from)) {
                 Some(Content::Splits(splits)) => {
                     self.sources.entry(name).or_default().splits.append(splits);
@@ -228,7 +230,8 @@ impl Coordinator {
                 }
                 Some(Content::Prepared(prepared)) => {
                     sinks.insert(name, SinkMark { prepared: prepared.clone() });
-                    if commits_now {
+                    // Whoever has ended commits as soon as a manifest names its last part: the others may go on for ever.
+                    if !self.ended.contains(&from.node) {
                         commits.push(from.node);
                     }
                 }
@@ -242,10 +245,14 @@ impl Coordinator {
         let manifest = self.manifest(kind, number, sinks);
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
-        let settled = self.commit(commits, connections).await?;
+        // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
+        let mut sinks = manifest.sinks;
+        for (node, prepared) in self.commit(commits, connections).await? {
+            sinks.insert(self.plan.nodes[node].name.to_string(), SinkMark { prepared: prepared.clone() });
+            self.finals.insert(Origin { node, worker: 0 }, Content::Prepared(prepared));
+            self.ended.insert(node);
+        }
         if gathering.barrier == FINAL {
-            // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
-            let sinks = settled.into_iter().map(|(name, prepared)| (name, SinkMark { prepared })).collect();
             self.journal.publish(&self.manifest(kind, number + 1, sinks)).await?;
             self.fence.number = number + 1;
         }
@@ -271,8 +278,8 @@ impl Coordinator {
         Ok(writer.written)
     }
 
-    /// Has sinks commit, all at once. Returns what they answer, by name.
-    async fn commit(&self, nodes: Vec<usize>, connections: &Connections) -> Result<Vec<(String, Value)>> {
+    /// Has sinks commit, all at once. Returns what those answer that have ended.
+    async fn commit(&self, nodes: Vec<usize>, connections: &Connections) -> Result<Vec<(usize, Value)>> {
         let mut answers = Vec::new();
         for node in nodes {
             let (done, answer) = oneshot::channel();
@@ -281,12 +288,12 @@ impl Coordinator {
             let gone = || Error::closed(format!("sink {name} has ended"));
             let sender = connections.sinks.get(&node).ok_or_else(gone)?;
             sender.send(Commit(done)).map_err(|_| gone())?;
-            answers.push((name, answer));
+            answers.push((node, name, answer));
         }
         let mut settled = Vec::new();
-        for (name, answer) in answers {
+        for (node, name, answer) in answers {
             let prepared = answer.await.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
-            settled.extend(prepared.map(|prepared| (name, prepared)));
+            settled.extend(prepared.map(|prepared| (node, prepared)));
         }
         Ok(settled)
     }
