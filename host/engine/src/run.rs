@@ -277,7 +277,8 @@ fn start_sources(
         let name = shared.plan.nodes[index].name.clone();
         let verdict = shared.verdict.clone();
         let intake = Intake::new(queues.clone(), budget, verdict.stop_signal())
-            .resuming(shared.resumed.sources.get(&index).cloned());
+            .resuming(shared.resumed.sources.get(&index).cloned())
+            .keeping_checkpoints(shared.reporter.is_some());
         notes.insert(index, intake.notes());
         tasks.spawn(async move {
             if let Err(error) = source.run(intake).await {

@@ -165,7 +165,7 @@ impl Coordinator {
     }
 
     async fn gather(&mut self, connections: &mut Connections) -> Result<bool> {
-        // The first one comes at once: what the sources have noted, such as where "latest" was, must not be forgotten.
+        // The first one comes at once: a source that has noted where "latest" was reads nothing before that is kept.
         let mut due = Instant::now();
         loop {
             if let Some(gathering) =
@@ -238,13 +238,17 @@ impl Coordinator {
                 None => {}
             }
         }
+        let mut editions = Vec::new();
         for (source, note) in &connections.notes {
-            self.sources.entry(self.plan.nodes[*source].name.to_string()).or_default().note = note.get();
+            let (value, edition) = note.edition();
+            self.sources.entry(self.plan.nodes[*source].name.to_string()).or_default().note = value;
+            editions.push((note, edition));
         }
         let written = self.store_states(number, changes).await?;
         let manifest = self.manifest(kind, number, sinks);
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
+        editions.into_iter().for_each(|(note, edition)| note.kept(edition));
         // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
         let mut sinks = manifest.sinks;
         for (node, prepared) in self.commit(commits, connections).await? {
