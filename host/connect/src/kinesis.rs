@@ -95,7 +95,7 @@ impl Reading {
         }
         if pins_start {
             // Another start would find another "latest": what lies between is read only if this one is not forgotten.
-            intake.note_kept().await;
+            intake.note_kept().await?;
         }
         Ok(Self { name, shared, intake, lineage, tasks: JoinSet::new(), next_list: Instant::now() })
     }

@@ -175,11 +175,16 @@ impl Intake {
     /// Waits until a checkpoint holds the note as it is now, if the job keeps checkpoints. To be called after
     /// [`Intake::open`], for which the first checkpoint waits, and before the first record, by a source that could not find
     /// again where it begins.
-    pub async fn note_kept(&self) {
-        if self.keeps_checkpoints {
-            let edition = self.note.edition().1;
-            // It has a sender as long as there is a note.
-            let _ = self.note.kept.subscribe().wait_for(|kept| *kept >= edition).await;
+    pub async fn note_kept(&self) -> Result<()> {
+        if !self.keeps_checkpoints {
+            return Ok(());
+        }
+        let edition = self.note.edition().1;
+        let mut kept = self.note.kept.subscribe();
+        tokio::select! {
+            kept = kept.wait_for(|kept| *kept >= edition) => kept.map(drop).map_err(|_| closed()),
+            // A job that fails makes no more checkpoints.
+            () = self.stopped() => Err(closed()),
         }
     }
 
