@@ -45,9 +45,9 @@ impl Sink for FileSink {
         let Self { name, target } = *self;
         // With checkpoints a part gets its name by a commit, and until then it does not matter whether it is complete.
         let interval = target.roll_interval().filter(|_| !opening.commits);
-        let Opening { ledger, job, commits, run, prepared } = opening;
+        let Opening { ledger, job, commits, run, prepared, committed } = opening;
         let output = blocking(move || match commits {
-            true => Staging::open(target, &job, &name, run, &prepared).map(Output::Committed),
+            true => Staging::open(target, &job, &name, run, (&prepared, committed)).map(Output::Committed),
             false => Roller::open(target).map(Output::AtOnce),
         });
         let output = Arc::new(Mutex::new(output.await?));

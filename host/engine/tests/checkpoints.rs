@@ -2,6 +2,7 @@
 
 use crate::parts::*;
 use crate::vault::{Memory, Vault};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -83,6 +84,14 @@ impl World {
         assert_eq!(self.ordered.rows(), numbered(all.clone()));
         assert_eq!(self.sliding.rows(), sliding_counts(&all, 2_000, 500));
         assert_eq!(self.sessions.rows(), session_counts(all, 150));
+    }
+
+    /// What is noted of the newest manifest, if that is the one.
+    fn settled(&self) -> Option<Value> {
+        let objects = self.store.objects();
+        let settled: Value = serde_json::from_slice(objects.get("settled")?).expect("JSON");
+        let newest = objects.keys().filter_map(|name| name.strip_prefix("manifest/")?.parse::<u64>().ok()).max();
+        (settled["number"].as_u64() == newest).then_some(settled)
     }
 
     async fn newest(&self) -> wasmill_stream::checkpoint::Manifest {
@@ -200,6 +209,40 @@ async fn a_stop_is_exact() {
     let read = |ledger: &Ledger| ledger.step("list").expect("a source").counts().read as usize;
     assert!(read(&first) > 0 && read(&second) > 0, "{} {}", read(&first), read(&second));
     assert_eq!(read(&first) + read(&second), world.all().len());
+    world.check();
+}
+
+/// Crashes after a checkpoint was committed and its readers have taken everything away, one more before the next checkpoint → the
+/// job goes on, and every row was there once. Without the note that it was committed, or with one about another manifest, the
+/// sink looks for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_take_what_is_committed() {
+    let world = World::new(3, 1_500);
+    let running = world.start(2).await.expect("it starts");
+    until(|| world.raw.rows().len() > 300).await;
+    world.store.held.store(true, SeqCst);
+    until(|| world.settled().is_some_and(|settled| settled["sinks"].as_array().map(Vec::len) == Some(5))).await;
+    running.stopper().abort(Error::internal("crash"));
+    running.wait().await.expect_err("it was broken off");
+    world.store.held.store(false, SeqCst);
+    for vault in [&world.tumbling, &world.sliding, &world.sessions, &world.ordered, &world.raw] {
+        vault.take();
+    }
+    let whole = world.store.objects().clone();
+    let settled = world.settled().expect("there is one");
+    for (member, other) in [("number", json!(1)), ("writer", json!("other")), ("sinks", json!([])), ("sinks", json!(1))]
+    {
+        let mut wrong = settled.clone();
+        wrong[member] = other;
+        world.store.objects().insert("settled".to_owned(), wrong.to_string().into());
+        let error = world.start(1).await.err().expect("what it looks for is gone").to_string();
+        assert!(error.contains("was never prepared"), "{member}: {error}");
+        *world.store.objects() = whole.clone();
+    }
+    let again = world.start(1).await.expect("it starts");
+    again.stopper().abort(Error::internal("crash"));
+    again.wait().await.expect_err("it was broken off");
+    world.start(3).await.expect("it starts").wait().await.expect("it ends");
     world.check();
 }
 

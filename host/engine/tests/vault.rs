@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use wasmill_stream::checkpoint::{Created, Store};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
@@ -18,6 +19,8 @@ pub struct Memory {
     objects: Mutex<BTreeMap<String, Bytes>>,
     /// Whether the disk is full.
     pub full: AtomicBool,
+    /// Whether manifests are not answered.
+    pub held: AtomicBool,
 }
 
 impl Memory {
@@ -44,6 +47,9 @@ impl Store for Memory {
 
     async fn create(&self, name: &str, bytes: Bytes) -> Result<Created> {
         self.room()?;
+        while self.held.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let mut objects = self.objects();
         match objects.get(name) {
             Some(there) if *there != bytes => Ok(Created::Taken),
@@ -76,6 +82,8 @@ pub struct Vault(Arc<Mutex<Parts>>);
 struct Parts {
     prepared: BTreeMap<String, Vec<String>>,
     committed: BTreeMap<String, Vec<String>>,
+    /// Rows that a reader has taken away.
+    taken: Vec<String>,
 }
 
 impl Vault {
@@ -83,11 +91,21 @@ impl Vault {
         self.0.lock().expect("not poisoned")
     }
 
-    /// The committed rows, sorted.
+    /// The committed rows, sorted, with those that were taken away.
     pub fn rows(&self) -> Vec<String> {
-        let mut rows: Vec<String> = self.parts().committed.values().flatten().cloned().collect();
+        let parts = self.parts();
+        let mut rows: Vec<String> = parts.committed.values().flatten().chain(&parts.taken).cloned().collect();
         rows.sort();
         rows
+    }
+
+    /// Takes away everything that is committed.
+    pub fn take(&self) {
+        let mut parts = self.parts();
+        for (part, rows) in std::mem::take(&mut parts.committed) {
+            parts.prepared.remove(&part);
+            parts.taken.extend(rows);
+        }
     }
 
     /// How many parts are committed.
@@ -124,7 +142,7 @@ impl Sink for Vault {
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         assert!(opening.commits, "a vault is for jobs with checkpoints");
-        if let Some(part) = opening.prepared.as_str() {
+        if let Some(part) = opening.prepared.as_str().filter(|_| !opening.committed) {
             self.commit(part)?;
         }
         let (ledger, run) = (opening.ledger, opening.run);

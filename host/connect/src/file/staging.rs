@@ -35,8 +35,15 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Commits and goes on with what was prepared, if anything was, and removes what came after it.
-    pub(super) fn open(target: Target, job: &str, sink: &str, run: u64, prepared: &Value) -> Result<Self> {
+    /// Commits and goes on with what was prepared, if anything was, and removes what came after it. What is known to be
+    /// committed may be gone.
+    pub(super) fn open(
+        target: Target,
+        job: &str,
+        sink: &str,
+        run: u64,
+        (prepared, is_committed): (&Value, bool),
+    ) -> Result<Self> {
         let prepared = Prepared::read(prepared)?;
         let folder = match &target {
             Target::File { path, .. } => parent(path).to_path_buf(),
@@ -58,7 +65,7 @@ impl Staging {
         let needed = prepared.as_ref().and_then(|prepared| prepared.open.as_ref()).map(|open| open.part.clone());
         match prepared {
             Some(prepared) => {
-                staging.resume(prepared)?;
+                staging.resume(prepared, is_committed)?;
                 staging.complete = match &staging.target {
                     Target::File { path, .. } if staging.open.is_none() && path.exists() => Some(path.clone()),
                     _ => None,
@@ -74,11 +81,13 @@ impl Staging {
         Ok(staging)
     }
 
-    fn resume(&mut self, prepared: Prepared) -> Result<()> {
+    fn resume(&mut self, prepared: Prepared, is_committed: bool) -> Result<()> {
         for entry in prepared.entries() {
             self.check_name(entry)?;
         }
-        prepared.finished.iter().try_for_each(|entry| self.settle(entry))?;
+        if !is_committed {
+            prepared.finished.iter().try_for_each(|entry| self.settle(entry))?;
+        }
         let Some(open) = prepared.open else { return Ok(()) };
         let (part, path) = (self.folder.join(&open.part), self.folder.join(&open.name));
         if !part.exists() {
@@ -88,7 +97,7 @@ impl Staging {
                 tracing::warn!("`{}` was completed after the checkpoint that is restored", path.display());
                 return Ok(());
             }
-            return Err(missing(&part));
+            return Err(missing(&part).hint("put it back, or start without the checkpoint"));
         }
         let copy = self.folder.join(self.names.unfinished(&open.name));
         // Left by a run of this number that had just begun.
@@ -213,7 +222,11 @@ impl Staging {
         match length(&path) {
             Some(there) if there == entry.bytes => Ok(()),
             Some(there) => Err(damaged(&path, there, entry.bytes)),
-            None => Err(missing(&path)),
+            // The job has died between giving it its name and noting that, or was set back to an older checkpoint.
+            None => Err(missing(&path).hint(
+                "if its reader has taken it by now, put it back until the job has started; otherwise its rows are lost, \
+                 unless the job goes back to an older checkpoint: `wasmill checkpoint list JOB`",
+            )),
         }
     }
 
@@ -278,8 +291,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 fn missing(path: &Path) -> Error {
-    let message = format!("`{}` is missing: the checkpoint has rows in it", path.display());
-    Error::invalid(message).hint("put it back, or start without the checkpoint")
+    Error::invalid(format!("`{}` is missing: the checkpoint has rows in it", path.display()))
 }
 
 fn damaged(path: &Path, there: u64, expected: u64) -> Error {
@@ -300,7 +312,7 @@ mod tests {
         let path = root.path().join("parts");
         let rolling = Rolling { bytes: 1, interval: Duration::from_secs(60) };
         let target = Target::Folder { path: path.clone(), gzip: false, rolling };
-        let mut staging = Staging::open(target, "job", "sink", 1, &Value::Null).expect("it opens");
+        let mut staging = Staging::open(target, "job", "sink", 1, (&Value::Null, false)).expect("it opens");
         let mut lines = b"1\n".to_vec();
         staging.write(&mut lines).expect("a part that is full then");
         fs::rename(&path, root.path().join("elsewhere")).expect("the folder is gone");

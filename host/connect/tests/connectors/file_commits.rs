@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::Path;
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
-use wasmill_stream::sink::{Cut, Sink, SinkWriter};
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
 use wasmill_stream::{Error, ErrorKind, Guarantee, Result};
 
 /// The files that have their names.
@@ -145,6 +145,29 @@ async fn missing_rows_are_noticed() {
     fs::remove_file(&complete).expect("removed");
     let error = refused(path, &prepared).await;
     assert!(error.report().contains("part-000001-") && error.report().contains("missing"), "{}", error.report());
+}
+
+/// Files that are known to be committed may have been taken away; the open part goes on all the same.
+#[tokio::test]
+async fn committed_files_belong_to_their_readers() {
+    let folder = tempdir().expect("a folder");
+    let path = folder.path();
+    let mut writer = open(path, "roll_bytes = \"16B\"", 1, &Value::Null).await.expect("it opens");
+    write(&mut writer, &rows(2)).await;
+    writer.flush().await.expect("a flush");
+    let prepared = publish(&mut writer, &rows(1), Cut::Running).await;
+    writer.commit().await.expect("a commit");
+    drop(writer);
+    for name in visible(path) {
+        fs::remove_file(path.join(name)).expect("it is there");
+    }
+    let error = refused(path, &prepared).await;
+    assert!(error.report().contains("if its reader has taken it"), "{}", error.report());
+    let opening = Opening { committed: true, ..opening(3, &prepared) };
+    let mut writer = to(path, "").open(opening).await.expect("it goes on");
+    publish(&mut writer, &rows(4), Cut::Stop).await;
+    writer.commit().await.expect("a commit");
+    assert_eq!(all_lines(path), [rows(1), rows(4)].concat());
 }
 
 /// Files of users, of other sinks and jobs, and of a later run are left alone; those of dead runs of this sink go.

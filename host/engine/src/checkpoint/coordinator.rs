@@ -5,6 +5,7 @@ use super::journal::{self, Fence, Journal};
 use super::part::{Content, FINAL, Origin, Part};
 use super::resume::Resumed;
 use super::runs::StateWriter;
+use super::settled::Settled;
 use super::status::{Published, ResumedFrom, Status};
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind};
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::checkpoint::{Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark};
 use wasmill_stream::key::KEY_GROUPS;
@@ -51,6 +53,8 @@ pub struct Coordinator {
     finals: BTreeMap<Origin, Content>,
     /// Sinks that have ended and committed: their last part is what they said after that.
     ended: BTreeSet<usize>,
+    /// Sinks for which the first manifest holds something that they make visible when they are opened.
+    opened: Vec<String>,
 }
 
 /// What a coordinator is connected to while the job runs.
@@ -82,7 +86,10 @@ impl Coordinator {
     ) -> Result<(Self, Resumed)> {
         let journal = Journal::new(settings.store.clone());
         loop {
-            let newest = journal.newest().await?;
+            let mut newest = journal.newest().await?;
+            if let Some(newest) = &mut newest {
+                Settled::mark(journal.store(), newest).await?;
+            }
             let last = newest.as_ref().filter(|_| !settings.fresh);
             let resumed = match last {
                 None => Ok(Resumed::default()),
@@ -119,8 +126,11 @@ impl Coordinator {
                 gathering: None,
                 finals: BTreeMap::new(),
                 ended: BTreeSet::new(),
+                opened: Vec::new(),
             };
             let sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
+            let opened = sinks.iter().filter(|(_, mark)| !mark.prepared.is_null() && !mark.committed);
+            coordinator.opened = opened.map(|(name, _)| name.clone()).collect();
             let manifest = coordinator.manifest(Kind::Begin, coordinator.fence.number, sinks);
             if journal.begin(&manifest).await? == Created::New {
                 coordinator.migrated(&resumed);
@@ -156,9 +166,12 @@ impl Coordinator {
         }
     }
 
-    /// Runs until the job has ended and its last checkpoint is committed, or until it has failed. Tells which.
+    /// Runs, once all sinks are open, until the job has ended and its last checkpoint is committed, or until it has failed.
+    /// Tells which.
     pub async fn run(mut self, mut connections: Connections) -> Result<bool> {
         let watch = tokio::spawn(watch(self.standing(), self.verdict.clone()));
+        let opened = std::mem::take(&mut self.opened);
+        Settled::new(&self.fence).add(opened, self.journal.store()).await;
         let ended = self.gather(&mut connections).await;
         watch.abort();
         ended
@@ -229,7 +242,7 @@ impl Coordinator {
                     *lowest = (*lowest).min(*watermark);
                 }
                 Some(Content::Prepared(prepared)) => {
-                    sinks.insert(name, SinkMark { prepared: prepared.clone() });
+                    sinks.insert(name, SinkMark { prepared: prepared.clone(), committed: false });
                     // Whoever has ended commits as soon as a manifest names its last part: the others may go on for ever.
                     if !self.ended.contains(&from.node) {
                         commits.push(from.node);
@@ -251,8 +264,9 @@ impl Coordinator {
         editions.into_iter().for_each(|(note, edition)| note.kept(edition));
         // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
         let mut sinks = manifest.sinks;
-        for (node, prepared) in self.commit(commits, connections).await? {
-            sinks.insert(self.plan.nodes[node].name.to_string(), SinkMark { prepared: prepared.clone() });
+        for (node, prepared) in self.commit(commits, &sinks, connections).await? {
+            let mark = SinkMark { prepared: prepared.clone(), committed: false };
+            sinks.insert(self.plan.nodes[node].name.to_string(), mark);
             self.finals.insert(Origin { node, worker: 0 }, Content::Prepared(prepared));
             self.ended.insert(node);
         }
@@ -282,9 +296,15 @@ impl Coordinator {
         Ok(writer.written)
     }
 
-    /// Has sinks commit, all at once. Returns what those answer that have ended.
-    async fn commit(&self, nodes: Vec<usize>, connections: &Connections) -> Result<Vec<(usize, Value)>> {
-        let mut answers = Vec::new();
+    /// Has sinks commit, all at once, and notes which have. Returns what those answer that have ended. `marks`: what the
+    /// newest manifest has of the sinks.
+    async fn commit(
+        &self,
+        nodes: Vec<usize>,
+        marks: &BTreeMap<String, SinkMark>,
+        connections: &Connections,
+    ) -> Result<Vec<(usize, Value)>> {
+        let mut answers = JoinSet::new();
         for node in nodes {
             let (done, answer) = oneshot::channel();
             // A writer that is gone has said why.
@@ -292,14 +312,23 @@ impl Coordinator {
             let gone = || Error::closed(format!("sink {name} has ended"));
             let sender = connections.sinks.get(&node).ok_or_else(gone)?;
             sender.send(Commit(done)).map_err(|_| gone())?;
-            answers.push((node, name, answer));
+            answers.spawn(async move { (node, name, answer.await) });
         }
-        let mut settled = Vec::new();
-        for (node, name, answer) in answers {
-            let prepared = answer.await.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
-            settled.extend(prepared.map(|prepared| (node, prepared)));
+        let (mut settled, mut last) = (Settled::new(&self.fence), Vec::new());
+        // One that takes long must not keep the others from being noted.
+        while let Some(first) = answers.join_next().await {
+            let mut names = Vec::new();
+            for answer in std::iter::once(first).chain(std::iter::from_fn(|| answers.try_join_next())) {
+                let panicked = |error| Error::internal(format!("wait for a commit: {error}"));
+                let (node, name, prepared) = answer.map_err(panicked)?;
+                let prepared = prepared.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
+                last.extend(prepared.map(|prepared| (node, prepared)));
+                names.push(name);
+            }
+            names.retain(|name| marks.get(name).is_some_and(|mark| !mark.prepared.is_null()));
+            settled.add(names, self.journal.store()).await;
         }
-        Ok(settled)
+        Ok(last)
     }
 
     fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {
