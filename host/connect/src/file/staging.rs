@@ -28,7 +28,7 @@ pub(super) struct Staging {
     prepared: Vec<Entry>,
     /// Files that were copied or have no lines, and that the manifest in force may still need.
     replaced: Vec<PathBuf>,
-    /// Number of the next part.
+    /// Number of the next part in this run.
     next: u64,
     /// The one file of the target, which an earlier run of the job has completed.
     complete: Option<PathBuf>,
@@ -239,8 +239,8 @@ impl Staging {
         }
     }
 
-    /// Removes unfinished files of this sink and of this or earlier runs that nobody needs, and finds the next number.
-    fn remove_leftovers(&mut self, needed: Option<&str>) -> Result<()> {
+    /// Removes unfinished files of this sink and of this or earlier runs that nobody needs.
+    fn remove_leftovers(&self, needed: Option<&str>) -> Result<()> {
         let open = self.open.as_ref().map(|part| part.unfinished().to_path_buf());
         let entries = fs::read_dir(&self.folder).map_err(|error| failed("read the folder", &self.folder, error))?;
         for entry in entries {
@@ -250,8 +250,6 @@ impl Staging {
             let is_needed = needed == Some(name) || open.as_deref() == Some(&entry.path());
             if !is_needed && self.is_target(name) && self.names.is_leftover(name) {
                 remove(&entry.path())?;
-            } else if let Some(number) = self.names.number(name) {
-                self.next = self.next.max(number + 1);
             }
         }
         Ok(())
@@ -260,7 +258,7 @@ impl Staging {
     /// Whether an unfinished file is to become a file of this target: several sinks may share a folder.
     fn is_target(&self, unfinished: &str) -> bool {
         match &self.target {
-            Target::Folder { .. } => self.names.number(unfinished).is_some(),
+            Target::Folder { .. } => self.names.is_part(unfinished),
             Target::File { path, .. } => {
                 path.file_name().and_then(OsStr::to_str).is_some_and(|name| unfinished.starts_with(name))
             }
@@ -269,7 +267,7 @@ impl Staging {
 
     fn check_name(&self, entry: &Entry) -> Result<()> {
         let is_ours = match &self.target {
-            Target::Folder { .. } => self.names.number(&entry.name).is_some(),
+            Target::Folder { .. } => self.names.is_part(&entry.name),
             Target::File { path, .. } => path.file_name() == Some(OsStr::new(&entry.name)),
         };
         let is_part = entry.part.starts_with(&entry.name) && self.names.is_unfinished(&entry.part);
