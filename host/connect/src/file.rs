@@ -47,9 +47,12 @@ impl Sink for FileSink {
         let Self { name, target } = *self;
         // With checkpoints a part gets its name by a commit, and until then it does not matter whether it is complete.
         let interval = target.roll_interval().filter(|_| !opening.commits);
-        let Opening { ledger, job, commits, run, prepared } = opening;
+        let Opening { ledger, job, commits, run, prepared, committed } = opening;
         let output = blocking(move || match commits {
-            true => Staging::open(target, Instant::now, Names::new(&job, &name, run), &prepared).map(Output::Committed),
+            true => {
+                let names = Names::new(&job, &name, run);
+                Staging::open(target, Instant::now, names, (&prepared, committed)).map(Output::Committed)
+            }
             false => Roller::open(target, Instant::now).map(Output::AtOnce),
         });
         let output = Arc::new(Mutex::new(output.await?));

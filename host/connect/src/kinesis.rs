@@ -19,7 +19,7 @@ pub use settings::check;
 use crate::retry::{Backoff, Patience};
 use async_trait::async_trait;
 use lineage::Lineage;
-use note::Notebook;
+use note::{Note, Notebook};
 use plan::{Known, Plan, same_stream};
 use settings::Settings;
 use shard::{Ended, Ending, ShardReader, Shared};
@@ -77,6 +77,7 @@ impl Reading {
         let (description, plan) = look(&stream, &settings, &intake).await?;
         let Plan { open, gone, gaps, note } = plan;
         let finished = note.finished.clone();
+        let pins_start = note.start.is_some() && Note::of(intake.resume())?.is_none();
         let notebook = Notebook::new(intake.clone(), note);
         let pages = Semaphore::new(PAGES);
         let shared = Arc::new(Shared { stream, description, settings, pages, notebook });
@@ -91,6 +92,10 @@ impl Reading {
         let mut lineage = Lineage::new(finished.into_iter().chain(gone).collect());
         for ((shard, place), sender) in open.into_iter().zip(senders) {
             lineage.announce(shard, (sender, place));
+        }
+        if pins_start {
+            // Another start would find another "latest": what lies between is read only if this one is not forgotten.
+            intake.note_kept().await?;
         }
         Ok(Self { name, shared, intake, lineage, tasks: JoinSet::new(), next_list: Instant::now() })
     }

@@ -69,13 +69,11 @@ impl Source for Replay {
         let resume = intake.resume().cloned();
         let before = Proof::of(resume.as_ref())?;
         before.as_ref().map_or(Ok(()), |before| before.check_splits(self.splits))?;
+        let resume = resume.filter(|_| before.is_some());
         let skip = Skip::new(self.splits, resume.as_ref())?;
         let parts: Vec<_> = (0..self.splits).filter(|&part| !skip.is_done(part)).collect();
         let splits = parts.iter().map(|part| SplitId::new(&self.name, part)).collect();
         let mut senders: Vec<Option<SplitSender>> = (0..self.splits).map(|_| None).collect();
-        for (part, sender) in parts.into_iter().zip(intake.open(splits).await?) {
-            senders[part] = Some(sender);
-        }
         let pace = self.speedup.map(Pace::new);
         let (proof, proven) = oneshot::channel();
         let (cues, queue) = mpsc::channel(2);
@@ -83,9 +81,17 @@ impl Source for Replay {
             .name("replay".to_owned())
             .spawn(move || self.read(before, skip, proof, &cues))
             .map_err(|error| Error::unavailable("start a thread to read with").with_source(error))?;
+        let proven = tokio::select! {
+            proven = proven => proven,
+            () = intake.stopped() => return Ok(()),
+        };
         // Without a proof the reader has failed and says why below.
-        if let Ok(proof) = proven.await {
+        if let Ok(proof) = proven {
             intake.note(serde_json::to_value(proof).map_err(|error| Error::internal(error.to_string()))?);
+        }
+        // Not before: every checkpoint with the splits has the note.
+        for (part, sender) in parts.into_iter().zip(intake.open(splits).await?) {
+            senders[part] = Some(sender);
         }
         match play(&senders, queue, pace, &intake).await {
             Ok(()) => {}

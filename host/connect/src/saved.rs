@@ -9,7 +9,9 @@ use wasmill_stream::{Error, ErrorKind, Result};
 /// The note of a source, if the run before came so far. `what` says what the source reads.
 pub fn note<T: DeserializeOwned>(resume: Option<&Resume>, what: &str) -> Result<Option<T>> {
     let Some(resume) = resume else { return Ok(None) };
-    if resume.note.is_null() && resume.splits.is_empty() {
+    // Sources of earlier versions may have opened their splits before they had a note.
+    let has_begun = resume.splits.values().any(|mark| mark.done || mark.position.is_some());
+    if resume.note.is_null() && !has_begun {
         return Ok(None);
     }
     T::deserialize(&resume.note).map(Some).map_err(|error| {

@@ -8,6 +8,7 @@ mod journal;
 mod part;
 mod resume;
 mod runs;
+mod settled;
 mod status;
 
 pub use coordinator::{Commit, Connections, Coordinator, Standing};

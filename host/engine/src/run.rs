@@ -250,12 +250,14 @@ async fn open_sinks(
     for (at, (index, sink)) in sinks.into_iter().rev().enumerate() {
         let node = &shared.plan.nodes[index];
         let (name, ledger) = (node.name.clone(), node.ledger.clone());
+        let mark = shared.resumed.sinks.get(&index).cloned().unwrap_or_default();
         let opening = Opening {
             ledger: ledger.clone(),
             job: shared.job.to_string(),
             commits: shared.reporter.is_some(),
             run: shared.run,
-            prepared: shared.resumed.sinks.get(&index).cloned().unwrap_or_default(),
+            prepared: mark.prepared,
+            committed: mark.committed,
         };
         let opened = sink.open(opening).await.map_err(|error| error.context(format!("sink {name}")))?;
         let (sender, receiver) = mpsc::channel(writer::QUEUE);
@@ -309,7 +311,8 @@ fn start_sources(
         let name = shared.plan.nodes[index].name.clone();
         let verdict = shared.verdict.clone();
         let intake = Intake::new(queues.clone(), budget, verdict.stop_signal())
-            .resuming(shared.resumed.sources.get(&index).cloned());
+            .resuming(shared.resumed.sources.get(&index).cloned())
+            .keeping_checkpoints(shared.reporter.is_some());
         notes.insert(index, intake.notes());
         tasks.spawn(async move {
             if let Err(error) = source.run(intake).await {

@@ -1,7 +1,9 @@
 //! The answer does not depend on workers, splits or timing.
 
 use crate::parts::*;
-use wasmill_engine::Port;
+use std::collections::BTreeSet;
+use wasmill_engine::{NodeKind, Port};
+use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
 
@@ -79,4 +81,32 @@ async fn late_skipped_and_refused_rows() {
 /// Ends with rows for the very first window. The rows before them fill many epochs, so that it has closed by then.
 fn late_list() -> Vec<Event> {
     (0..20_000).map(|i| (i * 100, "c".to_owned())).chain((0..5).map(|_| (0, "straggler".to_owned()))).collect()
+}
+
+/// Rows of few keys and times, in either order, and rows of timers at the same times → as many ids as rows, and the same
+/// ones with any number of workers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_tell_rows_apart() {
+    let list = |split: i64| (0..400).map(|at| (at / 8 + split % 2, format!("k{}", at % 3))).collect::<Vec<Event>>();
+    for order in [Order::Arrival, Order::EventTime] {
+        let mut of_one = None;
+        for workers in [1, 2, 4] {
+            let mut job = Job::default();
+            let source = job.source(Lists::new((0..3).map(list).collect()), 0, Mood::Well);
+            let echo = job.node("echo", &[(source, Port::Main)], NodeKind::Process { plugin: Echo::new(), order });
+            let taken = job.keep("out", &[(echo, Port::Main)]);
+            assert_balance(&job.run(workers).await.expect("the job ends"));
+            let ids = taken.ids.lock().expect("not poisoned").clone();
+            let distinct: BTreeSet<String> = ids.iter().cloned().collect();
+            // In the order of arrival the calls decide how many timers fire.
+            if order == Order::Arrival {
+                let records = ids.iter().filter(|id| id.contains("|list/"));
+                assert_eq!((records.clone().count(), records.collect::<BTreeSet<_>>().len()), (1_200, 1_200));
+                continue;
+            }
+            assert!(ids.len() > 1_200);
+            assert_eq!(ids.len(), distinct.len(), "{workers} workers");
+            assert_eq!(*of_one.get_or_insert(distinct.clone()), distinct, "{workers} workers");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::parts::*;
 use crate::vault::{Memory, Vault, checkpoints, start};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -66,17 +67,40 @@ impl World {
     fn check(&self) {
         let all = self.all();
         assert_eq!(self.tumbling.rows(), counts(all.clone(), 1_000));
-        let mut raw: Vec<String> = all.iter().map(|(time, key)| format!("{time} {key}")).collect();
-        raw.sort();
-        assert_eq!(self.raw.rows(), raw);
+        assert_eq!(self.raw.rows(), lines(&all));
         assert_eq!(self.ordered.rows(), numbered(all.clone()));
         assert_eq!(self.sliding.rows(), sliding_counts(&all, 2_000, 500));
         assert_eq!(self.sessions.rows(), session_counts(all, 150));
     }
 
+    /// What is noted of the newest manifest, if that is the one.
+    fn settled(&self) -> Option<Value> {
+        let objects = self.store.objects();
+        let settled: Value = serde_json::from_slice(objects.get("settled")?).expect("JSON");
+        let newest = objects.keys().filter_map(|name| name.strip_prefix("manifest/")?.parse::<u64>().ok()).max();
+        (settled["number"].as_u64() == newest).then_some(settled)
+    }
+
     async fn newest(&self) -> wasmill_stream::checkpoint::Manifest {
         Journal::new(self.store.clone()).newest().await.expect("it is whole").expect("there is one")
     }
+}
+
+/// The records as they are.
+fn lines(events: &[Event]) -> Vec<String> {
+    let mut lines: Vec<String> = events.iter().map(|(time, key)| format!("{time} {key}")).collect();
+    lines.sort();
+    lines
+}
+
+/// Waits until something is so.
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("in time");
 }
 
 /// Rows numbered per key in the order of time.
@@ -173,6 +197,77 @@ async fn a_stop_is_exact() {
     assert!(read(&first) > 0 && read(&second) > 0, "{} {}", read(&first), read(&second));
     assert_eq!(read(&first) + read(&second), world.all().len());
     world.check();
+}
+
+/// Crashes after a checkpoint was committed and its readers have taken everything away, one more before the next checkpoint → the
+/// job goes on, and every row was there once. Without the note that it was committed, or with one about another manifest, the
+/// sink looks for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_take_what_is_committed() {
+    let world = World::new(3, 1_500);
+    let running = world.start(2).await.expect("it starts");
+    until(|| world.raw.rows().len() > 300).await;
+    world.store.held.store(true, SeqCst);
+    until(|| world.settled().is_some_and(|settled| settled["sinks"].as_array().map(Vec::len) == Some(5))).await;
+    running.stopper().abort(Error::internal("crash"));
+    running.wait().await.expect_err("it was broken off");
+    world.store.held.store(false, SeqCst);
+    for vault in [&world.tumbling, &world.sliding, &world.sessions, &world.ordered, &world.raw] {
+        vault.take();
+    }
+    let whole = world.store.objects().clone();
+    let settled = world.settled().expect("there is one");
+    for (member, other) in [("number", json!(1)), ("writer", json!("other")), ("sinks", json!([])), ("sinks", json!(1))]
+    {
+        let mut wrong = settled.clone();
+        wrong[member] = other;
+        world.store.objects().insert("settled".to_owned(), wrong.to_string().into());
+        let error = world.start(1).await.err().expect("what it looks for is gone").to_string();
+        assert!(error.contains("was never prepared"), "{member}: {error}");
+        *world.store.objects() = whole.clone();
+    }
+    let again = world.start(1).await.expect("it starts");
+    again.stopper().abort(Error::internal("crash"));
+    again.wait().await.expect_err("it was broken off");
+    world.start(3).await.expect("it starts").wait().await.expect("it ends");
+    world.check();
+}
+
+/// A sink whose source ends while another source goes on → its last rows are committed by the next checkpoint, and are not
+/// touched again: not by later checkpoints, nor by the stop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_ends_first_is_committed() {
+    let world = World::new(2, 300);
+    let [short, long] = [vec![world.lists[0].clone()], vec![world.lists[1].clone()]];
+    let (first, second) = (Vault::default(), Vault::default());
+    let job = || {
+        let mut job = Job::default();
+        let list = job.source(Lists::new(short.clone()), DISORDER, Mood::Well);
+        job.node("ends", &[(list, Port::Main)], NodeKind::Sink { sink: Box::new(first.clone()) });
+        let lists = Lists { then: Then::Repeat, pause: Duration::from_millis(1), ..Lists::new(long.clone()) };
+        let endless = job.source_named("endless", lists, DISORDER, Mood::Well);
+        job.node("goes_on", &[(endless, Port::Main)], NodeKind::Sink { sink: Box::new(second.clone()) });
+        job
+    };
+    let expected = lines(&world.lists[0]);
+    for _ in 0..2 {
+        let options = Options { checkpoints: Some(world.checkpoints()), ..options(2) };
+        let running = wasmill_engine::start(job().graph(), options).await.expect("it starts");
+        until(|| first.rows() == expected).await;
+        let (first, second) = (&first, &second);
+        let later = |count: usize| {
+            let enough = second.parts_committed() + count;
+            until(move || second.parts_committed() >= enough)
+        };
+        later(3).await;
+        let parts = first.parts_committed();
+        later(3).await;
+        assert_eq!(first.parts_committed(), parts);
+        running.stopper().stop();
+        running.wait().await.expect("a stop is no failure");
+        assert_eq!(first.rows(), expected);
+        assert_eq!(world.newest().await.kind, Kind::Stop);
+    }
 }
 
 /// A second run of the same job → takes over; the first fails, says why, and commits nothing after that.

@@ -1,7 +1,7 @@
 //! Native parts for small jobs. Records are lines `TIME KEY`, for example `1500 a`.
 
 use async_trait::async_trait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -86,6 +86,9 @@ impl Source for Lists {
         let ids = (0..self.splits.len()).map(|at| SplitId::new("list", at)).collect();
         let mut senders = intake.open(ids).await?;
         intake.note(self.splits.len().into());
+        if intake.note_kept().await.is_err() {
+            return Ok(());
+        }
         let next = |at: usize| match intake.resume_split(&at.to_string()).and_then(|mark| mark.position) {
             Some(Position::Number(last)) => last as usize + 1,
             _ => 0,
@@ -285,10 +288,56 @@ impl Process for Number {
     }
 }
 
+/// Hands its rows on, and behind those of a call, for each key and time, a row of a timer.
+#[derive(Default)]
+pub struct Echo(Needs, Native);
+
+impl Echo {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(Needs { writes_values: true, ..Needs::default() }, Native::default()))
+    }
+}
+
+impl Plugin for Echo {
+    fn identity(&self) -> &Identity {
+        &self.1.identity
+    }
+
+    fn needs(&self) -> &Needs {
+        &self.0
+    }
+
+    fn ledger(&self) -> &Arc<GuestLedger> {
+        &self.1.ledger
+    }
+}
+
+impl ProcessPlugin for Echo {
+    fn instantiate(&self) -> Result<Box<dyn Process>> {
+        Ok(Box::new(Echo::default()))
+    }
+}
+
+impl Process for Echo {
+    fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
+        let count = turn.batch.times.len() as u32;
+        let fired: BTreeSet<(u32, i64)> = turn.groups.iter().copied().zip(turn.batch.times.iter().copied()).collect();
+        let main = Rows {
+            origins: Some((0..count).chain(fired.iter().map(|(group, _)| count + group)).collect()),
+            times: Some(turn.batch.times.iter().copied().chain(fired.iter().map(|(_, time)| *time)).collect()),
+            keys: None,
+            values: Some((0..count as usize + fired.len()).map(|_| "{}").collect()),
+        };
+        Ok(Processed { states: turn.keys.iter().map(|_| "").collect(), main, ..Processed::default() })
+    }
+}
+
 /// What a sink has taken.
 #[derive(Clone, Default)]
 pub struct Taken {
     pub rows: Arc<Mutex<Vec<String>>>,
+    /// Their ids.
+    pub ids: Arc<Mutex<Vec<String>>>,
     /// The largest number of bytes that were sent but not yet taken.
     pub most_behind: Arc<AtomicUsize>,
 }
@@ -331,6 +380,7 @@ impl SinkWriter for Keeper {
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
         self.keep.taken.rows.lock().expect("not poisoned").extend(texts(&batch));
+        self.keep.taken.ids.lock().expect("not poisoned").extend(batch.row_ids());
         StepLedger::add(&self.ledger.emitted, batch.len());
         StepLedger::add(&self.ledger.written, batch.len());
         Ok(())
@@ -363,16 +413,16 @@ impl Job {
     }
 
     pub fn source(&mut self, lists: Lists, disorder: i64, mood: Mood) -> usize {
+        self.source_named("list", lists, disorder, mood)
+    }
+
+    pub fn source_named(&mut self, name: &str, lists: Lists, disorder: i64, mood: Mood) -> usize {
         let watermark = WatermarkSpec {
             strategy: Strategy::BoundedDisorder(Period::from_millis(disorder)),
             ..WatermarkSpec::default()
         };
         let decoder = Some(Parse::new(mood) as SharedTransform);
-        self.node(
-            "list",
-            &[],
-            NodeKind::Source { source: Box::new(lists), decoder, time: EventTime::Plugin, watermark },
-        )
+        self.node(name, &[], NodeKind::Source { source: Box::new(lists), decoder, time: EventTime::Plugin, watermark })
     }
 
     pub fn count(&mut self, name: &str, input: usize, windows: WindowSpec) -> usize {

@@ -23,6 +23,8 @@ pub struct Memory {
     pub full: AtomicBool,
     /// Whether it answers to whoever writes.
     pub gate: Gate,
+    /// Whether manifests are not answered.
+    pub held: AtomicBool,
 }
 
 impl Memory {
@@ -50,6 +52,9 @@ impl Store for Memory {
 
     async fn create(&self, name: &str, bytes: Bytes) -> Result<Created> {
         self.room().await?;
+        while self.held.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let mut objects = self.objects();
         match objects.get(name) {
             Some(there) if *there != bytes => Ok(Created::Taken),
@@ -100,6 +105,8 @@ pub struct Vault(Arc<Mutex<Parts>>);
 struct Parts {
     prepared: BTreeMap<String, Vec<String>>,
     committed: BTreeMap<String, Vec<String>>,
+    /// Rows that a reader has taken away.
+    taken: Vec<String>,
 }
 
 impl Vault {
@@ -107,11 +114,26 @@ impl Vault {
         self.0.lock().expect("not poisoned")
     }
 
-    /// The committed rows, sorted.
+    /// The committed rows, sorted, with those that were taken away.
     pub fn rows(&self) -> Vec<String> {
-        let mut rows: Vec<String> = self.parts().committed.values().flatten().cloned().collect();
+        let parts = self.parts();
+        let mut rows: Vec<String> = parts.committed.values().flatten().chain(&parts.taken).cloned().collect();
         rows.sort();
         rows
+    }
+
+    /// Takes away everything that is committed.
+    pub fn take(&self) {
+        let mut parts = self.parts();
+        for (part, rows) in std::mem::take(&mut parts.committed) {
+            parts.prepared.remove(&part);
+            parts.taken.extend(rows);
+        }
+    }
+
+    /// How many parts are committed.
+    pub fn parts_committed(&self) -> usize {
+        self.parts().committed.len()
     }
 
     fn commit(&self, part: &str) -> Result<()> {
@@ -143,7 +165,7 @@ impl Sink for Vault {
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         assert!(opening.commits, "a vault is for jobs with checkpoints");
-        if let Some(part) = opening.prepared.as_str() {
+        if let Some(part) = opening.prepared.as_str().filter(|_| !opening.committed) {
             self.commit(part)?;
         }
         let (ledger, run) = (opening.ledger, opening.run);

@@ -4,6 +4,8 @@
 mod stored;
 
 use crate::{Binary, Cells, Column, Positions, SplitId};
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -83,6 +85,9 @@ pub struct Batch {
     pub lineage: Option<Lineage>,
     /// The window of each row; only behind an aggregation.
     pub firings: Option<Vec<Firing>>,
+    /// What tells the rows apart that are neither records of one split nor results of windows: those that have waited for
+    /// their time, and those of timers.
+    pub origins: Option<Vec<u128>>,
 }
 
 impl Batch {
@@ -101,8 +106,9 @@ impl Batch {
         let lineage = self.lineage.as_ref().and_then(|lineage| lineage.bytes.as_ref());
         let columns = [self.keys.as_ref(), Some(&self.values), lineage].into_iter().flatten();
         let strings: usize = columns.map(|column| column.total_bytes() + column.len() * size_of::<u64>()).sum();
+        let origins = self.origins.as_ref().map_or(0, |origins| origins.len() * size_of::<u128>());
         // A cell of a field, or where its text lies, is a word.
-        strings + self.len() * (1 + self.fields.len()) * size_of::<u64>()
+        strings + origins + self.len() * (1 + self.fields.len()) * size_of::<u64>()
     }
 
     /// The key of a row, if the batch is keyed.
@@ -125,6 +131,7 @@ impl Batch {
             fields: self.fields.iter().map(|column| column.select(rows)).collect(),
             lineage: self.lineage.as_ref().map(|lineage| lineage.select(rows)),
             firings: self.firings.as_ref().map(|all| rows.iter().map(|&row| all[row as usize]).collect()),
+            origins: self.origins.as_ref().map(|all| rows.iter().map(|&row| all[row as usize]).collect()),
         }
     }
 
@@ -144,8 +151,8 @@ impl Batch {
         self
     }
 
-    /// Rows of several batches with the same fields, in the order given as batch and row. The new batch has no lineage. Keys
-    /// and values that some of the batches lack are empty there.
+    /// Rows of several batches with the same fields, in the order given as batch and row. The new batch has no lineage, but
+    /// its rows keep what told them apart. Keys and values that some of the batches lack are empty there.
     pub fn gather(batches: &[&Self], rows: &[(usize, u32)]) -> Self {
         let Some(&(first, _)) = rows.first() else { return Self::default() };
         let first = batches[first];
@@ -154,7 +161,9 @@ impl Batch {
             let is_there = rows.iter().any(|&(at, _)| of(batches[at]).is_some());
             is_there.then(|| rows.iter().map(column).collect::<Binary>())
         };
+        let mut bytes = Vec::new();
         Self {
+            origins: Some(rows.iter().map(|&(at, row)| batches[at].origin(row as usize, &mut bytes)).collect()),
             step: first.step.clone(),
             times: rows.iter().map(|&(at, row)| batches[at].times[row as usize]).collect(),
             keys: column(|batch| batch.keys.as_ref()),
@@ -179,49 +188,83 @@ impl Batch {
     }
 
     /// Ids that a replay of the same input gives again, for sinks that overwrite by id. A window's result is identified
-    /// by (step, window, key), so a late pane replaces the earlier one; a record by (step, split, position). Rows of the
-    /// same origin stand next to each other and are numbered.
+    /// by (step, window, key), so a late pane replaces the earlier one; a record by (step, split, position), and by its key
+    /// if it has one: rows of one record that have different keys are on different workers. Rows of one origin come in one
+    /// batch and are numbered.
     pub fn row_ids(&self) -> Vec<String> {
-        let mut ids = Vec::with_capacity(self.len());
-        let (mut previous, mut nth) = (String::new(), 0);
-        for row in 0..self.len() {
+        let mut seen = HashMap::with_capacity(self.len());
+        let numbered = (0..self.len()).map(|row| {
             let origin = self.origin_id(row);
-            nth = if origin == previous { nth + 1 } else { 0 };
-            let id = if nth == 0 { origin.clone() } else { format!("{origin}|{nth}") };
+            let nth = seen.entry(xxh3_128(origin.as_bytes())).and_modify(|nth| *nth += 1).or_insert(0);
+            let id = if *nth == 0 { origin } else { format!("{origin}|{nth}") };
             // OpenSearch refuses ids above 512 bytes.
-            ids.push(if id.len() > 480 { format!("{:032x}", xxh3_128(id.as_bytes())) } else { id });
-            previous = origin;
-        }
-        ids
+            if id.len() > 480 { format!("{:032x}", xxh3_128(id.as_bytes())) } else { id }
+        });
+        numbered.collect()
     }
 
     fn origin_id(&self, row: usize) -> String {
         let step = &self.step;
-        match (&self.lineage, &self.firings) {
-            (_, Some(firings)) => {
+        match (&self.lineage, &self.firings, &self.origins) {
+            (_, Some(firings), _) => {
                 let Firing { start, end, .. } = firings[row];
-                let key = self.key(row).unwrap_or_default();
-                match std::str::from_utf8(key) {
-                    Ok(key) => format!("{step}|{start}|{end}|{key}"),
-                    Err(_) => format!("{step}|{start}|{end}|{:032x}", xxh3_128(key)),
-                }
+                format!("{step}|{start}|{end}|{}", key_text(self.key(row).unwrap_or_default()))
             }
-            (Some(lineage), None) => {
-                format!("{step}|{}|{}", lineage.split, lineage.positions.text(lineage.record(row)))
+            (_, None, Some(origins)) => format!("{step}|{}|{:032x}", self.times[row], origins[row]),
+            (Some(lineage), None, None) => {
+                let record = format!("{step}|{}|{}", lineage.split, lineage.positions.text(lineage.record(row)));
+                self.key(row).map_or(record.clone(), |key| format!("{record}|{}", key_text(key)))
             }
-            // Rows that a timer or an ordered process emits: one key is in one place at a time.
-            (None, None) if self.keys.is_some() => {
-                let key = self.key(row).unwrap_or_default();
-                format!("{step}|{}|{:032x}", self.times[row], xxh3_128(key))
-            }
-            (None, None) => format!("{step}|{:032x}", xxh3_128(self.values.get(row))),
+            (None, None, None) => format!("{step}|{:032x}", xxh3_128(self.values.get(row))),
         }
     }
+
+    /// What tells a row apart once it has left its batch. `bytes` is scratch space.
+    fn origin(&self, row: usize, bytes: &mut Vec<u8>) -> u128 {
+        bytes.clear();
+        let mut text = |text: &[u8]| {
+            bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(text);
+        };
+        text(self.step.as_bytes());
+        text(self.key(row).unwrap_or_default());
+        text(&self.times[row].to_le_bytes());
+        match (&self.lineage, &self.firings, &self.origins) {
+            (_, Some(firings), _) => {
+                text(&firings[row].start.to_le_bytes());
+                text(&firings[row].end.to_le_bytes());
+            }
+            (_, None, Some(origins)) => text(&origins[row].to_le_bytes()),
+            (Some(lineage), None, None) => {
+                text(lineage.split.as_str().as_bytes());
+                match (&*lineage.positions, lineage.record(row)) {
+                    (Positions::Consecutive { first }, record) => text(&(first + record as u64).to_le_bytes()),
+                    (Positions::Sequences(all), record) => {
+                        all[record].limbs().iter().for_each(|limb| text(&limb.to_le_bytes()));
+                    }
+                }
+            }
+            (None, None, None) if self.values.is_empty() => {}
+            (None, None, None) => text(self.values.get(row)),
+        }
+        xxh3_128(bytes)
+    }
+
+    /// What tells the rows apart that a timer of a key has emitted, at a time.
+    pub fn timer_origin(key: &[u8], time: i64) -> u128 {
+        xxh3_128(&[b"timer", &time.to_le_bytes()[..], key].concat())
+    }
+}
+
+/// A key as a part of an id.
+fn key_text(key: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(key).map_or_else(|_| format!("{:032x}", xxh3_128(key)).into(), Cow::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     /// A batch without keys → its rows are one group; with keys each row has its own.
     #[test]
@@ -265,5 +308,55 @@ mod tests {
             ..Batch::default()
         };
         assert_eq!(batch.select(&[1, 3]).select(&[1]).row_ids(), ["trips|trips/3|103"]);
+    }
+    /// Rows of one key and time that other keys stand between, as they come when they have waited → each has its own id,
+    /// and the same one whichever rows of other keys it is released with.
+    #[test]
+    fn released_rows_are_told_apart() {
+        let lineage = |part: u32| Lineage {
+            split: SplitId::new("trips", part),
+            positions: Arc::new(Positions::Consecutive { first: 7 }),
+            records: None,
+            bytes: None,
+        };
+        let batch = |part: u32, keys: [&str; 2]| Batch {
+            step: "trips".into(),
+            times: vec![5; 2],
+            keys: Some(keys.into_iter().collect()),
+            lineage: Some(lineage(part)),
+            ..Batch::default()
+        };
+        let (one, other) = (batch(0, ["a", "b"]), batch(1, ["a", "b"]));
+        let ids = Batch::gather(&[&one, &other], &[(0, 0), (0, 1), (1, 0), (1, 1)]).row_ids();
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 4, "{ids:?}");
+        let of_a = Batch::gather(&[&one, &other], &[(0, 0), (1, 0)]).row_ids();
+        assert_eq!(of_a, [ids[0].clone(), ids[2].clone()]);
+        // Two rows of one record, key and time.
+        let twice = Batch::gather(&[&one], &[(0, 0), (0, 1), (0, 0)]).row_ids();
+        assert_eq!((twice[0].clone(), twice[2].clone()), (ids[0].clone(), format!("{}|1", ids[0])));
+        // They may get other keys later, and another row may have those.
+        let rekeyed = |batch: Batch| Batch { keys: Some(["x"; 2].into_iter().collect()), ..batch }.row_ids();
+        let [of_a, of_b] = [[(0, 0), (1, 0)], [(0, 1), (1, 1)]].map(|rows| Batch::gather(&[&one, &other], &rows));
+        assert!(rekeyed(of_a).iter().all(|id| !rekeyed(of_b.clone()).contains(id)));
+    }
+
+    /// Rows of one record with different keys, which are on different workers behind a step with state → different ids.
+    #[test]
+    fn rows_of_a_record_are_told_apart_by_key() {
+        let lineage = Lineage {
+            split: SplitId::new("trips", 0),
+            positions: Arc::new(Positions::Consecutive { first: 7 }),
+            records: Some(vec![0, 0, 0]),
+            bytes: None,
+        };
+        let batch = Batch {
+            step: "zones".into(),
+            times: vec![5; 3],
+            keys: Some(["a", "b", "a"].into_iter().collect()),
+            lineage: Some(lineage),
+            ..Batch::default()
+        };
+        assert_eq!(batch.row_ids(), ["zones|trips/0|7|a", "zones|trips/0|7|b", "zones|trips/0|7|a|1"]);
+        assert_eq!(batch.select(&[1]).row_ids(), ["zones|trips/0|7|b"]);
     }
 }

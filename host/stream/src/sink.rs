@@ -24,12 +24,15 @@ pub struct Opening {
     /// have been committed or not. The sink commits it while it is opened, and undoes whatever was written after it and
     /// not committed.
     pub prepared: Value,
+    /// Whether it has been committed for certain. Then what became visible belongs to its readers: the sink must not miss what
+    /// they have taken away.
+    pub committed: bool,
 }
 
 impl Opening {
     /// Of a sink in a job without checkpoints.
     pub fn new(ledger: Arc<StepLedger>) -> Self {
-        Self { ledger, job: String::new(), commits: false, run: 0, prepared: Value::Null }
+        Self { ledger, job: String::new(), commits: false, run: 0, prepared: Value::Null, committed: false }
     }
 }
 

@@ -80,22 +80,46 @@ pub struct Intake {
     stop: watch::Receiver<bool>,
     resume: Option<Resume>,
     note: SourceNote,
+    keeps_checkpoints: bool,
     /// How many splits were opened.
     opened: AtomicUsize,
 }
 
 /// What a source wants to be told when it goes on; shared with whoever writes checkpoints.
 #[derive(Debug, Clone, Default)]
-pub struct SourceNote(Arc<Mutex<Value>>);
+pub struct SourceNote {
+    current: Arc<Mutex<Note>>,
+    /// The latest edition that a checkpoint holds.
+    kept: Arc<watch::Sender<u64>>,
+}
+
+/// A note and which edition of it this is.
+#[derive(Debug, Default)]
+struct Note {
+    value: Value,
+    edition: u64,
+}
 
 impl SourceNote {
     /// The note as it is now.
     pub fn get(&self) -> Value {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.edition().0
     }
 
-    fn set(&self, note: Value) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    /// The note as it is now, and what to tell [`SourceNote::kept`] when a checkpoint with it is published.
+    pub fn edition(&self) -> (Value, u64) {
+        let note = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        (note.value.clone(), note.edition)
+    }
+
+    /// A checkpoint holds this edition.
+    pub fn kept(&self, edition: u64) {
+        self.kept.send_replace(edition);
+    }
+
+    fn set(&self, value: Value) {
+        let mut note = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        *note = Note { value, edition: note.edition + 1 };
     }
 }
 
@@ -109,6 +133,7 @@ impl Intake {
             stop,
             resume: None,
             note: SourceNote::default(),
+            keeps_checkpoints: false,
             opened: AtomicUsize::new(0),
         }
     }
@@ -117,6 +142,12 @@ impl Intake {
     pub fn resuming(mut self, resume: Option<Resume>) -> Self {
         self.note.set(resume.as_ref().map(|resume| resume.note.clone()).unwrap_or_default());
         self.resume = resume;
+        self
+    }
+
+    /// The same, in a job whose notes come into checkpoints: whoever writes those says when.
+    pub fn keeping_checkpoints(mut self, keeps: bool) -> Self {
+        self.keeps_checkpoints = keeps;
         self
     }
 
@@ -139,6 +170,22 @@ impl Intake {
     /// the source is still the same, before the first record is sent.
     pub fn note(&self, note: Value) {
         self.note.set(note);
+    }
+
+    /// Waits until a checkpoint holds the note as it is now, if the job keeps checkpoints. To be called after
+    /// [`Intake::open`], for which the first checkpoint waits, and before the first record, by a source that could not find
+    /// again where it begins.
+    pub async fn note_kept(&self) -> Result<()> {
+        if !self.keeps_checkpoints {
+            return Ok(());
+        }
+        let edition = self.note.edition().1;
+        let mut kept = self.note.kept.subscribe();
+        tokio::select! {
+            kept = kept.wait_for(|kept| *kept >= edition) => kept.map(drop).map_err(|_| closed()),
+            // A job that fails makes no more checkpoints.
+            () = self.stopped() => Err(closed()),
+        }
     }
 
     /// Announces all splits and deals them to the workers. The senders come back in the same order.

@@ -14,9 +14,10 @@ impl Names {
         Self { mark: mark(job, sink), run }
     }
 
-    /// A part of a folder. The mark keeps sinks apart that write into the same one.
+    /// A part of a folder. The run keeps it apart from parts that readers have taken away: no name comes twice, and sorted
+    /// names are in the order of their rows. The mark keeps sinks apart that write into the same folder.
     pub(super) fn part(&self, number: u64, gzip: bool) -> String {
-        format!("part-{number:06}-{}.jsonl{}", self.mark, if gzip { ".gz" } else { "" })
+        format!("part-{:010}-{number:06}-{}.jsonl{}", self.run, self.mark, if gzip { ".gz" } else { "" })
     }
 
     /// What a file is called until it is committed.
@@ -39,10 +40,9 @@ impl Names {
         mark.strip_prefix(&self.mark)?.strip_prefix('-')?.parse().ok()
     }
 
-    /// The number of a part, finished or not.
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
-        let (number, rest) = name.strip_prefix("part-")?.split_once('-')?;
-        rest.strip_prefix(&self.mark)?.strip_prefix(".jsonl")?;
-        number.parse().ok()
+    /// Whether a file is a part, finished or not. Those of the first versions have no run in their names.
+    pub(super) fn is_part(&self, name: &str) -> bool {
+        let numbers = name.strip_prefix("part-").and_then(|rest| rest.split_once(&format!("-{}.jsonl", self.mark)));
+        numbers.is_some_and(|(numbers, _)| numbers.split('-').all(|number| number.parse::<u64>().is_ok()))
     }
 }

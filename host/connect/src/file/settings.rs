@@ -17,8 +17,8 @@ enum Compression {
 /// Reads the settings of a file sink.
 ///
 /// * `path`: one file if it ends in `.jsonl` or `.jsonl.gz`, else a folder of parts `part-000001.jsonl`, numbered on from run
-///   to run; `part-000001-5eb63bbb.jsonl` in a job with checkpoints, where each sink counts for itself. It is created if it
-///   is missing.
+///   to run; in a job with checkpoints `part-1795261927-000001-5eb63bbb.jsonl`, where each run and each sink counts for
+///   itself, and no name comes twice. It is created if it is missing.
 /// * in a folder: `compression` = `"none"` or `"gzip"`; a part is complete after `roll_bytes` (128 MiB, before compression)
 ///   or `roll_interval` (1 m), counted from its first row. In a job with checkpoints it gets its name with the first one
 ///   after that.

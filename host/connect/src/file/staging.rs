@@ -31,15 +31,21 @@ pub(super) struct Staging {
     prepared: Vec<Entry>,
     /// Files that were copied or have no lines, and that the manifest in force may still need.
     replaced: Vec<PathBuf>,
-    /// Number of the next part.
+    /// Number of the next part in this run.
     next: u64,
     /// The one file of the target, which an earlier run of the job has completed.
     complete: Option<PathBuf>,
 }
 
 impl Staging {
-    /// Commits and goes on with what was prepared, if anything was, and removes what came after it.
-    pub(super) fn open(target: Target, clock: Clock, names: Names, prepared: &Value) -> Result<Self> {
+    /// Commits and goes on with what was prepared, if anything was, and removes what came after it. What is known to be
+    /// committed may be gone.
+    pub(super) fn open(
+        target: Target,
+        clock: Clock,
+        names: Names,
+        (prepared, is_committed): (&Value, bool),
+    ) -> Result<Self> {
         let prepared: Option<Prepared> = saved::prepared(prepared, "file")?;
         let folder = match &target {
             Target::File { path, .. } => parent(path).to_path_buf(),
@@ -61,7 +67,7 @@ impl Staging {
         let needed = prepared.as_ref().and_then(|prepared| prepared.open.as_ref()).map(|open| open.part.clone());
         match prepared {
             Some(prepared) => {
-                staging.resume(prepared)?;
+                staging.resume(prepared, is_committed)?;
                 staging.complete = match &staging.target {
                     Target::File { path, .. } if staging.open.is_none() && path.exists() => Some(path.clone()),
                     _ => None,
@@ -77,11 +83,13 @@ impl Staging {
         Ok(staging)
     }
 
-    fn resume(&mut self, prepared: Prepared) -> Result<()> {
+    fn resume(&mut self, prepared: Prepared, is_committed: bool) -> Result<()> {
         for entry in prepared.entries() {
             self.check_name(entry)?;
         }
-        prepared.finished.iter().try_for_each(|entry| self.prove(entry).and_then(|()| self.settle(entry)))?;
+        if !is_committed {
+            prepared.finished.iter().try_for_each(|entry| self.prove(entry).and_then(|()| self.settle(entry)))?;
+        }
         let Some(open) = prepared.open else { return Ok(()) };
         let (part, path) = (self.folder.join(&open.part), self.folder.join(&open.name));
         if !part.exists() {
@@ -91,7 +99,7 @@ impl Staging {
                 tracing::warn!("`{}` was completed after the checkpoint that is restored", path.display());
                 return Ok(());
             }
-            return Err(missing(&part));
+            return Err(missing(&part).hint("put it back, or start without the checkpoint"));
         }
         let copy = self.folder.join(self.names.unfinished(&open.name));
         // Left by a run of this number that had just begun.
@@ -224,7 +232,11 @@ impl Staging {
         match length(&path) {
             Some(there) if there == entry.bytes => Ok(()),
             Some(there) => Err(proof::other_length(&path, there, entry.bytes)),
-            None => Err(missing(&path)),
+            // The job has died between giving it its name and noting that, or was set back to an older checkpoint.
+            None => Err(missing(&path).hint(
+                "if its reader has taken it by now, put it back until the job has started; otherwise its rows are lost, \
+                 unless the job goes back to an older checkpoint: `wasmill checkpoint list JOB`",
+            )),
         }
     }
 
@@ -237,8 +249,8 @@ impl Staging {
         }
     }
 
-    /// Removes unfinished files of this sink and of this or earlier runs that nobody needs, and finds the next number.
-    fn remove_leftovers(&mut self, needed: Option<&str>) -> Result<()> {
+    /// Removes unfinished files of this sink and of this or earlier runs that nobody needs.
+    fn remove_leftovers(&self, needed: Option<&str>) -> Result<()> {
         let open = self.open.as_ref().map(|part| part.unfinished().to_path_buf());
         let entries = fs::read_dir(&self.folder).map_err(|error| failed("read the folder", &self.folder, error))?;
         for entry in entries {
@@ -248,8 +260,6 @@ impl Staging {
             let is_needed = needed == Some(name) || open.as_deref() == Some(&entry.path());
             if !is_needed && self.is_target(name) && self.names.is_leftover(name) {
                 remove(&entry.path())?;
-            } else if let Some(number) = self.names.number(name) {
-                self.next = self.next.max(number + 1);
             }
         }
         Ok(())
@@ -258,7 +268,7 @@ impl Staging {
     /// Whether an unfinished file is to become a file of this target: several sinks may share a folder.
     fn is_target(&self, unfinished: &str) -> bool {
         match &self.target {
-            Target::Folder { .. } => self.names.number(unfinished).is_some(),
+            Target::Folder { .. } => self.names.is_part(unfinished),
             Target::File { path, .. } => {
                 path.file_name().and_then(OsStr::to_str).is_some_and(|name| unfinished.starts_with(name))
             }
@@ -267,7 +277,7 @@ impl Staging {
 
     fn check_name(&self, entry: &Entry) -> Result<()> {
         let is_ours = match &self.target {
-            Target::Folder { .. } => self.names.number(&entry.name).is_some(),
+            Target::Folder { .. } => self.names.is_part(&entry.name),
             Target::File { path, .. } => path.file_name() == Some(OsStr::new(&entry.name)),
         };
         let is_part = entry.part.starts_with(&entry.name) && self.names.is_unfinished(&entry.part);
@@ -289,8 +299,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 fn missing(path: &Path) -> Error {
-    let message = format!("`{}` is missing: the checkpoint has rows in it", path.display());
-    Error::invalid(message).hint("put it back, or start without the checkpoint")
+    Error::invalid(format!("`{}` is missing: the checkpoint has rows in it", path.display()))
 }
 
 #[cfg(test)]

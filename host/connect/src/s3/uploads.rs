@@ -49,7 +49,7 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    /// Completes what was prepared, if anything was, and throws away what earlier runs left behind.
+    /// Completes what was prepared, if anything was and that is not known to be done, and throws away what earlier runs left behind.
     pub async fn open(
         bucket: Bucket,
         attributes: Attributes,
@@ -59,7 +59,11 @@ impl Uploads {
     ) -> Result<Self> {
         let stem = format!("{name}-{}-", mark(&opening.job, name));
         let prepared: Option<Prepared> = saved::prepared(&opening.prepared, "s3")?;
-        let prepared = prepared.unwrap_or_default().uploads;
+        let mut prepared = prepared.unwrap_or_default().uploads;
+        if opening.committed {
+            // Their readers may have taken the objects away.
+            prepared.clear();
+        }
         let (filled, run) = (Vec::new(), opening.run);
         let mut uploads = Self {
             bucket,
@@ -190,8 +194,8 @@ impl Uploads {
 
     fn unlike(&self, path: &Path, what: &str) -> Error {
         let message = format!("{}: {path}: {what}", self.bucket.place);
-        let hint =
-            "did a lifecycle rule abort the upload, or someone remove the object? go on with an older checkpoint";
+        let hint = "did a lifecycle rule abort the upload, or someone remove the object? if a reader has taken it by now, put it \
+             back until the job has started; otherwise go on with an older checkpoint: `wasmill checkpoint list JOB`";
         Error::new(ErrorKind::Corrupt, message).hint(hint)
     }
 }

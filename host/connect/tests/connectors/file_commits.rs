@@ -6,12 +6,13 @@ use crate::sink_suite::{batch, rows};
 use flate2::read::MultiGzDecoder;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
-use wasmill_stream::sink::{Cut, Sink, SinkWriter};
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
 use wasmill_stream::{Error, ErrorKind, Guarantee, Result};
 
 /// The files that have their names.
@@ -81,7 +82,7 @@ async fn names_come_with_commits() {
     writer.commit().await.expect("a commit");
     let committed = visible(folder.path());
     assert_eq!(committed.len(), 2);
-    assert!(committed[0].starts_with("part-000001-") && committed[0].ends_with(".jsonl"), "{committed:?}");
+    assert!(committed[0].starts_with("part-0000000001-000001-") && committed[0].ends_with(".jsonl"), "{committed:?}");
     publish(&mut writer, &all[5..], Cut::Stop).await;
     assert_eq!(visible(folder.path()).len(), 2);
     writer.commit().await.expect("a commit");
@@ -145,7 +146,53 @@ async fn missing_rows_are_noticed() {
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     fs::remove_file(&complete).expect("removed");
     let error = refused(path, &prepared).await;
-    assert!(error.report().contains("part-000001-") && error.report().contains("missing"), "{}", error.report());
+    assert!(
+        error.report().contains("part-0000000001-000001-") && error.report().contains("missing"),
+        "{}",
+        error.report()
+    );
+}
+
+/// Files that are known to be committed may have been taken away; the open part goes on all the same.
+#[tokio::test]
+async fn committed_files_belong_to_their_readers() {
+    let folder = tempdir().expect("a folder");
+    let path = folder.path();
+    let mut writer = open(path, "roll_bytes = \"16B\"", 1, &Value::Null).await.expect("it opens");
+    write(&mut writer, &rows(2)).await;
+    writer.flush().await.expect("a flush");
+    let prepared = publish(&mut writer, &rows(1), Cut::Running).await;
+    writer.commit().await.expect("a commit");
+    drop(writer);
+    for name in visible(path) {
+        fs::remove_file(path.join(name)).expect("it is there");
+    }
+    let error = refused(path, &prepared).await;
+    assert!(error.report().contains("if its reader has taken it"), "{}", error.report());
+    let opening = Opening { committed: true, ..opening(3, &prepared) };
+    let mut writer = to(path, "").open(opening).await.expect("it goes on");
+    publish(&mut writer, &rows(4), Cut::Stop).await;
+    writer.commit().await.expect("a commit");
+    assert_eq!(all_lines(path), [rows(1), rows(4)].concat());
+}
+
+/// A reader takes all parts away whenever the job is stopped, and the job goes on or starts afresh → no name comes twice.
+#[tokio::test]
+async fn names_are_used_once() {
+    let folder = tempdir().expect("a folder");
+    let (mut seen, mut prepared) = (BTreeSet::new(), Value::Null);
+    for run in 1..=4 {
+        let mut writer = open(folder.path(), "", run, &prepared).await.expect("it opens");
+        publish(&mut writer, &rows(2), Cut::Stop).await;
+        writer.commit().await.expect("a commit");
+        prepared = if run == 2 { Value::Null } else { writer.prepare(Cut::Stop).await.expect("what is left") };
+        writer.close().await.expect("the end");
+        for name in names(folder.path()) {
+            fs::remove_file(folder.path().join(&name)).expect("it is there");
+            assert!(seen.insert(name.clone()), "{name} comes twice");
+        }
+    }
+    assert_eq!(seen.len(), 4);
 }
 
 /// Any byte of a file that the checkpoint names is another one when the job goes on, in a part that is complete and has its
@@ -201,11 +248,12 @@ async fn foreign_files_stay() {
     publish(&mut writer, &rows(1), Cut::Running).await;
     drop(writer);
     let own = names(path);
-    let mark = own[0].split(['-', '.']).nth(2).expect("a mark").to_owned();
+    let mark = own[0].split(['-', '.']).nth(3).expect("a mark").to_owned();
     let foreign = [
         "part-000001.jsonl".to_owned(),
         "part-000001.jsonl.part".to_owned(),
         "part-000001-00000000.jsonl.00000000-4.part".to_owned(),
+        format!("part-0000000007-000001-{mark}.jsonl.{mark}-7.part"),
         format!("part-000001-{mark}.jsonl.{mark}-7.part"),
         format!("part-000003-{mark}.jsonl"),
         "notes.part".to_owned(),
@@ -215,7 +263,7 @@ async fn foreign_files_stay() {
     }
     let writer = open(path, "", 6, &Value::Null).await.expect("it opens");
     assert!(!path.join(&own[0]).exists(), "a dead run's");
-    assert!(path.join(format!("part-000004-{mark}.jsonl.{mark}-6.part")).exists(), "{:?}", names(path));
+    assert!(path.join(format!("part-0000000006-000001-{mark}.jsonl.{mark}-6.part")).exists(), "{:?}", names(path));
     drop(writer);
     for name in &foreign {
         assert_eq!(fs::read(path.join(name)).expect("still there"), b"mine", "{name}");

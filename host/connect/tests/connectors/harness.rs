@@ -127,6 +127,21 @@ impl Listener {
 
     /// Starts a source that goes on from a checkpoint.
     pub fn go_on(source: Box<dyn Source>, workers: usize, budget_bytes: u32, resume: Option<Resume>) -> Self {
+        Self::begin(source, workers, budget_bytes, resume, false)
+    }
+
+    /// Starts a source in a job with checkpoints: [`Listener::keep_note`] makes one.
+    pub fn with_checkpoints(source: Box<dyn Source>, workers: usize, budget_bytes: u32) -> Self {
+        Self::begin(source, workers, budget_bytes, None, true)
+    }
+
+    fn begin(
+        source: Box<dyn Source>,
+        workers: usize,
+        budget_bytes: u32,
+        resume: Option<Resume>,
+        keeps_checkpoints: bool,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (mut queues, mut listening) = (Vec::new(), Vec::new());
         for _ in 0..workers {
@@ -135,6 +150,7 @@ impl Listener {
             listening.push(Worker { queue, opened: false });
         }
         let intake = Intake::new(queues, budget_bytes, stopped).resuming(resume.clone());
+        let intake = intake.keeping_checkpoints(keeps_checkpoints);
         let note = intake.notes();
         let running = tokio::spawn(source.run(intake));
         let (splits, ended, records) = (BTreeMap::new(), Vec::new(), Vec::new());
@@ -151,6 +167,11 @@ impl Listener {
             mark.position = heard.records.last().map(|(place, _)| place.position()).or(mark.position);
         }
         Resume { note: self.note.get(), splits }
+    }
+
+    /// Publishes a checkpoint with the note as it is now.
+    pub fn keep_note(&self) {
+        self.note.kept(self.note.edition().1);
     }
 
     /// From now on, no record is ever finished with, so that the source has to wait once the budget is used up.

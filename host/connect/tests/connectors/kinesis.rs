@@ -5,6 +5,7 @@ use crate::harness::{self, Heard, Listener, Place, SECRET};
 use crate::http::refusing_address;
 use crate::source_suite;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use wasmill_stream::source::{Resume, Source};
 use wasmill_stream::{Error, ErrorKind, SplitId};
 
@@ -202,6 +203,23 @@ async fn latest_is_pinned_over_a_restart() {
     listener.kill();
     fake.state().put(0, "new 1".to_owned());
     let mut listener = go_on(latest(), checkpoint);
+    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+    assert_eq!(listener.records, ["new 1"]);
+}
+
+/// A source that starts at the latest, in a job with checkpoints → it reads nothing before a checkpoint holds where that was:
+/// after a crash it would begin at another place.
+#[tokio::test]
+async fn latest_is_kept_before_it_is_read() {
+    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]).await;
+    let latest = source(&fake.server.address, "start = \"latest\"");
+    let mut listener = Listener::with_checkpoints(latest, 2, 16 << 20);
+    listener.listen_until(|splits| splits.contains_key(&split("a"))).await;
+    fake.state().put(0, "new 1".to_owned());
+    let early = tokio::time::timeout(Duration::from_millis(100), listener.listen_until(|_| false)).await;
+    assert!(early.is_err() && of_a(&listener.splits, |a| a.records.is_empty() && a.caught_up == 0));
+    assert!(!listener.checkpoint().note["start"]["at"].is_null(), "{:?}", listener.checkpoint());
+    listener.keep_note();
     listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
     assert_eq!(listener.records, ["new 1"]);
 }

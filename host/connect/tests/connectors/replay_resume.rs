@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::tempdir;
 use wasmill_stream::SplitId;
+use wasmill_stream::checkpoint::SplitMark;
 use wasmill_stream::source::{Resume, Source};
 
 fn replay(settings: &str) -> Box<dyn Source> {
@@ -89,6 +90,24 @@ async fn in_pieces_as_in_one_go() {
         }
         assert!(got == expected, "{settings}");
     }
+}
+
+/// The first thing that a job hears of a replay is in no checkpoint without the note. A checkpoint of an earlier version, whose
+/// job was killed before there was a note → the replay begins, also with other settings.
+#[tokio::test]
+async fn a_crash_before_the_first_record() {
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("in.jsonl");
+    fs::write(&path, lines(0..100)).expect("a file");
+    let settings = format!("path = {path:?}\nsplits = 2");
+    let mut listener = go_on(&settings, None);
+    assert!(listener.hear_next(0).await);
+    assert!(!listener.checkpoint().note.is_null(), "{:?}", listener.checkpoint());
+    listener.kill();
+    let splits = ["0", "1", "2"].map(|part| (part.to_owned(), SplitMark::default()));
+    let without_note = Resume { splits: splits.into(), ..Resume::default() };
+    let (records, _) = play(&settings, Some(without_note)).await;
+    assert_eq!(records.values().map(Vec::len).sum::<usize>(), 100);
 }
 
 /// Event time that has passed is not waited for again: an hour of it, in step with the wall clock, goes on at its end.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use wasmill_stream::sink::{Cut, Sink, SinkWriter};
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
 use wasmill_stream::{ErrorKind, Result};
 
 fn sink(bucket: &str, access: &str, more: &str) -> Box<dyn Sink> {
@@ -115,6 +115,22 @@ async fn completed_before_the_crash() {
     let (one, other) = tokio::join!(open(&fake, 2, &prepared), open(&fake, 3, &prepared));
     assert!(one.is_ok() && other.is_ok());
     assert_eq!(stored(&fake), rows(3));
+}
+
+/// Objects that are known to be committed may have been taken away.
+#[tokio::test]
+async fn committed_objects_belong_to_their_readers() {
+    let fake = FakeS3::start().await;
+    let (mut writer, prepared) = published(&fake, &rows(3)).await;
+    writer.commit().await.expect("a commit");
+    drop(writer);
+    fake.state().objects.clear();
+    let error = open(&fake, 2, &prepared).await.err().expect("it is looked for");
+    assert!(error.report().contains("if a reader has taken it"), "{}", error.report());
+    let opening = Opening { committed: true, ..opening(3, &prepared) };
+    let reopened = sink("lake", &fake.access(), "prefix = \"raw/{+%Y}/\"").open(opening).await;
+    reopened.expect("it goes on");
+    assert!(stored(&fake).is_empty());
 }
 
 /// An upload that is gone without its object, or with another one in its place, ends the job; nothing is written anew.

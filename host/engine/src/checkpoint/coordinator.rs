@@ -5,6 +5,7 @@ use super::journal::{self, Fence, Journal};
 use super::part::{Content, FINAL, Origin, Part};
 use super::resume::Resumed;
 use super::runs::StateWriter;
+use super::settled::Settled;
 use super::status::{Published, ResumedFrom, Status};
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind, PlanNode};
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::checkpoint::{Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark};
 use wasmill_stream::key::KEY_GROUPS;
@@ -53,6 +55,10 @@ pub struct Coordinator {
     gathering: Option<Gathering>,
     /// The last parts of operators that have ended.
     finals: BTreeMap<Origin, Content>,
+    /// Sinks that have ended and committed: their last part is what they said after that.
+    ended: BTreeSet<usize>,
+    /// Sinks for which the first manifest holds something that they make visible when they are opened.
+    opened: Vec<String>,
 }
 
 /// What a coordinator is connected to while the job runs.
@@ -94,7 +100,10 @@ impl Coordinator {
         let journal = Journal::new(settings.store.clone());
         let plan = revisions.newest().plan.clone();
         loop {
-            let newest = journal.newest().await?;
+            let mut newest = journal.newest().await?;
+            if let Some(newest) = &mut newest {
+                Settled::mark(journal.store(), newest).await?;
+            }
             let last = newest.as_ref().filter(|_| !settings.fresh);
             let resumed = match last {
                 None => Ok(Resumed::default()),
@@ -109,7 +118,7 @@ impl Coordinator {
                 Err(error) => return Err(error),
             };
             let fence = Fence::after(newest.as_ref());
-            let coordinator = Self {
+            let mut coordinator = Self {
                 journal: journal.clone(),
                 expected: expected(&plan, workers),
                 sources: last.map(|last| last.sources.clone()).unwrap_or_default(),
@@ -131,8 +140,12 @@ impl Coordinator {
                 workers,
                 gathering: None,
                 finals: BTreeMap::new(),
+                ended: BTreeSet::new(),
+                opened: Vec::new(),
             };
             let sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
+            let opened = sinks.iter().filter(|(_, mark)| !mark.prepared.is_null() && !mark.committed);
+            coordinator.opened = opened.map(|(name, _)| name.clone()).collect();
             let manifest = coordinator.manifest(Kind::Begin, coordinator.fence.number, sinks);
             if journal.begin(&manifest).await? == Created::New {
                 return Ok((coordinator, resumed));
@@ -155,16 +168,19 @@ impl Coordinator {
         Standing { journal: self.journal.clone(), fence: self.fence.clone(), status: self.status.clone() }
     }
 
-    /// Runs until the job has ended and its last checkpoint is committed, or until it has failed. Tells which.
+    /// Runs, once all sinks are open, until the job has ended and its last checkpoint is committed, or until it has failed.
+    /// Tells which.
     pub async fn run(mut self, mut connections: Connections) -> Result<bool> {
         let watch = tokio::spawn(watch(self.standing(), self.verdict.clone()));
+        let opened = std::mem::take(&mut self.opened);
+        Settled::new(&self.fence).add(opened, self.journal.store()).await;
         let ended = self.gather(&mut connections).await;
         watch.abort();
         ended
     }
 
     async fn gather(&mut self, connections: &mut Connections) -> Result<bool> {
-        // The first one comes at once: what the sources have noted, such as where "latest" was, must not be forgotten.
+        // The first one comes at once: a source that has noted where "latest" was reads nothing before that is kept.
         let mut due = Instant::now();
         loop {
             if let Some(gathering) =
@@ -217,7 +233,6 @@ impl Coordinator {
         for from in self.expected.clone() {
             let name = self.plan.nodes[from.node].name.to_string();
             let mut own = gathering.parts.remove(&from);
-            let commits_now = own.is_some() || gathering.barrier == FINAL;
             match own.as_mut().or_else(|| self.finals.get_mut(&from)) {
                 Some(Content::Splits(splits)) => {
                     self.sources.entry(name).or_default().splits.append(splits);
@@ -230,28 +245,38 @@ impl Coordinator {
                     of_node.logs.push(std::mem::take(&mut state.changes));
                 }
                 Some(Content::Prepared(prepared)) => {
-                    sinks.insert(name, SinkMark { prepared: prepared.clone() });
-                    if commits_now {
+                    sinks.insert(name, SinkMark { prepared: prepared.clone(), committed: false });
+                    // Whoever has ended commits as soon as a manifest names its last part: the others may go on for ever.
+                    if !self.ended.contains(&from.node) {
                         commits.push(from.node);
                     }
                 }
                 None => {}
             }
         }
+        let mut editions = Vec::new();
         for (source, note) in &connections.notes {
-            self.sources.entry(self.plan.nodes[*source].name.to_string()).or_default().note = note.get();
+            let (value, edition) = note.edition();
+            self.sources.entry(self.plan.nodes[*source].name.to_string()).or_default().note = value;
+            editions.push((note, edition));
         }
         self.plugins.pass(gathering.barrier);
         let written = self.store_states(number, changes).await?;
         let manifest = self.manifest(kind, number, sinks);
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
+        editions.into_iter().for_each(|(note, edition)| note.kept(edition));
         let names: Vec<_> = commits.iter().map(|node| &*self.plan.nodes[*node].name).collect();
         self.status.waits_for(Some((gathering.begun, names.join(", "))));
-        let settled = self.commit(commits, connections).await?;
+        // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
+        let mut sinks = manifest.sinks;
+        for (node, prepared) in self.commit(commits, &sinks, connections).await? {
+            let mark = SinkMark { prepared: prepared.clone(), committed: false };
+            sinks.insert(self.plan.nodes[node].name.to_string(), mark);
+            self.finals.insert(Origin { node, worker: 0 }, Content::Prepared(prepared));
+            self.ended.insert(node);
+        }
         if gathering.barrier == FINAL {
-            // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
-            let sinks = settled.into_iter().map(|(name, prepared)| (name, SinkMark { prepared })).collect();
             self.journal.publish(&self.manifest(kind, number + 1, sinks)).await?;
             self.fence.number = number + 1;
         }
@@ -281,9 +306,15 @@ impl Coordinator {
         Ok(writer.written)
     }
 
-    /// Has sinks commit, all at once. Returns what they answer, by name.
-    async fn commit(&self, nodes: Vec<usize>, connections: &Connections) -> Result<Vec<(String, Value)>> {
-        let mut answers = Vec::new();
+    /// Has sinks commit, all at once, and notes which have. Returns what those answer that have ended. `marks`: what the
+    /// newest manifest has of the sinks.
+    async fn commit(
+        &self,
+        nodes: Vec<usize>,
+        marks: &BTreeMap<String, SinkMark>,
+        connections: &Connections,
+    ) -> Result<Vec<(usize, Value)>> {
+        let mut answers = JoinSet::new();
         for node in nodes {
             let (done, answer) = oneshot::channel();
             // A writer that is gone has said why.
@@ -291,14 +322,23 @@ impl Coordinator {
             let gone = || Error::closed(format!("sink {name} has ended"));
             let sender = connections.sinks.get(&node).ok_or_else(gone)?;
             sender.send(Commit(done)).map_err(|_| gone())?;
-            answers.push((name, answer));
+            answers.spawn(async move { (node, name, answer.await) });
         }
-        let mut settled = Vec::new();
-        for (name, answer) in answers {
-            let prepared = answer.await.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
-            settled.extend(prepared.map(|prepared| (name, prepared)));
+        let (mut settled, mut last) = (Settled::new(&self.fence), Vec::new());
+        // One that takes long must not keep the others from being noted.
+        while let Some(first) = answers.join_next().await {
+            let mut names = Vec::new();
+            for answer in std::iter::once(first).chain(std::iter::from_fn(|| answers.try_join_next())) {
+                let panicked = |error| Error::internal(format!("wait for a commit: {error}"));
+                let (node, name, prepared) = answer.map_err(panicked)?;
+                let prepared = prepared.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
+                last.extend(prepared.map(|prepared| (node, prepared)));
+                names.push(name);
+            }
+            names.retain(|name| marks.get(name).is_some_and(|mark| !mark.prepared.is_null()));
+            settled.add(names, self.journal.store()).await;
         }
-        Ok(settled)
+        Ok(last)
     }
 
     fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {

@@ -6,7 +6,7 @@ use crate::plan::{Plan, PlanKind, PlanNode};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use wasmill_stream::checkpoint::{ANY_GROUP, Change, Changes, Manifest, SplitMark, StepMark};
+use wasmill_stream::checkpoint::{ANY_GROUP, Change, Changes, Manifest, SinkMark, SplitMark, StepMark};
 use wasmill_stream::key::{self, KEY_GROUPS};
 use wasmill_stream::source::Resume;
 use wasmill_stream::{Error, Result};
@@ -19,7 +19,7 @@ pub struct Resumed {
     /// States by node.
     pub steps: HashMap<usize, StepState>,
     /// What sinks have prepared, by node.
-    pub sinks: HashMap<usize, serde_json::Value>,
+    pub sinks: HashMap<usize, SinkMark>,
     /// Plugins that are not those of the checkpoint any more, for people.
     pub changed: Vec<String>,
 }
@@ -75,7 +75,7 @@ impl Resumed {
                 }
                 PlanKind::Sink => {
                     if let Some(mark) = manifest.sinks.get(&*node.name) {
-                        resumed.sinks.insert(index, mark.prepared.clone());
+                        resumed.sinks.insert(index, mark.clone());
                     }
                 }
                 PlanKind::Transform { .. } => {}

@@ -191,7 +191,9 @@ impl ProcessStep {
             if let Some(rows) = of_timers {
                 let times = vec![0; keys.len()];
                 let fired = Batch { times, keys: Some(keys.clone()), ..Batch::default() };
-                give(outputs.rows(node, port, fired, &[], rows));
+                let origins = timer_origins(&rows, &keys);
+                let fired = outputs.rows(node, port, fired, &[], rows);
+                give(fired.map(|fired| Batch { origins: Some(origins), ..fired }));
             }
         }
     }
@@ -337,6 +339,12 @@ fn split(rows: Output, count: usize) -> (Option<Output>, Option<Output>) {
         values: rows.values.as_ref().map(|values| values.select(picked)),
     };
     ((!from_rows.is_empty()).then(|| part(&from_rows, 0)), Some(part(&from_timers, count as u32)))
+}
+
+/// What tells rows of timers apart, given with the numbers of their keys as origins.
+fn timer_origins(rows: &Output, keys: &Binary) -> Vec<u128> {
+    let fired = rows.origins.iter().flatten().zip(rows.times.iter().flatten());
+    fired.map(|(&key, &time)| Batch::timer_origin(keys.get(key as usize), time)).collect()
 }
 
 /// Builds the operator.

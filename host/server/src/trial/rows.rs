@@ -36,6 +36,7 @@ impl Reader {
             values,
             lineage: Some(Lineage { split: self.split.clone(), positions, records: None, bytes: None }),
             firings: None,
+            origins: None,
         }
     }
 

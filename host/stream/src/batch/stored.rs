@@ -46,6 +46,8 @@ struct StoredLineage {
 enum StoredPositions {
     Numbers(Vec<u64>),
     Sequences(Vec<[u64; 3]>),
+    /// Of rows without lineage: what tells them apart.
+    Origins(Vec<u128>),
 }
 
 const FAULTS: [FaultKind; 3] = [FaultKind::Missing, FaultKind::WrongType, FaultKind::Malformed];
@@ -59,7 +61,15 @@ impl Batch {
             keys: self.keys.as_ref().map(strings),
             values: (!self.values.is_empty()).then(|| strings(&self.values)),
             fields: self.fields.iter().map(column).collect(),
-            lineage: self.lineage.as_ref().map(|lineage| stored_lineage(lineage, self.len())),
+            lineage: match (&self.lineage, &self.origins) {
+                (Some(lineage), _) => Some(stored_lineage(lineage, self.len())),
+                (None, Some(origins)) => Some(StoredLineage {
+                    split: String::new(),
+                    positions: StoredPositions::Origins(origins.clone()),
+                    bytes: None,
+                }),
+                (None, None) => None,
+            },
             firings: self
                 .firings
                 .as_ref()
@@ -85,6 +95,7 @@ impl Batch {
             && (self.values.is_empty() || self.values.len() == rows)
             && self.fields.iter().all(|field| field.len() == rows)
             && self.firings.as_ref().is_none_or(|firings| firings.len() == rows)
+            && self.origins.as_ref().is_none_or(|origins| origins.len() == rows)
             && lineage.and_then(|lineage| lineage.bytes.as_ref()).is_none_or(|bytes| bytes.len() == rows)
     }
 }
@@ -93,9 +104,10 @@ impl Stored {
     fn read(self) -> Option<Batch> {
         let rows = self.times.len();
         let fields: Option<Vec<Column>> = self.fields.into_iter().map(|field| read_column(field, rows)).collect();
-        let lineage = match self.lineage {
-            Some(lineage) => Some(lineage.read(rows)?),
-            None => None,
+        let (lineage, origins) = match self.lineage {
+            Some(StoredLineage { positions: StoredPositions::Origins(origins), .. }) => (None, Some(origins)),
+            Some(lineage) => (Some(lineage.read(rows)?), None),
+            None => (None, None),
         };
         let firings = self.firings.map(|all| {
             let pane = |late| if late { Pane::Late } else { Pane::OnTime };
@@ -109,6 +121,7 @@ impl Stored {
             fields: fields?,
             lineage,
             firings,
+            origins,
         })
     }
 }
@@ -216,6 +229,7 @@ mod tests {
         let parts = (text(), any::<bool>(), any::<bool>(), proptest::option::of(lineage), any::<[i64; 4]>());
         (parts, any::<[f64; 4]>()).prop_map(|((strings, keyed, valued, lineage, times), floats)| {
             let column: Binary = strings.iter().collect();
+            let has_lineage = lineage.is_some();
             let faults = vec![Fault { row: 2, kind: FaultKind::WrongType }];
             Batch {
                 step: "s".into(),
@@ -235,6 +249,7 @@ mod tests {
                     bytes: bytes.map(|bytes| bytes.iter().collect()),
                 }),
                 firings: keyed.then(|| vec![Firing { start: 1, end: 2, pane: Pane::Late }; 4]),
+                origins: (!has_lineage).then(|| vec![1, u128::MAX, 0, 7]),
             }
         })
     }
@@ -250,7 +265,8 @@ mod tests {
         let fields: Vec<_> = batch.fields.iter().map(|column| (bits(column), column.faults.clone())).collect();
         let bytes = batch.lineage.as_ref().and_then(|lineage| lineage.bytes.as_ref()).map(items);
         let columns = (batch.keys.as_ref().map(items), items(&batch.values), bytes);
-        format!("{} {:?} {rows:?} {fields:?} {columns:?} {:?}", batch.step, batch.times, batch.firings)
+        let origins = (&batch.firings, &batch.origins);
+        format!("{} {:?} {rows:?} {fields:?} {columns:?} {origins:?}", batch.step, batch.times)
     }
 
     proptest! {

@@ -149,6 +149,9 @@ pub struct SinkMark {
     /// What it must be told to commit, and to go on.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub prepared: Value,
+    /// Whether it has made that visible for certain, when this manifest was written. Its readers may have taken it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub committed: bool,
 }
 
 /// Why bytes are no manifest that can be used.
@@ -248,7 +251,7 @@ mod tests {
                 "cells".into(),
                 PluginMark { name: "average".into(), version: "1.0".into(), sha256: "ab".repeat(32) },
             )]),
-            sinks: BTreeMap::from([("out".into(), SinkMark { prepared: json!(["a"]) })]),
+            sinks: BTreeMap::from([("out".into(), SinkMark { prepared: json!(["a"]), committed: true })]),
         }
     }
 

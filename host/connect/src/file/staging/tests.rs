@@ -21,7 +21,7 @@ fn pass(time: Duration) {
 fn open(path: &Path, bytes: u64, run: u64, prepared: &Value) -> Staging {
     let rolling = Rolling { bytes, interval: Duration::from_secs(60) };
     let target = Target::Folder { path: path.to_path_buf(), gzip: false, rolling };
-    Staging::open(target, clock, Names::new("job", "sink", run), prepared).expect("it opens")
+    Staging::open(target, clock, Names::new("job", "sink", run), (prepared, false)).expect("it opens")
 }
 
 /// A checkpoint; how many parts are complete after it.
