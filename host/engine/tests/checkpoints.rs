@@ -1,7 +1,7 @@
 //! Crashes, stops and other runs: every row of every sink is there exactly once, whatever happens in between.
 
 use crate::parts::*;
-use crate::vault::{Memory, Vault};
+use crate::vault::{Memory, Vault, Way};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -87,9 +87,24 @@ impl World {
         assert_eq!(self.sessions.rows(), session_counts(all, 150));
     }
 
+    async fn start_with(&self, checkpoints: Checkpoints) -> wasmill_stream::Result<Running> {
+        let options = Options { checkpoints: Some(checkpoints), ..options(2) };
+        wasmill_engine::start(self.job().graph(), options).await
+    }
+
     async fn newest(&self) -> wasmill_stream::checkpoint::Manifest {
         Journal::new(self.store.clone()).newest().await.expect("it is whole").expect("there is one")
     }
+}
+
+/// Waits for a condition that comes sooner or later.
+async fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("{what} did not come"));
 }
 
 /// Rows numbered per key in the order of time.
@@ -201,6 +216,32 @@ async fn the_later_run_wins() {
     assert!(error.to_string().contains("has taken over this job"), "{error}");
     second.wait().await.expect("it ends");
     world.check();
+}
+
+/// A host is frozen; another takes over and publishes and prunes until no trace of its begin is left; the first thaws → it
+/// fails, says why, and commits nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_thaws_late_has_lost() {
+    for retain in [1, 3] {
+        let mut world = World::new(2, 3_000);
+        world.pause = Duration::from_millis(5);
+        let way = Way::to(world.store.clone());
+        let first = Checkpoints { store: way.clone(), retain, ..world.checkpoints() };
+        let first = world.start_with(first).await.expect("it starts");
+        wait_until("a checkpoint", || first.checkpoints().is_some_and(|known| known.look().last.is_some())).await;
+        way.frozen.send_replace(true);
+        let second = world.start_with(Checkpoints { retain, ..world.checkpoints() }).await.expect("it starts");
+        let begun = world.newest().await;
+        let oldest = || world.store.objects().keys().find(|name| name.starts_with("manifest/")).cloned();
+        let later = format!("manifest/{:010}", begun.number + 3);
+        wait_until("pruning", || oldest().is_some_and(|oldest| oldest > later)).await;
+        way.frozen.send_replace(false);
+        let error = first.wait().await.expect_err("it was fenced off");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert!(error.to_string().contains("has taken over this job"), "{error}");
+        second.wait().await.expect("it ends");
+        world.check();
+    }
 }
 
 /// A full disk for a while → the job goes on, checkpoints come again by themselves, and nothing is lost.

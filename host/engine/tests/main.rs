@@ -3,6 +3,7 @@
 mod answers;
 mod checkpoints;
 mod ends;
+mod journals;
 mod parts;
 mod pressure;
 mod vault;

@@ -1,6 +1,6 @@
 //! The manifests of a job in its store: `manifest/NUMBER`, numbered on without gaps. A manifest is published by creating
 //! its name, which only one writer can. A run begins with a manifest of its own, so whoever published before finds the next
-//! number taken, and stops: that is the fence.
+//! number taken, or a newer one there, and stops: that is the fence.
 
 use std::collections::hash_map::RandomState;
 use std::future::Future;
@@ -141,29 +141,53 @@ impl Journal {
 
     /// Publishes the first manifest of a run, unless its number has been taken meanwhile. Whoever was running is fenced off.
     pub async fn begin(&self, manifest: &Manifest) -> Result<Created> {
-        self.store.create(&manifest_name(manifest.number), manifest.encode()?.into()).await
+        self.create(manifest).await
     }
 
     /// Publishes the next manifest of a run. Tries for as long as time may cure it.
     pub async fn publish(&self, manifest: &Manifest) -> Result<()> {
-        let name = manifest_name(manifest.number);
-        let bytes = bytes::Bytes::from(manifest.encode()?);
-        match patiently(self.place(), || self.store.create(&name, bytes.clone())).await? {
+        match patiently(self.place(), || self.create(manifest)).await? {
             Created::New => Ok(()),
             Created::Taken => Err(self.fenced(manifest.number).await),
         }
     }
 
-    /// An error if another run has begun since `fence` published last.
+    /// Creates a manifest whose number nobody has or had. A host that stood still may find a number free that another run
+    /// had: it was pruned since. But then there is a newer one, as pruning never removes the newest.
+    async fn create(&self, manifest: &Manifest) -> Result<Created> {
+        let name = manifest_name(manifest.number);
+        let created = self.store.create(&name, manifest.encode()?.into()).await?;
+        if created == Created::New && self.newest_number().await? > manifest.number {
+            self.store.delete(&name).await?;
+            return Ok(Created::Taken);
+        }
+        Ok(created)
+    }
+
+    /// An error if another run has begun since `fence` published last. The newest manifest tells: older ones may be gone.
     pub async fn check(&self, fence: &Fence) -> Result<()> {
-        match self.store.get(&manifest_name(fence.number + 1)).await? {
-            Some(bytes) if Manifest::decode(&bytes).is_ok_and(|manifest| manifest.writer == fence.writer) => Ok(()),
-            Some(_) => Err(self.fenced(fence.number + 1).await),
-            None => Ok(()),
+        loop {
+            let newest = self.newest_number().await?;
+            if newest <= fence.number {
+                return Ok(());
+            }
+            match self.manifest(newest).await {
+                Ok(Some(manifest)) if manifest.writer == fence.writer => return Ok(()),
+                // A newer one has come, and this one was pruned.
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Ok(Some(_)) | Err(_) => return Err(self.fenced(newest).await),
+            }
         }
     }
 
+    async fn newest_number(&self) -> Result<u64> {
+        Ok(self.numbers().await?.last().copied().unwrap_or(0))
+    }
+
+    /// The error of a run that wanted to publish `number`, and is not the job's any more.
     async fn fenced(&self, number: u64) -> Error {
+        let number = self.newest_number().await.map_or(number, |newest| newest.max(number));
         let other = match self.manifest(number).await {
             Ok(Some(manifest)) => format!("run {} since {}", manifest.run, manifest.at),
             _ => format!("another run, with manifest {number}"),

@@ -1,0 +1,81 @@
+//! The journal by itself: who may publish, what pruning leaves, what is done about damage.
+
+use crate::vault::Memory;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wasmill_engine::{Fence, Journal};
+use wasmill_stream::ErrorKind;
+use wasmill_stream::checkpoint::{Created, Digest, Kind, Manifest, Run, Segment, StepMark, Store};
+
+/// A writer, and the newest number it has published.
+fn fence(run: u64, number: u64) -> Fence {
+    Fence { run, writer: format!("writer {run}"), number }
+}
+
+/// The next manifest of a writer; its state is the object that it wrote for it.
+fn manifest(fence: &Fence, number: u64) -> Manifest {
+    let segment = Segment { name: state(fence.run, number), bytes: 1, entries: 1, digest: Digest::of(b"x") };
+    let runs = vec![Run { segments: vec![segment] }];
+    let step = StepMark { shape: "none".into(), state_version: 1, watermark: None, runs };
+    Manifest {
+        number,
+        run: fence.run,
+        kind: Kind::Periodic,
+        at: "2026-11-21T10:00:00Z".into(),
+        wasmill: "0.1.0".into(),
+        writer: fence.writer.clone(),
+        job: "test".into(),
+        definition: String::new(),
+        key_groups: 1_024,
+        workers: 1,
+        sources: BTreeMap::new(),
+        steps: BTreeMap::from([("step".into(), step)]),
+        plugins: BTreeMap::new(),
+        sinks: BTreeMap::new(),
+    }
+}
+
+fn state(run: u64, number: u64) -> String {
+    format!("state/{run:010}-{number:010}-0000")
+}
+
+fn name(number: u64) -> String {
+    format!("manifest/{number:010}")
+}
+
+/// Publishes these numbers with their states.
+async fn publish(store: &Arc<Memory>, fence: &Fence, numbers: std::ops::RangeInclusive<u64>) {
+    let journal = Journal::new(store.clone());
+    for number in numbers {
+        store.put(&state(fence.run, number), Bytes::from_static(b"x")).await.expect("there is room");
+        journal.publish(&manifest(fence, number)).await.expect("nobody else publishes");
+    }
+}
+
+/// A run is frozen; another takes over and prunes until the frozen one's next number is free again → neither it nor one that
+/// was about to begin there gets the number; both are told, and what they had created is gone.
+#[tokio::test]
+async fn a_number_that_was_pruned_stays_taken() {
+    for retain in [1, 3] {
+        let store = Arc::new(Memory::default());
+        let journal = Journal::new(store.clone());
+        let (frozen, second, third) = (fence(1, 5), fence(2, 6), fence(3, 6));
+        publish(&store, &frozen, 4..=5).await;
+        publish(&store, &second, 6..=9).await;
+        journal.prune(retain, &second).await.expect("all is whole");
+        assert!(!journal.numbers().await.expect("a list").contains(&6), "its number is free");
+
+        let error = journal.check(&frozen).await.expect_err("another run has begun");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        let error = journal.publish(&manifest(&frozen, 6)).await.expect_err("another run has begun");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert!(error.to_string().contains("run 2 since 2026"), "{error}");
+        assert_eq!(journal.begin(&manifest(&third, 6)).await.expect("an answer"), Created::Taken);
+        assert!(!store.objects().contains_key(&name(6)), "what does not count is gone");
+
+        assert_eq!(journal.newest().await.expect("whole").expect("there is one").run, 2);
+        journal.check(&fence(2, 8)).await.expect("it has published 9 itself");
+        journal.publish(&manifest(&second, 10)).await.expect("it is the job's run");
+    }
+}
