@@ -4,7 +4,7 @@ use crate::vault::Memory;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wasmill_engine::{Fence, Journal};
+use wasmill_engine::{Fence, Journal, Pruned};
 use wasmill_stream::ErrorKind;
 use wasmill_stream::checkpoint::{Created, Digest, Kind, Manifest, Run, Segment, StepMark, Store};
 
@@ -63,7 +63,7 @@ async fn a_number_that_was_pruned_stays_taken() {
         let (frozen, second, third) = (fence(1, 5), fence(2, 6), fence(3, 6));
         publish(&store, &frozen, 4..=5).await;
         publish(&store, &second, 6..=9).await;
-        journal.prune(retain, &second).await.expect("all is whole");
+        journal.prune(retain).await.expect("all is whole");
         assert!(!journal.numbers().await.expect("a list").contains(&6), "its number is free");
 
         let error = journal.check(&frozen).await.expect_err("another run has begun");
@@ -78,4 +78,22 @@ async fn a_number_that_was_pruned_stays_taken() {
         journal.check(&fence(2, 8)).await.expect("it has published 9 itself");
         journal.publish(&manifest(&second, 10)).await.expect("it is the job's run");
     }
+}
+
+/// Pruned while a run has written states for a manifest that it has not published yet → those stay; what is older and not
+/// named goes, whichever run has written it.
+#[tokio::test]
+async fn pruning_leaves_what_is_being_written() {
+    let store = Arc::new(Memory::default());
+    let journal = Journal::new(store.clone());
+    publish(&store, &fence(1, 3), 3..=4).await;
+    publish(&store, &fence(2, 5), 5..=6).await;
+    let (late, in_flight) = (state(1, 5), state(2, 7));
+    for name in [&late, &in_flight] {
+        store.put(name, Bytes::from_static(b"x")).await.expect("there is room");
+    }
+    let pruned = journal.prune(1).await.expect("all is whole");
+    assert_eq!(pruned, Pruned { manifests: 3, states: 4 });
+    let left: Vec<String> = store.objects().keys().cloned().collect();
+    assert_eq!(left, [name(6), state(2, 6), in_flight]);
 }

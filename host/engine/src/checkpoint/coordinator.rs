@@ -251,7 +251,7 @@ impl Coordinator {
         }
         self.status.published(Published { number, took: gathering.begun.elapsed(), pause: longest, written });
         tracing::debug!(number, ?kind, written, took = ?gathering.begun.elapsed(), "checkpoint");
-        if let Err(error) = self.journal.prune(self.settings.retain, &self.fence).await {
+        if let Err(error) = self.journal.prune(self.settings.retain).await {
             tracing::warn!("remove old checkpoints: {}", error.report());
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! its name, which only one writer can. A run begins with a manifest of its own, so whoever published before finds the next
 //! number taken, or a newer one there, and stops: that is the fence.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::BuildHasher;
@@ -198,11 +199,11 @@ impl Journal {
     }
 
     /// Removes manifests beyond the newest `retain`, and the states that neither a manifest nor a savepoint names any more.
-    /// Leaves alone what a run after `fence` may have written.
-    pub async fn prune(&self, retain: usize, fence: &Fence) -> Result<Pruned> {
+    /// Leaves alone what a run may have written for a manifest that it has not published yet.
+    pub async fn prune(&self, retain: usize) -> Result<Pruned> {
         let numbers = self.numbers().await?;
         let (old, kept) = numbers.split_at(numbers.len().saturating_sub(retain.max(1)));
-        let mut named = std::collections::BTreeSet::new();
+        let mut named = BTreeSet::new();
         for number in kept {
             if let Some(manifest) = self.manifest(*number).await? {
                 named.extend(objects(&manifest));
@@ -216,11 +217,10 @@ impl Journal {
         for number in old {
             self.store.delete(&manifest_name(*number)).await?;
         }
+        let newest = kept.last().copied().unwrap_or(0);
         let mut states = 0;
         for name in self.store.list(STATES).await? {
-            let run =
-                name.strip_prefix(STATES).and_then(|rest| rest.split('-').next()).and_then(|run| run.parse().ok());
-            if !named.contains(&name) && run.is_some_and(|run: u64| run <= fence.run) {
+            if !named.contains(&name) && written_for(&name).is_some_and(|number| number <= newest) {
                 self.store.delete(&name).await?;
                 states += 1;
             }
@@ -274,6 +274,11 @@ fn manifest_name(number: u64) -> String {
 
 fn number(name: &str) -> Option<u64> {
     name.strip_prefix(MANIFESTS)?.parse().ok()
+}
+
+/// The number of the manifest for which an object with state was written; see [`state_name`].
+fn written_for(state: &str) -> Option<u64> {
+    state.strip_prefix(STATES)?.split('-').nth(1)?.parse().ok()
 }
 
 fn objects(manifest: &Manifest) -> impl Iterator<Item = String> {

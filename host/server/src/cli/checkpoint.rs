@@ -108,8 +108,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
             }
             Command::Restore { which, force, .. } => restore(&journal, which, *force).await,
             Command::Prune { keep, .. } => {
-                let fence = Fence::after(journal.newest().await?.as_ref());
-                let pruned = journal.prune((*keep).into(), &fence).await?;
+                let pruned = journal.prune((*keep).into()).await?;
                 print(format!("removed {} checkpoints and {} state objects\n", pruned.manifests, pruned.states))?;
                 Ok(Exit::Done)
             }
