@@ -244,6 +244,24 @@ async fn a_host_that_thaws_late_has_lost() {
     }
 }
 
+/// A damaged newest manifest, of which nobody knows the run → refused, `fresh` as recommended starts, behind its number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fresh_starts_in_spite_of_damage() {
+    let world = World::new(2, 300);
+    world.start(1).await.expect("it starts").wait().await.expect("it ends");
+    let last = world.newest().await;
+    world.store.objects().retain(|name, _| !name.starts_with("state/"));
+    world.store.objects().insert(format!("manifest/{:010}", last.number), "torn".into());
+    let error = world.start(1).await.err().expect("it does not start").to_string();
+    assert!(error.contains("no older checkpoint is whole; `wasmill run --fresh`"), "{error}");
+    let anew = World { store: world.store.clone(), lists: world.lists.clone(), ..World::default() };
+    let fresh = Checkpoints { fresh: true, ..anew.checkpoints() };
+    anew.start_with(fresh).await.expect("it starts").wait().await.expect("it ends");
+    anew.check();
+    let newest = anew.newest().await;
+    assert!(newest.number > last.number && newest.run > last.run, "{} {}", newest.number, newest.run);
+}
+
 /// A full disk for a while → the job goes on, checkpoints come again by themselves, and nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_waited_for() {

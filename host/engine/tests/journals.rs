@@ -97,3 +97,19 @@ async fn pruning_leaves_what_is_being_written() {
     let left: Vec<String> = store.objects().keys().cloned().collect();
     assert_eq!(left, [name(6), state(2, 6), in_flight]);
 }
+
+/// A savepoint that cannot be read → nobody knows which states it names, so all stay, and it is named; old manifests go all
+/// the same.
+#[tokio::test]
+async fn pruning_past_a_damaged_savepoint() {
+    let store = Arc::new(Memory::default());
+    let journal = Journal::new(store.clone());
+    publish(&store, &fence(1, 1), 1..=4).await;
+    journal.keep("kept", &manifest(&fence(1, 1), 1)).await.expect("the name is free");
+    store.put("savepoint/kept", Bytes::from_static(b"torn")).await.expect("there is room");
+    let error = journal.prune(2).await.expect_err("it cannot be read");
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("savepoint/kept"), "{error}");
+    assert_eq!(journal.numbers().await.expect("a list"), [3, 4]);
+    assert_eq!(store.list("state/").await.expect("a list").len(), 4);
+}

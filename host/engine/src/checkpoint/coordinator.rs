@@ -80,8 +80,9 @@ impl Coordinator {
     ) -> Result<(Self, Resumed)> {
         let journal = Journal::new(settings.store.clone());
         loop {
-            let newest = journal.newest().await?;
-            let last = newest.as_ref().filter(|_| !settings.fresh);
+            // Whoever begins anew need not read what is there: it may be what is damaged.
+            let newest = if settings.fresh { None } else { journal.newest().await? };
+            let last = newest.as_ref();
             let resumed = match last {
                 None => Ok(Resumed::default()),
                 Some(last) => Resumed::read(&journal, last, &settings.job, &plan).await,
@@ -94,7 +95,7 @@ impl Coordinator {
                 }
                 Err(error) => return Err(error),
             };
-            let fence = Fence::after(newest.as_ref());
+            let fence = if settings.fresh { journal.fence().await? } else { Fence::after(last) };
             let mut coordinator = Self {
                 journal: journal.clone(),
                 expected: expected(&plan, workers),

@@ -38,8 +38,13 @@ pub struct Fence {
 impl Fence {
     /// Of a run that goes on from `last`.
     pub fn after(last: Option<&Manifest>) -> Self {
-        let (number, run) = last.map_or((1, 0), |last| (last.number + 1, last.run + 1));
-        Self { run: run.max(seconds()), writer: writer(), number }
+        let (number, run) = last.map_or((0, 0), |last| (last.number, last.run));
+        Self::behind(number, run)
+    }
+
+    /// Of a run that begins behind this manifest and this run.
+    fn behind(number: u64, run: u64) -> Self {
+        Self { run: seconds().max(run + 1), writer: writer(), number: number + 1 }
     }
 }
 
@@ -140,6 +145,21 @@ impl Journal {
         problems
     }
 
+    /// The fence of a run that begins anew or goes back: behind every manifest, and above every run that can be read. What is
+    /// damaged does not hold it up; the clock makes up for a run that cannot be read.
+    pub async fn fence(&self) -> Result<Fence> {
+        let (mut newest, mut run) = (0, 0);
+        for number in self.numbers().await? {
+            newest = number;
+            match self.manifest(number).await {
+                Ok(manifest) => run = manifest.map_or(run, |manifest| run.max(manifest.run)),
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(Fence::behind(newest, run))
+    }
+
     /// Publishes the first manifest of a run, unless its number has been taken meanwhile. Whoever was running is fenced off.
     pub async fn begin(&self, manifest: &Manifest) -> Result<Created> {
         self.create(manifest).await
@@ -203,20 +223,11 @@ impl Journal {
     pub async fn prune(&self, retain: usize) -> Result<Pruned> {
         let numbers = self.numbers().await?;
         let (old, kept) = numbers.split_at(numbers.len().saturating_sub(retain.max(1)));
-        let mut named = BTreeSet::new();
-        for number in kept {
-            if let Some(manifest) = self.manifest(*number).await? {
-                named.extend(objects(&manifest));
-            }
-        }
-        for name in self.savepoints().await? {
-            if let Some(manifest) = self.savepoint(&name).await? {
-                named.extend(objects(&manifest));
-            }
-        }
+        let named = self.named(kept).await;
         for number in old {
             self.store.delete(&manifest_name(*number)).await?;
         }
+        let named = named.map_err(|error| error.hint("no state is removed while nobody knows which ones it names"))?;
         let newest = kept.last().copied().unwrap_or(0);
         let mut states = 0;
         for name in self.store.list(STATES).await? {
@@ -226,6 +237,18 @@ impl Journal {
             }
         }
         Ok(Pruned { manifests: old.len(), states })
+    }
+
+    /// The objects that these manifests and all savepoints name.
+    async fn named(&self, numbers: &[u64]) -> Result<BTreeSet<String>> {
+        let mut named = BTreeSet::new();
+        for number in numbers {
+            named.extend(self.manifest(*number).await?.iter().flat_map(objects));
+        }
+        for name in self.savepoints().await? {
+            named.extend(self.savepoint(&name).await?.iter().flat_map(objects));
+        }
+        Ok(named)
     }
 
     /// The store itself.
