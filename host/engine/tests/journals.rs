@@ -113,3 +113,18 @@ async fn pruning_past_a_damaged_savepoint() {
     assert_eq!(journal.numbers().await.expect("a list"), [3, 4]);
     assert_eq!(store.list("state/").await.expect("a list").len(), 4);
 }
+
+/// A manifest copied to a later number → it is damaged, as it says another number, and an older one is recommended.
+#[tokio::test]
+async fn a_copied_manifest_is_damaged() {
+    let store = Arc::new(Memory::default());
+    let journal = Journal::new(store.clone());
+    publish(&store, &fence(1, 1), 1..=2).await;
+    let copy = store.get(&name(2)).await.expect("an answer").expect("it is there");
+    store.put(&name(9), copy).await.expect("there is room");
+    let error = journal.newest().await.expect_err("it is a copy");
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    for words in ["manifest/0000000009", "says that it is number 2", "restore JOB 2"] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

@@ -69,7 +69,15 @@ impl Journal {
 
     /// One manifest; `None` if there is none of this number.
     pub async fn manifest(&self, number: u64) -> Result<Option<Manifest>> {
-        self.read(&manifest_name(number)).await
+        let name = manifest_name(number);
+        match self.read(&name).await? {
+            // The next number is counted from it: a copy must not pass for the newest one.
+            Some(manifest) if manifest.number != number => {
+                let how = format!("it says that it is number {}", manifest.number);
+                Err(Undecodable::Damaged(how).error(&format!("{name} in {}", self.place())))
+            }
+            found => Ok(found),
+        }
     }
 
     /// A savepoint by its name.
