@@ -128,3 +128,16 @@ async fn a_copied_manifest_is_damaged() {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
+
+/// A savepoint's name of digits alone → refused, as it would be taken for a number.
+#[tokio::test]
+async fn savepoints_have_no_numbers_for_names() {
+    let journal = Journal::new(Arc::new(Memory::default()));
+    let manifest = manifest(&fence(1, 1), 1);
+    for name in ["42", "0", "007"] {
+        let error = journal.keep(name, &manifest).await.expect_err("it is a number");
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains("digits alone"), "{error}");
+    }
+    journal.keep("2026-11-21", &manifest).await.expect("it is no number");
+}

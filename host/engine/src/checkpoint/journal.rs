@@ -97,6 +97,11 @@ impl Journal {
         if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
             return Err(Error::invalid(format!("savepoint \"{name}\": use a-z, 0-9, -, _ and . in names")));
         }
+        if name.chars().all(|c| c.is_ascii_digit()) {
+            let message =
+                format!("savepoint \"{name}\": a name of digits alone is taken for the number of a checkpoint");
+            return Err(Error::invalid(message).hint("put a letter into it"));
+        }
         match self.store.create(&format!("{SAVEPOINTS}{name}"), manifest.encode()?.into()).await? {
             Created::New => Ok(()),
             Created::Taken => Err(Error::invalid(format!("there is a savepoint \"{name}\" already"))),

@@ -54,7 +54,7 @@ enum Command {
     Savepoint {
         #[command(flatten)]
         job: JobArguments,
-        /// The name: a-z, 0-9, -, _ and .
+        /// The name: a-z, 0-9, -, _ and ., but not digits alone
         name: String,
     },
     /// Let the next start go on from a savepoint or an older checkpoint. A host that runs the job stops
@@ -138,10 +138,14 @@ async fn newest(journal: &Journal) -> Result<Manifest> {
 
 async fn find(journal: &Journal, which: Option<&str>) -> Result<Manifest> {
     let Some(which) = which else { return newest(journal).await };
-    let found = match which.parse() {
-        Ok(number) => journal.manifest(number).await?,
-        Err(_) => journal.savepoint(which).await?,
-    };
+    let mut found = None;
+    if let Ok(number) = which.parse() {
+        found = journal.manifest(number).await?;
+    }
+    // Earlier versions let savepoints have digits for names.
+    if found.is_none() {
+        found = journal.savepoint(which).await?;
+    }
     found.ok_or_else(|| {
         Error::invalid(format!("there is no checkpoint or savepoint \"{which}\" in {}", journal.place()))
             .hint("`wasmill checkpoint list JOB` lists what there is")
@@ -168,17 +172,24 @@ async fn list(journal: &Journal) -> Result<Exit> {
 }
 
 async fn verify(journal: &Journal, which: Option<&str>) -> Result<Exit> {
-    let mut names: Vec<String> = match which {
-        Some(which) => vec![which.to_owned()],
-        None => journal.numbers().await?.iter().map(u64::to_string).collect(),
-    };
-    if which.is_none() {
-        names.extend(journal.savepoints().await?);
+    let mut found = Vec::new();
+    if let Some(which) = which {
+        found.push((which.to_owned(), find(journal, Some(which)).await.map(Some)));
+    } else {
+        for number in journal.numbers().await? {
+            found.push((number.to_string(), journal.manifest(number).await));
+        }
+        for name in journal.savepoints().await? {
+            let savepoint = journal.savepoint(&name).await;
+            found.push((name, savepoint));
+        }
     }
     let (mut text, mut damaged) = (String::new(), 0);
-    for name in names {
-        let problems = match find(journal, Some(&name)).await {
-            Ok(manifest) => journal.verify(&manifest).await,
+    for (name, found) in found {
+        let problems = match found {
+            Ok(Some(manifest)) => journal.verify(&manifest).await,
+            // A running job has removed it meanwhile.
+            Ok(None) => continue,
             Err(error) => vec![error],
         };
         let verdict = if problems.is_empty() { "whole".to_owned() } else { "DAMAGED".to_owned() };
