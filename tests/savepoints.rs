@@ -112,6 +112,38 @@ fn list_show_keep_and_go_back() {
     assert!(code == Some(2) && said.contains("there is no checkpoint or savepoint \"nothing\""), "{said}");
 }
 
+/// The first checkpoint of a job, taken before any sink had prepared anything → the way back to it needs `--force` all the
+/// same, as rows came later; also if the later ones cannot be read, whatever the sink. Without later ones it does not.
+#[test]
+fn going_back_behind_rows_that_are_out() {
+    for (sink, refusal) in [("file", "sink out has committed rows since checkpoint 1"), ("stdout", "")] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let dir = dir.path();
+        let keeps_all = JOB.replace("interval", "retain = 100\ninterval");
+        let job = match sink {
+            "stdout" => keeps_all.replace("type = \"file\"\npath = \"out\"", "type = \"stdout\""),
+            _ => keeps_all,
+        };
+        fs::write(dir.join("job.toml"), job).expect("it can be written");
+        fs::write(dir.join("in.jsonl"), format!("{{\"t\":{START}}}\n")).expect("it can be written");
+        assert_eq!(say(dir, &["run", "job.toml"]).0, Some(0));
+        let restore = || say(dir, &["checkpoint", "restore", "job.toml", "1"]);
+        let (code, said) = restore();
+        if refusal.is_empty() {
+            assert!(code == Some(0), "{said}");
+            let newest = manifests(dir).pop().expect("there is one");
+            fs::write(newest, "torn").expect("it can be written");
+            let (code, said) = restore();
+            assert!(code == Some(1) && said.contains("may have committed") && said.contains("is damaged"), "{said}");
+        } else {
+            assert!(code == Some(1) && said.contains(refusal) && said.contains("--force"), "{said}");
+            let newest = manifests(dir).len().to_string();
+            let (code, said) = say(dir, &["checkpoint", "restore", "job.toml", &newest]);
+            assert!(code == Some(0), "nothing came after it: {said}");
+        }
+    }
+}
+
 /// A savepoint whose name looks like a number, as earlier versions allowed → it is shown and verified by that name, unless there
 /// is such a checkpoint; new ones get no such name.
 #[test]

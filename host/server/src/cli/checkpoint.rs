@@ -9,7 +9,7 @@ use crate::report::{self, Style};
 use crate::terminal::Terminal;
 use miette::Severity;
 use std::fmt::Write;
-use wasmill_engine::{Fence, Journal};
+use wasmill_engine::Journal;
 use wasmill_stream::checkpoint::{Created, Kind, Manifest};
 use wasmill_stream::time::iso8601;
 use wasmill_stream::{Error, ErrorKind, Result};
@@ -206,31 +206,17 @@ async fn verify(journal: &Journal, which: Option<&str>) -> Result<Exit> {
 async fn restore(journal: &Journal, which: &str, force: bool) -> Result<Exit> {
     let old = find(journal, Some(which)).await?;
     require_whole(journal, &old).await?;
-    // The newest may be the one that is damaged: what counts is its number.
-    let numbers = journal.numbers().await?;
-    let last = numbers.last().copied().unwrap_or(old.number);
-    let mut run = old.run;
-    for number in &numbers {
-        if let Ok(Some(manifest)) = journal.manifest(*number).await {
-            run = run.max(manifest.run);
-        }
-    }
-    let committed = old.sinks.iter().find(|(_, mark)| !mark.prepared.is_null());
-    if let (Some((sink, _)), false) = (committed, force || old.number == last) {
-        let message = format!("sink {sink} has committed rows since checkpoint {}", old.number);
-        return Err(Error::new(ErrorKind::Denied, message)
+    // The newest may be the one that is damaged: what counts is its number. Found out first, so that nothing can be published
+    // between the two looks.
+    let fence = journal.fence().await?;
+    if let (Some(reason), false) = (committed_since(journal, &old).await?, force) {
+        return Err(Error::new(ErrorKind::Denied, reason)
             .hint("they would be written a second time: remove them first, or say --force"));
     }
-    let fence = Fence::after(Some(&Manifest { number: last, run, ..old.clone() }));
+    let (number, run) = (fence.number.max(old.number + 1), fence.run.max(old.run + 1));
     let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let manifest = Manifest {
-        number: fence.number,
-        run: fence.run,
-        kind: Kind::Restore,
-        at: iso8601(at as i64),
-        writer: fence.writer,
-        ..old.clone()
-    };
+    let manifest =
+        Manifest { number, run, kind: Kind::Restore, at: iso8601(at as i64), writer: fence.writer, ..old.clone() };
     match journal.begin(&manifest).await? {
         Created::New => {
             print(format!("the next start goes on from checkpoint {} of {}\n", old.number, old.at))?;
@@ -238,4 +224,23 @@ async fn restore(journal: &Journal, which: &str, force: bool) -> Result<Exit> {
         }
         Created::Taken => Err(Error::unavailable("the job has published another checkpoint meanwhile: try again")),
     }
+}
+
+/// Why rows that came after a checkpoint may be visible; `None` if there are none. A sink that prepares anything commits with
+/// every checkpoint. The old one does not tell alone: it may have been taken before the sink prepared for the first time.
+async fn committed_since(journal: &Journal, old: &Manifest) -> Result<Option<String>> {
+    let numbers = journal.numbers().await?;
+    let mut later = numbers.into_iter().filter(|number| *number > old.number).peekable();
+    let commits = |manifest: &Manifest| {
+        let sink = manifest.sinks.iter().find(|(_, mark)| !mark.prepared.is_null())?.0;
+        Some(format!("sink {sink} has committed rows since checkpoint {}", old.number))
+    };
+    let mut reason = commits(old).filter(|_| later.peek().is_some());
+    for number in later {
+        reason = reason.or(match journal.manifest(number).await {
+            Ok(manifest) => manifest.as_ref().and_then(commits),
+            Err(error) => Some(format!("sinks may have committed rows since checkpoint {}: {error}", old.number)),
+        });
+    }
+    Ok(reason)
 }
