@@ -262,6 +262,22 @@ async fn fresh_starts_in_spite_of_damage() {
     assert!(newest.number > last.number && newest.run > last.run, "{} {}", newest.number, newest.run);
 }
 
+/// A sink that does not answer its commit → it is what the stalled checkpoint waits for, not the store; the job goes on when it
+/// answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stuck_commit_is_named() {
+    let world = World::new(2, 500);
+    world.raw.moods().stuck.store(true, SeqCst);
+    let running = world.start(2).await.expect("it starts");
+    let status = running.checkpoints().expect("it keeps some").clone();
+    wait_until("a stalled checkpoint", || status.look().stalled.is_some()).await;
+    let reason = status.look().stalled.expect("it is still stuck");
+    assert!(reason.ends_with("waiting for the commit of raw"), "{reason}");
+    world.raw.moods().stuck.store(false, SeqCst);
+    running.wait().await.expect("it ends");
+    world.check();
+}
+
 /// A full disk for a while → the job goes on, checkpoints come again by themselves, and nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_waited_for() {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::watch;
 use wasmill_stream::checkpoint::{Created, Store};
 use wasmill_stream::ledger::StepLedger;
@@ -116,7 +117,14 @@ impl Store for Way {
 
 /// The rows of a sink: those that are prepared, and those that are committed, by the name of their part.
 #[derive(Clone, Default)]
-pub struct Vault(Arc<Mutex<Parts>>);
+pub struct Vault(Arc<Mutex<Parts>>, Arc<Moods>);
+
+/// What a vault does besides keeping rows.
+#[derive(Default)]
+pub struct Moods {
+    /// It does not answer who asks it to commit.
+    pub stuck: AtomicBool,
+}
 
 #[derive(Default)]
 struct Parts {
@@ -134,6 +142,10 @@ impl Vault {
         let mut rows: Vec<String> = self.parts().committed.values().flatten().cloned().collect();
         rows.sort();
         rows
+    }
+
+    pub fn moods(&self) -> &Moods {
+        &self.1
     }
 
     fn commit(&self, part: &str) -> Result<()> {
@@ -200,6 +212,9 @@ impl SinkWriter for Writer {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        while self.vault.moods().stuck.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let part = self.prepared.take().expect("commits follow prepares");
         self.vault.commit(&part)
     }

@@ -286,6 +286,7 @@ impl Coordinator {
         }
         let mut settled = Vec::new();
         for (name, answer) in answers {
+            self.status.waits_now_for(format!("the commit of {name}"));
             let prepared = answer.await.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
             settled.extend(prepared.map(|prepared| (name, prepared)));
         }
