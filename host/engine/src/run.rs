@@ -96,8 +96,8 @@ impl Running {
         let ends = async {
             join(&mut self.sinks, &verdict).await;
             while let Some(ended) = self.coordinator.join_next().await {
-                // Whoever has prevented it has failed before.
-                if !ended.unwrap_or_default() {
+                // Whoever has prevented it has failed before, or its reader has seen enough.
+                if !ended.unwrap_or_default() && !verdict.is_sink_closed() {
                     verdict.fail(Error::internal("the job has ended without its last checkpoint"));
                 }
             }
@@ -246,7 +246,7 @@ async fn open_sinks(
         let driver = Driver::new(opened, refusals, checkpointing);
         tasks.spawn(async move {
             if let Err(error) = driver.drive(receiver).await {
-                verdict.fail(error.context(format!("sink {name}")));
+                verdict.fail_sink(error.context(format!("sink {name}")));
             }
         });
     }

@@ -278,6 +278,22 @@ async fn a_stuck_commit_is_named() {
     world.check();
 }
 
+/// A sink whose reader has seen enough, beside others → the job ends without an error and without a last checkpoint; the next
+/// run goes on from the one before, and every row is there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_sink_ends_the_job_quietly() {
+    let world = World::new(3, 1_500);
+    let running = world.start(2).await.expect("it starts");
+    wait_until("a checkpoint", || running.checkpoints().is_some_and(|known| known.look().last.is_some())).await;
+    world.raw.moods().closed.store(true, SeqCst);
+    let ended = tokio::time::timeout(Duration::from_secs(30), running.wait()).await.expect("it ends");
+    ended.expect("that is no failure");
+    assert_eq!(world.newest().await.kind, Kind::Periodic);
+    world.raw.moods().closed.store(false, SeqCst);
+    world.start(1).await.expect("it starts").wait().await.expect("it ends");
+    world.check();
+}
+
 /// A full disk for a while → the job goes on, checkpoints come again by themselves, and nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_waited_for() {

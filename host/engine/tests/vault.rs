@@ -122,6 +122,8 @@ pub struct Vault(Arc<Mutex<Parts>>, Arc<Moods>);
 /// What a vault does besides keeping rows.
 #[derive(Default)]
 pub struct Moods {
+    /// Its reader has seen enough: it takes no more rows.
+    pub closed: AtomicBool,
     /// It does not answer who asks it to commit.
     pub stuck: AtomicBool,
 }
@@ -188,6 +190,9 @@ impl Sink for Vault {
 #[async_trait]
 impl SinkWriter for Writer {
     async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
+        if self.vault.moods().closed.load(SeqCst) {
+            return Err(Error::closed("the vault is closed"));
+        }
         let text = |row| {
             let value = String::from_utf8_lossy(batch.values.get(row)).into_owned();
             batch.firings.as_ref().map_or(value.clone(), |all| format!("{}: {value}", all[row].start))

@@ -185,6 +185,8 @@ impl Coordinator {
                     // The workers have gone without ending: the job has failed.
                     None => return Ok(false),
                 },
+                // One part will never come, and the other sinks would wait for the last checkpoint.
+                () = self.verdict.sink_closed() => return Ok(false),
                 () = sleep_until(due), if self.gathering.is_none() => {
                     let barrier = self.clock.request_barrier();
                     self.gathering = Some(Gathering { begun: Instant::now(), barrier, parts: BTreeMap::new() });
