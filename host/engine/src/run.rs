@@ -139,6 +139,11 @@ impl Stopper {
         self.verdict.stop();
     }
 
+    /// Why the job has failed, if it has. For whoever does not wait for its end any longer.
+    pub fn failure(&self) -> Option<Error> {
+        self.verdict.take_error()
+    }
+
     /// Ends the job at once with an error. With checkpoints nothing is lost: the next run goes on from the last one.
     pub fn abort(&self, error: Error) {
         self.verdict.fail(error);
