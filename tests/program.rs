@@ -1,6 +1,7 @@
 //! The real program as a user starts it: what it prints, how it exits, and how it takes Ctrl-C.
 
 use crate::harness::data::{generated_trips, json_lines};
+use crate::harness::patience::until;
 use crate::harness::program::{interrupt, output, wasmill};
 use crate::harness::root;
 use std::fs;
@@ -107,6 +108,27 @@ fn a_reader_that_goes() {
         let words = stderr.lines().filter(|line| !line.starts_with("building "));
         assert_eq!((out.status.code(), words.count()), (Some(141), 0), "{command:?}: {stderr}");
     }
+}
+
+/// The reader of a job's results has gone, while another sink waits for the next checkpoint → the job ends by itself with exit
+/// code 0 and does not complain.
+#[test]
+fn a_reader_of_results_that_goes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let job = "[source.rows]\ntype = \"replay\"\npath = \"in.jsonl\"\nevent_time = \"/t: time(unix-ms)\"\n\
+               [sink.out]\ninput = \"rows\"\ntype = \"stdout\"\n\
+               [sink.kept]\ninput = \"rows\"\ntype = \"file\"\npath = \"out\"\n\
+               [checkpoint]\nto = \"saved\"\ninterval = \"50ms\"\n";
+    fs::write(dir.path().join("job.toml"), job).expect("it can be written");
+    fs::write(dir.path().join("in.jsonl"), "{\"t\":1356998400000}\n").expect("it can be written");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let log = fs::File::create(dir.path().join("log")).expect("it can be written");
+    let child = wasmill(dir.path()).args(["run", "job.toml"]).stdout(writer).stderr(log).spawn();
+    let mut child = child.expect("the program starts");
+    let status = until("the end of the job", || child.try_wait().expect("it is ours"));
+    let log = fs::read_to_string(dir.path().join("log")).expect("text");
+    assert!(status.success() && !log.contains("last checkpoint"), "{status}: {log}");
 }
 
 /// Ctrl-C while trips flow → exit code 0, the balance is printed, and the files are whole.

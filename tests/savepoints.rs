@@ -2,7 +2,7 @@
 
 use crate::harness::program::{output, unwrapped, wasmill};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// 2013-01-01T00:00:00Z
 const START: i64 = 1_356_998_400_000;
@@ -40,6 +40,14 @@ fn rows(dir: &Path) -> Vec<String> {
         .collect();
     rows.sort();
     rows
+}
+
+/// All manifests, the oldest first.
+fn manifests(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir.join("saved/manifest")).expect("there are some");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+    paths.sort();
+    paths
 }
 
 /// The one way through all commands: a finished job is listed, shown and whole; a savepoint stays, has its name for itself, and
@@ -102,4 +110,59 @@ fn list_show_keep_and_go_back() {
 
     let (code, said) = checkpoint(&["show", "nothing"]);
     assert!(code == Some(2) && said.contains("there is no checkpoint or savepoint \"nothing\""), "{said}");
+}
+
+/// The first checkpoint of a job, taken before any sink had prepared anything → the way back to it needs `--force` all the
+/// same, as rows came later; also if the later ones cannot be read, whatever the sink. Without later ones it does not.
+#[test]
+fn going_back_behind_rows_that_are_out() {
+    for (sink, refusal) in [("file", "sink out has committed rows since checkpoint 1"), ("stdout", "")] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let dir = dir.path();
+        let keeps_all = JOB.replace("interval", "retain = 100\ninterval");
+        let job = match sink {
+            "stdout" => keeps_all.replace("type = \"file\"\npath = \"out\"", "type = \"stdout\""),
+            _ => keeps_all,
+        };
+        fs::write(dir.join("job.toml"), job).expect("it can be written");
+        fs::write(dir.join("in.jsonl"), format!("{{\"t\":{START}}}\n")).expect("it can be written");
+        assert_eq!(say(dir, &["run", "job.toml"]).0, Some(0));
+        let restore = || say(dir, &["checkpoint", "restore", "job.toml", "1"]);
+        let (code, said) = restore();
+        if refusal.is_empty() {
+            assert!(code == Some(0), "{said}");
+            let newest = manifests(dir).pop().expect("there is one");
+            fs::write(newest, "torn").expect("it can be written");
+            let (code, said) = restore();
+            assert!(code == Some(1) && said.contains("may have committed") && said.contains("is damaged"), "{said}");
+        } else {
+            assert!(code == Some(1) && said.contains(refusal) && said.contains("--force"), "{said}");
+            let newest = manifests(dir).len().to_string();
+            let (code, said) = say(dir, &["checkpoint", "restore", "job.toml", &newest]);
+            assert!(code == Some(0), "nothing came after it: {said}");
+        }
+    }
+}
+
+/// A savepoint whose name looks like a number, as earlier versions allowed → it is shown and verified by that name, unless there
+/// is such a checkpoint; new ones get no such name.
+#[test]
+fn names_that_look_like_numbers() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    fs::write(dir.join("job.toml"), JOB).expect("it can be written");
+    fs::write(dir.join("in.jsonl"), format!("{{\"t\":{START}}}\n")).expect("it can be written");
+    assert_eq!(say(dir, &["run", "job.toml"]).0, Some(0));
+    let (code, said) = say(dir, &["checkpoint", "savepoint", "job.toml", "20260704"]);
+    assert!(code == Some(2) && said.contains("taken for the number"), "{said}");
+    assert_eq!(say(dir, &["checkpoint", "savepoint", "job.toml", "first"]).0, Some(0));
+    fs::copy(dir.join("saved/savepoint/first"), dir.join("saved/savepoint/20260704")).expect("it can be written");
+    let (code, said) = say(dir, &["checkpoint", "show", "job.toml", "20260704"]);
+    assert!(code == Some(0) && said.contains("job kept"), "{said}");
+    // One that has the number of a checkpoint, and is damaged.
+    let newest = manifests(dir).pop().expect("there is one");
+    let number = newest.file_name().expect("a name").to_string_lossy().trim_start_matches('0').to_owned();
+    fs::write(dir.join("saved/savepoint").join(number), "torn").expect("it can be written");
+    let (code, said) = say(dir, &["checkpoint", "verify", "job.toml"]);
+    assert!(code == Some(1) && said.matches("DAMAGED").count() == 1, "{said}");
 }

@@ -52,6 +52,28 @@ fn nothing_is_read_again() {
     ));
 }
 
+/// A sink that does not answer, so that the job cannot drain → after SIGTERM it gives up by itself, with exit code 1 and the
+/// reason; the next run goes on, and every row is there once.
+#[test]
+fn a_job_that_cannot_drain_gives_up() {
+    let search = Arc::new(Search::start());
+    let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
+    let pipeline = Pipeline::new(Input::new(10_000), vec![Outlet::Folder, index]);
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+    pipeline.wait_for_progress(&mut host, 0);
+    search.set_deaf(true);
+    host.signal("TERM");
+    let since = Instant::now();
+    let ended = host.wait();
+    let took = since.elapsed();
+    assert_eq!((ended.code, ended.signal), (Some(1), None), "{}", ended.log);
+    assert!(ended.log.contains("there is no last checkpoint"), "{}", ended.log);
+    search.set_deaf(false);
+    pipeline.finish().well();
+    pipeline.check();
+    report(&format!("a job whose sink does not answer ended {} ms after SIGTERM", took.as_millis()));
+}
+
 /// A sink that does not answer, so that the job cannot drain: a first SIGTERM waits, a second one ends at once with exit code
 /// 130 → the next run goes on, and every row is there once.
 #[test]

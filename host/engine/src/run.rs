@@ -113,8 +113,8 @@ impl Running {
         let ends = async {
             join(&mut self.sinks, &verdict).await;
             while let Some(ended) = self.coordinator.join_next().await {
-                // Whoever has prevented it has failed before.
-                if !ended.unwrap_or_default() {
+                // Whoever has prevented it has failed before, or its reader has seen enough.
+                if !ended.unwrap_or_default() && !verdict.is_sink_closed() {
                     verdict.fail(Error::internal("the job has ended without its last checkpoint"));
                 }
             }
@@ -156,6 +156,11 @@ impl Stopper {
     /// flushed; then the job ends.
     pub fn stop(&self) {
         self.verdict.stop();
+    }
+
+    /// Why the job has failed, if it has. For whoever does not wait for its end any longer.
+    pub fn failure(&self) -> Option<Error> {
+        self.verdict.take_error()
     }
 
     /// Ends the job at once with an error. With checkpoints nothing is lost: the next run goes on from the last one.
@@ -280,7 +285,7 @@ async fn open_sinks(
         let driver = Driver::new(opened, refusals, checkpointing);
         tasks.spawn(async move {
             if let Err(error) = driver.drive(receiver).await {
-                verdict.fail(error.context(format!("sink {name}")));
+                verdict.fail_sink(error.context(format!("sink {name}")));
             }
         });
     }

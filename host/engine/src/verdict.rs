@@ -10,6 +10,8 @@ pub struct Verdict {
     error: Mutex<Option<Error>>,
     aborted: watch::Sender<bool>,
     stop: watch::Sender<bool>,
+    /// The reader of a sink has seen enough.
+    sink_closed: watch::Sender<bool>,
     /// Rung on abort, so that parked workers notice.
     bells: Mutex<Vec<Arc<Bell>>>,
 }
@@ -21,6 +23,7 @@ impl Verdict {
             error: Mutex::new(None),
             aborted: watch::Sender::new(false),
             stop: watch::Sender::new(false),
+            sink_closed: watch::Sender::new(false),
             bells: Mutex::new(Vec::new()),
         }
     }
@@ -56,6 +59,25 @@ impl Verdict {
         for bell in self.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             bell.ring();
         }
+    }
+
+    /// A sink has failed. If it has not, but its reader has seen enough, the job stops, and there is no last checkpoint.
+    pub fn fail_sink(&self, error: Error) {
+        if error.kind() == ErrorKind::Closed {
+            self.sink_closed.send_replace(true);
+        }
+        self.fail(error);
+    }
+
+    /// Whether a sink has ended because its reader has seen enough.
+    pub fn is_sink_closed(&self) -> bool {
+        *self.sink_closed.borrow()
+    }
+
+    /// Resolves when a sink has ended because its reader has seen enough.
+    pub async fn sink_closed(&self) {
+        // It cannot be closed while somebody waits for it here.
+        let _ = self.sink_closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     /// Whether workers have to drop everything.

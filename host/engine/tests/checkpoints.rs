@@ -1,7 +1,7 @@
 //! Crashes, stops and other runs: every row of every sink is there exactly once, whatever happens in between.
 
 use crate::parts::*;
-use crate::vault::{Memory, Vault, checkpoints, start};
+use crate::vault::{Memory, Vault, Way, checkpoints, start};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -81,6 +81,10 @@ impl World {
         (settled["number"].as_u64() == newest).then_some(settled)
     }
 
+    async fn start_with(&self, checkpoints: Checkpoints) -> wasmill_stream::Result<Running> {
+        start(self.job(), 2, checkpoints).await
+    }
+
     async fn newest(&self) -> wasmill_stream::checkpoint::Manifest {
         Journal::new(self.store.clone()).newest().await.expect("it is whole").expect("there is one")
     }
@@ -91,16 +95,6 @@ fn lines(events: &[Event]) -> Vec<String> {
     let mut lines: Vec<String> = events.iter().map(|(time, key)| format!("{time} {key}")).collect();
     lines.sort();
     lines
-}
-
-/// Waits until something is so.
-async fn until(is_so: impl Fn() -> bool) {
-    let wait = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("in time");
 }
 
 /// Rows numbered per key in the order of time.
@@ -206,9 +200,10 @@ async fn a_stop_is_exact() {
 async fn readers_take_what_is_committed() {
     let world = World::new(3, 1_500);
     let running = world.start(2).await.expect("it starts");
-    until(|| world.raw.rows().len() > 300).await;
+    until("rows", || (world.raw.rows().len() > 300).then_some(())).await;
     world.store.held.store(true, SeqCst);
-    until(|| world.settled().is_some_and(|settled| settled["sinks"].as_array().map(Vec::len) == Some(5))).await;
+    let all = |settled: Value| settled["sinks"].as_array().map(Vec::len) == Some(5);
+    until("all sinks to be settled", || world.settled().filter(|settled| all(settled.clone()))).await;
     running.stopper().abort(Error::internal("crash"));
     running.wait().await.expect_err("it was broken off");
     world.store.held.store(false, SeqCst);
@@ -251,13 +246,13 @@ async fn a_sink_that_ends_first_is_committed() {
     };
     let expected = lines(&world.lists[0]);
     for _ in 0..2 {
-        let options = Options { checkpoints: Some(world.checkpoints()), ..options(2) };
+        let options = Options { checkpoints: Some(checkpoints(&world.store)), ..options(2) };
         let running = wasmill_engine::start(job().graph(), options).await.expect("it starts");
-        until(|| first.rows() == expected).await;
+        until("the first sink's rows", || (first.rows() == expected).then_some(())).await;
         let (first, second) = (&first, &second);
         let later = |count: usize| {
             let enough = second.parts_committed() + count;
-            until(move || second.parts_committed() >= enough)
+            until("parts", move || (second.parts_committed() >= enough).then_some(()))
         };
         later(3).await;
         let parts = first.parts_committed();
@@ -282,6 +277,83 @@ async fn the_later_run_wins() {
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.to_string().contains("has taken over this job"), "{error}");
     second.wait().await.expect("it ends");
+    world.check();
+}
+
+/// A host is frozen; another takes over and publishes and prunes until no trace of its begin is left; the first thaws → it
+/// fails, says why, and commits nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_thaws_late_has_lost() {
+    for retain in [1, 3] {
+        let mut world = World::new(2, 3_000);
+        world.pause = Duration::from_millis(5);
+        let way = Way::to(world.store.clone());
+        let first = Checkpoints { store: way.clone(), retain, ..checkpoints(&world.store) };
+        let first = world.start_with(first).await.expect("it starts");
+        until("a checkpoint", || (first.checkpoints().is_some_and(|known| known.look().last.is_some())).then_some(()))
+            .await;
+        way.frozen.send_replace(true);
+        let second = world.start_with(Checkpoints { retain, ..checkpoints(&world.store) }).await.expect("it starts");
+        let begun = world.newest().await;
+        let oldest = || world.store.objects().keys().find(|name| name.starts_with("manifest/")).cloned();
+        let later = format!("manifest/{:010}", begun.number + 3);
+        until("pruning", || (oldest().is_some_and(|oldest| oldest > later)).then_some(())).await;
+        way.frozen.send_replace(false);
+        let error = first.wait().await.expect_err("it was fenced off");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert!(error.to_string().contains("has taken over this job"), "{error}");
+        second.wait().await.expect("it ends");
+        world.check();
+    }
+}
+
+/// A damaged newest manifest, of which nobody knows the run → refused, `fresh` as recommended starts, behind its number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fresh_starts_in_spite_of_damage() {
+    let world = World::new(2, 300);
+    world.start(1).await.expect("it starts").wait().await.expect("it ends");
+    let last = world.newest().await;
+    world.store.objects().retain(|name, _| !name.starts_with("state/"));
+    world.store.objects().insert(format!("manifest/{:010}", last.number), "torn".into());
+    let error = world.start(1).await.err().expect("it does not start").to_string();
+    assert!(error.contains("no older checkpoint is whole; `wasmill run --fresh`"), "{error}");
+    let anew = World { store: world.store.clone(), lists: world.lists.clone(), ..World::default() };
+    let fresh = Checkpoints { fresh: true, ..checkpoints(&anew.store) };
+    anew.start_with(fresh).await.expect("it starts").wait().await.expect("it ends");
+    anew.check();
+    let newest = anew.newest().await;
+    assert!(newest.number > last.number && newest.run > last.run, "{} {}", newest.number, newest.run);
+}
+
+/// A sink that does not answer its commit → it is what the stalled checkpoint waits for, not the store; the job goes on when it
+/// answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stuck_commit_is_named() {
+    let world = World::new(2, 500);
+    world.raw.moods().stuck.store(true, SeqCst);
+    let running = world.start(2).await.expect("it starts");
+    let status = running.checkpoints().expect("it keeps some").clone();
+    let named = || status.look().stalled.filter(|reason| reason.ends_with("waiting for the commit of raw"));
+    until("a stalled checkpoint", named).await;
+    world.raw.moods().stuck.store(false, SeqCst);
+    running.wait().await.expect("it ends");
+    world.check();
+}
+
+/// A sink whose reader has seen enough, beside others → the job ends without an error and without a last checkpoint; the next
+/// run goes on from the one before, and every row is there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_sink_ends_the_job_quietly() {
+    let world = World::new(3, 1_500);
+    let running = world.start(2).await.expect("it starts");
+    until("a checkpoint", || (running.checkpoints().is_some_and(|known| known.look().last.is_some())).then_some(()))
+        .await;
+    world.raw.moods().closed.store(true, SeqCst);
+    let ended = tokio::time::timeout(Duration::from_secs(30), running.wait()).await.expect("it ends");
+    ended.expect("that is no failure");
+    assert_eq!(world.newest().await.kind, Kind::Periodic);
+    world.raw.moods().closed.store(false, SeqCst);
+    world.start(1).await.expect("it starts").wait().await.expect("it ends");
     world.check();
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod barriers;
 mod checkpoints;
 mod ends;
+mod journals;
 mod parts;
 mod pressure;
 mod shelf;

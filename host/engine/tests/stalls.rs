@@ -73,7 +73,7 @@ async fn a_checkpoint_that_is_held() {
     sink.commits.set(false);
     store.gate.set(true);
     let status = running.checkpoints().expect("it keeps some").clone();
-    let named = || status.look().stalled.filter(|reason| reason.ends_with("waiting for shelf"));
+    let named = || status.look().stalled.filter(|reason| reason.ends_with("waiting for the commit of shelf"));
     until("that the sink is named", named).await;
     sink.commits.set(true);
     let before = status.look().published;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use tokio::sync::watch;
 use wasmill_engine::{Checkpoints, NodeKind, Options, Port, Running};
 use wasmill_stream::checkpoint::{Created, Store};
 use wasmill_stream::ledger::StepLedger;
@@ -97,9 +98,63 @@ pub async fn start(job: Job, workers: usize, checkpoints: Checkpoints) -> Result
     wasmill_engine::start(job.graph(), options).await
 }
 
+/// The way of one host to a store. While the host is frozen, nothing gets through.
+pub struct Way {
+    pub store: Arc<Memory>,
+    pub frozen: watch::Sender<bool>,
+}
+
+impl Way {
+    pub fn to(store: Arc<Memory>) -> Arc<Self> {
+        Arc::new(Self { store, frozen: watch::Sender::new(false) })
+    }
+
+    async fn pass(&self) -> &Memory {
+        // The sender lives as long as this.
+        let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
+        &self.store
+    }
+}
+
+#[async_trait]
+impl Store for Way {
+    fn place(&self) -> &str {
+        self.store.place()
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
+        self.pass().await.put(name, bytes).await
+    }
+
+    async fn create(&self, name: &str, bytes: Bytes) -> Result<Created> {
+        self.pass().await.create(name, bytes).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        self.pass().await.get(name).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        self.pass().await.list(prefix).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<()> {
+        self.pass().await.delete(name).await
+    }
+}
+
 /// The rows of a sink: those that are prepared, and those that are committed, by the name of their part.
 #[derive(Clone, Default)]
-pub struct Vault(Arc<Mutex<Parts>>);
+pub struct Vault(Arc<Mutex<Parts>>, Arc<Moods>);
+
+/// What a vault does besides keeping rows.
+#[derive(Default)]
+pub struct Moods {
+    /// Its reader has seen enough: it takes no more rows.
+    pub closed: AtomicBool,
+    /// It does not answer who asks it to commit.
+    pub stuck: AtomicBool,
+}
 
 #[derive(Default)]
 struct Parts {
@@ -134,6 +189,10 @@ impl Vault {
     /// How many parts are committed.
     pub fn parts_committed(&self) -> usize {
         self.parts().committed.len()
+    }
+
+    pub fn moods(&self) -> &Moods {
+        &self.1
     }
 
     fn commit(&self, part: &str) -> Result<()> {
@@ -176,6 +235,9 @@ impl Sink for Vault {
 #[async_trait]
 impl SinkWriter for Writer {
     async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
+        if self.vault.moods().closed.load(SeqCst) {
+            return Err(Error::closed("the vault is closed"));
+        }
         self.rows.extend(texts(&batch));
         StepLedger::add(&self.ledger.emitted, batch.len());
         StepLedger::add(&self.ledger.written, batch.len());
@@ -196,6 +258,9 @@ impl SinkWriter for Writer {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        while self.vault.moods().stuck.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let part = self.prepared.take().expect("commits follow prepares");
         self.vault.commit(&part)
     }

@@ -100,11 +100,12 @@ impl Coordinator {
         let journal = Journal::new(settings.store.clone());
         let plan = revisions.newest().plan.clone();
         loop {
-            let mut newest = journal.newest().await?;
+            // Whoever begins anew need not read what is there: it may be what is damaged.
+            let mut newest = if settings.fresh { None } else { journal.newest().await? };
             if let Some(newest) = &mut newest {
                 Settled::mark(journal.store(), newest).await?;
             }
-            let last = newest.as_ref().filter(|_| !settings.fresh);
+            let last = newest.as_ref();
             let resumed = match last {
                 None => Ok(Resumed::default()),
                 Some(last) => Resumed::read(&journal, last, &settings.job, &plan).await,
@@ -117,7 +118,7 @@ impl Coordinator {
                 }
                 Err(error) => return Err(error),
             };
-            let fence = Fence::after(newest.as_ref());
+            let fence = if settings.fresh { journal.fence().await? } else { Fence::after(last) };
             let mut coordinator = Self {
                 journal: journal.clone(),
                 expected: expected(&plan, workers),
@@ -202,6 +203,8 @@ impl Coordinator {
                     // The workers have gone without ending: the job has failed.
                     None => return Ok(false),
                 },
+                // One part will never come, and the other sinks would wait for the last checkpoint.
+                () = self.verdict.sink_closed() => return Ok(false),
                 () = sleep_until(due), if self.gathering.is_none() => {
                     let barrier = self.clock.request_barrier();
                     self.gathering = Some(Gathering { begun: Instant::now(), barrier, parts: BTreeMap::new() });
@@ -266,8 +269,6 @@ impl Coordinator {
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
         editions.into_iter().for_each(|(note, edition)| note.kept(edition));
-        let names: Vec<_> = commits.iter().map(|node| &*self.plan.nodes[*node].name).collect();
-        self.status.waits_for(Some((gathering.begun, names.join(", "))));
         // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
         let mut sinks = manifest.sinks;
         for (node, prepared) in self.commit(commits, &sinks, connections).await? {
@@ -282,7 +283,7 @@ impl Coordinator {
         }
         self.status.published(Published { number, took: gathering.begun.elapsed(), pause: longest, written });
         tracing::debug!(number, ?kind, written, took = ?gathering.begun.elapsed(), "checkpoint");
-        if let Err(error) = self.journal.prune(self.settings.retain, &self.fence).await {
+        if let Err(error) = self.journal.prune(self.settings.retain).await {
             tracing::warn!("remove old checkpoints: {}", error.report());
         }
         Ok(())
@@ -314,11 +315,12 @@ impl Coordinator {
         marks: &BTreeMap<String, SinkMark>,
         connections: &Connections,
     ) -> Result<Vec<(usize, Value)>> {
-        let mut answers = JoinSet::new();
+        let (mut answers, mut pending) = (JoinSet::new(), BTreeSet::new());
         for node in nodes {
             let (done, answer) = oneshot::channel();
             // A writer that is gone has said why.
             let name = self.plan.nodes[node].name.to_string();
+            pending.insert(name.clone());
             let gone = || Error::closed(format!("sink {name} has ended"));
             let sender = connections.sinks.get(&node).ok_or_else(gone)?;
             sender.send(Commit(done)).map_err(|_| gone())?;
@@ -326,19 +328,22 @@ impl Coordinator {
         }
         let (mut settled, mut last) = (Settled::new(&self.fence), Vec::new());
         // One that takes long must not keep the others from being noted.
-        while let Some(first) = answers.join_next().await {
+        loop {
+            let whom = Vec::from_iter(pending.iter().map(String::as_str)).join(", ");
+            self.status.waits_now_for(format!("the commit of {whom}"));
+            let Some(first) = answers.join_next().await else { return Ok(last) };
             let mut names = Vec::new();
             for answer in std::iter::once(first).chain(std::iter::from_fn(|| answers.try_join_next())) {
                 let panicked = |error| Error::internal(format!("wait for a commit: {error}"));
                 let (node, name, prepared) = answer.map_err(panicked)?;
                 let prepared = prepared.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
                 last.extend(prepared.map(|prepared| (node, prepared)));
+                pending.remove(&name);
                 names.push(name);
             }
             names.retain(|name| marks.get(name).is_some_and(|mark| !mark.prepared.is_null()));
             settled.add(names, self.journal.store()).await;
         }
-        Ok(last)
     }
 
     fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {

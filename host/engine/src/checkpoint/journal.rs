@@ -8,6 +8,7 @@ mod published;
 pub use fence::Fence;
 
 use published::PUBLISHED;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +56,16 @@ impl Journal {
 
     /// One manifest; `None` if there is none of this number. One that has vanished is an error.
     pub async fn manifest(&self, number: u64) -> Result<Option<Manifest>> {
-        let found = self.read(&manifest_name(number)).await?;
-        if found.is_none() {
-            self.must_not_miss(number).await?;
+        let name = manifest_name(number);
+        let found = self.read(&name).await?;
+        match &found {
+            // The next number is counted from it: a copy must not pass for the newest one.
+            Some(manifest) if manifest.number != number => {
+                let how = format!("it says that it is number {}", manifest.number);
+                return Err(Undecodable::Damaged(how).error(&format!("{name} in {}", self.place())));
+            }
+            Some(_) => {}
+            None => self.must_not_miss(number).await?,
         }
         Ok(found)
     }
@@ -78,6 +86,11 @@ impl Journal {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
             return Err(Error::invalid(format!("savepoint \"{name}\": use a-z, 0-9, -, _ and . in names")));
+        }
+        if name.chars().all(|c| c.is_ascii_digit()) {
+            let message =
+                format!("savepoint \"{name}\": a name of digits alone is taken for the number of a checkpoint");
+            return Err(Error::invalid(message).hint("put a letter into it"));
         }
         match self.store.create(&format!("{SAVEPOINTS}{name}"), manifest.encode()?.into()).await? {
             Created::New => Ok(()),
@@ -164,35 +177,37 @@ impl Journal {
     }
 
     /// Removes manifests beyond the newest `retain`, and the states that neither a manifest nor a savepoint names any more.
-    /// Leaves alone what a run after `fence` may have written.
-    pub async fn prune(&self, retain: usize, fence: &Fence) -> Result<Pruned> {
+    /// Leaves alone what a run may have written for a manifest that it has not published yet.
+    pub async fn prune(&self, retain: usize) -> Result<Pruned> {
         let numbers = self.numbers().await?;
         let (old, kept) = numbers.split_at(numbers.len().saturating_sub(retain.max(1)));
-        let mut named = std::collections::BTreeSet::new();
-        for number in kept {
-            if let Some(manifest) = self.manifest(*number).await? {
-                named.extend(objects(&manifest));
-            }
-        }
-        for name in self.savepoints().await? {
-            if let Some(manifest) = self.savepoint(&name).await? {
-                named.extend(objects(&manifest));
-            }
-        }
+        let named = self.named(kept).await;
         for number in old {
             self.unmark(*number).await?;
             self.store.delete(&manifest_name(*number)).await?;
         }
+        let named = named.map_err(|error| error.hint("no state is removed while nobody knows which ones it names"))?;
+        let newest = kept.last().copied().unwrap_or(0);
         let mut states = 0;
         for name in self.store.list(STATES).await? {
-            let run =
-                name.strip_prefix(STATES).and_then(|rest| rest.split('-').next()).and_then(|run| run.parse().ok());
-            if !named.contains(&name) && run.is_some_and(|run: u64| run <= fence.run) {
+            if !named.contains(&name) && written_for(&name).is_some_and(|number| number <= newest) {
                 self.store.delete(&name).await?;
                 states += 1;
             }
         }
         Ok(Pruned { manifests: old.len(), states })
+    }
+
+    /// The objects that these manifests and all savepoints name.
+    async fn named(&self, numbers: &[u64]) -> Result<BTreeSet<String>> {
+        let mut named = BTreeSet::new();
+        for number in numbers {
+            named.extend(self.manifest(*number).await?.iter().flat_map(objects));
+        }
+        for name in self.savepoints().await? {
+            named.extend(self.savepoint(&name).await?.iter().flat_map(objects));
+        }
+        Ok(named)
     }
 
     /// The store itself.
@@ -237,6 +252,11 @@ pub(super) fn now() -> String {
 
 fn manifest_name(number: u64) -> String {
     format!("{MANIFESTS}{number:010}")
+}
+
+/// The number of the manifest for which an object with state was written; see [`state_name`].
+fn written_for(state: &str) -> Option<u64> {
+    state.strip_prefix(STATES)?.split('-').nth(1)?.parse().ok()
 }
 
 fn objects(manifest: &Manifest) -> impl Iterator<Item = String> {

@@ -79,6 +79,13 @@ impl Status {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).waits = waits;
     }
 
+    /// The checkpoint under way has come so far that it waits for somebody else.
+    pub(super) fn waits_now_for(&self, whom: String) {
+        if let Some((_, waits_for)) = &mut self.known.lock().unwrap_or_else(PoisonError::into_inner).waits {
+            *waits_for = whom;
+        }
+    }
+
     /// One was published and committed.
     pub(super) fn published(&self, published: Published) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

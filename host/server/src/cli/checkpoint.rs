@@ -9,7 +9,7 @@ use crate::report::{self, Style};
 use crate::terminal::Terminal;
 use miette::Severity;
 use std::fmt::Write;
-use wasmill_engine::{Fence, Journal};
+use wasmill_engine::Journal;
 use wasmill_stream::checkpoint::{Created, Kind, Manifest};
 use wasmill_stream::time::iso8601;
 use wasmill_stream::{Error, ErrorKind, Result};
@@ -54,7 +54,7 @@ enum Command {
     Savepoint {
         #[command(flatten)]
         job: JobArguments,
-        /// The name: a-z, 0-9, -, _ and .
+        /// The name: a-z, 0-9, -, _ and ., but not digits alone
         name: String,
     },
     /// Let the next start go on from a savepoint or an older checkpoint. A host that runs the job stops
@@ -108,8 +108,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
             }
             Command::Restore { which, force, .. } => restore(&journal, which, *force).await,
             Command::Prune { keep, .. } => {
-                let fence = Fence::after(journal.newest().await?.as_ref());
-                let pruned = journal.prune((*keep).into(), &fence).await?;
+                let pruned = journal.prune((*keep).into()).await?;
                 print(format!("removed {} checkpoints and {} state objects\n", pruned.manifests, pruned.states))?;
                 Ok(Exit::Done)
             }
@@ -139,10 +138,14 @@ async fn newest(journal: &Journal) -> Result<Manifest> {
 
 async fn find(journal: &Journal, which: Option<&str>) -> Result<Manifest> {
     let Some(which) = which else { return newest(journal).await };
-    let found = match which.parse() {
-        Ok(number) => journal.manifest(number).await?,
-        Err(_) => journal.savepoint(which).await?,
-    };
+    let mut found = None;
+    if let Ok(number) = which.parse() {
+        found = journal.manifest(number).await?;
+    }
+    // Earlier versions let savepoints have digits for names.
+    if found.is_none() {
+        found = journal.savepoint(which).await?;
+    }
     found.ok_or_else(|| {
         Error::invalid(format!("there is no checkpoint or savepoint \"{which}\" in {}", journal.place()))
             .hint("`wasmill checkpoint list JOB` lists what there is")
@@ -169,17 +172,24 @@ async fn list(journal: &Journal) -> Result<Exit> {
 }
 
 async fn verify(journal: &Journal, which: Option<&str>) -> Result<Exit> {
-    let mut names: Vec<String> = match which {
-        Some(which) => vec![which.to_owned()],
-        None => journal.numbers().await?.iter().map(u64::to_string).collect(),
-    };
-    if which.is_none() {
-        names.extend(journal.savepoints().await?);
+    let mut found = Vec::new();
+    if let Some(which) = which {
+        found.push((which.to_owned(), find(journal, Some(which)).await.map(Some)));
+    } else {
+        for number in journal.numbers().await? {
+            found.push((number.to_string(), journal.manifest(number).await));
+        }
+        for name in journal.savepoints().await? {
+            let savepoint = journal.savepoint(&name).await;
+            found.push((name, savepoint));
+        }
     }
     let (mut text, mut damaged) = (String::new(), 0);
-    for name in names {
-        let problems = match find(journal, Some(&name)).await {
-            Ok(manifest) => journal.verify(&manifest).await,
+    for (name, found) in found {
+        let problems = match found {
+            Ok(Some(manifest)) => journal.verify(&manifest).await,
+            // A running job has removed it meanwhile.
+            Ok(None) => continue,
             Err(error) => vec![error],
         };
         let verdict = if problems.is_empty() { "whole".to_owned() } else { "DAMAGED".to_owned() };
@@ -196,31 +206,17 @@ async fn verify(journal: &Journal, which: Option<&str>) -> Result<Exit> {
 async fn restore(journal: &Journal, which: &str, force: bool) -> Result<Exit> {
     let old = find(journal, Some(which)).await?;
     require_whole(journal, &old).await?;
-    // The newest may be the one that is damaged: what counts is its number.
-    let numbers = journal.numbers().await?;
-    let last = numbers.last().copied().unwrap_or(old.number);
-    let mut run = old.run;
-    for number in &numbers {
-        if let Ok(Some(manifest)) = journal.manifest(*number).await {
-            run = run.max(manifest.run);
-        }
-    }
-    let committed = old.sinks.iter().find(|(_, mark)| !mark.prepared.is_null());
-    if let (Some((sink, _)), false) = (committed, force || old.number == last) {
-        let message = format!("sink {sink} has committed rows since checkpoint {}", old.number);
-        return Err(Error::new(ErrorKind::Denied, message)
+    // The newest may be the one that is damaged: what counts is its number. Found out first, so that nothing can be published
+    // between the two looks.
+    let fence = journal.fence().await?;
+    if let (Some(reason), false) = (committed_since(journal, &old).await?, force) {
+        return Err(Error::new(ErrorKind::Denied, reason)
             .hint("they would be written a second time: remove them first, or say --force"));
     }
-    let fence = Fence::after(Some(&Manifest { number: last, run, ..old.clone() }));
+    let (number, run) = (fence.number.max(old.number + 1), fence.run.max(old.run + 1));
     let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let manifest = Manifest {
-        number: fence.number,
-        run: fence.run,
-        kind: Kind::Restore,
-        at: iso8601(at as i64),
-        writer: fence.writer,
-        ..old.clone()
-    };
+    let manifest =
+        Manifest { number, run, kind: Kind::Restore, at: iso8601(at as i64), writer: fence.writer, ..old.clone() };
     match journal.begin(&manifest).await? {
         Created::New => {
             print(format!("the next start goes on from checkpoint {} of {}\n", old.number, old.at))?;
@@ -228,4 +224,23 @@ async fn restore(journal: &Journal, which: &str, force: bool) -> Result<Exit> {
         }
         Created::Taken => Err(Error::unavailable("the job has published another checkpoint meanwhile: try again")),
     }
+}
+
+/// Why rows that came after a checkpoint may be visible; `None` if there are none. A sink that prepares anything commits with
+/// every checkpoint. The old one does not tell alone: it may have been taken before the sink prepared for the first time.
+async fn committed_since(journal: &Journal, old: &Manifest) -> Result<Option<String>> {
+    let numbers = journal.numbers().await?;
+    let mut later = numbers.into_iter().filter(|number| *number > old.number).peekable();
+    let commits = |manifest: &Manifest| {
+        let sink = manifest.sinks.iter().find(|(_, mark)| !mark.prepared.is_null())?.0;
+        Some(format!("sink {sink} has committed rows since checkpoint {}", old.number))
+    };
+    let mut reason = commits(old).filter(|_| later.peek().is_some());
+    for number in later {
+        reason = reason.or(match journal.manifest(number).await {
+            Ok(manifest) => manifest.as_ref().and_then(commits),
+            Err(error) => Some(format!("sinks may have committed rows since checkpoint {}: {error}", old.number)),
+        });
+    }
+    Ok(reason)
 }

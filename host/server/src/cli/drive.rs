@@ -12,12 +12,16 @@ use crate::terminal::Terminal;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How long a job that was asked to stop may take for its last checkpoint. Container runtimes kill after ten seconds or more.
-const LAST_CHECKPOINT: Duration = Duration::from_secs(9);
+const LAST_CHECKPOINT: Duration = Duration::from_secs(8);
+
+/// How long after that the job may take to give up. Something in it may never answer.
+const GIVING_UP: Duration = Duration::from_millis(500);
 
 /// What is seen of a job while it runs.
 pub trait View {
@@ -86,26 +90,22 @@ async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Termina
     let mut ticks = interval_at(Instant::now() + view.interval(), view.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = false;
+    let (asked, stop) = oneshot::channel();
     // Only with checkpoints nothing is lost by not waiting any longer.
-    let mut deadline = None;
-    let mut end = pin!(running.wait());
+    let mut asked = checkpoints.as_ref().map(|_| asked);
+    let mut end = pin!(in_time(running.wait(), stop, LAST_CHECKPOINT, || stopper.abort(overdue())));
     let ended = loop {
         tokio::select! {
-            ended = &mut end => break ended,
+            ended = &mut end => break ended.unwrap_or_else(|| Err(stopper.failure().unwrap_or_else(overdue))),
             _ = ticks.tick() => view.show(&progress.snapshot()),
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                deadline = None;
-                let seconds = LAST_CHECKPOINT.as_secs();
-                let message = format!("what was read could not be finished in {seconds} s, so there is no last checkpoint");
-                stopper.abort(Error::unavailable(message).hint("the next start goes on from the one before"));
-            }
             () = shutdown.asked() => {
                 if stopping {
                     return Ok(Exit::Interrupted);
                 }
                 stopping = true;
-                deadline = checkpoints.as_ref().map(|_| Instant::now() + LAST_CHECKPOINT);
                 stopper.stop();
+                // Nobody listens any more when the job has ended at this very moment.
+                let _ = asked.take().map(|asked| asked.send(()));
                 terminal.note("stopping: what was read is finished first; Ctrl-C again to end at once");
             }
         }
@@ -117,5 +117,71 @@ async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Termina
         // Someone who reads the results, such as `head`, has seen enough.
         Err(error) if error.kind() != ErrorKind::Closed => Err(error),
         _ => Ok(Exit::Done),
+    }
+}
+
+/// The end of a job. When it is asked for, the job may take `patience`; then it is aborted; `None` if that does not end it
+/// either.
+async fn in_time<T>(
+    end: impl Future<Output = T>,
+    asked: oneshot::Receiver<()>,
+    patience: Duration,
+    abort: impl FnOnce(),
+) -> Option<T> {
+    let mut end = pin!(end);
+    tokio::select! {
+        ended = &mut end => return Some(ended),
+        Ok(()) = asked => {}
+    }
+    if let Ok(ended) = timeout(patience, &mut end).await {
+        return Some(ended);
+    }
+    abort();
+    timeout(GIVING_UP, end).await.ok()
+}
+
+fn overdue() -> Error {
+    let seconds = LAST_CHECKPOINT.as_secs();
+    Error::unavailable(format!("what was read could not be finished in {seconds} s, so there is no last checkpoint"))
+        .hint("the next start goes on from the one before")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    const SOON: Duration = Duration::from_millis(1);
+
+    /// A job that was asked to stop and does nothing → it is aborted, and left alone if even that does not end it.
+    #[tokio::test]
+    async fn nothing_is_waited_for_that_never_comes() {
+        let (asked, stop) = oneshot::channel();
+        asked.send(()).expect("somebody listens");
+        let mut aborted = false;
+        assert_eq!(in_time(pending::<()>(), stop, SOON, || aborted = true).await, None);
+        assert!(aborted);
+    }
+
+    /// A job that ends when it is aborted → its own end counts.
+    #[tokio::test]
+    async fn an_aborted_job_has_the_last_word() {
+        let (asked, stop) = oneshot::channel();
+        asked.send(()).expect("somebody listens");
+        let (abort, aborted) = oneshot::channel();
+        let ended = in_time(aborted, stop, SOON, || abort.send("aborted").expect("it listens")).await;
+        assert_eq!(ended, Some(Ok("aborted")));
+    }
+
+    /// A job that nobody asks, or that has no checkpoints → it may take its time.
+    #[tokio::test]
+    async fn a_job_that_was_not_asked_goes_on() {
+        let (asked, stop) = oneshot::channel();
+        drop(asked);
+        let end = async {
+            tokio::task::yield_now().await;
+            "end"
+        };
+        assert_eq!(in_time(end, stop, SOON, || panic!("nobody asked")).await, Some("end"));
     }
 }

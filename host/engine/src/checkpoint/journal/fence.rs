@@ -21,12 +21,32 @@ pub struct Fence {
 impl Fence {
     /// Of a run that goes on from `last`.
     pub fn after(last: Option<&Manifest>) -> Self {
-        let (number, run) = last.map_or((1, 0), |last| (last.number + 1, last.run + 1));
-        Self { run: run.max(seconds()), writer: writer(), number }
+        let (number, run) = last.map_or((0, 0), |last| (last.number, last.run));
+        Self::behind(number, run)
+    }
+
+    /// Of a run that begins behind this manifest and this run.
+    fn behind(number: u64, run: u64) -> Self {
+        Self { run: seconds().max(run + 1), writer: writer(), number: number + 1 }
     }
 }
 
 impl Journal {
+    /// The fence of a run that begins anew or goes back: behind every manifest, and above every run that can be read. What is
+    /// damaged does not hold it up; the clock makes up for a run that cannot be read.
+    pub async fn fence(&self) -> Result<Fence> {
+        let (mut newest, mut run) = (0, 0);
+        for number in self.numbers().await? {
+            newest = number;
+            match self.manifest(number).await {
+                Ok(manifest) => run = manifest.map_or(run, |manifest| run.max(manifest.run)),
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(Fence::behind(newest, run))
+    }
+
     /// An error if another run has begun since `fence` published last.
     pub async fn check(&self, fence: &Fence) -> Result<()> {
         let is_own = |bytes: &[u8]| Manifest::decode(bytes).is_ok_and(|manifest| manifest.writer == fence.writer);
