@@ -168,11 +168,12 @@ impl Journal {
             return Ok(Created::Taken);
         }
         // While this process stood still, another run may have used the number, and removed that manifest since because it
-        // was old. What is left here goes the same way.
+        // was old. Then there is a newer one, as the newest is never removed.
         if self.list(MANIFESTS).await?.iter().any(|other| *other > number) {
+            self.store.delete(&manifest_name(number)).await?;
             return Ok(Created::Taken);
         }
-        self.mark(number).await?;
+        patiently(self.place(), || self.mark(number)).await?;
         Ok(Created::New)
     }
 
