@@ -1,10 +1,15 @@
-//! The same three plugins in Rust, JavaScript, Python and C: the same rows give the same bytes.
+//! The same three plugins in Rust, JavaScript, Python and C: the same rows give the same bytes, also when the languages take
+//! turns in one job.
 
 use crate::harness::job::Job;
-use crate::harness::{guests, plugins, root, skipped};
+use crate::harness::patience::until;
+use crate::harness::program::{output, wasmill};
+use crate::harness::{guests, plugins, report, root, skipped};
 use serde_json::json;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use wasmill_server::build;
 
 const ROWS: i64 = 10_000;
@@ -35,9 +40,8 @@ fn input() -> String {
     (1..=ROWS).map(|id| line(id) + "\n").collect()
 }
 
-/// The files that the three plugins, one behind the other, make of the rows.
-fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
-    let dir = tempfile::tempdir().expect("a folder");
+/// The job of the three plugins, one behind the other.
+fn job(source: &str, components: &[PathBuf; 3]) -> String {
     let [transform, aggregator, process] = components.each_ref().map(|path| path.display().to_string());
     let sink = |name: &str, input: &str| {
         format!(
@@ -52,11 +56,10 @@ fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
         ("idle", "track.idle"),
     ];
     let sinks: String = sinks.into_iter().map(|(name, input)| sink(name, input)).collect();
-    let text = format!(
+    format!(
         r#"
         [source.rows]
-        type = "replay"
-        path = "${{in}}"
+        {source}
         event_time = "/t: time(unix-ms)"
         watermark = {{ disorder = "1m" }}
         [step.parse]
@@ -76,14 +79,25 @@ fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
         path = "${{out}}/dead.jsonl"
         overwrite = true
         {sinks}"#
-    );
+    )
+}
+
+/// The files that the three plugins make of the rows.
+fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = job("type = \"replay\"\npath = \"${in}\"", components);
     let ledger = Job::new(text).set("in", input.display()).set("out", dir.path().display()).run();
     for step in ["parse", "count", "track"] {
         let guest = ledger.step(step).expect("it is in the job").guest.as_ref().expect("it has a plugin").counts();
         assert!(guest.faults.is_empty(), "{step}: {:?}", guest.faults);
         assert!(guest.metrics.contains_key("rows"), "{step}");
     }
-    let read = |name: &str| fs::read(dir.path().join(format!("{name}.jsonl"))).unwrap_or_default();
+    written(dir.path())
+}
+
+/// The files that the job has written.
+fn written(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let read = |name: &str| fs::read(dir.join(format!("{name}.jsonl"))).unwrap_or_default();
     let mut files: Vec<_> =
         ["parsed", "nameless", "windows", "far", "idle"].map(|name| (name.to_owned(), read(name))).into();
     // Letters also say when they were written, and by which component.
@@ -147,6 +161,61 @@ fn languages_agree() {
             assert_same(&format!("{language}, {name}"), found, expected);
         }
     }
+}
+
+/// The same rows through one job of the real program, in which the plugins take turns while windows are open and rows wait:
+/// first those in Rust, then `wasmill swap` puts those of another language in each step, and so on → the same bytes.
+#[test]
+fn languages_take_turns() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("in.jsonl");
+    let input = input();
+    fs::write(&path, &input).expect("it can be written");
+    let rust = guests_in("rust", dir.path()).expect("Rust is here");
+    let expected = answers(&path, &rust);
+    fs::write(dir.path().join("job.toml"), job("type = \"stdin\"", &rust)).expect("it can be written");
+    let mut run = wasmill(dir.path());
+    run.args(["run", "job.toml", "--workers", "2", "--set"]).arg(format!("out={}", dir.path().display()));
+    let mut host = run.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut rows = host.stdin.take().expect("it is piped");
+    let turns: Vec<[PathBuf; 3]> = ["javascript", "rust", "python", "c"]
+        .into_iter()
+        .filter_map(|language| guests_in(language, dir.path()))
+        .collect();
+    let lines: Vec<&str> = input.lines().collect();
+    let mut parts = lines.chunks(lines.len().div_ceil(turns.len() + 1));
+    let mut feed = |part: &[&str]| {
+        rows.write_all((part.join("\n") + "\n").as_bytes()).expect("it reads");
+        rows.flush().expect("it reads");
+    };
+    feed(parts.next().unwrap_or_default());
+    let mut swaps = 0;
+    for components in &turns {
+        for (step, component) in ["parse", "count", "track"].into_iter().zip(components) {
+            let swap = || output(wasmill(dir.path()).args(["swap", "job.toml", step]).arg(component));
+            // It may be the very first thing that the job hears.
+            let (code, said, error) = until("the job to listen", || {
+                let swapped = swap();
+                (!swapped.2.contains("no job of")).then_some(swapped)
+            });
+            assert_eq!(code, Some(0), "{error}");
+            assert!(said.contains(&format!("step {step}: ")) && said.contains(" in place of "), "{said}");
+            swaps += 1;
+        }
+        feed(parts.next().unwrap_or_default());
+    }
+    drop(rows);
+    let ended = host.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let sorted = |file: &[u8]| {
+        let mut lines: Vec<&[u8]> = file.split(|byte| *byte == b'\n').collect();
+        lines.sort_unstable();
+        lines.join(&b'\n')
+    };
+    for ((name, found), (_, expected)) in written(dir.path()).iter().zip(&expected) {
+        assert_same(name, &sorted(found), &sorted(expected));
+    }
+    report(&format!("{swaps} swaps between {} sets of plugins", turns.len() + 1));
 }
 
 /// Tells of two files the first line in which they differ.
