@@ -130,15 +130,17 @@ fn check(plan: &Plan, index: usize, version: &Version) -> Result<Version> {
     let (now, new) = (before.plugin(), version.plugin());
     if before.kind() != version.kind() {
         let (is, wanted) = (version.kind(), before.kind());
-        return Err(Error::invalid(format!("step {name} runs a {wanted}, and this is a {is}"))
-            .hint("stop the job and start it with a job file that says so"));
+        return Err(Error::invalid(format!(
+            "step {name} runs plugins of world `{wanted}`, and this is one of world `{is}`"
+        ))
+        .hint("stop the job and start it with a job file that says so"));
     }
     let (there, knows) = (now.state_version(), new.state_version());
     if node.shape().is_some() && knows < there {
         return Err(Error::invalid(format!(
             "the state of step {name} has version {there}, and this plugin knows only up to {knows}"
         ))
-        .hint("`wasmill rollback --rewind` goes back to the state as it was before"));
+        .hint("stop the job; `wasmill checkpoint restore` goes back to a checkpoint with the older state"));
     }
     sides(plan, index, &before, version)?;
     Ok(before)

@@ -6,6 +6,7 @@ use crate::parts::*;
 use crate::vault::{Memory, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use wasmill_engine::{Checkpoints, DeadLetters, Graph, Journal, NodeKind, Options, Port, Running, Swapper, Tolerance};
 use wasmill_stream::plugin::*;
@@ -21,14 +22,14 @@ struct Version1 {
     identity: Identity,
     needs: Needs,
     ledger: Arc<GuestLedger>,
-    /// Whether it fails on every row, or on every state that it is to rewrite.
-    fails: bool,
+    /// How many more calls fail: on rows, or on states that it is to rewrite. Instances count together.
+    failures: Arc<AtomicUsize>,
 }
 
 impl Version1 {
     fn new(number: u32, needs: Needs) -> Self {
         let identity = Identity { name: "test".into(), version: number.to_string(), digest: format!("{number:064}") };
-        Self { number, identity, needs, ledger: Arc::default(), fails: false }
+        Self { number, identity, needs, ledger: Arc::default(), failures: Arc::default() }
     }
 }
 
@@ -63,6 +64,12 @@ macro_rules! version {
     };
 }
 
+impl Version1 {
+    fn fails(&self) -> bool {
+        self.failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
 version!(Tag, TransformPlugin, Transform);
 version!(Count3, AggregatePlugin, Aggregate);
 version!(Number3, ProcessPlugin, Process);
@@ -77,7 +84,7 @@ fn tag(number: u32) -> Tag {
 
 impl Transform for Tag {
     fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
-        if self.0.fails {
+        if self.0.fails() {
             return Err(Error::guest(GuestFault::Trap, "it fails on every row"));
         }
         let keys = batch.keys.expect("rows have keys");
@@ -111,7 +118,7 @@ fn number_of(version: u32, state: &[u8]) -> u64 {
 /// Rewrites states of an older version, unless it fails.
 fn migrate(version: &Version1, from: u32, states: &Binary) -> Result<Binary> {
     assert!(from < version.number && !states.iter().any(<[u8]>::is_empty), "states of an older version");
-    if version.fails && !states.is_empty() {
+    if !states.is_empty() && version.fails() {
         return Err(Error::guest(GuestFault::Fatal, "it does not know this state"));
     }
     Ok(states.iter().map(|state| stored(version.number, number_of(from, state))).collect())
@@ -356,8 +363,8 @@ async fn states_go_along() {
     world.check();
 }
 
-/// A version that cannot rewrite the states on any worker → it is refused with its reason, and all go on as before; so after
-/// a version that can.
+/// A version that cannot rewrite the states of one worker of four → it is refused with its reason, and all go on as before;
+/// then comes one that can.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_cannot_take_over() {
     let world = World::new(3_000);
@@ -373,8 +380,8 @@ async fn a_version_that_cannot_take_over() {
         // It wants other things than the version before, too: these must not stay away from that one.
         let is_process = step == "numbers";
         let needs = Needs { reads_values: !is_process, writes_values: is_process, ..Needs::default() };
-        let mut bad = Version1::new(2, needs);
-        bad.fails = true;
+        let bad = Version1::new(2, needs);
+        bad.failures.store(1, SeqCst);
         let bad = match step {
             "numbers" => Version::Process(Arc::new(Number3(bad)) as SharedProcess),
             _ => Version::Aggregate(Arc::new(Count3(bad)) as SharedAggregate),
@@ -397,7 +404,7 @@ async fn misfits() {
     let (running, done) = world.start(2, 1).await;
     let swapper = running.swapper();
     let refused = [
-        ("tumbling", newer("numbers", 2), "runs a aggregator, and this is a process"),
+        ("tumbling", newer("numbers", 2), "runs plugins of world `aggregator`, and this is one of world `process`"),
         ("tumbling", newer("tumbling", 1), "has version 2, and this plugin knows only up to 1"),
         ("tumbling_out", newer("tumbling", 2), "has no plugin"),
         ("nothing", newer("tumbling", 2), "steps with a plugin: list, tumbling, sliding, sessions, numbers"),
@@ -418,8 +425,8 @@ async fn a_cure() {
     let lists = lists(300);
     let mut job = Job::default();
     let source = job.source(Lists::new(lists.clone()), DISORDER, Mood::Well);
-    let mut bad = tag(1);
-    bad.0.fails = true;
+    let bad = tag(1);
+    bad.0.failures.store(usize::MAX, SeqCst);
     let step = job.node("tag", &[(source, Port::Main)], NodeKind::Transform { plugin: Arc::new(bad) });
     let taken = job.keep("out", &[(step, Port::Main)]);
     let dead = Taken::default();
