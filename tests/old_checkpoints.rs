@@ -40,7 +40,9 @@ fn restore() {
         let before = pipeline.progress();
         assert!(before > 0 && before < pipeline.input().len() as u64, "{}: {before}", fixture.display());
         let mut command = wasmill(pipeline.path());
-        let ended = Host::start(command.args(["run", "job.toml"]), &pipeline.path().join("run.log")).wait();
+        // Not as many as wrote it: the keys of its states go to the workers anew.
+        let run = command.args(["run", "job.toml", "--workers", "3"]);
+        let ended = Host::start(run, &pipeline.path().join("run.log")).wait();
         let read = ended.read("rows");
         ended.well();
         assert_eq!(read, pipeline.input().len() as u64 - before, "{}", fixture.display());

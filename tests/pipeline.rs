@@ -32,6 +32,8 @@ pub struct Pipeline {
     called: String,
     input: Input,
     outlets: Vec<Outlet>,
+    /// How old the parts in a folder become.
+    roll: &'static str,
     /// Members of the table `[checkpoint]`.
     checkpoint: String,
     manifests: Manifests,
@@ -64,7 +66,7 @@ impl Pipeline {
         let called = dir.path().display().to_string();
         let checkpoint = format!("to = \"{called}/checkpoints/pipeline\"\ninterval = \"200ms\"\nretain = 3");
         let manifests = Manifests::Folder(dir.path().join("checkpoints/pipeline"));
-        Self { dir, called, input, outlets, checkpoint, manifests, runs: Cell::new(0) }
+        Self { dir, called, input, outlets, roll: "900ms", checkpoint, manifests, runs: Cell::new(0) }
     }
 
     /// With a job file that can be taken somewhere else, with the whole folder.
@@ -88,6 +90,12 @@ impl Pipeline {
     /// With another interval between checkpoints.
     pub fn every(mut self, interval: &str) -> Self {
         self.checkpoint = self.checkpoint.replace("\"200ms\"", &format!("\"{interval}\""));
+        self
+    }
+
+    /// With parts in folders that become so old.
+    pub fn roll(mut self, age: &'static str) -> Self {
+        self.roll = age;
         self
     }
 
@@ -211,7 +219,7 @@ impl Pipeline {
         let speed = rate.map_or("\"max\"".to_owned(), |rate| format!("{:.1}", self.input.speedup(rate)));
         let dir = &self.called;
         let [cells, averages, alerts] = PLUGINS.map(|name| self.plugin(name));
-        let sinks: String = self.outlets.iter().map(|outlet| outlet.tables(dir)).collect();
+        let sinks: String = self.outlets.iter().map(|outlet| outlet.tables(dir, self.roll)).collect();
         format!(
             r#"
             name = "pipeline"

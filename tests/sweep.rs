@@ -32,11 +32,11 @@ fn in_short(step: usize) -> bool {
 /// A tiny job and what it writes to.
 type Make = fn() -> Option<Pipeline>;
 
-/// Files and an index, with its checkpoints in a folder.
+/// Files and an index, with its checkpoints in a folder. Nearly every checkpoint has parts that are to get their names.
 fn files() -> Option<Pipeline> {
     let search = Arc::new(Search::start());
     let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
-    Some(Pipeline::new(Input::new(500), vec![Outlet::Folder, Outlet::File, index]).every("20ms"))
+    Some(Pipeline::new(Input::new(500), vec![Outlet::Folder, Outlet::File, index]).every("20ms").roll("10ms"))
 }
 
 /// Objects in S3, and its checkpoints as well, in a bucket of its own; `None` where no server can be had.

@@ -84,12 +84,12 @@ impl Outlet {
         }
     }
 
-    /// The tables of the job file.
-    pub fn tables(&self, dir: &str) -> String {
+    /// The tables of the job file. `roll`: how old the parts in a folder become.
+    pub fn tables(&self, dir: &str, roll: &str) -> String {
         let table = |stream: &Stream| {
             let node = stream.node();
             let settings = match self {
-                Self::Folder => format!("type = \"file\"\npath = \"{dir}/{node}\"\nroll_interval = \"900ms\""),
+                Self::Folder => format!("type = \"file\"\npath = \"{dir}/{node}\"\nroll_interval = \"{roll}\""),
                 Self::File => format!("type = \"file\"\npath = \"{dir}/{node}.jsonl\""),
                 Self::Objects { url, bucket } => {
                     let place = format!("endpoint = \"{url}\"\nbucket = \"{}\"\nprefix = \"{node}/\"", bucket.name);
