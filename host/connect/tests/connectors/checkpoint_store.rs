@@ -4,7 +4,7 @@
 use crate::fake_s3::{Call, FakeS3, access};
 use crate::harness::store_place;
 use crate::moto::Moto;
-use crate::store_suite::{keeps_its_promises, patiently};
+use crate::store_suite::{keeps_its_promises, one_creator_wins, patiently};
 use bytes::Bytes;
 use std::fs;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ async fn folder() {
     let path = root.path().join("deep/checkpoints");
     let store = open(&format!("to = {path:?}")).await;
     assert_eq!(store.place(), path.display().to_string());
-    keeps_its_promises(store).await;
+    keeps_its_promises(store.clone()).await;
+    one_creator_wins(store).await;
     let files = fs::read_dir(&path).expect("a folder").filter(|entry| entry.as_ref().is_ok_and(|e| e.path().is_file()));
     assert_eq!(files.count(), 0, "no left-overs");
     let again = StorePlace::folder(&path).open().await.expect("it opens again");
@@ -56,13 +57,15 @@ async fn bucket() {
     let store = open_fake(&fake).await;
     assert!(store.place().starts_with("s3://lake/jobs/taxi ("), "{}", store.place());
     fake.state().lost_percent = 20;
-    keeps_its_promises(store).await;
+    keeps_its_promises(store.clone()).await;
+    one_creator_wins(store).await;
     let state = fake.state();
     assert!(state.objects.keys().any(|key| key == "jobs/taxi/race/7"), "{:?}", state.objects.keys());
     assert!(["jobs/taxi2/a", "jobs/taxi", "a"].iter().all(|key| state.objects.contains_key(*key)));
 }
 
-/// A server by others keeps the same promises, with and without a prefix.
+/// A server by others keeps the same promises, with and without a prefix, but for creators that come at the same moment: it
+/// looks and writes in two steps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn moto() {
     let Some(moto) = Moto::start() else { return };
