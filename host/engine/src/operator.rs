@@ -11,6 +11,7 @@ pub mod sink;
 pub mod source;
 pub mod transform;
 mod work;
+mod worn;
 
 use crate::parcel::Parcel;
 use timely::dataflow::Stream;

@@ -3,13 +3,14 @@
 use super::epochs::{self, EpochStep};
 use super::exits::{Exits, Pass, Streams};
 use super::output::Outputs;
+use super::worn::Worn;
 use super::{Epoch, Rows};
 use crate::admit::admit;
 use crate::discards::Discards;
 use crate::graph::{Input, Port};
 use crate::isolate::{Guard, IsolatedAggregate};
 use crate::parcel::Parcel;
-use crate::plan::{Lens, Plan, PlanKind, PlanNode};
+use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
 use crate::swap::{Follower, Swappable, Takeover};
 use crate::worker::Shared;
@@ -18,7 +19,7 @@ use timely::dataflow::Stream;
 use wasmill_stream::checkpoint::Changes;
 use wasmill_stream::field::Decoder;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Aggregate, Logic, Rows as Origins, Version, View};
+use wasmill_stream::plugin::{Logic, Rows as Origins, Version, View};
 use wasmill_stream::window::{Migrated, Windows};
 use wasmill_stream::{Batch, Binary, Result, key};
 
@@ -26,35 +27,13 @@ use wasmill_stream::{Batch, Binary, Result, key};
 struct AggregateStep {
     plan: Arc<Plan>,
     index: usize,
-    worn: Worn,
+    worn: Worn<IsolatedAggregate>,
     /// A version that is about to take over, and the state as it understands it, if it does not understand what is there.
-    tried: Option<(Worn, Option<Migrated>)>,
+    tried: Option<(Worn<IsolatedAggregate>, Option<Migrated>)>,
     windows: Windows,
     heard: Heard,
     /// Decodes what later steps want from the results.
     decoder: Decoder,
-}
-
-/// A version of the plugin with what belongs to it.
-struct Worn {
-    lens: Lens,
-    logic: IsolatedAggregate,
-    late: Outputs,
-    discards: Discards,
-}
-
-impl Worn {
-    fn new(node: &PlanNode, version: Version, logic: Box<dyn Aggregate>) -> Result<Self> {
-        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
-        let identity = version.plugin().identity().clone();
-        let lens = Lens::fitting(node, version)?;
-        Ok(Self {
-            logic: IsolatedAggregate::new(logic, guard),
-            late: Outputs::new(node, &lens.needs),
-            discards: Discards::new(node, Some(identity)),
-            lens,
-        })
-    }
 }
 
 /// The admitted rows of a parcel.
@@ -72,7 +51,9 @@ impl AggregateStep {
         let PlanKind::Aggregate { plugin, windows, allowed_lateness } = &node.kind else {
             unreachable!("an aggregation step belongs to an aggregation");
         };
-        let mut worn = Worn::new(node, Version::Aggregate(plugin.clone()), plugin.instantiate()?)?;
+        let logic = plugin.instantiate()?;
+        let mut worn =
+            Worn::new(node, Version::Aggregate(plugin.clone()), |guard| IsolatedAggregate::new(logic, guard))?;
         let mut windows = Windows::new(*windows, *allowed_lateness);
         let resumed = shared.resumed.steps.get(&index);
         if let Some(state) = resumed {
@@ -102,15 +83,16 @@ impl Swappable for AggregateStep {
     fn lay_out(&mut self, plan: &Arc<Plan>) -> Result<()> {
         self.plan = plan.clone();
         let node = &self.plan.nodes[self.index];
-        self.worn.lens = Lens::fitting(node, self.worn.lens.version.clone())?;
-        self.worn.late = Outputs::new(node, &self.worn.lens.needs);
+        self.worn.lay_out(node)?;
         self.decoder = Decoder::new(&node.main().fields);
         Ok(())
     }
 
     fn try_on(&mut self, takeover: &Takeover, logic: Logic) -> Result<()> {
         let Logic::Aggregate(logic) = logic else { return Err(takeover.misfit()) };
-        let mut worn = Worn::new(&self.plan.nodes[self.index], takeover.version.clone(), logic)?;
+        let mut worn = Worn::new(&self.plan.nodes[self.index], takeover.version.clone(), |guard| {
+            IsolatedAggregate::new(logic, guard)
+        })?;
         let migrate = |from| self.windows.migrated(from, &mut worn.logic);
         let migrated = takeover.migrates.map(migrate).transpose()?;
         self.tried = Some((worn, migrated));
@@ -150,7 +132,7 @@ impl EpochStep for AggregateStep {
         let node = &self.plan.nodes[self.index];
         let (ledger, columns) = (&node.ledger, node.columns(admitted.from));
         let Admitted { batch, keys, hashes, .. } = admitted;
-        let Worn { lens, logic, late, discards } = &mut self.worn;
+        let Worn { lens, logic, outputs, discards } = &mut self.worn;
         let view = View::of(batch, &lens.needs, lens.columns(admitted.from));
         let taken = self.windows.accumulate(logic, keys, hashes, &view)?;
         for reject in &taken.rejects {
@@ -158,7 +140,7 @@ impl EpochStep for AggregateStep {
         }
         StepLedger::add(&ledger.late, taken.late.len());
         StepLedger::add(&ledger.emitted, batch.len() - taken.late.len() - taken.rejects.len());
-        send_late(node, late, discards, (batch, columns, taken.late), (exits, pass));
+        send_late(node, outputs, discards, (batch, columns, taken.late), (exits, pass));
         Ok(())
     }
 

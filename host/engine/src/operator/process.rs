@@ -4,14 +4,15 @@
 use super::aggregate::send_late;
 use super::epochs::{self, EpochStep};
 use super::exits::{Exits, Pass, Streams};
-use super::output::{Outputs, emitted};
+use super::output::emitted;
+use super::worn::Worn;
 use super::{Epoch, Rows};
 use crate::admit::admit;
 use crate::discards::Discards;
 use crate::graph::Port;
 use crate::isolate::{Guard, IsolatedProcess};
 use crate::parcel::Parcel;
-use crate::plan::{Lens, Plan, PlanKind, PlanNode};
+use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
 use crate::swap::{Follower, Swappable, Takeover};
 use crate::worker::Shared;
@@ -21,7 +22,7 @@ use timely::dataflow::Stream;
 use wasmill_stream::backlog::{Backlog, Released, Wanted};
 use wasmill_stream::checkpoint::{ANY_GROUP, Changes};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Logic, Process, Processed, Rows as Output, Version, View};
+use wasmill_stream::plugin::{Logic, Processed, Rows as Output, Version, View};
 use wasmill_stream::process::{KeyedRows, Migrated, Order, States, Turned};
 use wasmill_stream::{Batch, Binary, Error, GuestFault, Result, key};
 
@@ -32,9 +33,9 @@ const CALL_ROWS: usize = 4_096;
 struct ProcessStep {
     plan: Arc<Plan>,
     index: usize,
-    worn: Worn,
+    worn: Worn<IsolatedProcess>,
     /// A version that is about to take over, and the states as it understands them, if it does not understand those there.
-    tried: Option<(Worn, Option<Migrated>)>,
+    tried: Option<(Worn<IsolatedProcess>, Option<Migrated>)>,
     order: Order,
     states: States,
     backlog: Backlog,
@@ -43,28 +44,6 @@ struct ProcessStep {
     /// Rows that were let go and have not been processed yet.
     ready: VecDeque<Released>,
     heard: Heard,
-}
-
-/// A version of the plugin with what belongs to it.
-struct Worn {
-    lens: Lens,
-    logic: IsolatedProcess,
-    outputs: Outputs,
-    discards: Discards,
-}
-
-impl Worn {
-    fn new(node: &PlanNode, version: Version, logic: Box<dyn Process>) -> Result<Self> {
-        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
-        let identity = version.plugin().identity().clone();
-        let lens = Lens::fitting(node, version)?;
-        Ok(Self {
-            logic: IsolatedProcess::new(logic, guard),
-            outputs: Outputs::new(node, &lens.needs),
-            discards: Discards::new(node, Some(identity)),
-            lens,
-        })
-    }
 }
 
 /// Rows for a call, with what belongs to them.
@@ -89,7 +68,8 @@ impl ProcessStep {
         let PlanKind::Process { plugin, order } = &node.kind else {
             unreachable!("a process step belongs to a process");
         };
-        let mut worn = Worn::new(node, Version::Process(plugin.clone()), plugin.instantiate()?)?;
+        let logic = plugin.instantiate()?;
+        let mut worn = Worn::new(node, Version::Process(plugin.clone()), |guard| IsolatedProcess::new(logic, guard))?;
         let (mut states, mut backlog) = (States::new(&worn.lens.needs), Backlog::new(wanted(node)));
         let resumed = shared.resumed.steps.get(&index);
         if let Some(state) = resumed {
@@ -290,15 +270,16 @@ impl Swappable for ProcessStep {
     fn lay_out(&mut self, plan: &Arc<Plan>) -> Result<()> {
         self.plan = plan.clone();
         let node = &self.plan.nodes[self.index];
-        self.worn.lens = Lens::fitting(node, self.worn.lens.version.clone())?;
-        self.worn.outputs = Outputs::new(node, &self.worn.lens.needs);
+        self.worn.lay_out(node)?;
         self.backlog.lay_out(wanted(node));
         Ok(())
     }
 
     fn try_on(&mut self, takeover: &Takeover, logic: Logic) -> Result<()> {
         let Logic::Process(logic) = logic else { return Err(takeover.misfit()) };
-        let mut worn = Worn::new(&self.plan.nodes[self.index], takeover.version.clone(), logic)?;
+        let mut worn = Worn::new(&self.plan.nodes[self.index], takeover.version.clone(), |guard| {
+            IsolatedProcess::new(logic, guard)
+        })?;
         self.backlog.has(&worn.lens.needs)?;
         let migrate = |from| self.states.migrated(from, &mut worn.logic);
         let migrated = takeover.migrates.map(migrate).transpose()?;

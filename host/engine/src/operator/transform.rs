@@ -2,15 +2,16 @@
 
 use super::Rows;
 use super::exits::{Exits, Pass, Streams};
-use super::output::{Outputs, emitted};
+use super::output::emitted;
 use super::work::Work;
+use super::worn::Worn;
 use crate::admit::admit;
 use crate::discards::Discards;
 use crate::graph::{Input, Port};
-use crate::isolate::{Guard, IsolatedTransform};
+use crate::isolate::IsolatedTransform;
 use crate::parcel::Parcel;
 use crate::pauses::Pauses;
-use crate::plan::{Lens, Plan, PlanKind, PlanNode};
+use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::swap::{Follower, Swappable, Takeover};
 use crate::worker::Shared;
 use std::collections::VecDeque;
@@ -25,31 +26,9 @@ use wasmill_stream::{Batch, Error, GuestFault, Result};
 struct TransformStep {
     plan: Arc<Plan>,
     index: usize,
-    worn: Worn,
+    worn: Worn<IsolatedTransform>,
     /// A version that is about to take over.
-    tried: Option<Worn>,
-}
-
-/// A version of the plugin with what belongs to it.
-struct Worn {
-    lens: Lens,
-    logic: IsolatedTransform,
-    outputs: Outputs,
-    discards: Discards,
-}
-
-impl Worn {
-    fn new(node: &PlanNode, version: Version, logic: Box<dyn Transform>) -> Result<Self> {
-        let guard = Guard::new(node.ledger.clone(), node.tolerance, node.keeps_dead_letters());
-        let identity = version.plugin().identity().clone();
-        let lens = Lens::fitting(node, version)?;
-        Ok(Self {
-            logic: IsolatedTransform::new(logic, guard),
-            outputs: Outputs::new(node, &lens.needs),
-            discards: Discards::new(node, Some(identity)),
-            lens,
-        })
-    }
+    tried: Option<Worn<IsolatedTransform>>,
 }
 
 impl TransformStep {
@@ -58,7 +37,8 @@ impl TransformStep {
         let PlanKind::Transform { plugin } = &node.kind else {
             unreachable!("a transform step belongs to a transform");
         };
-        let worn = Worn::new(node, Version::Transform(plugin.clone()), plugin.instantiate()?)?;
+        let logic = plugin.instantiate()?;
+        let worn = Worn::new(node, Version::Transform(plugin.clone()), |guard| IsolatedTransform::new(logic, guard))?;
         Ok(Self { worn, tried: None, plan, index })
     }
 
@@ -112,14 +92,14 @@ impl Swappable for TransformStep {
     fn lay_out(&mut self, plan: &Arc<Plan>) -> Result<()> {
         self.plan = plan.clone();
         let node = &self.plan.nodes[self.index];
-        self.worn.lens = Lens::fitting(node, self.worn.lens.version.clone())?;
-        self.worn.outputs = Outputs::new(node, &self.worn.lens.needs);
+        self.worn.lay_out(node)?;
         Ok(())
     }
 
     fn try_on(&mut self, takeover: &Takeover, logic: Logic) -> Result<()> {
         let Logic::Transform(logic) = logic else { return Err(takeover.misfit()) };
-        self.tried = Some(Worn::new(self.node(), takeover.version.clone(), logic)?);
+        self.tried =
+            Some(Worn::new(self.node(), takeover.version.clone(), |guard| IsolatedTransform::new(logic, guard))?);
         Ok(())
     }
 
