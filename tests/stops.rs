@@ -52,10 +52,8 @@ fn nothing_is_read_again() {
     ));
 }
 
-/// A sink that does not answer, so that the job cannot drain → after SIGTERM it gives up by itself, with exit code 1 and the
-/// reason; the next run goes on, and every row is there once.
-#[test]
-fn a_job_that_cannot_drain_gives_up() {
+/// A job whose index does not answer any more, so that it cannot drain, and that has got a SIGTERM.
+fn stopped_while_deaf() -> (Pipeline, Arc<Search>, Host) {
     let search = Arc::new(Search::start());
     let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
     let pipeline = Pipeline::new(Input::new(10_000), vec![Outlet::Folder, index]);
@@ -63,6 +61,14 @@ fn a_job_that_cannot_drain_gives_up() {
     pipeline.wait_for_progress(&mut host, 0);
     search.set_deaf(true);
     host.signal("TERM");
+    (pipeline, search, host)
+}
+
+/// A sink that does not answer, so that the job cannot drain → after SIGTERM it gives up by itself, with exit code 1 and the
+/// reason; the next run goes on, and every row is there once.
+#[test]
+fn a_job_that_cannot_drain_gives_up() {
+    let (pipeline, search, host) = stopped_while_deaf();
     let since = Instant::now();
     let ended = host.wait();
     let took = since.elapsed();
@@ -78,13 +84,7 @@ fn a_job_that_cannot_drain_gives_up() {
 /// 130 → the next run goes on, and every row is there once.
 #[test]
 fn a_second_signal_ends_at_once() {
-    let search = Arc::new(Search::start());
-    let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
-    let pipeline = Pipeline::new(Input::new(10_000), vec![Outlet::Folder, index]);
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
-    pipeline.wait_for_progress(&mut host, 0);
-    search.set_deaf(true);
-    host.signal("TERM");
+    let (pipeline, search, mut host) = stopped_while_deaf();
     until("the first signal", || host.text().contains("stopping").then_some(()));
     assert!(host.status().is_none(), "it waits for its sink: {}", host.text());
     host.signal("TERM");

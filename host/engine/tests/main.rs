@@ -11,3 +11,4 @@ mod shelf;
 mod stalls;
 mod swaps;
 mod vault;
+mod world;

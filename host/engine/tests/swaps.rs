@@ -1,9 +1,9 @@
 //! Plugins that are replaced while the job runs: every row meets exactly one version, states go along, and what cannot take
 //! over leaves everything as it was.
 
-use crate::checkpoints::{numbered, session_counts, sliding_counts};
 use crate::parts::*;
 use crate::vault::{Memory, Vault};
+use crate::world::{numbered, session_counts, sliding_counts};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -13,46 +13,42 @@ use wasmill_stream::plugin::*;
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
-use wasmill_stream::{Binary, Error, ErrorKind, GuestFault, GuestLedger, Result};
+use wasmill_stream::{Binary, Error, ErrorKind, GuestFault, Result};
 
-/// What the versions of this file have in common.
-#[derive(Clone)]
-struct Version1 {
+/// What the plugins of this file have in common.
+#[derive(Clone, Default)]
+struct Edition {
     number: u32,
-    identity: Identity,
-    needs: Needs,
-    ledger: Arc<GuestLedger>,
     /// How many more calls fail: on rows, or on states that it is to rewrite. Instances count together.
     failures: Arc<AtomicUsize>,
 }
 
-impl Version1 {
-    fn new(number: u32, needs: Needs) -> Self {
-        let identity = Identity { name: "test".into(), version: number.to_string(), digest: format!("{number:064}") };
-        Self { number, identity, needs, ledger: Arc::default(), failures: Arc::default() }
+impl Edition {
+    fn fails(&self) -> bool {
+        self.failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 }
 
-macro_rules! version {
+/// What is known of edition `number`, which is also the version of its state.
+fn known(number: u32, needs: Needs) -> Native {
+    let identity = Identity { name: "test".into(), version: number.to_string(), digest: format!("{number:064}") };
+    Native { identity, needs, state_version: number, ..Native::default() }
+}
+
+/// A plugin of this file.
+macro_rules! edition {
     ($name:ident, $plugin:ident, $logic:ident) => {
         #[derive(Clone)]
-        struct $name(Version1);
+        struct $name {
+            native: Native,
+            edition: Edition,
+        }
 
-        impl Plugin for $name {
-            fn identity(&self) -> &Identity {
-                &self.0.identity
-            }
+        native!($name);
 
-            fn needs(&self) -> &Needs {
-                &self.0.needs
-            }
-
-            fn state_version(&self) -> u32 {
-                self.0.number
-            }
-
-            fn ledger(&self) -> &Arc<GuestLedger> {
-                &self.0.ledger
+        impl $name {
+            fn new(number: u32, needs: Needs) -> Self {
+                Self { native: known(number, needs), edition: Edition { number, ..Edition::default() } }
             }
         }
 
@@ -64,27 +60,18 @@ macro_rules! version {
     };
 }
 
-impl Version1 {
-    fn fails(&self) -> bool {
-        self.failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
-    }
-}
-
-version!(Tag, TransformPlugin, Transform);
-version!(Count3, AggregatePlugin, Aggregate);
-version!(Number3, ProcessPlugin, Process);
+edition!(Tag, TransformPlugin, Transform);
+edition!(Counting, AggregatePlugin, Aggregate);
+edition!(Numbering, ProcessPlugin, Process);
 
 /// Writes `KEY TIME VERSION`. Odd versions do not look at values, even ones do.
 fn tag(number: u32) -> Tag {
-    Tag(Version1::new(
-        number,
-        Needs { reads_values: number.is_multiple_of(2), writes_values: true, ..Needs::default() },
-    ))
+    Tag::new(number, Needs { reads_values: number.is_multiple_of(2), writes_values: true, ..Needs::default() })
 }
 
 impl Transform for Tag {
     fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
-        if self.0.fails() {
+        if self.edition.fails() {
             return Err(Error::guest(GuestFault::Trap, "it fails on every row"));
         }
         let keys = batch.keys.expect("rows have keys");
@@ -93,7 +80,8 @@ impl Transform for Tag {
                 assert_eq!(line, format!("{time} {}", String::from_utf8_lossy(key)).as_bytes(), "values of these rows");
             }
         }
-        let text = |(key, time): (&[u8], &i64)| format!("{} {time} {}", String::from_utf8_lossy(key), self.0.number);
+        let text =
+            |(key, time): (&[u8], &i64)| format!("{} {time} {}", String::from_utf8_lossy(key), self.edition.number);
         let values: Binary = keys.iter().zip(batch.times).map(text).collect();
         Ok(Transformed { main: Rows { values: Some(values), ..Rows::default() }, ..Transformed::default() })
     }
@@ -116,7 +104,7 @@ fn number_of(version: u32, state: &[u8]) -> u64 {
 }
 
 /// Rewrites states of an older version, unless it fails.
-fn migrate(version: &Version1, from: u32, states: &Binary) -> Result<Binary> {
+fn migrate(version: &Edition, from: u32, states: &Binary) -> Result<Binary> {
     assert!(from < version.number && !states.iter().any(<[u8]>::is_empty), "states of an older version");
     if !states.is_empty() && version.fails() {
         return Err(Error::guest(GuestFault::Fatal, "it does not know this state"));
@@ -125,47 +113,47 @@ fn migrate(version: &Version1, from: u32, states: &Binary) -> Result<Binary> {
 }
 
 /// Counts rows of a window.
-fn count(number: u32) -> Count3 {
-    Count3(Version1::new(number, Needs { reads_values: number.is_multiple_of(2), ..Needs::default() }))
+fn count(number: u32) -> Counting {
+    Counting::new(number, Needs { reads_values: number.is_multiple_of(2), ..Needs::default() })
 }
 
-impl Aggregate for Count3 {
+impl Aggregate for Counting {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
-        assert_eq!(batch.values.is_some(), self.0.needs.reads_values);
-        let mut counts: Vec<u64> = accumulators.iter().map(|one| number_of(self.0.number, one)).collect();
+        assert_eq!(batch.values.is_some(), self.native.needs.reads_values);
+        let mut counts: Vec<u64> = accumulators.iter().map(|one| number_of(self.edition.number, one)).collect();
         groups.iter().for_each(|&group| counts[group as usize] += 1);
-        let accumulators = counts.iter().map(|&count| stored(self.0.number, count)).collect();
+        let accumulators = counts.iter().map(|&count| stored(self.edition.number, count)).collect();
         Ok(Accumulated { accumulators, rejects: Vec::new() })
     }
 
     fn merge(&mut self, accumulators: &Binary, groups: &[u32], count: u32) -> Result<Merged> {
         let mut sums = vec![0; count as usize];
         let all = accumulators.iter().zip(groups);
-        all.for_each(|(one, &group)| sums[group as usize] += number_of(self.0.number, one));
-        Ok(sums.iter().map(|&sum| stored(self.0.number, sum)).collect::<Binary>().into())
+        all.for_each(|(one, &group)| sums[group as usize] += number_of(self.edition.number, one));
+        Ok(sums.iter().map(|&sum| stored(self.edition.number, sum)).collect::<Binary>().into())
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
         let result = |(key, count): (&[u8], &[u8])| {
-            format!("{} {}", String::from_utf8_lossy(key), number_of(self.0.number, count))
+            format!("{} {}", String::from_utf8_lossy(key), number_of(self.edition.number, count))
         };
         let values = fired.keys.iter().zip(fired.accumulators.iter()).map(result).collect();
         Ok(Finished { values, ..Finished::default() })
     }
 
     fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary> {
-        migrate(&self.0, from, accumulators)
+        migrate(&self.edition, from, accumulators)
     }
 }
 
 /// Numbers the rows of a key: `KEY NUMBER TIME`.
-fn numbering(number: u32) -> Number3 {
-    Number3(Version1::new(number, Needs { writes_values: true, ..Needs::default() }))
+fn numbering(number: u32) -> Numbering {
+    Numbering::new(number, Needs { writes_values: true, ..Needs::default() })
 }
 
-impl Process for Number3 {
+impl Process for Numbering {
     fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
-        let mut numbers: Vec<u64> = turn.states.iter().map(|state| number_of(self.0.number, state)).collect();
+        let mut numbers: Vec<u64> = turn.states.iter().map(|state| number_of(self.edition.number, state)).collect();
         let mut values = Vec::new();
         for (&time, &group) in turn.batch.times.iter().zip(turn.groups) {
             numbers[group as usize] += 1;
@@ -173,12 +161,12 @@ impl Process for Number3 {
             values.push(format!("{key} {} {time}", numbers[group as usize]));
         }
         let main = Rows { values: Some(values.iter().collect()), ..Rows::default() };
-        let states = numbers.iter().map(|&count| stored(self.0.number, count)).collect();
+        let states = numbers.iter().map(|&count| stored(self.edition.number, count)).collect();
         Ok(Processed { states, main, ..Processed::default() })
     }
 
     fn migrate(&mut self, from: u32, states: &Binary) -> Result<Binary> {
-        migrate(&self.0, from, states)
+        migrate(&self.edition, from, states)
     }
 }
 
@@ -380,11 +368,12 @@ async fn a_version_that_cannot_take_over() {
         // It wants other things than the version before, too: these must not stay away from that one.
         let is_process = step == "numbers";
         let needs = Needs { reads_values: !is_process, writes_values: is_process, ..Needs::default() };
-        let bad = Version1::new(2, needs);
-        bad.failures.store(1, SeqCst);
-        let bad = match step {
-            "numbers" => Version::Process(Arc::new(Number3(bad)) as SharedProcess),
-            _ => Version::Aggregate(Arc::new(Count3(bad)) as SharedAggregate),
+        let (counting, numbering) = (Counting::new(2, needs.clone()), Numbering::new(2, needs));
+        counting.edition.failures.store(1, SeqCst);
+        numbering.edition.failures.store(1, SeqCst);
+        let bad = match is_process {
+            true => Version::Process(Arc::new(numbering)),
+            false => Version::Aggregate(Arc::new(counting)),
         };
         let error = swapper.swap(step, bad).await.expect_err("it does not know the state");
         assert!(error.report().contains("does not know this state"), "{}", error.report());
@@ -426,7 +415,7 @@ async fn a_cure() {
     let mut job = Job::default();
     let source = job.source(Lists::new(lists.clone()), DISORDER, Mood::Well);
     let bad = tag(1);
-    bad.0.failures.store(usize::MAX, SeqCst);
+    bad.edition.failures.store(usize::MAX, SeqCst);
     let step = job.node("tag", &[(source, Port::Main)], NodeKind::Transform { plugin: Arc::new(bad) });
     let taken = job.keep("out", &[(step, Port::Main)]);
     let dead = Taken::default();
