@@ -1,6 +1,7 @@
 //! SIGTERM while rows flow: the job ends with everything committed, and the next run reads nothing again.
 
 use crate::harness::chance::{Chance, count};
+use crate::harness::host::Host;
 use crate::harness::patience::{for_a_while, until};
 use crate::harness::report;
 use crate::harness::search::Search;
