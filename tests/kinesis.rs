@@ -12,7 +12,7 @@ use serde_json::Value;
 fn assert_stream_answers(server: &Server, stream: &str, trips: &[Value]) {
     let Some(url) = server.url() else { return };
     let medallion = |trip: &Value| trip["medallion"].as_str().expect("every trip has a taxi").to_owned();
-    let records: Vec<_> = trips.iter().map(|trip| (medallion(trip), trip.to_string())).collect();
+    let records: Vec<_> = trips.iter().map(|trip| (medallion(trip), trip.to_string().into_bytes())).collect();
     let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
     runtime.block_on(publish(url, stream, 4, &records));
 

@@ -5,6 +5,8 @@ mod harness;
 mod oracle;
 mod pipeline;
 
+/// User records that a producer has packed into records of Kinesis.
+mod aggregates;
 /// Writing a plugin, and repairing one.
 mod author;
 /// Bad records, components and endpoints.

@@ -16,7 +16,7 @@ access_key_id = "${KEY}"
 secret_access_key = "${KEY}""#;
 
 /// Creates a stream and puts the records, each with its partition key, in order.
-pub async fn publish(url: &str, stream: &str, shards: i32, records: &[(String, String)]) {
+pub async fn publish(url: &str, stream: &str, shards: i32, records: &[(String, Vec<u8>)]) {
     let client = client(url).await;
     client.create_stream().stream_name(stream).shard_count(shards).send().await.expect("the stream is new");
     while !is_active(&client, stream).await {
@@ -42,9 +42,9 @@ async fn is_active(client: &Client, stream: &str) -> bool {
     described.stream_description_summary().is_some_and(|summary| *summary.stream_status() == StreamStatus::Active)
 }
 
-async fn put(client: &Client, stream: &str, records: &[(String, String)]) {
+async fn put(client: &Client, stream: &str, records: &[(String, Vec<u8>)]) {
     let entries = records.iter().map(|(key, data)| {
-        let entry = PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data.as_bytes()));
+        let entry = PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data.as_slice()));
         entry.build().expect("key and data are there")
     });
     let put = client.put_records().stream_name(stream).set_records(Some(entries.collect()));

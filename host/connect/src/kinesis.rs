@@ -1,10 +1,12 @@
-//! The `kinesis` source: every shard of a stream, polled with GetRecords, through splits and merges. Enhanced fan-out and
-//! de-aggregation are not here.
+//! The `kinesis` source: every shard of a stream, polled with GetRecords, through splits and merges, with the user records
+//! that producers have packed into one. Enhanced fan-out is not here.
 //!
 //! The children of a shard are announced before the shard is done and read once all their parents are done, from their
 //! first record. So every checkpoint either holds the end of a shard or goes on in it, and never has a child's record
 //! without its parents' last.
 
+mod aggregate;
+mod chunks;
 mod failure;
 mod lineage;
 mod note;
@@ -123,7 +125,8 @@ impl Reading {
     /// One task per shard whose parents have ended.
     fn start_ready(&mut self) {
         for (shard, (sender, place)) in self.lineage.take_ready() {
-            let reader = ShardReader { shared: self.shared.clone(), shard: shard.id, sender };
+            let Shard { id, hashes, .. } = shard;
+            let reader = ShardReader { shared: self.shared.clone(), shard: id, hashes, sender };
             self.tasks.spawn(reader.run(place));
         }
     }

@@ -273,8 +273,8 @@ impl Backlog {
                         (a + row_a as u64).cmp(&(b + row_b as u64))
                     }
                     (Positions::Sequences(a), Positions::Sequences(b), row_a, row_b) => a[row_a].cmp(&b[row_b]),
-                    // One split counts in one way.
-                    _ => Ordering::Equal,
+                    // A shard may have Kinesis records in one chunk and user records in another.
+                    (a, b, row_a, row_b) => a.get(row_a).cmp(&b.get(row_b)),
                 }
                 .then(row_a.cmp(&row_b))
             }),

@@ -242,6 +242,10 @@ impl Batch {
                     (Positions::Sequences(all), record) => {
                         all[record].limbs().iter().for_each(|limb| text(&limb.to_le_bytes()));
                     }
+                    (Positions::Extended(all), record) => {
+                        all[record].sequence.limbs().iter().for_each(|limb| text(&limb.to_le_bytes()));
+                        all[record].sub.iter().for_each(|sub| text(&sub.to_le_bytes()));
+                    }
                 }
             }
             (None, None, None) if self.values.is_empty() => {}
@@ -264,6 +268,7 @@ fn key_text(key: &[u8]) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ExtendedSequence;
     use std::collections::HashSet;
 
     /// A batch without keys → its rows are one group; with keys each row has its own.
@@ -309,6 +314,37 @@ mod tests {
         };
         assert_eq!(batch.select(&[1, 3]).select(&[1]).row_ids(), ["trips|trips/3|103"]);
     }
+
+    /// Rows of Kinesis records and of the user records in one → each has its own id, also when it has waited; those of
+    /// Kinesis records are the same whether user records stand beside them or not.
+    #[test]
+    fn user_records_have_ids_of_their_own() {
+        let batch = |positions: Positions, rows: usize| Batch {
+            step: "trips".into(),
+            times: vec![5; rows],
+            lineage: Some(Lineage {
+                split: SplitId::new("trips", 0),
+                positions: Arc::new(positions),
+                records: None,
+                bytes: None,
+            }),
+            ..Batch::default()
+        };
+        let place = |text: &str| ExtendedSequence::parse(text).expect(text);
+        let mixed = batch(Positions::Extended(["7", "8:0", "8:1", "8:10", "9"].map(place).to_vec()), 5);
+        let plain = batch(Positions::Sequences(vec![place("7").sequence, place("9").sequence]), 2);
+        let expected =
+            ["trips|trips/0|7", "trips|trips/0|8:0", "trips|trips/0|8:1", "trips|trips/0|8:10", "trips|trips/0|9"];
+        assert_eq!(mixed.row_ids(), expected);
+        assert_eq!(plain.row_ids(), [expected[0], expected[4]]);
+        let waited = |batch: &Batch, rows: &[u32]| {
+            Batch::gather(&[batch], &rows.iter().map(|&row| (0, row)).collect::<Vec<_>>()).row_ids()
+        };
+        let ids = waited(&mixed, &[0, 1, 2, 3, 4]);
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 5, "{ids:?}");
+        assert_eq!(waited(&plain, &[0, 1]), [ids[0].clone(), ids[4].clone()]);
+    }
+
     /// Rows of one key and time that other keys stand between, as they come when they have waited → each has its own id,
     /// and the same one whichever rows of other keys it is released with.
     #[test]

@@ -28,7 +28,8 @@ pub struct DeadLetter {
     /// Where the record was read: source and split, such as `trips/shardId-000000000003`. None behind an aggregation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
-    /// Its position in the split: a sequence number, a line.
+    /// Its position in the split: a line, or a sequence number, with `:N` if it was the N-th user record in a Kinesis record
+    /// (from 0).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
     /// The record as it was read.

@@ -34,4 +34,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use fault::{Cause, GuestFault};
 pub use guarantee::Guarantee;
 pub use guest_ledger::GuestLedger;
-pub use position::{Position, Positions, Sequence, SplitId};
+pub use position::{ExtendedSequence, Position, Positions, Sequence, SplitId};

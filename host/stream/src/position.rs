@@ -104,14 +104,73 @@ impl<'de> Deserialize<'de> for Sequence {
     }
 }
 
+/// Where a record stands in a Kinesis shard: its sequence number and, if its producer packed several user records into one
+/// Kinesis record, which of them it is. Printed as `sequence` or `sequence:sub`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExtendedSequence {
+    /// The number of the Kinesis record.
+    pub sequence: Sequence,
+    /// The place among its user records, from 0; `None`: the Kinesis record itself.
+    pub sub: Option<u32>,
+}
+
+impl ExtendedSequence {
+    /// Reads what is printed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (sequence, sub) = match text.split_once(':') {
+            // Only digits: `u32` would take a sign as well.
+            Some((sequence, sub)) if sub.bytes().all(|digit| digit.is_ascii_digit()) => {
+                (sequence, Some(sub.parse().ok()?))
+            }
+            Some(_) => return None,
+            None => (text, None),
+        };
+        Some(Self { sequence: Sequence::parse(sequence)?, sub })
+    }
+
+    /// Whether somebody who has all up to this place has that one too. A Kinesis record that was taken as a whole has all
+    /// its user records.
+    pub fn covers(&self, place: &Self) -> bool {
+        place <= self || (self.sub.is_none() && place.sequence == self.sequence)
+    }
+}
+
+impl From<Sequence> for ExtendedSequence {
+    fn from(sequence: Sequence) -> Self {
+        Self { sequence, sub: None }
+    }
+}
+
+impl fmt::Display for ExtendedSequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.sub {
+            Some(sub) => write!(f, "{}:{sub}", self.sequence),
+            None => self.sequence.fmt(f),
+        }
+    }
+}
+
+impl Serialize for ExtendedSequence {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ExtendedSequence {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("\"{text}\" is no sequence number")))
+    }
+}
+
 /// The position of one record in its split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Position {
     /// The number of a line or record.
     Number(u64),
-    /// A Kinesis sequence number.
-    Sequence(Sequence),
+    /// A Kinesis sequence number, and a sub-sequence number where there is one.
+    Sequence(ExtendedSequence),
 }
 
 impl fmt::Display for Position {
@@ -131,8 +190,10 @@ pub enum Positions {
         /// Number of row 0.
         first: u64,
     },
-    /// Kinesis sequence numbers, one per row.
+    /// Kinesis sequence numbers, one per row: chunks without user records need no more.
     Sequences(Vec<Sequence>),
+    /// Sequence numbers of which some have a sub-sequence number, one per row.
+    Extended(Vec<ExtendedSequence>),
 }
 
 impl Positions {
@@ -140,15 +201,22 @@ impl Positions {
     pub fn get(&self, row: usize) -> Option<Position> {
         match self {
             Self::Consecutive { first } => Some(Position::Number(first + row as u64)),
-            Self::Sequences(all) => all.get(row).copied().map(Position::Sequence),
+            Self::Sequences(all) => all.get(row).map(|sequence| Position::Sequence((*sequence).into())),
+            Self::Extended(all) => all.get(row).copied().map(Position::Sequence),
         }
     }
 
     /// The position of row `row` as text, for messages, ids and dead letters.
     pub fn text(&self, row: usize) -> String {
+        self.get(row).map(|position| position.to_string()).unwrap_or_default()
+    }
+
+    /// How many bytes of memory they take.
+    pub fn bytes(&self) -> usize {
         match self {
-            Self::Consecutive { first } => (first + row as u64).to_string(),
-            Self::Sequences(all) => all.get(row).map(Sequence::to_string).unwrap_or_default(),
+            Self::Consecutive { .. } => 0,
+            Self::Sequences(all) => size_of_val(all.as_slice()),
+            Self::Extended(all) => size_of_val(all.as_slice()),
         }
     }
 }
@@ -167,6 +235,38 @@ mod tests {
         assert!(Sequence::parse("9") < Sequence::parse("10"));
         assert_eq!(Sequence::parse("12a"), None);
         assert_eq!(Sequence::parse(&"9".repeat(60)), None);
+    }
+
+    fn place(text: &str) -> ExtendedSequence {
+        ExtendedSequence::parse(text).expect(text)
+    }
+
+    /// User records come in the order of their numbers, which is not that of texts, between the records around theirs; a
+    /// record that was taken as a whole covers all of its own and nothing behind it.
+    #[test]
+    fn user_records_have_their_order() {
+        let ascending = ["9", "10:0", "10:9", "10:10", "11"].map(place);
+        assert!(ascending.is_sorted_by(|one, next| one < next && next.covers(one) && !one.covers(next)));
+        assert!(place("10").covers(&place("10:7")) && !place("10").covers(&place("11:0")));
+        assert!(!place("10:7").covers(&place("10:8")) && place("10:7").covers(&place("10:7")));
+    }
+
+    /// Positions in checkpoints: those of format 1 are read as they were written, those of user records come back, and
+    /// anything else is no position.
+    #[test]
+    fn written_positions() {
+        let frozen = [
+            ("{\"number\":7}", Position::Number(7)),
+            ("{\"sequence\":\"4959\"}", Position::Sequence(place("4959"))),
+            ("{\"sequence\":\"4959:12\"}", Position::Sequence(place("4959:12"))),
+        ];
+        for (text, position) in frozen {
+            assert_eq!(serde_json::from_str::<Position>(text).expect(text), position);
+            assert_eq!(serde_json::to_string(&position).expect("JSON"), text);
+        }
+        for text in ["", ":", "7:", ":7", "7:-1", "7:+1", "7:4294967296", "7:1:1", "7 :1"] {
+            assert_eq!(ExtendedSequence::parse(text), None, "{text}");
+        }
     }
 
     proptest! {

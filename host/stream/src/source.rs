@@ -254,7 +254,8 @@ impl SplitSender {
         if values.is_empty() {
             return Ok(());
         }
-        let cost = (values.total_bytes() as u64).clamp(1, u64::from(self.budget_bytes)) as u32;
+        // Many records may have few bytes, or none; where they stood is in memory as long as they are.
+        let cost = ((values.total_bytes() + positions.bytes()) as u64).clamp(1, u64::from(self.budget_bytes)) as u32;
         let permit = tokio::select! {
             biased;
             permit = self.budget.clone().acquire_many_owned(cost) => permit.map_err(|_| closed())?,

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn shard(id: &str, parents: &[&str]) -> Shard {
-        Shard { id: id.to_owned(), parents: parents.iter().map(|id| (*id).to_owned()).collect() }
+        Shard { id: id.to_owned(), parents: parents.iter().map(|id| (*id).to_owned()).collect(), hashes: None }
     }
 
     fn ready(lineage: &mut Lineage<()>) -> Vec<String> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmill_stream::source::{Intake, Resume};
-use wasmill_stream::{Result, Sequence};
+use wasmill_stream::{ExtendedSequence, Result, Sequence};
 
 /// Gaps that are kept: enough for an audit, and no more than a checkpoint can carry.
 const MAX_GAPS: usize = 100;
@@ -30,6 +30,10 @@ pub struct Note {
     /// Shards that had nothing more to give at some time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub silent: BTreeMap<String, Silence>,
+    /// How many user records were left out because they belong to other shards, by shard. What is read again after a crash
+    /// counts again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<String, u64>,
     /// Lost records, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -49,7 +53,7 @@ pub struct Pinned {
 pub struct Silence {
     /// The record; `None`: the place where reading began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Sequence>,
+    pub after: Option<ExtendedSequence>,
     /// When, in milliseconds.
     pub at: i64,
 }
@@ -61,7 +65,7 @@ pub struct Gap {
     pub shard: String,
     /// The last record before them; `None`: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Sequence>,
+    pub after: Option<ExtendedSequence>,
     /// The first record behind them; `None`: there was none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Sequence>,
@@ -76,7 +80,7 @@ impl Note {
     }
 
     /// Whether all records behind a position are still kept for sure, although the record at that position may not be.
-    pub fn is_whole(&self, shard: &str, position: Option<Sequence>, now: i64, retention: i64) -> bool {
+    pub fn is_whole(&self, shard: &str, position: Option<ExtendedSequence>, now: i64, retention: i64) -> bool {
         // What was behind the position then has come later, so it is kept until then plus the retention. Clocks differ,
         // and the service says of no record when exactly it goes.
         let margin = (retention / 10).min(3_600_000);
@@ -109,6 +113,11 @@ impl Notebook {
         self.change(|note| {
             note.silent.insert(shard.to_owned(), silence);
         });
+    }
+
+    /// User records of a shard were left out because they belong to others.
+    pub fn elsewhere(&self, shard: &str, records: u64) {
+        self.change(|note| *note.elsewhere.entry(shard.to_owned()).or_default() += records);
     }
 
     /// Records may be lost.

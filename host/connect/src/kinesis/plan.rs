@@ -6,7 +6,7 @@ use super::stream::{Description, Identity, Place, Shard};
 use std::collections::{BTreeMap, BTreeSet};
 use wasmill_stream::checkpoint::SplitMark;
 use wasmill_stream::source::Resume;
-use wasmill_stream::{Error, Position, Result, Sequence};
+use wasmill_stream::{Error, ExtendedSequence, Position, Result};
 
 /// What to do at a start.
 #[derive(Debug)]
@@ -85,6 +85,7 @@ impl Known<'_> {
             plan.open.push((shard, place));
         }
         plan.note.silent.retain(|id, _| ids.contains(id));
+        plan.note.elsewhere.retain(|id, _| ids.contains(id));
         Ok(plan)
     }
 
@@ -100,11 +101,12 @@ impl Known<'_> {
             start: at.map(|at| Pinned { at, shards: shards.clone() }),
             finished: BTreeSet::new(),
             silent: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             gaps: Vec::new(),
         }
     }
 
-    fn is_whole(&self, note: &Note, shard: &str, position: Option<Sequence>) -> bool {
+    fn is_whole(&self, note: &Note, shard: &str, position: Option<ExtendedSequence>) -> bool {
         note.is_whole(shard, position, self.now, self.retention())
     }
 
@@ -112,7 +114,7 @@ impl Known<'_> {
         self.description.retention_millis()
     }
 
-    fn gap(&self, shard: &str, after: Option<Sequence>) -> Gap {
+    fn gap(&self, shard: &str, after: Option<ExtendedSequence>) -> Gap {
         Gap { shard: shard.to_owned(), after, before: None, noticed_at: self.now }
     }
 }
@@ -138,7 +140,7 @@ pub fn same_stream(was: &Identity, is: &Identity) -> Result<()> {
     Ok(())
 }
 
-fn sequence(mark: &SplitMark) -> Result<Option<Sequence>> {
+fn sequence(mark: &SplitMark) -> Result<Option<ExtendedSequence>> {
     match mark.position {
         None => Ok(None),
         Some(Position::Sequence(sequence)) => Ok(Some(sequence)),

@@ -59,7 +59,7 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// Least time between two reads of a shard.
     pub read_interval: Duration,
-    /// Most records of one read.
+    /// Most records of one read, and most rows that are handed on together when user records come of them.
     pub max_records: i32,
 }
 

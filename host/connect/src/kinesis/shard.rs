@@ -1,5 +1,7 @@
-//! Reads one shard: iterator, page, hand on, next page. Whatever time can cure is waited for, the rest ends the job.
+//! Reads one shard: iterator, page, unpack, hand on, next page. Whatever time can cure is waited for, the rest ends the job.
 
+use super::aggregate::Hashes;
+use super::chunks::Chunks;
 use super::note::{Gap, Notebook, Silence};
 use super::page::Page;
 use super::settings::{OnGap, Settings};
@@ -11,10 +13,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use wasmill_stream::source::SplitSender;
-use wasmill_stream::{Error, Positions, Result, Sequence};
+use wasmill_stream::{Error, ExtendedSequence, Result, Sequence};
 
-/// How often a shard that is silent says so in the note, which the retention of hours is compared with.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How often a shard that is silent says so in the note, which the retention of hours is compared with, and how often the
+/// log hears of user records that are left out.
+const REPEAT: Duration = Duration::from_secs(60);
 
 /// What the readers of all shards share.
 pub struct Shared {
@@ -36,6 +39,8 @@ pub struct ShardReader {
     pub shared: Arc<Shared>,
     /// The shard's id.
     pub shard: String,
+    /// The hashes of its keys, if the server says.
+    pub hashes: Option<Hashes>,
     /// Where its records go.
     pub sender: SplitSender,
 }
@@ -63,10 +68,12 @@ pub enum Ending {
 struct Cursor {
     place: Place,
     iterator: Option<String>,
-    /// The record with which the next page should begin: it was handed on before.
-    known: Option<Sequence>,
+    /// The record with which the next page should begin: it was handed on before, or some of its user records were.
+    known: Option<ExtendedSequence>,
     /// When the note last heard that the shard is silent.
     noted: Option<Instant>,
+    /// When the log last heard that user records were left out.
+    warned: Option<Instant>,
 }
 
 /// What one read led to.
@@ -91,7 +98,7 @@ impl ShardReader {
 
     async fn read(&self, place: Place) -> Result<Ending> {
         let settings = &self.shared.settings;
-        let mut cursor = Cursor { place, iterator: None, known: None, noted: None };
+        let mut cursor = Cursor { place, iterator: None, known: None, noted: None, warned: None };
         let mut backoff = Backoff::new(Patience::ENDLESS);
         loop {
             let begun = Instant::now();
@@ -130,7 +137,7 @@ impl ShardReader {
     async fn iterator(&self, cursor: &mut Cursor) -> Result<String> {
         let mut sought = self.shared.stream.iterator(&self.shard, cursor.place).await?;
         cursor.known = match cursor.place {
-            Place::At(sequence) => Some(sequence),
+            Place::At(place) => Some(place),
             Place::Oldest | Place::Since(_) => None,
         };
         if let (Sought::Unknown(error), Some(known)) = (&sought, cursor.known) {
@@ -148,22 +155,27 @@ impl ShardReader {
         }
     }
 
-    async fn hand_on(&self, mut page: Page, asked: i64, cursor: &mut Cursor) -> Result<Turn> {
-        let empty = page.sequences.is_empty();
-        if let Some(known) = cursor.known {
-            if page.drop_first(known) {
-                cursor.known = None;
-            } else if !empty || page.at_tip || page.next.is_none() {
-                self.missed(known, page.sequences.first().copied()).await?;
-                cursor.known = None;
+    async fn hand_on(&self, page: Page, asked: i64, cursor: &mut Cursor) -> Result<Turn> {
+        let Page { records, next, at_tip, children } = page;
+        let (empty, first) = (records.sequences.is_empty(), records.sequences.first().copied());
+        let mut after = None;
+        if let Some(known) = cursor.known.filter(|_| !empty || at_tip || next.is_none()) {
+            if first == Some(known.sequence) {
+                after = Some(known);
+            } else {
+                self.missed(known, first).await?;
             }
+            cursor.known = None;
         }
-        let Page { values, sequences, next, at_tip, children } = page;
-        let last = sequences.last().copied();
-        self.sender.rows(values, Positions::Sequences(sequences)).await?;
-        if let Some(last) = last {
-            cursor.place = Place::At(last);
+        // If not all of the page can be handed on, reading goes on behind the last part that was.
+        cursor.iterator = None;
+        let rows = self.shared.settings.max_records as usize;
+        let mut chunks = Chunks::new(records, rows, self.hashes.as_ref(), after);
+        for part in &mut chunks {
+            self.sender.rows(part.values, part.positions).await?;
+            cursor.place = Place::At(part.last);
         }
+        self.note_elsewhere(chunks.elsewhere(), cursor);
         cursor.iterator = next;
         if cursor.iterator.is_none() {
             return Ok(Turn::Closed(children));
@@ -178,20 +190,37 @@ impl ShardReader {
 
     /// Behind the cursor there was nothing at this time.
     fn note_silence(&self, at: i64, cursor: &mut Cursor) {
-        if cursor.noted.is_some_and(|noted| noted.elapsed() < SILENCE) {
+        if cursor.noted.is_some_and(|noted| noted.elapsed() < REPEAT) {
             return;
         }
         cursor.noted = Some(Instant::now());
         let after = match cursor.place {
-            Place::At(sequence) => Some(sequence),
+            Place::At(place) => Some(place),
             Place::Oldest | Place::Since(_) => None,
         };
         self.shared.notebook.silent(&self.shard, Silence { after, at });
     }
 
+    /// So many user records of a page belong to other shards.
+    fn note_elsewhere(&self, records: u64, cursor: &mut Cursor) {
+        if records == 0 {
+            return;
+        }
+        self.shared.notebook.elsewhere(&self.shard, records);
+        if !cursor.warned.is_some_and(|warned| warned.elapsed() < REPEAT) {
+            cursor.warned = Some(Instant::now());
+            tracing::warn!(
+                shard = self.shard,
+                records,
+                "{}: user records of keys that belong to other shards are left out: producers send them there again",
+                self.shared.stream
+            );
+        }
+    }
+
     /// The record behind which to go on is not kept any more. An error if records may be lost with it, or if it was one of
     /// another stream.
-    async fn missed(&self, known: Sequence, next: Option<Sequence>) -> Result<()> {
+    async fn missed(&self, known: ExtendedSequence, next: Option<Sequence>) -> Result<()> {
         let shared = &self.shared;
         let now = shared.stream.describe().await?;
         super::plan::same_stream(&shared.description.identity, &now.identity)?;
@@ -207,10 +236,9 @@ impl ShardReader {
 impl Shared {
     /// What becomes of a job that may have lost records.
     pub fn judge(&self, gap: Gap) -> Result<()> {
-        let place =
-            |place: Option<Sequence>, none: &str| place.map_or(none.to_owned(), |sequence| sequence.to_string());
         let (stream, shard, hours) = (&self.stream, &gap.shard, self.description.retention_hours);
-        let (from, to) = (place(gap.after, "the start"), place(gap.before, "the oldest that is kept"));
+        let from = gap.after.map_or("the start".to_owned(), |after| after.to_string());
+        let to = gap.before.map_or("the oldest that is kept".to_owned(), |before| before.to_string());
         if self.settings.on_gap == OnGap::Fail {
             return Err(Error::invalid(format!(
                 "{stream}: {shard}: records between {from} and {to} may be lost: the job was away for longer than the {hours} h \

@@ -1,14 +1,15 @@
 //! One stream on one server: the four calls that reading needs. Nothing is tried again in here.
 
+use super::aggregate::Hashes;
 use super::failure::{failure, is_expired_iterator, is_unknown_place};
 use super::page::Page;
 use super::settings::Settings;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_kinesis::types::{ChildShard, HashKeyRange, ShardIteratorType};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use wasmill_stream::{Error, Result, Sequence};
+use wasmill_stream::{Error, ExtendedSequence, Result};
 
 /// A stream and the client to read it.
 pub struct Stream {
@@ -26,6 +27,8 @@ pub struct Shard {
     pub id: String,
     /// The shards that it was split from or merged of.
     pub parents: Vec<String>,
+    /// The hashes of the keys that belong to it, if the service says.
+    pub hashes: Option<Hashes>,
 }
 
 /// What tells a stream from another one that had, or has, the same name.
@@ -60,8 +63,9 @@ pub enum Place {
     Oldest,
     /// Records that arrived at this time (milliseconds) or later.
     Since(i64),
-    /// A record that was handed on: reading begins with it, which proves that what follows it is still kept too.
-    At(Sequence),
+    /// A record that was handed on, or a user record in it: reading begins with the record, which proves that what follows it
+    /// is still kept too, and in which there may be user records to come.
+    At(ExtendedSequence),
 }
 
 /// What a request for an iterator gave.
@@ -147,9 +151,9 @@ impl Stream {
             Place::Since(millis) => {
                 request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(millis))
             }
-            Place::At(sequence) => request
+            Place::At(place) => request
                 .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-                .starting_sequence_number(sequence.to_string()),
+                .starting_sequence_number(place.sequence.to_string()),
         };
         let subject = || format!("{self}: get an iterator for {shard}");
         match (request.send().await, place) {
@@ -195,5 +199,19 @@ impl fmt::Display for Stream {
 
 fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
-    Shard { id: shard.shard_id().to_owned(), parents: parents.into_iter().flatten().map(str::to_owned).collect() }
+    let parents = parents.into_iter().flatten().map(str::to_owned).collect();
+    Shard { id: shard.shard_id().to_owned(), parents, hashes: shard.hash_key_range().and_then(hashes) }
+}
+
+impl From<ChildShard> for Shard {
+    fn from(child: ChildShard) -> Self {
+        let hashes = child.hash_key_range().and_then(hashes);
+        Self { id: child.shard_id, parents: child.parent_shards, hashes }
+    }
+}
+
+/// `None`: nobody can say which keys these are.
+fn hashes(range: &HashKeyRange) -> Option<Hashes> {
+    let hashes = range.starting_hash_key().parse().ok()?..=range.ending_hash_key().parse().ok()?;
+    (!hashes.is_empty()).then_some(hashes)
 }

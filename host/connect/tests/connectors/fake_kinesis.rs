@@ -43,10 +43,10 @@ pub struct FakeShard {
     /// Whether it was split or merged.
     pub closed: bool,
     /// The data of its records, also of those that are not kept any more.
-    pub records: Vec<String>,
+    pub records: Vec<Vec<u8>>,
     /// How many of the first records are not kept any more.
     pub trimmed: usize,
-    /// The hashes of keys that belong to it.
+    /// The hashes of keys that belong to it, as the first 32 of 128 bits; empty: all.
     pub hashes: Range<u32>,
 }
 
@@ -116,9 +116,15 @@ pub const RETENTION_HOURS: i64 = 24;
 
 impl State {
     /// Puts a record into the open shard of a hash.
-    pub fn put(&mut self, hash: u32, data: String) {
+    pub fn put(&mut self, hash: u32, data: impl Into<Vec<u8>>) {
         let mut open = self.shards.values_mut().filter(|shard| !shard.closed && shard.hashes.contains(&hash));
-        open.next().expect("every hash has a shard").records.push(data);
+        open.next().expect("every hash has a shard").records.push(data.into());
+    }
+
+    /// The hashes of the open shard to which this one belongs.
+    pub fn neighbours(&self, hash: u32) -> Range<u32> {
+        let mut open = self.shards.values().filter(|shard| !shard.closed && shard.hashes.contains(&hash));
+        open.next().expect("every hash has a shard").hashes.clone()
     }
 
     /// Shards that can be written to.
@@ -194,8 +200,7 @@ impl State {
             if shard.closed {
                 range["EndingSequenceNumber"] = sequence(shard.records.len()).into();
             }
-            let mut listed = json!({"ShardId": id, "SequenceNumberRange": range,
-                "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "1"}});
+            let mut listed = json!({"ShardId": id, "SequenceNumberRange": range, "HashKeyRange": key_range(shard)});
             for (key, parent) in ["ParentShardId", "AdjacentParentShardId"].into_iter().zip(&shard.parents) {
                 listed[key] = parent.clone().into();
             }
@@ -218,7 +223,7 @@ impl State {
             Some("TRIM_HORIZON") => Some(0),
             // All records that a test adds later are newer than any time that a reader can name.
             Some("AT_TIMESTAMP") if body["Timestamp"].as_f64().is_some_and(|time| time <= now) => {
-                Some(shard.records.iter().take_while(|record| !record.starts_with("new ")).count())
+                Some(shard.records.iter().take_while(|record| !record.starts_with(b"new ")).count())
             }
             Some("AT_SEQUENCE_NUMBER") => numbered().filter(|number| !self.refuses_trimmed || *number >= shard.trimmed),
             _ => None,
@@ -272,7 +277,7 @@ impl State {
         let from = from.max(shard.trimmed);
         let to = shard.records.len().min(from + limit.min(self.page));
         let records = (from..to).map(|number| {
-            json!({"SequenceNumber": sequence(number), "PartitionKey": "k", "Data": base64(shard.records[number].as_bytes())})
+            json!({"SequenceNumber": sequence(number), "PartitionKey": "k", "Data": base64(&shard.records[number])})
         });
         let mut answer = json!({"Records": records.collect::<Vec<_>>(),
             "MillisBehindLatest": if to < shard.records.len() { 1_000 } else { 0 }});
@@ -280,14 +285,25 @@ impl State {
             answer["NextShardIterator"] = self.name_iterator(id, to).into();
         } else if self.names_children {
             let children = self.shards.iter().filter(|(_, child)| child.parents.iter().any(|parent| parent == id));
-            let children = children.map(|(id, child)| {
-                json!({"ShardId": id, "ParentShards": child.parents,
-                    "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "1"}})
-            });
+            let children = children.map(
+                |(id, child)| json!({"ShardId": id, "ParentShards": child.parents, "HashKeyRange": key_range(child)}),
+            );
             answer["ChildShards"] = children.collect::<Vec<_>>().into();
         }
         answer.to_string()
     }
+}
+
+/// The hash keys of a shard, the last included.
+fn key_range(shard: &FakeShard) -> Value {
+    let Range { start, end } = shard.hashes;
+    let last = if start == end { u128::MAX } else { hash_key(end) - 1 };
+    json!({"StartingHashKey": hash_key(start).to_string(), "EndingHashKey": last.to_string()})
+}
+
+/// The first hash key that has these 32 bits.
+pub fn hash_key(hash: u32) -> u128 {
+    u128::from(hash) << 96
 }
 
 fn error(status: u16, code: &str) -> Reply {

@@ -14,7 +14,7 @@ use wasmill_connect::{SINKS, SOURCES};
 use wasmill_stream::config::{Problem, Problems, Section};
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::{Chunk, Delivery, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue};
-use wasmill_stream::{Position, Positions, Result, Sequence, SplitId};
+use wasmill_stream::{ExtendedSequence, Position, Positions, Result, SplitId};
 
 /// Longer than anything takes, so that a hang becomes a failure.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,8 +64,8 @@ fn checked<T>(
 pub enum Place {
     /// A line or record number.
     Number(u64),
-    /// A Kinesis sequence number.
-    Sequence(Sequence),
+    /// A Kinesis sequence number, and a sub-sequence number where there is one.
+    Sequence(ExtendedSequence),
 }
 
 impl Place {
@@ -256,7 +256,8 @@ impl Heard {
         for (row, value) in chunk.values.iter().enumerate() {
             let place = match &chunk.positions {
                 Positions::Consecutive { first } => Place::Number(first + row as u64),
-                Positions::Sequences(all) => Place::Sequence(*all.get(row).expect("one position per record")),
+                Positions::Sequences(all) => Place::Sequence((*all.get(row).expect("one position per record")).into()),
+                Positions::Extended(all) => Place::Sequence(*all.get(row).expect("one position per record")),
             };
             if let Some((last, _)) = self.records.last() {
                 assert!(*last < place, "positions of {split} ascend: {last:?} is not before {place:?}");

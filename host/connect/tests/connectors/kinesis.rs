@@ -18,28 +18,31 @@ pub fn settings(address: &str, more: &str) -> String {
     )
 }
 
-fn source(address: &str, more: &str) -> Box<dyn Source> {
+pub fn source(address: &str, more: &str) -> Box<dyn Source> {
     harness::source("kinesis", &settings(address, more)).expect("good settings")
 }
 
-fn listen(source: Box<dyn Source>) -> Listener {
+pub fn listen(source: Box<dyn Source>) -> Listener {
     Listener::start(source, 2, 16 << 20)
 }
 
 fn shard(name: &str, records: usize) -> FakeShard {
-    FakeShard { records: (0..records).map(|number| format!("{name} {number}")).collect(), ..FakeShard::default() }
+    FakeShard {
+        records: (0..records).map(|number| format!("{name} {number}").into()).collect(),
+        ..FakeShard::default()
+    }
 }
 
-fn go_on(source: Box<dyn Source>, resume: Resume) -> Listener {
+pub fn go_on(source: Box<dyn Source>, resume: Resume) -> Listener {
     Listener::go_on(source, 2, 16 << 20, Some(resume))
 }
 
-fn split(shard: &str) -> SplitId {
+pub fn split(shard: &str) -> SplitId {
     SplitId::new("in", shard)
 }
 
 /// Whether shard `a` has done something.
-fn of_a(splits: &BTreeMap<SplitId, Heard>, what: impl Fn(&Heard) -> bool) -> bool {
+pub fn of_a(splits: &BTreeMap<SplitId, Heard>, what: impl Fn(&Heard) -> bool) -> bool {
     splits.get(&split("a")).is_some_and(what)
 }
 
@@ -48,7 +51,8 @@ fn of_a(splits: &BTreeMap<SplitId, Heard>, what: impl Fn(&Heard) -> bool) -> boo
 async fn keeps_the_promises_of_a_source() {
     let fake = FakeKinesis::start(["a", "b", "c"].map(|id| (id, shard(id, 20)))).await;
     fake.state().page = 6;
-    let expected: Vec<_> = ["a", "b", "c"].into_iter().flat_map(|id| shard(id, 20).records).collect();
+    let records = |id| (0..20).map(move |number| format!("{id} {number}"));
+    let expected: Vec<_> = ["a", "b", "c"].into_iter().flat_map(records).collect();
     let tip = || source(&fake.server.address, "until = \"tip\"");
     for workers in [1, 2, 4] {
         source_suite::delivers_and_ends(tip(), workers, &expected).await;
@@ -83,7 +87,7 @@ async fn faults_lose_and_double_nothing() {
     }
 }
 
-fn text(place: &Place) -> String {
+pub fn text(place: &Place) -> String {
     match place {
         Place::Sequence(sequence) => sequence.to_string(),
         Place::Number(number) => panic!("{number} is no sequence number"),
@@ -109,7 +113,7 @@ async fn latest_is_pinned() {
     let fake = FakeKinesis::start([("a", shard("old", 5))]).await;
     fake.state().faults.insert("a".to_owned(), [Some(Fault::Expired)].into());
     fake.state().on_expiry = Some(Box::new(|shards: &mut BTreeMap<String, FakeShard>| {
-        shards.get_mut("a").expect("there").records.push("new 5".to_owned());
+        shards.get_mut("a").expect("there").records.push(b"new 5".to_vec());
     }));
     let mut listener = listen(source(&fake.server.address, "start = \"latest\"\nuntil = \"tip\""));
     listener.finish().await.expect("nothing fatal");
@@ -354,7 +358,7 @@ async fn fail(source: Box<dyn Source>) -> Error {
     listen(source).finish().await.expect_err("this cannot work")
 }
 
-fn assert_names(error: &Error, parts: &[&str]) {
+pub fn assert_names(error: &Error, parts: &[&str]) {
     let report = error.report();
     assert!(parts.iter().all(|part| report.contains(part)), "{parts:?} in: {report}");
     assert!(!report.contains(SECRET), "{report}");

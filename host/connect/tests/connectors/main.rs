@@ -1,6 +1,9 @@
 //! Every connector against the promises of `wasmill_stream::{source, sink}`. `source_suite` and `sink_suite` hold what all
 //! must do; each connector has a file that calls them and adds what is its own.
 
+#[path = "../../../../tests/harness/aggregate.rs"]
+mod aggregate;
+mod aggregates;
 mod checkpoint_store;
 mod crash_suite;
 mod fake_kinesis;

@@ -1,7 +1,8 @@
 //! The `kinesis` source over random trees of splits and merges, with crashes at random moments. The test plays an engine:
 //! it takes what the source sends in any order that queues allow, and makes a checkpoint between any two messages.
 
-use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, State};
+use crate::aggregate::{Aggregate, UserRecord};
+use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, State, hash_key};
 use crate::harness::{self, Listener};
 use crate::kinesis::settings;
 use rand::rngs::StdRng;
@@ -56,11 +57,17 @@ impl Stream {
                 state.faults.entry(id).or_default().push_back(Some(fault));
             }
             _ => {
+                let mut records = Vec::new();
                 for _ in 0..random.random_range(1..6) {
                     let key = random.random_range(0..KEYS);
                     let number = keys.entry(key).or_default();
-                    state.put(key * HASHES / KEYS, format!("{key} {number}"));
+                    records.push((key * HASHES / KEYS, format!("{key} {number}")));
                     *number += 1;
+                }
+                if random.random() {
+                    put_together(&mut state, records);
+                } else {
+                    records.into_iter().for_each(|(hash, data)| state.put(hash, data));
                 }
             }
         }
@@ -81,6 +88,22 @@ impl Stream {
     }
 }
 
+/// Puts records as a producer does that packs them and knows the shards only from before: it sends those again that came
+/// to the wrong one.
+fn put_together(state: &mut State, records: Vec<(u32, String)>) {
+    let Some(&(first, _)) = records.first() else { return };
+    let here = state.neighbours(first);
+    let packed = (0..).zip(&records).map(|(at, (_, data))| UserRecord {
+        partition_key: 0,
+        hash_key: Some(at),
+        data: data.clone().into(),
+    });
+    let hash_keys = records.iter().map(|(hash, _)| hash_key(*hash).to_string()).collect();
+    let aggregate = Aggregate { partition_keys: vec!["k".to_owned()], hash_keys, records: packed.collect() };
+    state.put(first, aggregate.pack());
+    records.into_iter().filter(|(hash, _)| !here.contains(hash)).for_each(|(hash, data)| state.put(hash, data));
+}
+
 fn split(state: &mut State, random: &mut StdRng) {
     let mut open = state.open();
     open.retain(|id| state.shards[id].hashes.len() > 1);
@@ -99,7 +122,9 @@ fn merge(state: &mut State, random: &mut StdRng) {
 }
 
 fn listen(stream: &mut Stream, resume: Option<Resume>) -> Listener {
-    let source = harness::source("kinesis", &settings(&stream.fake.server.address, "")).expect("good settings");
+    // Few rows at a time, so that checkpoints are made inside of what was packed.
+    let few = format!("max_records = {}", stream.random.random_range(1..4));
+    let source = harness::source("kinesis", &settings(&stream.fake.server.address, &few)).expect("good settings");
     Listener::go_on(source, stream.random.random_range(1..5), 16 << 20, resume)
 }
 

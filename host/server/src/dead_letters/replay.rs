@@ -10,7 +10,7 @@ use wasmill_engine::{Graph, Node, NodeKind};
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::dead_letter::DeadLetter;
 use wasmill_stream::source::{Intake, Source, SplitSender};
-use wasmill_stream::{Error, Guarantee, Positions, Result, Sequence, SplitId};
+use wasmill_stream::{Error, ExtendedSequence, Guarantee, Positions, Result, SplitId};
 
 /// About how many bytes of records go in at once.
 const CHUNK: usize = 256 << 10;
@@ -20,7 +20,7 @@ const CHUNK: usize = 256 << 10;
 pub struct Origin<'a> {
     source: &'a str,
     part: &'a str,
-    position: Sequence,
+    position: ExtendedSequence,
 }
 
 impl<'a> Origin<'a> {
@@ -33,7 +33,7 @@ impl<'a> Origin<'a> {
             });
         }
         let place = letter.split.as_deref().and_then(|split| split.split_once('/'));
-        let position = letter.position.as_deref().and_then(Sequence::parse);
+        let position = letter.position.as_deref().and_then(ExtendedSequence::parse);
         let (Some((source, part)), Some(position)) = (place, position) else {
             return Err("whose split or position cannot be read");
         };
@@ -42,7 +42,7 @@ impl<'a> Origin<'a> {
 }
 
 /// The records of a source: by split, then in the order of their positions, each once.
-type Splits = BTreeMap<String, BTreeMap<Sequence, Vec<u8>>>;
+type Splits = BTreeMap<String, BTreeMap<ExtendedSequence, Vec<u8>>>;
 
 /// The records that go in once more.
 #[derive(Debug, Default)]
@@ -202,7 +202,7 @@ impl Source for Letters {
 }
 
 /// Sends some records of a split and says how many; none at its end.
-async fn send(sender: &SplitSender, records: &mut impl Iterator<Item = (Sequence, Vec<u8>)>) -> Result<usize> {
+async fn send(sender: &SplitSender, records: &mut impl Iterator<Item = (ExtendedSequence, Vec<u8>)>) -> Result<usize> {
     if sender.is_stopped() {
         return Err(Error::closed("the job has stopped"));
     }
@@ -215,7 +215,7 @@ async fn send(sender: &SplitSender, records: &mut impl Iterator<Item = (Sequence
     }
     let count = positions.len();
     if count > 0 {
-        sender.rows(values.finish(), Positions::Sequences(positions)).await?;
+        sender.rows(values.finish(), Positions::Extended(positions)).await?;
     }
     Ok(count)
 }

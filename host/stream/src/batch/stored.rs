@@ -2,7 +2,7 @@
 //! this file: they are part of the format of checkpoints.
 
 use super::{Batch, Firing, Lineage, Pane};
-use crate::position::Sequence;
+use crate::position::{ExtendedSequence, Sequence};
 use crate::{Binary, Cells, Column, Error, ErrorKind, Fault, FaultKind, Positions, Result, SplitId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -48,6 +48,8 @@ enum StoredPositions {
     Sequences(Vec<[u64; 3]>),
     /// Of rows without lineage: what tells them apart.
     Origins(Vec<u128>),
+    /// Since format 2: sequence numbers and sub-sequence numbers.
+    Extended(Vec<([u64; 3], Option<u32>)>),
 }
 
 const FAULTS: [FaultKind; 3] = [FaultKind::Missing, FaultKind::WrongType, FaultKind::Malformed];
@@ -140,6 +142,10 @@ impl StoredLineage {
                 let all = all.into_iter().map(Sequence::from_limbs).collect();
                 (Positions::Sequences(all), (0..rows as u32).collect())
             }
+            StoredPositions::Extended(all) if all.len() == rows => {
+                let place = |(limbs, sub)| ExtendedSequence { sequence: Sequence::from_limbs(limbs), sub };
+                (Positions::Extended(all.into_iter().map(place).collect()), (0..rows as u32).collect())
+            }
             _ => return None,
         };
         let (source, part) = self.split.split_once('/')?;
@@ -154,6 +160,9 @@ fn stored_lineage(lineage: &Lineage, rows: usize) -> StoredLineage {
     let positions = match &*lineage.positions {
         Positions::Consecutive { first } => StoredPositions::Numbers(records.map(|at| first + at as u64).collect()),
         Positions::Sequences(all) => StoredPositions::Sequences(records.map(|at| all[at].limbs()).collect()),
+        Positions::Extended(all) => {
+            StoredPositions::Extended(records.map(|at| (all[at].sequence.limbs(), all[at].sub)).collect())
+        }
     };
     StoredLineage { split: lineage.split.to_string(), positions, bytes: lineage.bytes.as_ref().map(strings) }
 }
@@ -224,6 +233,10 @@ mod tests {
             proptest::collection::vec(any::<u64>(), 9).prop_map(|all| {
                 Positions::Sequences(all.into_iter().map(|low| Sequence::from_limbs([1, 2, low])).collect())
             }),
+            proptest::collection::vec((any::<u64>(), any::<Option<u32>>()), 9).prop_map(|all| {
+                let place = |(low, sub)| ExtendedSequence { sequence: Sequence::from_limbs([1, 2, low]), sub };
+                Positions::Extended(all.into_iter().map(place).collect())
+            }),
         ];
         let lineage = (positions, proptest::collection::vec(0u32..9, 4), proptest::option::of(text()));
         let parts = (text(), any::<bool>(), any::<bool>(), proptest::option::of(lineage), any::<[i64; 4]>());
@@ -267,6 +280,20 @@ mod tests {
         let columns = (batch.keys.as_ref().map(items), items(&batch.values), bytes);
         let origins = (&batch.firings, &batch.origins);
         format!("{} {:?} {rows:?} {fields:?} {columns:?} {origins:?}", batch.step, batch.times)
+    }
+
+    /// How positions begin is part of the format: what was written before user records had positions is still read.
+    #[test]
+    fn kinds_of_positions_keep_their_numbers() {
+        let limbs = [1, 2, 3];
+        let kinds = [
+            StoredPositions::Numbers(vec![]),
+            StoredPositions::Sequences(vec![limbs]),
+            StoredPositions::Origins(vec![]),
+            StoredPositions::Extended(vec![(limbs, Some(4))]),
+        ];
+        let written = kinds.map(|kind| postcard::to_allocvec(&kind).expect("plain data"));
+        assert_eq!(written, [vec![0, 0], vec![1, 1, 1, 2, 3], vec![2, 0], vec![3, 1, 1, 2, 3, 1, 4]]);
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! The manifest of a checkpoint: one JSON document behind a line that proves that it is whole.
 //!
 //! ```text
-//! wasmill-manifest 1 8e1f… (XXH3-128 of the format as 4 bytes, little-endian, and the JSON)
+//! wasmill-manifest 2 8e1f… (XXH3-128 of the format as 4 bytes, little-endian, and the JSON)
 //! {"number": 42, …}
 //! ```
 
@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The format that is written. Older ones can be read, newer ones are refused.
-pub const FORMAT: u32 = 1;
+/// The format that is written. Older ones can be read, newer ones are refused. Since format 2, positions may have a
+/// sub-sequence number.
+pub const FORMAT: u32 = 2;
 
 const MAGIC: &str = "wasmill-manifest";
 
@@ -217,12 +218,12 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::position::Sequence;
+    use crate::position::ExtendedSequence;
     use serde_json::json;
 
     fn manifest() -> Manifest {
-        let position =
-            Sequence::parse("49590338271490256608559692538361571095921575989136588898").map(Position::Sequence);
+        let position = ExtendedSequence::parse("49590338271490256608559692538361571095921575989136588898:3");
+        let position = position.map(Position::Sequence);
         let split = SplitMark { position, watermark: Some(1_356_998_400_000), done: false };
         let segment = Segment { name: "state/1".into(), bytes: 10, entries: 2, digest: Digest::of(b"x") };
         let step = StepMark {

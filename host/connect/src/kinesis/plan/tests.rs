@@ -25,12 +25,13 @@ fn listed(shards: &[(&str, &[&str])]) -> Vec<Shard> {
     let shard = |(id, parents): &(&str, &[&str])| Shard {
         id: (*id).to_owned(),
         parents: parents.iter().map(|id| (*id).to_owned()).collect(),
+        hashes: None,
     };
     shards.iter().map(shard).collect()
 }
 
-fn number(number: u64) -> Sequence {
-    Sequence::parse(&number.to_string()).expect("digits")
+fn number(number: u64) -> ExtendedSequence {
+    ExtendedSequence::parse(&number.to_string()).expect("digits")
 }
 
 fn mark(position: Option<u64>, done: bool) -> SplitMark {
@@ -119,6 +120,17 @@ fn silence_is_behind_a_position() {
     assert!(whole(Some(number(10))) && whole(Some(number(11))));
     assert!(!whole(Some(number(9))) && !whole(None));
     assert!(!note.is_whole("b", Some(number(11)), NOW, 24 * HOUR));
+}
+
+/// A note is younger than the positions of its checkpoint: silence behind an aggregate proves nothing about the user records
+/// behind a position inside it.
+#[test]
+fn silence_is_behind_a_user_record() {
+    let mut note = plan("", None, NOW, TREE).expect("a plan").note;
+    let place = |sub| ExtendedSequence { sub: Some(sub), ..number(10) };
+    note.silent.insert("a".to_owned(), Silence { after: Some(place(7)), at: NOW });
+    let whole = |position| note.is_whole("a", Some(position), NOW + HOUR, 24 * HOUR);
+    assert!(whole(place(7)) && !whole(place(6)));
 }
 
 /// A pinned start that is older than what the stream keeps is a gap for a shard of which nothing was ever read.
