@@ -298,7 +298,7 @@ fn value(batch: &Batch, row: usize) -> &[u8] {
 mod tests {
     use super::*;
     use crate::checkpoint::Changes;
-    use crate::{Binary, Lineage, SplitId};
+    use crate::{Binary, ExtendedSequence, Lineage, SplitId};
     use proptest::prelude::*;
 
     fn batch(split: u32, first: u64, times: &[i64]) -> Batch {
@@ -373,6 +373,32 @@ mod tests {
             let expected: Vec<_> = expected.iter().map(|(time, split, at)| (*time, format!("{split}/{at}"))).collect();
             // Rows of one time are in one part only if that part began with them; the order is the same either way.
             prop_assert_eq!(found, expected);
+        }
+    }
+
+    /// Rows of one time, some of them Kinesis records and some user records in one, in whatever order they are held → released
+    /// in the order of the shard.
+    #[test]
+    fn user_records_and_others_come_in_order() {
+        let place = |text: &str| ExtendedSequence::parse(text).expect(text);
+        let batch = |positions: Positions, values: &[&str]| Batch {
+            times: vec![5; values.len()],
+            values: values.iter().collect(),
+            lineage: Some(Lineage {
+                split: SplitId::new("s", 0),
+                positions: Arc::new(positions),
+                records: None,
+                bytes: None,
+            }),
+            ..Batch::default()
+        };
+        let packed = batch(Positions::Extended(["8:9", "8:10"].map(place).to_vec()), &["b", "c"]);
+        let others = batch(Positions::Sequences(["7", "10"].map(|text| place(text).sequence).to_vec()), &["a", "d"]);
+        for batches in [[&packed, &others], [&others, &packed]] {
+            let mut backlog = Backlog::new(Wanted { values: true, ..Wanted::default() });
+            batches.into_iter().for_each(|batch| backlog.hold(batch, &[0, 1]));
+            let released = backlog.release(6, 10);
+            assert_eq!(released[0].batch.values, ["a", "b", "c", "d"].into_iter().collect());
         }
     }
 

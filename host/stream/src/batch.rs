@@ -342,6 +342,8 @@ mod tests {
         };
         let ids = waited(&mixed, &[0, 1, 2, 3, 4]);
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 5, "{ids:?}");
+        (0..5)
+            .for_each(|row| assert_eq!(waited(&mixed, &[row]), [ids[row as usize].clone()], "whoever it waited with"));
         assert_eq!(waited(&plain, &[0, 1]), [ids[0].clone(), ids[4].clone()]);
     }
 
