@@ -7,6 +7,7 @@ pub mod control;
 pub mod dead_letters;
 pub mod inspection;
 pub mod job;
+pub mod live;
 pub mod progress;
 pub mod report;
 pub mod run;

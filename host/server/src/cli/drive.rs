@@ -1,9 +1,11 @@
 //! Runs a job under a terminal: shows it while it runs, ends it on signals, prints its balance.
 
 use super::Exit;
-use super::requests::Requests;
+use super::job::{builder, host};
+use super::requests;
 use crate::control::Control;
-use crate::job::{Job, Parameters};
+use crate::job::{Job, Parameters, Plugins};
+use crate::live::Live;
 use crate::progress::{Progress, Snapshot};
 use crate::run;
 use crate::shutdown::Shutdown;
@@ -71,13 +73,14 @@ async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Termina
     let (ledger, stopper) = (running.ledger().clone(), running.stopper());
     let checkpoints = running.checkpoints().cloned();
     // Ends with the job: it is dropped with the set.
-    let mut requests = JoinSet::new();
+    let mut served = JoinSet::new();
     if let Some(parameters) = listen {
         match Control::listen(&file).await {
             Ok(control) => {
-                let swapper = running.swapper();
-                let served = Requests { file, parameters, swapper, terminal: terminal.clone() };
-                requests.spawn(served.serve(control));
+                let shown = terminal.clone();
+                let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
+                let live = Live::new(file, parameters, plugins, running.swapper());
+                served.spawn(requests::serve(control, live, terminal.clone()));
             }
             Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),
         }
