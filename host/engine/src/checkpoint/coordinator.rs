@@ -7,6 +7,7 @@ use super::resume::Resumed;
 use super::runs::StateWriter;
 use super::settled::Settled;
 use super::status::{Published, ResumedFrom, Status};
+use crate::candidate::PAIRED;
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::stall;
@@ -294,9 +295,11 @@ impl Coordinator {
         for (node, NodeChanges { logs, watermark, version }) in changes {
             let node = &self.plan.nodes[node];
             let Some(shape) = node.shape() else { continue };
-            let fresh = StepMark { shape, state_version: version, watermark: None, runs: Vec::new() };
+            let (version, paired) = (version & !PAIRED, version & PAIRED != 0);
+            let fresh = StepMark { shape, state_version: version, paired, watermark: None, runs: Vec::new() };
             let mark = self.steps.entry(node.name.to_string()).or_insert(fresh);
-            if std::mem::replace(&mut mark.state_version, version) != version {
+            if (mark.state_version, mark.paired) != (version, paired) {
+                (mark.state_version, mark.paired) = (version, paired);
                 // A state is migrated as a whole, so what was stored of it is replaced as a whole.
                 mark.runs.clear();
             }

@@ -2,6 +2,7 @@
 
 use super::journal::Journal;
 use super::runs;
+use crate::candidate::PAIRED;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -29,7 +30,7 @@ pub struct Resumed {
 pub struct StepState {
     /// How far event time had come.
     pub watermark: i64,
-    /// The version of the state.
+    /// The version of the state, with [`PAIRED`] if it is that of two versions of the plugin.
     pub version: u32,
     /// Logs of entries, the oldest first.
     pub logs: Arc<Vec<Bytes>>,
@@ -101,7 +102,8 @@ async fn state(journal: &Journal, mark: &StepMark) -> Result<StepState> {
         logs.push(runs::read(journal.store(), segment).await?);
     }
     let watermark = mark.watermark.unwrap_or(i64::MIN);
-    Ok(StepState { watermark, version: mark.state_version, logs: Arc::new(logs) })
+    let version = mark.state_version | if mark.paired { PAIRED } else { 0 };
+    Ok(StepState { watermark, version, logs: Arc::new(logs) })
 }
 
 /// What is said of each plugin that another component has taken the place of.

@@ -98,6 +98,9 @@ pub struct StepMark {
     pub shape: String,
     /// The version of the state, as its plugin counts.
     pub state_version: u32,
+    /// Whether a candidate was on trial, so that each state is one of two versions: only the first half counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paired: bool,
     /// How far event time has come; `None` while nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<i64>,
@@ -228,6 +231,7 @@ mod tests {
         let step = StepMark {
             shape: "tumbling 10m".into(),
             state_version: 1,
+            paired: false,
             watermark: Some(-5),
             runs: vec![Run { segments: vec![segment] }],
         };
