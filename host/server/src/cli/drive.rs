@@ -1,14 +1,16 @@
 //! Runs a job under a terminal: shows it while it runs, ends it on signals, prints its balance.
 
 use super::Exit;
-use super::requests::Requests;
+use super::{job, requests};
 use crate::control::Control;
 use crate::job::{Job, Parameters};
+use crate::offer::Steps;
 use crate::progress::{Progress, Snapshot};
 use crate::run;
 use crate::shutdown::Shutdown;
 use crate::summary::Summary;
 use crate::terminal::Terminal;
+use crate::watch;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -39,12 +41,14 @@ pub struct Manner {
     pub fresh: bool,
     /// Listen for requests, and read the job file with these parameters for them.
     pub listen: Option<Parameters>,
+    /// Take over what changes in plugins, too.
+    pub watch: bool,
 }
 
 /// Runs a job to its end.
 pub fn drive(job: Job, manner: Manner, view: impl View, terminal: &Terminal) -> Result<Exit> {
     let runtime = runtime()?;
-    let exit = runtime.block_on(watch(job, manner, view, terminal));
+    let exit = runtime.block_on(run_to_end(job, manner, view, terminal));
     // After a second Ctrl-C there may be threads that never end by themselves.
     runtime.shutdown_background();
     exit
@@ -60,10 +64,10 @@ fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::unavailable("start the I/O threads").with_source(error))
 }
 
-async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
+async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
     let (outline, file) = (job.outline.clone(), job.file.clone());
-    let Manner { fresh, listen } = manner;
+    let Manner { fresh, listen, watch } = manner;
     let running = tokio::select! {
         running = run::start(job, fresh) => running?,
         () = shutdown.asked() => return Ok(Exit::Interrupted),
@@ -71,15 +75,16 @@ async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Termina
     let (ledger, stopper) = (running.ledger().clone(), running.stopper());
     let checkpoints = running.checkpoints().cloned();
     // Ends with the job: it is dropped with the set.
-    let mut requests = JoinSet::new();
+    let mut changes = JoinSet::new();
     if let Some(parameters) = listen {
-        match Control::listen(&file).await {
-            Ok(control) => {
-                let swapper = running.swapper();
-                let served = Requests { file, parameters, swapper, terminal: terminal.clone() };
-                requests.spawn(served.serve(control));
-            }
+        let swapper = running.swapper();
+        let steps = Steps { file, parameters, swapper, terminal: terminal.clone(), plugins: job::plugins };
+        match Control::listen(&steps.file).await {
+            Ok(control) => drop(changes.spawn(requests::serve(steps.clone(), control))),
             Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),
+        }
+        if watch {
+            changes.spawn(watch::watch(steps));
         }
     }
     if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {
