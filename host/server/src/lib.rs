@@ -8,7 +8,7 @@ pub mod dead_letters;
 mod digest;
 pub mod inspection;
 pub mod job;
-mod offer;
+pub mod live;
 pub mod progress;
 pub mod report;
 pub mod run;

@@ -11,10 +11,11 @@ mod settle;
 mod sources;
 mod whole;
 
-use crate::job;
-use crate::offer::Steps;
+use crate::digest::sha256;
+use crate::live::Live;
+use crate::terminal::Terminal;
 use bell::Bell;
-use eye::Eye;
+use eye::{Eye, Sight};
 use follow::Follower;
 use judge::{Judge, Role};
 use settle::Settle;
@@ -24,56 +25,61 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use wasmill_plugin::Limits;
-use wasmill_stream::Result;
+use wasmill_stream::Error;
 
 /// How often to look without having heard anything: events get lost, and some file systems give none.
 const POLL: Duration = Duration::from_secs(2);
 /// A longer job file is none.
 const LONGEST_JOB_FILE: u64 = 1 << 20;
 
-/// Follows everything that a job was made of, until it is dropped.
-pub async fn watch(steps: Steps) -> Result<()> {
-    let bell = Arc::new(Bell::new(steps.terminal.clone()));
-    let mut tasks = JoinSet::new();
-    for (listener, (path, role)) in paths(&steps).into_iter().enumerate() {
-        let most = match role {
-            Role::JobFile => LONGEST_JOB_FILE,
-            Role::Plugin(_) => Limits::LARGEST_COMPONENT.bytes(),
-        };
-        let known = known(&steps, &role);
+/// Follows everything that a job was made of, until it is dropped. Says what it does, and why it does not.
+pub async fn watch(live: Live, terminal: Terminal) {
+    let bell = Arc::new(Bell::new(terminal.clone()));
+    let mut followed = JoinSet::new();
+    for (listener, (path, role)) in paths(&live).into_iter().enumerate() {
         let follower = Follower {
             listener,
-            eye: Eye::new(path, most),
-            settle: Settle::new(known),
-            judge: Judge { role, steps: steps.clone() },
+            eye: Eye::new(path, longest(&role)),
+            settle: Settle::new(known(&live, &role)),
+            judge: Judge { role, live: live.clone(), terminal: terminal.clone() },
         };
-        tasks.spawn(follower.follow(bell.clone()));
+        followed.spawn(follower.follow(bell.clone()));
     }
-    while let Some(ended) = tasks.join_next().await {
-        ended.map_err(|error| wasmill_stream::Error::internal(format!("watch: {error}")))??;
+    while let Some(ended) = followed.join_next().await {
+        let error = match ended {
+            Ok(Err(error)) => error,
+            Ok(Ok(never)) => match never {},
+            Err(error) => Error::internal("a path is not followed any more").with_source(error),
+        };
+        terminal.note(&format!("watch: {}", error.report()));
     }
-    Ok(())
 }
 
 /// What to follow. A path is followed once, however many steps use it.
-fn paths(steps: &Steps) -> Vec<(PathBuf, Role)> {
+fn paths(live: &Live) -> Vec<(PathBuf, Role)> {
     let mut plugins: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
-    for (step, path) in job::plugin_paths(&steps.file, &steps.parameters) {
+    for (step, path) in live.plugin_paths() {
         plugins.entry(path).or_default().push(step);
     }
     let plugins = plugins.into_iter().map(|(path, names)| (path, Role::Plugin(names)));
-    [(steps.file.path().to_owned(), Role::JobFile)].into_iter().chain(plugins).collect()
+    [(live.file().path().to_owned(), Role::JobFile)].into_iter().chain(plugins).collect()
+}
+
+fn longest(role: &Role) -> u64 {
+    match role {
+        Role::JobFile => LONGEST_JOB_FILE,
+        Role::Plugin(_) => Limits::LARGEST_COMPONENT.bytes(),
+    }
 }
 
 /// What was at a path when the job read it, as far as that is known: whatever else is there now has changed meanwhile.
-fn known(steps: &Steps, role: &Role) -> Option<eye::Sight> {
+fn known(live: &Live, role: &Role) -> Option<Sight> {
     match role {
         Role::JobFile => {
-            let text = steps.file.text().as_bytes();
-            let digest = crate::digest::sha256(text).into();
-            Some(eye::Sight::File { digest, is_whole: whole::is_whole(text) })
+            let text = live.file().text().as_bytes();
+            Some(Sight::File { digest: sha256(text).into(), is_whole: whole::is_whole(text) })
         }
-        // What a step runs need not be what was there: it is compared with when the path is judged.
+        // What a step runs is compared with when the path is judged for the first time.
         Role::Plugin(_) => None,
     }
 }

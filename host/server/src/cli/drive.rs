@@ -1,10 +1,11 @@
 //! Runs a job under a terminal: shows it while it runs, ends it on signals, prints its balance.
 
 use super::Exit;
-use super::{job, requests};
+use super::job::{builder, host};
+use super::requests;
 use crate::control::Control;
-use crate::job::{Job, Parameters};
-use crate::offer::Steps;
+use crate::job::{Job, Parameters, Plugins};
+use crate::live::Live;
 use crate::progress::{Progress, Snapshot};
 use crate::run;
 use crate::shutdown::Shutdown;
@@ -75,16 +76,17 @@ async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Te
     let (ledger, stopper) = (running.ledger().clone(), running.stopper());
     let checkpoints = running.checkpoints().cloned();
     // Ends with the job: it is dropped with the set.
-    let mut changes = JoinSet::new();
+    let mut served = JoinSet::new();
     if let Some(parameters) = listen {
-        let swapper = running.swapper();
-        let steps = Steps { file, parameters, swapper, terminal: terminal.clone(), plugins: job::plugins };
-        match Control::listen(&steps.file).await {
-            Ok(control) => drop(changes.spawn(requests::serve(steps.clone(), control))),
+        let shown = terminal.clone();
+        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
+        let live = Live::new(file, parameters, plugins, running.swapper());
+        match Control::listen(live.file()).await {
+            Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),
             Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),
         }
         if watch {
-            changes.spawn(watch::watch(steps));
+            served.spawn(watch::watch(live, terminal.clone()));
         }
     }
     if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {

@@ -40,11 +40,6 @@ pub fn host() -> Result<Host> {
     Host::confined(compile::child(), compile::cache())
 }
 
-/// Builds and loads plugins for a job that runs.
-pub fn plugins(terminal: &Terminal) -> Result<Plugins> {
-    Ok(Plugins::new(host()?, Some(builder(terminal))))
-}
-
 /// Builds plugins and shows what is going on.
 pub fn builder(terminal: &Terminal) -> Builder {
     let terminal = terminal.clone();

@@ -5,6 +5,7 @@ use super::bell::Bell;
 use super::eye::{Eye, Sight};
 use super::settle::{Next, Settle};
 use super::{Judge, POLL};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
@@ -26,8 +27,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows until it is dropped.
-    pub async fn follow(mut self, bell: Arc<Bell>) -> Result<()> {
+    /// Follows until it is dropped, or cannot any more.
+    pub async fn follow(mut self, bell: Arc<Bell>) -> Result<Infallible> {
         let mut rings = bell.listen();
         loop {
             rings.mark_unchanged();

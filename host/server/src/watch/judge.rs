@@ -3,7 +3,8 @@
 
 use super::content::{Content, Contents};
 use super::eye::Sight;
-use crate::offer::{Offer, Steps};
+use crate::live::{Change, Live};
+use crate::terminal::Terminal;
 use std::path::Path;
 use std::time::SystemTime;
 use wasmill_plugin::Limits;
@@ -14,7 +15,9 @@ pub struct Judge {
     /// What the path is to the job.
     pub role: Role,
     /// The job.
-    pub steps: Steps,
+    pub live: Live,
+    /// Where it says what it did.
+    pub terminal: Terminal,
 }
 
 /// What a path is to a job.
@@ -33,7 +36,7 @@ impl Judge {
             Role::Plugin(names) => self.plugin(path, names, sight, content).await,
         };
         if let Err(error) = done {
-            self.steps.terminal.note(&format!("watch: {}", error.report()));
+            self.terminal.note(&format!("watch: {}", error.report()));
         }
     }
 
@@ -42,7 +45,7 @@ impl Judge {
         match sight {
             Sight::File { .. } => {
                 let words = "has changed; the job goes on as it was read, start it again to apply the change";
-                self.steps.terminal.note(&format!("watch: {} {words}", path.display()));
+                self.terminal.note(&format!("watch: {} {words}", path.display()));
                 Ok(())
             }
             other => Err(lost(path, other, "the job goes on")),
@@ -59,10 +62,10 @@ impl Judge {
         };
         for name in names {
             match self.offer(path, name, &content).await {
-                Ok(Some(done)) => self.steps.terminal.note(&format!("watch: {done}")),
+                Ok(Some(done)) => self.terminal.note(&format!("watch: {done}")),
                 Ok(None) => {}
                 // The others may take it.
-                Err(error) => self.steps.terminal.note(&format!("watch: {}", error.report())),
+                Err(error) => self.terminal.note(&format!("watch: {}", error.report())),
             }
         }
         Ok(())
@@ -70,15 +73,15 @@ impl Judge {
 
     /// Nothing is done if the step runs these bytes already.
     async fn offer(&self, path: &Path, name: &str, content: &Content) -> Result<Option<String>> {
-        if self.steps.running(name)? == *content.digest {
+        if self.live.digest(name)? == *content.digest {
             return Ok(None);
         }
-        let offer = Offer { path: path.to_owned(), bytes: Some(content.bytes.clone()) };
-        self.steps.swap(name, offer).await.map(Some)
+        let (step, bytes) = (name.to_owned(), Some(content.bytes.clone()));
+        self.live.swap(Change { step, plugin: path.to_owned(), bytes }).await.map(Some)
     }
 
     async fn build(&self, path: &Path) -> Result<Content> {
-        let file = self.steps.build(path).await?;
+        let file = self.live.build(path).await?;
         let unreadable =
             |error| Error::unavailable(format!("read the component of {}", path.display())).with_source(error);
         Contents::default().of(&file, Limits::LARGEST_COMPONENT.bytes(), SystemTime::now()).map_err(unreadable)
