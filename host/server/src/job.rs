@@ -15,6 +15,7 @@ mod step;
 mod tests;
 mod topology;
 mod typed;
+mod uses;
 mod wiring;
 
 pub use checkpoint::CheckpointSettings;
@@ -22,6 +23,7 @@ pub use file::JobFile;
 pub use outline::Outline;
 pub use parameters::Parameters;
 pub use plugins::{Builder, Plugins};
+pub use uses::plugin_paths;
 
 use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
 use plugins::StepPlugin;

@@ -1,11 +1,13 @@
 //! A job that runs, and what can be changed in it meanwhile. Whoever asks, people over the socket or whoever watches files,
 //! comes here.
 
+mod components;
+
 use crate::job::{self, JobFile, Parameters, Plugins};
 use crate::report::{self, Style};
 use miette::Severity;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use tokio::task::spawn_blocking;
 use wasmill_engine::{Swapped, Swapper};
 use wasmill_stream::plugin::{Identity, Version};
@@ -34,6 +36,8 @@ pub struct Change {
     pub step: String,
     /// The component, or the folder of its source.
     pub plugin: PathBuf,
+    /// The bytes of the component, if they were read already. Then nothing is read from there.
+    pub bytes: Option<Arc<[u8]>>,
 }
 
 impl Live {
@@ -44,9 +48,9 @@ impl Live {
     }
 
     /// Replaces the plugin of a step. Says what was done; after an error nothing was.
-    pub async fn swap(&self, Change { step, plugin }: Change) -> Result<String> {
-        let (settings, name) = (self.settings.clone(), step.clone());
-        let loading = spawn_blocking(move || settings.load(&name, &plugin));
+    pub async fn swap(&self, change: Change) -> Result<String> {
+        let (settings, step) = (self.settings.clone(), change.step.clone());
+        let loading = spawn_blocking(move || settings.load(&change));
         let version = loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}")))??;
         let identity = version.plugin().identity().clone();
         let Swapped { before, pause, took } = self.swapper.swap(&step, version).await?;
@@ -58,12 +62,14 @@ impl Live {
 
 impl Settings {
     /// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.
-    fn load(&self, step: &str, plugin: &Path) -> Result<Version> {
+    fn load(&self, Change { step, plugin, bytes }: &Change) -> Result<Version> {
         let mut plugins = (self.plugins)()?;
-        let parameters = self.parameters.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        job::replacement(&self.file, &parameters, &mut plugins, step, plugin).map_err(|problems| {
+        if let Some(bytes) = bytes {
+            plugins.supply(plugin, bytes.clone());
+        }
+        job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin).map_err(|problems| {
             let drawn = report::draw(&self.file, &problems, Severity::Error, Style::Plain);
-            Error::invalid(format!("{} does not fit:\n{drawn}", plugin.display()))
+            Error::invalid(format!("step {step}: {} does not fit:\n{drawn}", plugin.display()))
         })
     }
 }

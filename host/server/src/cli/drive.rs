@@ -11,6 +11,7 @@ use crate::run;
 use crate::shutdown::Shutdown;
 use crate::summary::Summary;
 use crate::terminal::Terminal;
+use crate::watch;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -41,12 +42,14 @@ pub struct Manner {
     pub fresh: bool,
     /// Listen for requests, and read the job file with these parameters for them.
     pub listen: Option<Parameters>,
+    /// Take over what changes in plugins, too.
+    pub watch: bool,
 }
 
 /// Runs a job to its end.
 pub fn drive(job: Job, manner: Manner, view: impl View, terminal: &Terminal) -> Result<Exit> {
     let runtime = runtime()?;
-    let exit = runtime.block_on(watch(job, manner, view, terminal));
+    let exit = runtime.block_on(run_to_end(job, manner, view, terminal));
     // After a second Ctrl-C there may be threads that never end by themselves.
     runtime.shutdown_background();
     exit
@@ -62,10 +65,10 @@ fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::unavailable("start the I/O threads").with_source(error))
 }
 
-async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
+async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
     let (outline, file) = (job.outline.clone(), job.file.clone());
-    let Manner { fresh, listen } = manner;
+    let Manner { fresh, listen, watch } = manner;
     let running = tokio::select! {
         running = run::start(job, fresh) => running?,
         () = shutdown.asked() => return Ok(Exit::Interrupted),
@@ -75,14 +78,15 @@ async fn watch(job: Job, manner: Manner, mut view: impl View, terminal: &Termina
     // Ends with the job: it is dropped with the set.
     let mut served = JoinSet::new();
     if let Some(parameters) = listen {
-        match Control::listen(&file).await {
-            Ok(control) => {
-                let shown = terminal.clone();
-                let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
-                let live = Live::new(file, parameters, plugins, running.swapper());
-                served.spawn(requests::serve(control, live, terminal.clone()));
-            }
+        let shown = terminal.clone();
+        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
+        let live = Live::new(file, parameters, plugins, running.swapper());
+        match Control::listen(live.file()).await {
+            Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),
             Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),
+        }
+        if watch {
+            served.spawn(watch::watch(live, terminal.clone()));
         }
     }
     if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {

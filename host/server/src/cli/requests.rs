@@ -9,7 +9,7 @@ pub async fn serve(control: Control, live: Live, terminal: Terminal) {
     loop {
         let (request, reply) = control.next().await;
         let Request::Swap { step, plugin } = request;
-        let answer = match live.swap(Change { step, plugin }).await {
+        let answer = match live.swap(Change { step, plugin, bytes: None }).await {
             Ok(done) => Answer::Done(done),
             Err(error) => Answer::Refused(error.report()),
         };

@@ -16,7 +16,11 @@ const PLAIN: Duration = Duration::from_secs(5);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Ctrl-C or SIGTERM stops reading, finishes what was read, and ends; a second one ends at once.
-With [checkpoint] in its file, a job goes on where it was when it is started again.")]
+With [checkpoint] in its file, a job goes on where it was when it is started again.
+
+With --watch, a plugin that has changed takes over as with `wasmill swap`, once it is whole, has not changed for a moment and
+has passed every check. One that is refused changes nothing; the reason is said once. Builds are no sources: target,
+node_modules, hidden folders and editors' temporary files are not followed. Of the job file it is only said that it has changed.")]
 pub struct Arguments {
     #[command(flatten)]
     job: JobArguments,
@@ -26,6 +30,9 @@ pub struct Arguments {
     /// Begin anew, as if there were no checkpoint
     #[arg(long)]
     fresh: bool,
+    /// Take over what changes: components, and source folders, which are built again
+    #[arg(long)]
+    watch: bool,
 }
 
 /// Does it.
@@ -36,7 +43,8 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     }
     terminal.note(&job.outline.to_string());
     let view = OneLine { line: terminal.line(), terminal: terminal.clone() };
-    let manner = Manner { fresh: arguments.fresh, listen: Some(arguments.job.parameters()) };
+    let listen = Some(arguments.job.parameters());
+    let manner = Manner { fresh: arguments.fresh, listen, watch: arguments.watch };
     drive(job, manner, view, terminal)
 }
 

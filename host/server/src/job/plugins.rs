@@ -5,6 +5,7 @@ use super::draft::PluginUse;
 use super::typed::Typed;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use wasmill_plugin::{Component, Grants, Host, Kind, SettingProblem};
 use wasmill_stream::config::{Place, Problems};
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
@@ -18,6 +19,8 @@ pub struct Plugins {
     host: Host,
     builder: Option<Builder>,
     seen: HashMap<(PathBuf, Grants), Found>,
+    /// Bytes that were read before, by the path that they were read from.
+    supplied: HashMap<PathBuf, Arc<[u8]>>,
 }
 
 /// The settings as the plugin gets them, if they fit the schema that it declares. What is wrong is reported, key by key.
@@ -57,7 +60,20 @@ enum Found {
 impl Plugins {
     /// Builds source folders with `builder`; without one they stay unchecked, and jobs that use them cannot run.
     pub fn new(host: Host, builder: Option<Builder>) -> Self {
-        Self { host, builder, seen: HashMap::new() }
+        Self { host, builder, seen: HashMap::new(), supplied: HashMap::new() }
+    }
+
+    /// Takes these bytes for what is at a path, which is not looked at.
+    pub fn supply(&mut self, path: &Path, bytes: Arc<[u8]>) {
+        self.supplied.insert(path.to_owned(), bytes);
+    }
+
+    /// Builds a source folder. Returns where its component is.
+    pub fn build(&mut self, folder: &Path) -> Result<PathBuf> {
+        match &mut self.builder {
+            Some(build) => build(folder),
+            None => Err(Error::internal("there is no builder")),
+        }
     }
 
     /// A line about the plugin, and the plugin unless there are problems. `node` is whose plugin it is.
@@ -156,8 +172,13 @@ impl Plugins {
     }
 
     fn open(&mut self, plugin: &PluginUse) -> Result<Found> {
-        let built;
         let path = plugin.path.as_path();
+        let origin = path.display().to_string();
+        let load = |bytes: &[u8]| self.host.load_with(&origin, bytes, plugin.grants, &plugin.limits);
+        if let Some(bytes) = self.supplied.get(path) {
+            return load(bytes).map(Found::Component);
+        }
+        let built;
         let mut file = path;
         if path.is_dir() {
             let Some(build) = &mut self.builder else { return Ok(Found::Unbuilt) };
@@ -166,7 +187,6 @@ impl Plugins {
         }
         let bytes = std::fs::read(file)
             .map_err(|error| Error::invalid(format!("read plugin {}", path.display())).with_source(error))?;
-        let origin = path.display().to_string();
-        self.host.load_with(&origin, &bytes, plugin.grants, &plugin.limits).map(Found::Component)
+        load(&bytes).map(Found::Component)
     }
 }
