@@ -19,8 +19,8 @@ impl Live {
     }
 
     /// The SHA-256 of the component that a step runs, in hex.
-    pub fn digest(&self, step: &str) -> Result<String> {
-        self.swapper.running(step).map(|version| version.plugin().identity().digest.clone())
+    pub async fn digest(&self, step: &str) -> Result<String> {
+        self.swapper.running(step).await.map(|version| version.plugin().identity().digest.clone())
     }
 
     /// Builds a source folder. Returns where its component is.

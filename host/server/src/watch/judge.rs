@@ -73,7 +73,7 @@ impl Judge {
 
     /// Nothing is done if the step runs these bytes already.
     async fn offer(&self, path: &Path, name: &str, content: &Content) -> Result<Option<String>> {
-        if self.live.digest(name)? == *content.digest {
+        if self.live.digest(name).await? == *content.digest {
             return Ok(None);
         }
         let (step, bytes) = (name.to_owned(), Some(content.bytes.clone()));
