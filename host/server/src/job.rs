@@ -11,6 +11,7 @@ mod plugins;
 mod sink;
 mod source;
 mod step;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -23,6 +24,7 @@ pub use file::JobFile;
 pub use outline::Outline;
 pub use parameters::Parameters;
 pub use plugins::{Builder, Plugins};
+pub use swap::SwapSettings;
 pub use uses::plugin_paths;
 
 use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
@@ -44,6 +46,8 @@ pub struct Job {
     pub graph: Graph,
     /// How it keeps checkpoints.
     pub checkpoint: Option<CheckpointSettings>,
+    /// What is asked of versions that take over while it runs.
+    pub swap: SwapSettings,
     /// The job file that it was read from.
     pub file: JobFile,
     /// What it looks like.
@@ -85,7 +89,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     if problems.is_empty() {
         warnings.extend(topology::unread(&draft.nodes, &topology));
     }
-    let Draft { name, options, nodes, dead_letters, checkpoint } = draft;
+    let Draft { name, options, nodes, dead_letters, checkpoint, swap } = draft;
     let nodes: Vec<_> = nodes.into_iter().map(|node| load_node(node, plugins, &mut problems)).collect();
     let wiring = wiring::connect(&nodes, &topology.inputs, &mut problems);
     let problems = problems.into_sorted();
@@ -104,6 +108,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
         options,
         graph,
         checkpoint,
+        swap,
         file: file.clone(),
         outline: outline.clone(),
         warnings: warnings.clone(),

@@ -6,6 +6,7 @@ use super::requests;
 use crate::control::Control;
 use crate::job::{Job, Parameters, Plugins};
 use crate::live::Live;
+use crate::live::history::History;
 use crate::progress::{Progress, Snapshot};
 use crate::run;
 use crate::shutdown::Shutdown;
@@ -67,7 +68,11 @@ fn runtime() -> Result<Runtime> {
 
 async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
-    let (outline, file) = (job.outline.clone(), job.file.clone());
+    let (outline, file, swap) = (job.outline.clone(), job.file.clone(), job.swap);
+    let store = match &job.checkpoint {
+        Some(settings) => Some(settings.place.open().await?),
+        None => None,
+    };
     let Manner { fresh, listen, watch } = manner;
     let running = tokio::select! {
         running = run::start(job, fresh) => running?,
@@ -80,7 +85,9 @@ async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Te
     if let Some(parameters) = listen {
         let shown = terminal.clone();
         let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
-        let live = Live::new(file, parameters, plugins, running.swapper());
+        let history = History::open(store).await?;
+        let (job, swapper) = ((file, parameters), running.swapper());
+        let live = Live::new(job, plugins, swap, swapper, history, terminal.clone());
         match Control::listen(live.file()).await {
             Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),
             Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),

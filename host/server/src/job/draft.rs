@@ -1,6 +1,7 @@
 //! What a job file says, as far as it is right: every table read, nothing resolved, built or opened yet.
 
 use super::checkpoint::{self, CheckpointSettings};
+use super::swap::{self, SwapSettings};
 use super::{JobFile, Parameters, engine, sink, source, step};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
@@ -29,6 +30,8 @@ pub struct Draft {
     pub dead_letters: Option<DeadLetterSettings>,
     /// How it keeps checkpoints.
     pub checkpoint: Option<CheckpointSettings>,
+    /// What is asked of versions that take over while it runs.
+    pub swap: SwapSettings,
 }
 
 /// The table `[dead_letter]`.
@@ -169,8 +172,9 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     }
     let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
     let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));
+    let swap = root.table("swap", problems).map(|table| swap::read(table, problems)).unwrap_or_default();
     root.finish(problems);
-    Some(Draft { name, options, nodes, dead_letters, checkpoint })
+    Some(Draft { name, options, nodes, dead_letters, checkpoint, swap })
 }
 
 /// The tables `[GROUP.NAME]`.

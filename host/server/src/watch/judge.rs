@@ -3,7 +3,8 @@
 
 use super::content::{Content, Contents};
 use super::eye::Sight;
-use crate::live::{Change, Live};
+use crate::live::history::Reason;
+use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
 use std::path::Path;
 use std::time::SystemTime;
@@ -77,7 +78,9 @@ impl Judge {
             return Ok(None);
         }
         let (step, bytes) = (name.to_owned(), Some(content.bytes.clone()));
-        self.live.swap(Change { step, plugin: path.to_owned(), bytes }).await.map(Some)
+        let reason = Reason { by: "wasmill run --watch".into(), why: Some(format!("{} has changed", path.display())) };
+        let entry = Entry::TakeOver(None);
+        self.live.swap(Change { step, plugin: path.to_owned(), bytes, entry, reason }).await.map(Some)
     }
 
     async fn build(&self, path: &Path) -> Result<Content> {
