@@ -29,7 +29,9 @@ pub use uses::plugin_paths;
 
 use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
 use plugins::StepPlugin;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Tolerance};
 use wasmill_stream::config::{Place, Problem, Problems};
 use wasmill_stream::plugin::Version;
@@ -54,6 +56,10 @@ pub struct Job {
     pub outline: Outline,
     /// What is odd about the job file, though not wrong.
     pub warnings: Vec<Problem>,
+    /// The digests of the plugins that the file names, by step.
+    pub declared: BTreeMap<String, String>,
+    /// Their bytes, by digest.
+    pub components: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// What [`examine`] found.
@@ -103,6 +109,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     }
     let dead_letters = dead_letters.map(|settings| settings.dead_letters);
     let graph = graph.map(|nodes| Graph { nodes, dead_letters });
+    let declared = graph.iter().flat_map(|graph| &graph.nodes).filter_map(declared).collect();
     let job = graph.map(|graph| Job {
         name,
         options,
@@ -112,6 +119,8 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
         file: file.clone(),
         outline: outline.clone(),
         warnings: warnings.clone(),
+        declared,
+        components: plugins.components().clone(),
     });
     Examined { problems, warnings, job, outline: Some(outline) }
 }
@@ -154,6 +163,18 @@ pub fn checkpoint_settings(file: &JobFile, parameters: &Parameters) -> (Option<C
     let mut problems = Problems::default();
     let draft = draft::read(file, parameters, &mut problems);
     (draft.and_then(|draft| draft.checkpoint), problems.into_sorted())
+}
+
+/// The digest of a node's plugin.
+fn declared(node: &Node) -> Option<(String, String)> {
+    let identity = match &node.kind {
+        NodeKind::Source { decoder, .. } => decoder.as_ref()?.identity(),
+        NodeKind::Transform { plugin } => plugin.identity(),
+        NodeKind::Aggregate { plugin, .. } => plugin.identity(),
+        NodeKind::Process { plugin, .. } => plugin.identity(),
+        NodeKind::Sink { .. } => return None,
+    };
+    Some((node.name.clone(), identity.digest.clone()))
 }
 
 fn unused(parameters: &Parameters) -> Vec<Problem> {

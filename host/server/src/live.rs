@@ -7,16 +7,18 @@ mod trials;
 mod words;
 
 use crate::job::{self, JobFile, Parameters, Plugins, SwapSettings};
+use crate::pins;
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
 use history::{Event, History, Reason, What};
 use miette::Severity;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use wasmill_engine::{Mode, Swapped, Swapper};
+use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
 use wasmill_stream::{Error, Result};
 
@@ -29,6 +31,8 @@ pub struct Live {
     settings: Arc<Settings>,
     swapper: Swapper,
     history: History,
+    /// Keeps the components that take over, so that a restart finds them.
+    store: Option<Arc<dyn Store>>,
     /// The versions before, by step, the oldest first. They stay compiled.
     before: Arc<Mutex<HashMap<String, Vec<Version>>>>,
     terminal: Terminal,
@@ -40,6 +44,9 @@ struct Settings {
     plugins: LoadPlugins,
     swap: SwapSettings,
 }
+
+/// Components by digest.
+type Components = BTreeMap<String, Arc<[u8]>>;
 
 /// Builds and loads plugins as the command does that runs the job.
 pub type LoadPlugins = Box<dyn Fn() -> Result<Plugins> + Send + Sync>;
@@ -78,11 +85,11 @@ impl Live {
         plugins: LoadPlugins,
         swap: SwapSettings,
         swapper: Swapper,
-        history: History,
+        (history, store): (History, Option<Arc<dyn Store>>),
         terminal: Terminal,
     ) -> Self {
         let settings = Settings { file, parameters: Mutex::new(parameters), plugins, swap };
-        Self { settings: Arc::new(settings), swapper, history, before: Arc::default(), terminal }
+        Self { settings: Arc::new(settings), swapper, history, store, before: Arc::default(), terminal }
     }
 
     /// What has become of its plugins.
@@ -96,10 +103,21 @@ impl Live {
         let settings = self.settings.clone();
         let loading = spawn_blocking(move || settings.load(&change));
         match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
-            Ok(version) => match self.enter(&step, &version, entry, reason.clone()).await {
-                Ok(done) => Ok(done),
-                Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
-            },
+            Ok((version, components)) => {
+                // Before it runs: no checkpoint may name a component that is not kept.
+                let kept = match &self.store {
+                    Some(store) => pins::keep(&**store, &components).await,
+                    None => Ok(()),
+                };
+                let entered = match kept {
+                    Ok(()) => self.enter(&step, &version, entry, reason.clone()).await,
+                    Err(error) => Err(error.context("keep the component")),
+                };
+                match entered {
+                    Ok(done) => Ok(done),
+                    Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
+                }
+            }
             Err(error) => Err(self.refuse(&step, None, reason, error).await),
         }
     }
@@ -195,14 +213,16 @@ impl Live {
 
 impl Settings {
     /// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.
-    fn load(&self, Change { step, plugin, bytes, .. }: &Change) -> Result<Version> {
+    fn load(&self, Change { step, plugin, bytes, .. }: &Change) -> Result<(Version, Components)> {
         let mut plugins = (self.plugins)()?;
         if let Some(bytes) = bytes {
             plugins.supply(plugin, bytes.clone());
         }
-        job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin).map_err(|problems| {
+        let version = job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin);
+        let version = version.map_err(|problems| {
             let drawn = report::draw(&self.file, &problems, Severity::Error, Style::Plain);
             Error::invalid(format!("step {step}: {} does not fit:\n{drawn}", plugin.display()))
-        })
+        })?;
+        Ok((version, plugins.components().clone()))
     }
 }

@@ -4,21 +4,28 @@ use super::Exit;
 use super::job::{builder, host};
 use super::requests;
 use crate::control::Control;
-use crate::job::{Job, Parameters, Plugins};
+use crate::job::{self, Job, Parameters, Plugins};
 use crate::live::Live;
 use crate::live::history::History;
+use crate::pins;
 use crate::progress::{Progress, Snapshot};
+use crate::report::{self, Style};
 use crate::run;
 use crate::shutdown::Shutdown;
 use crate::summary::Summary;
 use crate::terminal::Terminal;
 use crate::watch;
+use miette::Severity;
+use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use wasmill_engine::Journal;
+use wasmill_stream::checkpoint::Store;
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How long a job that was asked to stop may take for its last checkpoint. Container runtimes kill after ten seconds or more.
@@ -45,6 +52,35 @@ pub struct Manner {
     pub listen: Option<Parameters>,
     /// Take over what changes in plugins, too.
     pub watch: bool,
+    /// Run the plugins that the job file names, whatever was swapped in.
+    pub as_filed: bool,
+}
+
+/// Keeps the components of a job that is about to start, and has it run those that were swapped in. Says which.
+async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal: &Terminal) -> Result<Vec<String>> {
+    pins::keep(&**store, &job.components).await?;
+    if manner.fresh || manner.as_filed {
+        return Ok(Vec::new());
+    }
+    // What is wrong with it is said when the job starts.
+    let Ok(Some(newest)) = Journal::new(store.clone()).newest().await else { return Ok(Vec::new()) };
+    let (file, parameters) =
+        (job.file.clone(), manner.listen.clone().unwrap_or_else(|| Parameters::new::<String, String>([])));
+    let load = |step: &str, bytes| {
+        let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
+        let origin = Path::new("the component that was swapped in");
+        plugins.supply(origin, bytes);
+        job::replacement(&file, &parameters, &mut plugins, step, origin).map_err(|problems| {
+            let drawn = report::draw(&file, &problems, Severity::Error, Style::Plain);
+            Error::invalid(format!("step {step}: what was swapped in does not fit any more:\n{drawn}"))
+                .hint("`wasmill run --as-filed` runs the plugin that the job file names")
+        })
+    };
+    let said = pins::put_back(job, &**store, &newest, &load).await?;
+    if let Err(error) = pins::sweep(store, &job.components).await {
+        tracing::warn!("remove old components: {}", error.report());
+    }
+    Ok(said)
 }
 
 /// Runs a job to its end.
@@ -66,14 +102,19 @@ fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::unavailable("start the I/O threads").with_source(error))
 }
 
-async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
+async fn run_to_end(mut job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
     let (outline, file, swap) = (job.outline.clone(), job.file.clone(), job.swap);
     let store = match &job.checkpoint {
         Some(settings) => Some(settings.place.open().await?),
         None => None,
     };
-    let Manner { fresh, listen, watch } = manner;
+    if let Some(store) = &store {
+        for said in pinned(&mut job, store, &manner, terminal).await? {
+            terminal.note(&said);
+        }
+    }
+    let Manner { fresh, listen, watch, .. } = manner;
     let running = tokio::select! {
         running = run::start(job, fresh) => running?,
         () = shutdown.asked() => return Ok(Exit::Interrupted),
@@ -85,9 +126,9 @@ async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Te
     if let Some(parameters) = listen {
         let shown = terminal.clone();
         let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
-        let history = History::open(store).await?;
+        let history = History::open(store.clone()).await?;
         let (job, swapper) = ((file, parameters), running.swapper());
-        let live = Live::new(job, plugins, swap, swapper, history, terminal.clone());
+        let live = Live::new(job, plugins, swap, swapper, (history, store), terminal.clone());
         match Control::listen(live.file()).await {
             Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),
             Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),

@@ -144,6 +144,10 @@ pub struct PluginUse {
     pub limits: Limits,
     /// How much it may fail.
     pub tolerance: Tolerance,
+    /// The digests that its component may have; `None`: any.
+    pub sha256: Option<Vec<String>>,
+    /// Whether the job runs only components that it names by their digest.
+    pub locked: bool,
 }
 
 /// Reads all tables. Reports every problem; `None` if the file is not TOML.
@@ -169,6 +173,10 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     }
     for (name, table) in tables(&mut root, "sink", problems) {
         nodes.push(sink::read(name, table, problems));
+    }
+    if root.optional("locked", problems).unwrap_or(false) {
+        let plugins = nodes.iter_mut().filter_map(|node| node.settings.as_mut()?.plugin_mut());
+        plugins.for_each(|plugin| plugin.locked = true);
     }
     let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
     let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));

@@ -6,6 +6,15 @@ use std::path::PathBuf;
 use wasmill_stream::config::Problems;
 
 impl Settings {
+    /// The same, to be changed.
+    pub(super) fn plugin_mut(&mut self) -> Option<&mut PluginUse> {
+        match self {
+            Self::Step { plugin, .. } | Self::Aggregate(plugin, _) => Some(plugin),
+            Self::Source(SourceSettings { decoder, .. }) => decoder.as_mut(),
+            Self::Sink { .. } => None,
+        }
+    }
+
     /// The plugin of the table, if it has one.
     pub(super) fn plugin(&self) -> Option<&PluginUse> {
         match self {
