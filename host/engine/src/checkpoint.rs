@@ -14,7 +14,7 @@ mod status;
 pub use coordinator::{Commit, Connections, Coordinator, Standing};
 pub use journal::{Fence, Journal, Pruned};
 pub use part::{Content, FINAL, Origin, Reporter, State};
-pub use resume::Resumed;
+pub use resume::{Resumed, fits};
 pub use status::{Known, Published, ResumedFrom, Status};
 
 use std::collections::BTreeMap;

@@ -51,6 +51,11 @@ pub enum Request {
         /// Who wants it, and why.
         reason: Reason,
     },
+    /// Apply the job file as it is now.
+    Apply {
+        /// Who wants it, and why.
+        reason: Reason,
+    },
     /// Say what has become of the plugins.
     History,
 }

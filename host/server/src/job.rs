@@ -2,6 +2,7 @@
 //! loaded. Nothing is opened or run in here.
 
 mod checkpoint;
+pub mod diff;
 mod draft;
 mod engine;
 mod file;

@@ -1,6 +1,7 @@
 //! A job that runs, and what can be changed in it meanwhile. Whoever asks, people over the socket or whoever watches files,
 //! comes here.
 
+pub mod apply;
 mod components;
 pub mod history;
 mod trials;
@@ -10,6 +11,7 @@ use crate::job::{self, JobFile, Parameters, Plugins, SwapSettings};
 use crate::pins;
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
+use apply::HandOvers;
 use history::{Event, History, Reason, What};
 use miette::Severity;
 use std::collections::{BTreeMap, HashMap};
@@ -28,20 +30,21 @@ const REMEMBERED: usize = 5;
 /// A running job. Clones are the same one.
 #[derive(Clone)]
 pub struct Live {
-    settings: Arc<Settings>,
+    settings: Arc<Mutex<Arc<Settings>>>,
     swapper: Swapper,
     history: History,
     /// Keeps the components that take over, so that a restart finds them.
     store: Option<Arc<dyn Store>>,
     /// The versions before, by step, the oldest first. They stay compiled.
     before: Arc<Mutex<HashMap<String, Vec<Version>>>>,
+    hand_overs: HandOvers,
     terminal: Terminal,
 }
 
 struct Settings {
     file: JobFile,
     parameters: Mutex<Parameters>,
-    plugins: LoadPlugins,
+    plugins: Arc<LoadPlugins>,
     swap: SwapSettings,
 }
 
@@ -86,10 +89,12 @@ impl Live {
         swap: SwapSettings,
         swapper: Swapper,
         (history, store): (History, Option<Arc<dyn Store>>),
+        hand_overs: HandOvers,
         terminal: Terminal,
     ) -> Self {
-        let settings = Settings { file, parameters: Mutex::new(parameters), plugins, swap };
-        Self { settings: Arc::new(settings), swapper, history, store, before: Arc::default(), terminal }
+        let settings = Settings { file, parameters: Mutex::new(parameters), plugins: Arc::new(plugins), swap };
+        let settings = Arc::new(Mutex::new(Arc::new(settings)));
+        Self { settings, swapper, history, store, before: Arc::default(), hand_overs, terminal }
     }
 
     /// What has become of its plugins.
@@ -100,7 +105,7 @@ impl Live {
     /// Replaces the plugin of a step, or tries a version of it. Says what was done; after an error nothing was.
     pub async fn swap(&self, change: Change) -> Result<String> {
         let (step, reason, entry) = (change.step.clone(), change.reason.clone(), change.entry);
-        let settings = self.settings.clone();
+        let settings = self.settings();
         let loading = spawn_blocking(move || settings.load(&change));
         match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
             Ok((version, components)) => {
@@ -131,7 +136,7 @@ impl Live {
 
     /// Lets a version in that fits.
     async fn enter(&self, step: &str, version: &Version, entry: Entry, reason: Reason) -> Result<String> {
-        let SwapSettings { probation, bounds } = self.settings.swap;
+        let SwapSettings { probation, bounds } = self.settings().swap;
         let (mode, time, what) = match entry {
             Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
             Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
@@ -185,6 +190,16 @@ impl Live {
         Ok(format!("step {step}: {done}, with the state as it is; workers stood still for {pause:.1?}"))
     }
 
+    /// What the job file says as it was applied last.
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns those before.
+    fn replace_settings(&self, settings: Arc<Settings>) -> Arc<Settings> {
+        std::mem::replace(&mut *self.settings.lock().unwrap_or_else(PoisonError::into_inner), settings)
+    }
+
     /// Says something to whoever runs the job.
     fn note(&self, words: &str) {
         self.terminal.note(words);
@@ -212,6 +227,11 @@ impl Live {
 }
 
 impl Settings {
+    /// The same with another job file.
+    fn reading(&self, file: JobFile) -> Self {
+        Self { file, parameters: Mutex::new(self.parameters()), plugins: self.plugins.clone(), swap: self.swap }
+    }
+
     /// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.
     fn load(&self, Change { step, plugin, bytes, .. }: &Change) -> Result<(Version, Components)> {
         let mut plugins = (self.plugins)()?;

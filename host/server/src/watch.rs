@@ -76,7 +76,8 @@ fn longest(role: &Role) -> u64 {
 fn known(live: &Live, role: &Role) -> Option<Sight> {
     match role {
         Role::JobFile => {
-            let text = live.file().text().as_bytes();
+            let file = live.file();
+            let text = file.text().as_bytes();
             Some(Sight::File { digest: sha256(text).into(), is_whole: whole::is_whole(text) })
         }
         // What a step runs is compared with when the path is judged for the first time.

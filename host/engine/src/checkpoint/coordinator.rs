@@ -296,10 +296,11 @@ impl Coordinator {
             let node = &self.plan.nodes[node];
             let Some(shape) = node.shape() else { continue };
             let (version, paired) = (version & !PAIRED, version & PAIRED != 0);
-            let fresh = StepMark { shape, state_version: version, paired, watermark: None, runs: Vec::new() };
+            let fresh =
+                StepMark { shape: shape.clone(), state_version: version, paired, watermark: None, runs: Vec::new() };
             let mark = self.steps.entry(node.name.to_string()).or_insert(fresh);
-            if (mark.state_version, mark.paired) != (version, paired) {
-                (mark.state_version, mark.paired) = (version, paired);
+            if (&mark.shape, mark.state_version, mark.paired) != (&shape, version, paired) {
+                (mark.shape, mark.state_version, mark.paired) = (shape, version, paired);
                 // A state is migrated as a whole, so what was stored of it is replaced as a whole.
                 mark.runs.clear();
             }

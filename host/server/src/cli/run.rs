@@ -22,7 +22,8 @@ A plugin that was swapped in runs on after a restart, until the job file names a
 
 With --watch, a plugin that has changed takes over as with `wasmill swap`, once it is whole, has not changed for a moment and
 has passed every check. One that is refused changes nothing; the reason is said once. Builds are no sources: target,
-node_modules, hidden folders and editors' temporary files are not followed. Of the job file it is only said that it has changed.")]
+node_modules, hidden folders and editors' temporary files are not followed. A job file that has
+changed is applied, as with `wasmill apply`.")]
 pub struct Arguments {
     #[command(flatten)]
     job: JobArguments,
@@ -47,7 +48,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
         job.options.workers = workers.into();
     }
     terminal.note(&job.outline.to_string());
-    let view = OneLine { line: terminal.line(), terminal: terminal.clone() };
+    let view = || OneLine { line: terminal.line(), terminal: terminal.clone() };
     let listen = Some(arguments.job.parameters());
     let Arguments { fresh, watch, as_filed, .. } = *arguments;
     let manner = Manner { fresh, listen, watch, as_filed };

@@ -9,13 +9,14 @@ use wasmill_stream::{Error, Result};
 
 impl Live {
     /// The job file, as the job has read it.
-    pub fn file(&self) -> &JobFile {
-        &self.settings.file
+    pub fn file(&self) -> JobFile {
+        self.settings().file.clone()
     }
 
     /// The steps, and sources with a decoder, each with the path of its plugin in the job file.
     pub fn plugin_paths(&self) -> Vec<(String, PathBuf)> {
-        job::plugin_paths(&self.settings.file, &self.settings.parameters())
+        let settings = self.settings();
+        job::plugin_paths(&settings.file, &settings.parameters())
     }
 
     /// The SHA-256 of the component that a step runs, in hex.
@@ -25,7 +26,7 @@ impl Live {
 
     /// Builds a source folder. Returns where its component is.
     pub async fn build(&self, folder: &Path) -> Result<PathBuf> {
-        let (settings, folder) = (self.settings.clone(), folder.to_owned());
+        let (settings, folder) = (self.settings(), folder.to_owned());
         let building = spawn_blocking(move || (settings.plugins)()?.build(&folder));
         building.await.map_err(|error| Error::internal(format!("build a plugin: {error}")))?
     }

@@ -3,6 +3,7 @@
 
 use super::content::{Content, Contents};
 use super::eye::Sight;
+use crate::live::apply::Applied;
 use crate::live::history::Reason;
 use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
@@ -33,7 +34,7 @@ impl Judge {
     /// Does what has to be done about a sight that has settled. `content` is there if it is a file.
     pub async fn judge(&self, path: &Path, sight: Sight, content: Option<Content>) {
         let done = match &self.role {
-            Role::JobFile => self.job_file(path, &sight),
+            Role::JobFile => self.job_file(path, &sight).await,
             Role::Plugin(names) => self.plugin(path, names, sight, content).await,
         };
         if let Err(error) = done {
@@ -41,16 +42,21 @@ impl Judge {
         }
     }
 
-    /// What can be done about another job file while its job runs: nothing yet.
-    fn job_file(&self, path: &Path, sight: &Sight) -> Result<()> {
-        match sight {
-            Sight::File { .. } => {
-                let words = "has changed; the job goes on as it was read, start it again to apply the change";
-                self.terminal.note(&format!("watch: {} {words}", path.display()));
-                Ok(())
-            }
-            other => Err(lost(path, other, "the job goes on")),
+    /// Applies another job file.
+    async fn job_file(&self, path: &Path, sight: &Sight) -> Result<()> {
+        if !matches!(sight, Sight::File { .. }) {
+            return Err(lost(path, sight, "the job goes on"));
         }
+        let reason = Reason { by: "wasmill run --watch".into(), why: Some(format!("{} has changed", path.display())) };
+        match self.live.apply(reason.clone()).await {
+            Ok(Applied::Done(done)) => self.terminal.note(&format!("watch: {done}")),
+            Ok(Applied::HandOver(hand_over)) => self.live.send_over(*hand_over),
+            Err(error) => {
+                self.live.refuse_file(reason, &error).await;
+                return Err(error.context(format!("{} is not applied", path.display())));
+            }
+        }
+        Ok(())
     }
 
     async fn plugin(&self, path: &Path, names: &[String], sight: Sight, content: Option<Content>) -> Result<()> {
