@@ -20,6 +20,7 @@ pub mod program;
 pub mod proxy;
 pub mod search;
 pub mod server;
+pub mod stream;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -51,6 +51,8 @@ mod taxi;
 mod text_guests;
 /// A component that imports WASI.
 mod wasi;
+/// Files and folders that change while `wasmill run --watch` follows them.
+mod watch;
 /// Markers, silent splits.
 mod watermark;
 /// Sliding and session windows, late rows.

@@ -30,6 +30,11 @@ impl Host {
         Self { child, log: log.to_owned() }
     }
 
+    /// A process that was started, whose standard error goes to this file.
+    pub fn of(child: Child, log: PathBuf) -> Self {
+        Self { child, log }
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();

@@ -54,7 +54,7 @@ fn behind(rejects: Vec<Reject>, first: usize) -> impl Iterator<Item = Reject> {
 /// Output rows that were made in several calls, put together. The columns of each part that its call left out are filled
 /// in from the input.
 #[derive(Default)]
-struct Joined {
+pub struct Joined {
     parts: Vec<Part>,
 }
 
@@ -66,7 +66,7 @@ struct Part {
 
 impl Joined {
     /// Adds the rows of a call. `origin` turns a row number of that call into one of the whole input; `count` rows went in.
-    fn add(&mut self, mut rows: Rows, count: usize, origin: impl Fn(u32) -> u32) {
+    pub fn add(&mut self, mut rows: Rows, count: usize, origin: impl Fn(u32) -> u32) {
         let origins = match rows.origins.take() {
             Some(origins) => origins.into_iter().map(&origin).collect(),
             None => (0..count as u32).map(origin).collect(),
@@ -75,7 +75,7 @@ impl Joined {
     }
 
     /// All rows. `time` and `key` tell those of a row of the input.
-    fn finish<'k>(self, time: impl Fn(u32) -> i64, key: impl Fn(u32) -> &'k [u8]) -> Rows {
+    pub fn finish<'k>(self, time: impl Fn(u32) -> i64, key: impl Fn(u32) -> &'k [u8]) -> Rows {
         let any = |has: fn(&Rows) -> bool| self.parts.iter().any(|part| has(&part.rows));
         let times = any(|rows| rows.times.is_some()).then(|| {
             let times = |part: &Part| match &part.rows.times {
@@ -102,10 +102,11 @@ impl Joined {
 
 /// The side outputs of several calls.
 #[derive(Default)]
-struct JoinedSides(Vec<(u32, Joined)>);
+pub struct JoinedSides(Vec<(u32, Joined)>);
 
 impl JoinedSides {
-    fn add(&mut self, sides: Vec<(u32, Rows)>, count: usize, origin: impl Fn(u32) -> u32) {
+    /// Adds the rows of a call, as [`Joined::add`] does.
+    pub fn add(&mut self, sides: Vec<(u32, Rows)>, count: usize, origin: impl Fn(u32) -> u32) {
         for (side, rows) in sides {
             let at = match self.0.iter().position(|(number, _)| *number == side) {
                 Some(at) => at,
@@ -118,7 +119,8 @@ impl JoinedSides {
         }
     }
 
-    fn finish<'k>(self, time: impl Fn(u32) -> i64, key: impl Fn(u32) -> &'k [u8]) -> Vec<(u32, Rows)> {
+    /// All rows, by output.
+    pub fn finish<'k>(self, time: impl Fn(u32) -> i64, key: impl Fn(u32) -> &'k [u8]) -> Vec<(u32, Rows)> {
         self.0.into_iter().map(|(side, joined)| (side, joined.finish(&time, &key))).collect()
     }
 }

@@ -8,6 +8,7 @@ pub mod graph;
 pub mod run;
 
 mod admit;
+mod candidate;
 mod checkpoint;
 mod discards;
 mod epoch;
@@ -25,7 +26,8 @@ mod wake;
 mod worker;
 mod writer;
 
-pub use checkpoint::{Checkpoints, Fence, Journal, Known, Pruned, Published, ResumedFrom, Status};
+pub use candidate::{Bounds, Candidacy, Cost, Difference, Mode, Report};
+pub use checkpoint::{Checkpoints, Fence, Journal, Known, Pruned, Published, ResumedFrom, Status, fits};
 pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Tolerance};
 pub use run::{Options, Running, Stopper, start};
 pub use stall::Stall;

@@ -10,13 +10,17 @@
 
 mod follower;
 mod revision;
+mod rewrite;
 mod takeover;
 
 pub use follower::{Follower, Swappable};
 pub use revision::{PluginsAt, Revisions};
+pub use rewrite::Rewrite;
 pub use takeover::Takeover;
 
+use crate::candidate::{Bounds, Candidacy, Half, Mode};
 use crate::plan::{Plan, PlanNode};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -32,7 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Swapper {
     revisions: Revisions,
     workers: usize,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// The trials that are under way, by node. Whoever holds them has the turn.
+    trials: Arc<tokio::sync::Mutex<HashMap<usize, Arc<Candidacy>>>>,
     /// Whether the workers have ended.
     ended: watch::Receiver<bool>,
 }
@@ -51,36 +56,121 @@ pub struct Swapped {
 impl Swapper {
     /// Replaces plugins by these revisions, until `ended` says that there are no workers any more.
     pub fn new(revisions: Revisions, workers: usize, ended: watch::Receiver<bool>) -> Self {
-        Self { revisions, workers, turn: Arc::default(), ended }
+        Self { revisions, workers, trials: Arc::default(), ended }
     }
 
-    /// The plugin of a step, and whatever runs when no other one takes over at the moment.
-    pub fn running(&self, step: &str) -> Result<Version> {
+    /// The plugin of a step whose answers count, and whatever runs when no other one takes over at the moment. During a
+    /// shadow or a canary it is the incumbent.
+    pub async fn running(&self, step: &str) -> Result<Version> {
+        let trials = self.trials.lock().await;
         let plan = &self.revisions.newest().plan;
-        let node = &plan.nodes[find(plan, step)?];
-        node.version().ok_or_else(|| Error::invalid(format!("{step} has no plugin")))
+        let index = find(plan, step)?;
+        match trials.get(&index) {
+            Some(trial) if trial.mode() == Mode::Probation => Ok(trial.candidate().clone()),
+            Some(trial) => Ok(trial.incumbent().clone()),
+            None => version(&plan.nodes[index]),
+        }
+    }
+
+    /// The trial that is under way in a step.
+    pub async fn trial(&self, step: &str) -> Result<Option<Arc<Candidacy>>> {
+        let trials = self.trials.lock().await;
+        let index = find(&self.revisions.newest().plan, step)?;
+        Ok(trials.get(&index).cloned())
     }
 
     /// Replaces the plugin of a step, or the decoder of a source. Returns when it runs on all workers. After an error the
     /// version before runs on.
     pub async fn swap(&self, step: &str, version: Version) -> Result<Swapped> {
-        let _turn = self.turn.lock().await;
+        let mut trials = self.trials.lock().await;
+        let index = find(&self.revisions.newest().plan, step)?;
+        let incumbent = self.incumbent(&trials, index)?;
+        self.check(index, &incumbent, &version)?;
+        let swapped = self.install(index, version, None, Half::Incumbent).await?;
+        trials.remove(&index);
+        Ok(Swapped { before: incumbent.plugin().identity().clone(), ..swapped })
+    }
+
+    /// The same, and the version before stays ready: the new one is on trial until the trial is settled. One that was on
+    /// probation before, and shares its state with the version before it, has then proven itself.
+    pub async fn try_out(
+        &self,
+        step: &str,
+        version: Version,
+        mode: Mode,
+        bounds: Bounds,
+    ) -> Result<(Arc<Candidacy>, Swapped)> {
+        let mut trials = self.trials.lock().await;
+        let plan = self.revisions.newest().plan.clone();
+        let index = find(&plan, step)?;
+        let incumbent = self.incumbent(&trials, index)?;
+        self.check(index, &incumbent, &version)?;
+        let before = incumbent.plugin().identity().clone();
+        let candidacy = Candidacy::new(&plan.nodes[index], incumbent, version, mode, bounds);
+        let swapped = self.install(index, candidacy.version(), Some(candidacy.clone()), Half::Incumbent).await?;
+        trials.insert(index, candidacy.clone());
+        Ok((candidacy, Swapped { before, ..swapped }))
+    }
+
+    /// Ends a trial: the candidate takes over for good, or the incumbent goes on alone. `None` if it has ended before.
+    pub async fn settle(&self, candidacy: &Arc<Candidacy>, promote: bool) -> Result<Option<Swapped>> {
+        let mut trials = self.trials.lock().await;
+        let is_it = |(_, trial): &(&usize, &Arc<Candidacy>)| Arc::ptr_eq(trial, candidacy);
+        let Some(index) = trials.iter().find(is_it).map(|(index, _)| *index) else { return Ok(None) };
+        let (version, half) = match promote {
+            true => (candidacy.candidate(), Half::Candidate),
+            false => (candidacy.incumbent(), Half::Incumbent),
+        };
+        let swapped = self.install(index, version.clone(), None, half).await?;
+        trials.remove(&index);
+        Ok(Some(Swapped { before: candidacy.incumbent().plugin().identity().clone(), ..swapped }))
+    }
+
+    /// The version that another one would replace.
+    fn incumbent(&self, trials: &HashMap<usize, Arc<Candidacy>>, index: usize) -> Result<Version> {
+        let plan = &self.revisions.newest().plan;
+        let node = &plan.nodes[index];
+        let Some(trial) = trials.get(&index) else { return version(node) };
+        match (trial.failure(), trial.shares_state()) {
+            (None, true) => Ok(trial.candidate().clone()),
+            (Some(_), true) => Ok(trial.incumbent().clone()),
+            _ => {
+                let (name, candidate) = (&node.name, trial.candidate().plugin().identity());
+                let message = format!("{} {} is on trial in step {name}", candidate.name, candidate.version);
+                Err(Error::invalid(message).hint("end that first: --promote lets it take over, --abort does not"))
+            }
+        }
+    }
+
+    /// Whether a version fits into a node in the place of another one.
+    fn check(&self, index: usize, incumbent: &Version, version: &Version) -> Result<()> {
+        check(&self.revisions.newest().plan, index, incumbent, version)
+    }
+
+    /// Makes a version run in a node. `half`: what stays of states of two versions.
+    async fn install(
+        &self,
+        index: usize,
+        version: Version,
+        candidacy: Option<Arc<Candidacy>>,
+        half: Half,
+    ) -> Result<Swapped> {
         self.unless_ended(self.revisions.are_built(self.workers)).await?;
         let newest = self.revisions.newest();
-        let index = find(&newest.plan, step)?;
         let node = &newest.plan.nodes[index];
-        let before = check(&newest.plan, index, &version)?;
+        let before = self::version(node)?;
         let instances = {
             let (version, workers) = (version.clone(), self.workers);
             let instantiate = move || (0..workers).map(|_| version.instantiate()).collect::<Result<Vec<_>>>();
             spawn_blocking(instantiate).await.map_err(|error| Error::internal(format!("instantiate: {error}")))??
         };
         let begun = Instant::now();
-        let takeover = Arc::new(Takeover::new(index, node, version.clone(), instances));
+        let takeover = Arc::new(Takeover::new(index, node, version.clone(), half, instances).with(candidacy));
         let plan = newest.plan.revised(|nodes| {
             nodes[index].reserve = vec![before.clone()];
             nodes[index].install(version);
         });
+        let step = &node.name;
         self.revisions.publish(plan, Some(takeover.clone()));
         let settled = self.unless_ended(tokio::time::timeout(PATIENCE, takeover.settled())).await?;
         if settled.is_err() {
@@ -122,11 +212,15 @@ fn find(plan: &Plan, step: &str) -> Result<usize> {
     })
 }
 
-/// Whether a version fits into a node. Returns the one that is there.
-fn check(plan: &Plan, index: usize, version: &Version) -> Result<Version> {
+/// The plugin of a node.
+fn version(node: &PlanNode) -> Result<Version> {
+    node.version().ok_or_else(|| Error::invalid(format!("{} has no plugin", node.name)))
+}
+
+/// Whether a version fits into a node in the place of another one.
+fn check(plan: &Plan, index: usize, before: &Version, version: &Version) -> Result<()> {
     let node = &plan.nodes[index];
     let name = &node.name;
-    let before = node.version().ok_or_else(|| Error::invalid(format!("{name} has no plugin")))?;
     let (now, new) = (before.plugin(), version.plugin());
     if before.kind() != version.kind() {
         let (is, wanted) = (version.kind(), before.kind());
@@ -142,8 +236,7 @@ fn check(plan: &Plan, index: usize, version: &Version) -> Result<Version> {
         ))
         .hint("stop the job; `wasmill checkpoint restore` goes back to a checkpoint with the older state"));
     }
-    sides(plan, index, &before, version)?;
-    Ok(before)
+    sides(plan, index, before, version)
 }
 
 /// Whoever reads a side output reads it by its number.

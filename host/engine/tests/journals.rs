@@ -17,7 +17,7 @@ fn fence(run: u64, number: u64) -> Fence {
 fn manifest(fence: &Fence, number: u64) -> Manifest {
     let segment = Segment { name: state(fence.run, number), bytes: 1, entries: 1, digest: Digest::of(b"x") };
     let runs = vec![Run { segments: vec![segment] }];
-    let step = StepMark { shape: "none".into(), state_version: 1, watermark: None, runs };
+    let step = StepMark { shape: "none".into(), state_version: 1, paired: false, watermark: None, runs };
     Manifest {
         number,
         run: fence.run,

@@ -2,7 +2,9 @@
 
 mod answers;
 mod barriers;
+mod candidates;
 mod checkpoints;
+mod editions;
 mod ends;
 mod journals;
 mod parts;

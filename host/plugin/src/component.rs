@@ -6,7 +6,7 @@ use crate::bindings::exports::wasmill::plugin::{aggregation, processing, transfo
 use crate::compile::Compiler;
 use crate::instance::{Exports, Instance, LIFECYCLE};
 use crate::kind::Kind;
-use crate::limits::{Limits, MAX_COMPONENT};
+use crate::limits::Limits;
 use crate::sandbox::State;
 use crate::schema::{Request, SettingProblem};
 use crate::wasi;
@@ -83,8 +83,9 @@ impl Component {
         let fails = |reason: String| Error::invalid(format!("{origin}: {reason}"));
         check_header(bytes).map_err(fails)?;
         let size = ByteCount::new(bytes.len() as u64);
-        if size > MAX_COMPONENT {
-            return Err(fails(format!("the component has {size}, at most {MAX_COMPONENT} are possible")));
+        if size > Limits::LARGEST_COMPONENT {
+            let most = Limits::LARGEST_COMPONENT;
+            return Err(fails(format!("the component has {size}, at most {most} are possible")));
         }
         let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let compiled = compiler

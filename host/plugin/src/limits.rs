@@ -18,8 +18,6 @@ const ENGINE_MEMORY: ByteCount = ByteCount::new(256 << 20);
 /// A call may always return so many times the rows and bytes that it was given: a large batch is not the plugin's fault.
 const GROWTH: usize = 16;
 
-/// The largest component that is loaded.
-pub(crate) const MAX_COMPONENT: ByteCount = ByteCount::new(32 << 20);
 /// The most timers that a key may have.
 pub(crate) const MAX_TIMERS: usize = 1_024;
 
@@ -61,6 +59,9 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The largest component that is loaded.
+    pub const LARGEST_COMPONENT: ByteCount = ByteCount::new(32 << 20);
+
     /// The most that a job file may ask for, unless whoever runs the host says otherwise.
     pub const CEILING: Self = Self {
         memory: Some(ByteCount::new(1 << 30)),
@@ -109,7 +110,7 @@ impl Limits {
             ("state", self.state.to_string(), "one accumulator or state"),
             ("timers", MAX_TIMERS.to_string(), "pending for a key"),
             ("log", format!("{}/s", self.log), "written to the log"),
-            ("component", MAX_COMPONENT.to_string(), "size of the component"),
+            ("component", Self::LARGEST_COMPONENT.to_string(), "size of the component"),
             ("memories", MAX_MEMORIES.to_string(), "linear memories of an instance"),
             ("tables", format!("{MAX_TABLES} with {MAX_TABLE_ELEMENTS} elements each"), "tables of an instance"),
             ("modules", MAX_CORE_INSTANCES.to_string(), "core instances in an instance"),

@@ -2,6 +2,7 @@
 //! loaded. Nothing is opened or run in here.
 
 mod checkpoint;
+pub mod diff;
 mod draft;
 mod engine;
 mod file;
@@ -11,10 +12,12 @@ mod plugins;
 mod sink;
 mod source;
 mod step;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod topology;
 mod typed;
+mod uses;
 mod wiring;
 
 pub use checkpoint::CheckpointSettings;
@@ -22,10 +25,14 @@ pub use file::JobFile;
 pub use outline::Outline;
 pub use parameters::Parameters;
 pub use plugins::{Builder, Plugins};
+pub use swap::SwapSettings;
+pub use uses::plugin_paths;
 
 use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
 use plugins::StepPlugin;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Tolerance};
 use wasmill_stream::config::{Place, Problem, Problems};
 use wasmill_stream::plugin::Version;
@@ -42,12 +49,18 @@ pub struct Job {
     pub graph: Graph,
     /// How it keeps checkpoints.
     pub checkpoint: Option<CheckpointSettings>,
+    /// What is asked of versions that take over while it runs.
+    pub swap: SwapSettings,
     /// The job file that it was read from.
     pub file: JobFile,
     /// What it looks like.
     pub outline: Outline,
     /// What is odd about the job file, though not wrong.
     pub warnings: Vec<Problem>,
+    /// The digests of the plugins that the file names, by step.
+    pub declared: BTreeMap<String, String>,
+    /// Their bytes, by digest.
+    pub components: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// What [`examine`] found.
@@ -83,7 +96,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     if problems.is_empty() {
         warnings.extend(topology::unread(&draft.nodes, &topology));
     }
-    let Draft { name, options, nodes, dead_letters, checkpoint } = draft;
+    let Draft { name, options, nodes, dead_letters, checkpoint, swap } = draft;
     let nodes: Vec<_> = nodes.into_iter().map(|node| load_node(node, plugins, &mut problems)).collect();
     let wiring = wiring::connect(&nodes, &topology.inputs, &mut problems);
     let problems = problems.into_sorted();
@@ -97,14 +110,18 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     }
     let dead_letters = dead_letters.map(|settings| settings.dead_letters);
     let graph = graph.map(|nodes| Graph { nodes, dead_letters });
+    let declared = graph.iter().flat_map(|graph| &graph.nodes).filter_map(declared).collect();
     let job = graph.map(|graph| Job {
         name,
         options,
         graph,
         checkpoint,
+        swap,
         file: file.clone(),
         outline: outline.clone(),
         warnings: warnings.clone(),
+        declared,
+        components: plugins.components().clone(),
     });
     Examined { problems, warnings, job, outline: Some(outline) }
 }
@@ -147,6 +164,18 @@ pub fn checkpoint_settings(file: &JobFile, parameters: &Parameters) -> (Option<C
     let mut problems = Problems::default();
     let draft = draft::read(file, parameters, &mut problems);
     (draft.and_then(|draft| draft.checkpoint), problems.into_sorted())
+}
+
+/// The digest of a node's plugin.
+fn declared(node: &Node) -> Option<(String, String)> {
+    let identity = match &node.kind {
+        NodeKind::Source { decoder, .. } => decoder.as_ref()?.identity(),
+        NodeKind::Transform { plugin } => plugin.identity(),
+        NodeKind::Aggregate { plugin, .. } => plugin.identity(),
+        NodeKind::Process { plugin, .. } => plugin.identity(),
+        NodeKind::Sink { .. } => return None,
+    };
+    Some((node.name.clone(), identity.digest.clone()))
 }
 
 fn unused(parameters: &Parameters) -> Vec<Problem> {

@@ -11,6 +11,7 @@ use crate::{Batch, Binary, Error, ErrorKind, GuestFault, Result, key};
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::iter::repeat;
 
 /// At most so many keys have their timers fired in one call.
 const CALL_KEYS: usize = 4_096;
@@ -90,9 +91,24 @@ pub struct Turned {
     pub fired: usize,
 }
 
-/// States as another version of the logic understands them, see [`States::migrated`].
+/// Some states, rewritten.
+#[derive(Debug, Default)]
+pub struct Rewritten {
+    /// As many, in the same order. An empty one is no state any more.
+    pub states: Binary,
+    /// The timers that their keys have from then on, ascending; `None`, or none for all: those that they had.
+    pub timers: Vec<Option<Vec<i64>>>,
+}
+
+impl From<Binary> for Rewritten {
+    fn from(states: Binary) -> Self {
+        Self { states, timers: Vec::new() }
+    }
+}
+
+/// States that were rewritten, see [`States::migrated`].
 #[derive(Debug)]
-pub struct Migrated(Vec<Binary>);
+pub struct Migrated(Vec<Rewritten>);
 
 impl States {
     /// No keys yet, for logic with these needs.
@@ -162,15 +178,15 @@ impl States {
         Ok(())
     }
 
-    /// What the logic makes of all states, which an older version of it made. What is kept stays as it is.
-    pub fn migrated(&self, from: u32, logic: &mut dyn Process) -> Result<Migrated> {
+    /// What `rewrite` makes of all states, some thousand at a time. What is kept stays as it is.
+    pub fn migrated(&self, rewrite: &mut dyn FnMut(&Binary) -> Result<Rewritten>) -> Result<Migrated> {
         let mut migrated = Vec::new();
         let mut old = self.states().peekable();
         while old.peek().is_some() {
             let part: Binary = old.by_ref().take(CALL_KEYS).collect();
-            let new = logic.migrate(from, &part)?;
-            if new.len() != part.len() {
-                let words = format!("migrate returned {} states for {}", new.len(), part.len());
+            let new = rewrite(&part)?;
+            if new.states.len() != part.len() {
+                let words = format!("migrate returned {} states for {}", new.states.len(), part.len());
                 return Err(Error::guest(GuestFault::Contract, words));
             }
             migrated.push(new);
@@ -180,11 +196,25 @@ impl States {
 
     /// Goes on with migrated states; nothing has happened since they were. Every key counts as changed.
     pub fn adopt(&mut self, Migrated(new): Migrated) {
-        let mut new = new.iter().flat_map(Binary::iter);
+        let mut states = new.iter().flat_map(|part| part.states.iter());
+        let mut timers = new
+            .iter()
+            .flat_map(|part| part.timers.iter().map(Option::as_ref).chain(repeat(None)).take(part.states.len()));
         let slots: Vec<u32> = self.keys.slots().collect();
         for slot in slots {
-            let state = if self.keys[slot].value.state.is_empty() { None } else { new.next() };
-            self.keys.update(slot, |owned| state.into_iter().for_each(|state| owned.state.set(state)));
+            let has_state = !self.keys[slot].value.state.is_empty();
+            let new = has_state.then(|| (states.next(), timers.next().flatten()));
+            let (before, first) = self.keys.update(slot, |owned| {
+                let before = owned.timers.first().copied();
+                if let Some((state, timers)) = new {
+                    state.into_iter().for_each(|state| owned.state.set(state));
+                    timers.into_iter().for_each(|timers| owned.timers.clone_from(timers));
+                }
+                (before, owned.timers.first().copied())
+            });
+            // Alarms of timers that are gone mean nothing.
+            self.alarms.extend(first.filter(|first| before != Some(*first)).map(|time| Reverse((time, slot))));
+            self.tidy(slot);
         }
     }
 

@@ -7,6 +7,7 @@ use super::resume::Resumed;
 use super::runs::StateWriter;
 use super::settled::Settled;
 use super::status::{Published, ResumedFrom, Status};
+use crate::candidate::PAIRED;
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::stall;
@@ -23,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::checkpoint::{Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark};
 use wasmill_stream::key::KEY_GROUPS;
-use wasmill_stream::plugin::Version;
+use wasmill_stream::plugin::{Identity, Version};
 use wasmill_stream::source::SourceNote;
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -294,9 +295,12 @@ impl Coordinator {
         for (node, NodeChanges { logs, watermark, version }) in changes {
             let node = &self.plan.nodes[node];
             let Some(shape) = node.shape() else { continue };
-            let fresh = StepMark { shape, state_version: version, watermark: None, runs: Vec::new() };
+            let (version, paired) = (version & !PAIRED, version & PAIRED != 0);
+            let fresh =
+                StepMark { shape: shape.clone(), state_version: version, paired, watermark: None, runs: Vec::new() };
             let mark = self.steps.entry(node.name.to_string()).or_insert(fresh);
-            if std::mem::replace(&mut mark.state_version, version) != version {
+            if (&mark.shape, mark.state_version, mark.paired) != (&shape, version, paired) {
+                (mark.shape, mark.state_version, mark.paired) = (shape, version, paired);
                 // A state is migrated as a whole, so what was stored of it is replaced as a whole.
                 mark.runs.clear();
             }
@@ -349,7 +353,9 @@ impl Coordinator {
     fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {
         let plugin = |(node, version): (&PlanNode, &Option<Version>)| {
             let identity = version.as_ref()?.plugin().identity().clone();
-            let mark = PluginMark { name: identity.name, version: identity.version, sha256: identity.digest };
+            let declared = self.settings.declared.get(&*node.name).filter(|declared| **declared != identity.digest);
+            let Identity { name, version, digest: sha256 } = identity;
+            let mark = PluginMark { name, version, sha256, declared: declared.cloned() };
             Some((node.name.to_string(), mark))
         };
         Manifest {

@@ -6,20 +6,21 @@ use super::output::Outputs;
 use super::worn::Worn;
 use super::{Epoch, Rows};
 use crate::admit::admit;
+use crate::candidate::Half;
 use crate::discards::Discards;
 use crate::graph::{Input, Port};
 use crate::isolate::{Guard, IsolatedAggregate};
 use crate::parcel::Parcel;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
-use crate::swap::{Follower, Swappable, Takeover};
+use crate::swap::{Follower, Rewrite, Swappable, Takeover};
 use crate::worker::Shared;
 use std::sync::Arc;
 use timely::dataflow::Stream;
 use wasmill_stream::checkpoint::Changes;
 use wasmill_stream::field::Decoder;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Logic, Rows as Origins, Version, View};
+use wasmill_stream::plugin::{Aggregate, Logic, Rows as Origins, Version, View};
 use wasmill_stream::window::{Migrated, Windows};
 use wasmill_stream::{Batch, Binary, Result, key};
 
@@ -63,9 +64,15 @@ impl AggregateStep {
         if shared.reporter.is_some() {
             windows.track();
         }
-        if let Some(state) = resumed.filter(|state| state.version != plugin.state_version()) {
-            let migrated = windows.migrated(state.version, &mut worn.logic)?;
+        let rewrite =
+            resumed.and_then(|state| Rewrite::between(state.version, Half::Incumbent, plugin.state_version()));
+        if let Some(rewrite) = rewrite {
+            let migrated = migrated(&windows, rewrite, &mut worn.logic)?;
             windows.adopt(migrated);
+        } else if resumed.is_some_and(|state| node.shape().as_ref() != Some(&state.shape)) {
+            // With another lateness everything expires at another time.
+            let same = windows.migrated(&mut |old| Ok(old.clone()))?;
+            windows.adopt(same);
         }
         Ok(Self {
             worn,
@@ -93,8 +100,8 @@ impl Swappable for AggregateStep {
         let mut worn = Worn::new(&self.plan.nodes[self.index], takeover.version.clone(), |guard| {
             IsolatedAggregate::new(logic, guard)
         })?;
-        let migrate = |from| self.windows.migrated(from, &mut worn.logic);
-        let migrated = takeover.migrates.map(migrate).transpose()?;
+        let migrate = |rewrite| migrated(&self.windows, rewrite, &mut worn.logic);
+        let migrated = takeover.rewrite.map(migrate).transpose()?;
         self.tried = Some((worn, migrated));
         Ok(())
     }
@@ -189,6 +196,11 @@ impl EpochStep for AggregateStep {
     fn guard(&mut self) -> &mut Guard {
         self.worn.logic.guard()
     }
+}
+
+fn migrated(windows: &Windows, rewrite: Rewrite, logic: &mut dyn Aggregate) -> Result<Migrated> {
+    let mut migrate = |from: u32, old: &Binary| logic.migrate(from, old);
+    windows.migrated(&mut |old| rewrite.apply(old, &mut migrate).map(|new| new.states))
 }
 
 /// Sends late rows where the job wants them: to whoever reads them, else to the dead letters if these take them.

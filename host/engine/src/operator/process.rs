@@ -8,13 +8,14 @@ use super::output::emitted;
 use super::worn::Worn;
 use super::{Epoch, Rows};
 use crate::admit::admit;
+use crate::candidate::Half;
 use crate::discards::Discards;
 use crate::graph::Port;
 use crate::isolate::{Guard, IsolatedProcess};
 use crate::parcel::Parcel;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
-use crate::swap::{Follower, Swappable, Takeover};
+use crate::swap::{Follower, Rewrite, Swappable, Takeover};
 use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use timely::dataflow::Stream;
 use wasmill_stream::backlog::{Backlog, Released, Wanted};
 use wasmill_stream::checkpoint::{ANY_GROUP, Changes};
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::{Logic, Processed, Rows as Output, Version, View};
+use wasmill_stream::plugin::{Logic, Process, Processed, Rows as Output, Version, View};
 use wasmill_stream::process::{KeyedRows, Migrated, Order, States, Turned};
 use wasmill_stream::{Batch, Binary, Error, GuestFault, Result, key};
 
@@ -93,8 +94,10 @@ impl ProcessStep {
         if shared.reporter.is_some() {
             states.track();
         }
-        if let Some(state) = resumed.filter(|state| state.version != plugin.state_version()) {
-            let migrated = states.migrated(state.version, &mut worn.logic)?;
+        let rewrite =
+            resumed.and_then(|state| Rewrite::between(state.version, Half::Incumbent, plugin.state_version()));
+        if let Some(rewrite) = rewrite {
+            let migrated = migrated(&states, rewrite, &mut worn.logic)?;
             states.adopt(migrated);
             backlog.note_again();
         }
@@ -281,8 +284,8 @@ impl Swappable for ProcessStep {
             IsolatedProcess::new(logic, guard)
         })?;
         self.backlog.has(&worn.lens.needs)?;
-        let migrate = |from| self.states.migrated(from, &mut worn.logic);
-        let migrated = takeover.migrates.map(migrate).transpose()?;
+        let migrate = |rewrite| migrated(&self.states, rewrite, &mut worn.logic);
+        let migrated = takeover.rewrite.map(migrate).transpose()?;
         self.tried = Some((worn, migrated));
         Ok(())
     }
@@ -298,6 +301,11 @@ impl Swappable for ProcessStep {
             self.backlog.note_again();
         }
     }
+}
+
+fn migrated(states: &States, rewrite: Rewrite, logic: &mut dyn Process) -> Result<Migrated> {
+    let mut migrate = |from: u32, old: &Binary| logic.migrate(from, old);
+    states.migrated(&mut |old| rewrite.apply(old, &mut migrate))
 }
 
 /// What rows that wait in a node carry.

@@ -91,13 +91,15 @@ impl PluginsAt {
     pub fn pass(&mut self, barrier: Epoch) {
         while let Some(next) = self.at.next().filter(|next| next.from <= barrier).cloned() {
             if let Some(takeover) = next.takeover.as_ref().filter(|takeover| takeover.decision() == Some(true)) {
-                self.running[takeover.node] = Some(takeover.version.clone());
+                // A trial does not survive a restart, which goes on with the incumbent.
+                let incumbent = takeover.candidacy.as_ref().map(|candidacy| candidacy.incumbent());
+                self.running[takeover.node] = Some(incumbent.unwrap_or(&takeover.version).clone());
             }
             self.at = next;
         }
     }
 
-    /// By node.
+    /// By node. Of two versions the incumbent.
     pub fn running(&self) -> &[Option<Version>] {
         &self.running
     }

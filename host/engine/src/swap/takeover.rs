@@ -1,7 +1,9 @@
 //! One version of a plugin takes the place of another one, on every worker at the first row of the same epoch.
 
+use super::Rewrite;
+use crate::candidate::{Candidacy, Half};
 use crate::plan::{PlanKind, PlanNode};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use wasmill_stream::plugin::{Logic, Version};
@@ -14,8 +16,10 @@ pub struct Takeover {
     pub node: usize,
     /// The version.
     pub version: Version,
-    /// The version of the state that it finds; `None` if it understands that as it is.
-    pub migrates: Option<u32>,
+    /// If the version is two, what they are.
+    pub candidacy: Option<Arc<Candidacy>>,
+    /// What has to be done to the states that it finds; `None` if it understands them as they are.
+    pub rewrite: Option<Rewrite>,
     /// Whether it takes over only if it can on all workers, because states have to be rewritten or rows wait in the step.
     is_voted_on: bool,
     workers: usize,
@@ -45,14 +49,21 @@ pub struct Refusal {
 }
 
 impl Takeover {
-    /// With instances for all workers. `before`: the node as it is now.
-    pub fn new(node: usize, before: &PlanNode, version: Version, instances: Vec<Logic>) -> Self {
-        let was = before.plugin().map_or(0, |plugin| plugin.state_version());
-        let migrates = (before.shape().is_some() && version.plugin().state_version() != was).then_some(was);
+    /// With instances for all workers. `before`: the node as it is now. `half`: what stays of states of two versions.
+    pub fn new(node: usize, before: &PlanNode, version: Version, half: Half, instances: Vec<Logic>) -> Self {
+        let was = before.plugin().filter(|_| before.shape().is_some()).map(|plugin| plugin.state_version());
+        let rewrite = was.and_then(|was| Rewrite::between(was, half, version.plugin().state_version()));
         let rows_wait = matches!(before.kind, PlanKind::Process { order: Order::EventTime, .. });
-        let is_voted_on = migrates.is_some() || rows_wait;
+        let is_voted_on = rewrite.is_some() || rows_wait;
         let (workers, course) = (instances.len(), watch::Sender::new(Course::default()));
-        Self { node, version, migrates, is_voted_on, workers, instances: Mutex::new(instances), course }
+        let instances = Mutex::new(instances);
+        Self { node, version, candidacy: None, rewrite, is_voted_on, workers, instances, course }
+    }
+
+    /// Its version is two.
+    pub fn with(mut self, candidacy: Option<Arc<Candidacy>>) -> Self {
+        self.candidacy = candidacy;
+        self
     }
 
     /// How far it is.

@@ -1,70 +1,65 @@
 //! What a running job does when it is asked over its socket.
 
-use super::job::{builder, host};
-use crate::control::{Answer, Control, Request};
-use crate::job::{self, JobFile, Parameters, Plugins};
-use crate::report::{self, Style};
+use crate::control::{self, Answer, Control, Request};
+use crate::live::apply::{Applied, HandOver};
+use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
-use miette::Severity;
-use std::path::{Path, PathBuf};
-use tokio::task::spawn_blocking;
-use wasmill_engine::{Swapped, Swapper};
-use wasmill_stream::plugin::{Identity, Version};
-use wasmill_stream::{Error, Result};
+use std::time::Duration;
+use wasmill_stream::Result;
 
-/// Serves the requests to one job, one after the other.
-pub struct Requests {
-    /// The job file, as the job has read it.
-    pub file: JobFile,
-    /// Its parameters.
-    pub parameters: Parameters,
-    /// Replaces its plugins.
-    pub swapper: Swapper,
-    /// Where it says what it does.
-    pub terminal: Terminal,
+/// What comes of a request.
+enum Outcome {
+    Answer(Answer),
+    /// Whoever hands the job over answers.
+    HandOver(Box<HandOver>),
 }
 
-impl Requests {
-    /// Serves until it is dropped.
-    pub async fn serve(self, control: Control) {
-        loop {
-            let (request, reply) = control.next().await;
-            let Request::Swap { step, plugin } = request;
-            let answer = match self.swap(step, plugin).await {
-                Ok(done) => Answer::Done(done),
-                Err(error) => Answer::Refused(error.report()),
-            };
-            let (Answer::Done(words) | Answer::Refused(words)) = &answer;
-            self.terminal.note(words);
-            reply.send(&answer).await;
-        }
-    }
-
-    fn swap(&self, step: String, plugin: PathBuf) -> impl Future<Output = Result<String>> + use<> {
-        let (file, parameters, terminal) = (self.file.clone(), self.parameters.clone(), self.terminal.clone());
-        let name = step.clone();
-        let loading = spawn_blocking(move || load(&file, &parameters, &terminal, &name, &plugin));
-        let swapper = self.swapper.clone();
-        async move {
-            let version = loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}")))??;
-            let identity = version.plugin().identity().clone();
-            let Swapped { before, pause, took } = swapper.swap(&step, version).await?;
-            let (now, before) = (words(&identity), words(&before));
-            let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it");
-            Ok(format!("step {step}: {now} in place of {before}; {times}"))
+/// Serves the requests to a job, one after the other, until it is dropped.
+pub async fn serve(control: Control, live: Live, terminal: Terminal) {
+    loop {
+        let (request, reply) = control.next().await;
+        match act(&live, &terminal, request).await {
+            Ok(Outcome::Answer(answer)) => reply.send(&answer).await,
+            Ok(Outcome::HandOver(hand_over)) => live.send_over(HandOver { reply: Some(reply), ..*hand_over }),
+            Err(error) => {
+                let reason = error.report();
+                terminal.note(&reason);
+                reply.send(&Answer::Refused(reason)).await;
+            }
         }
     }
 }
 
-/// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.
-fn load(file: &JobFile, parameters: &Parameters, terminal: &Terminal, step: &str, plugin: &Path) -> Result<Version> {
-    let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
-    job::replacement(file, parameters, &mut plugins, step, plugin).map_err(|problems| {
-        let drawn = report::draw(file, &problems, Severity::Error, Style::Plain);
-        Error::invalid(format!("{} does not fit:\n{drawn}", plugin.display()))
-    })
+/// Does what was asked. Whoever looks at the job's terminal sees what has changed.
+async fn act(live: &Live, terminal: &Terminal, request: Request) -> Result<Outcome> {
+    let done = match request {
+        Request::Swap { step, plugin, entry, reason } => {
+            let entry = entry.into();
+            live.swap(Change { step, plugin, bytes: None, entry, reason }).await?
+        }
+        Request::Settle { step, promote, reason } => live.settle(&step, promote, reason).await?,
+        Request::RollBack { step, reason } => live.roll_back(&step, reason).await?,
+        Request::Apply { reason } => match live.apply(reason.clone()).await {
+            Ok(Applied::Done(done)) => done,
+            Ok(Applied::HandOver(hand_over)) => return Ok(Outcome::HandOver(hand_over)),
+            Err(error) => {
+                live.refuse_file(reason, &error).await;
+                return Err(error);
+            }
+        },
+        Request::Trial { step } => return live.trial(&step).await.map(Answer::Done).map(Outcome::Answer),
+        Request::History => return Ok(Outcome::Answer(Answer::Events(live.history()))),
+    };
+    terminal.note(&done);
+    Ok(Outcome::Answer(Answer::Done(done)))
 }
 
-fn words(identity: &Identity) -> String {
-    format!("{} {} ({:.8})", identity.name, identity.version, identity.digest)
+impl From<control::Entry> for Entry {
+    fn from(entry: control::Entry) -> Self {
+        match entry {
+            control::Entry::TakeOver(probation) => Self::TakeOver(probation.map(Duration::from_millis)),
+            control::Entry::Shadow(time) => Self::Shadow(Duration::from_millis(time)),
+            control::Entry::Canary(key_groups) => Self::Canary { key_groups },
+        }
+    }
 }

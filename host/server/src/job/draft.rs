@@ -1,6 +1,7 @@
 //! What a job file says, as far as it is right: every table read, nothing resolved, built or opened yet.
 
 use super::checkpoint::{self, CheckpointSettings};
+use super::swap::{self, SwapSettings};
 use super::{JobFile, Parameters, engine, sink, source, step};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
@@ -29,6 +30,8 @@ pub struct Draft {
     pub dead_letters: Option<DeadLetterSettings>,
     /// How it keeps checkpoints.
     pub checkpoint: Option<CheckpointSettings>,
+    /// What is asked of versions that take over while it runs.
+    pub swap: SwapSettings,
 }
 
 /// The table `[dead_letter]`.
@@ -141,6 +144,10 @@ pub struct PluginUse {
     pub limits: Limits,
     /// How much it may fail.
     pub tolerance: Tolerance,
+    /// The digests that its component may have; `None`: any.
+    pub sha256: Option<Vec<String>>,
+    /// Whether the job runs only components that it names by their digest.
+    pub locked: bool,
 }
 
 /// Reads all tables. Reports every problem; `None` if the file is not TOML.
@@ -167,10 +174,15 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     for (name, table) in tables(&mut root, "sink", problems) {
         nodes.push(sink::read(name, table, problems));
     }
+    if root.optional("locked", problems).unwrap_or(false) {
+        let plugins = nodes.iter_mut().filter_map(|node| node.settings.as_mut()?.plugin_mut());
+        plugins.for_each(|plugin| plugin.locked = true);
+    }
     let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
     let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));
+    let swap = root.table("swap", problems).map(|table| swap::read(table, problems)).unwrap_or_default();
     root.finish(problems);
-    Some(Draft { name, options, nodes, dead_letters, checkpoint })
+    Some(Draft { name, options, nodes, dead_letters, checkpoint, swap })
 }
 
 /// The tables `[GROUP.NAME]`.

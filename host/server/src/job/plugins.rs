@@ -3,8 +3,9 @@
 
 use super::draft::PluginUse;
 use super::typed::Typed;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use wasmill_plugin::{Component, Grants, Host, Kind, SettingProblem};
 use wasmill_stream::config::{Place, Problems};
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
@@ -18,6 +19,10 @@ pub struct Plugins {
     host: Host,
     builder: Option<Builder>,
     seen: HashMap<(PathBuf, Grants), Found>,
+    /// Bytes that were read before, by the path that they were read from.
+    supplied: HashMap<PathBuf, Arc<[u8]>>,
+    /// The bytes of every component that was loaded, by digest.
+    components: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// The settings as the plugin gets them, if they fit the schema that it declares. What is wrong is reported, key by key.
@@ -57,7 +62,25 @@ enum Found {
 impl Plugins {
     /// Builds source folders with `builder`; without one they stay unchecked, and jobs that use them cannot run.
     pub fn new(host: Host, builder: Option<Builder>) -> Self {
-        Self { host, builder, seen: HashMap::new() }
+        Self { host, builder, seen: HashMap::new(), supplied: HashMap::new(), components: BTreeMap::new() }
+    }
+
+    /// Takes these bytes for what is at a path, which is not looked at.
+    pub fn supply(&mut self, path: &Path, bytes: Arc<[u8]>) {
+        self.supplied.insert(path.to_owned(), bytes);
+    }
+
+    /// The bytes of every component that was loaded, by digest.
+    pub fn components(&self) -> &BTreeMap<String, Arc<[u8]>> {
+        &self.components
+    }
+
+    /// Builds a source folder. Returns where its component is.
+    pub fn build(&mut self, folder: &Path) -> Result<PathBuf> {
+        match &mut self.builder {
+            Some(build) => build(folder),
+            None => Err(Error::internal("there is no builder")),
+        }
     }
 
     /// A line about the plugin, and the plugin unless there are problems. `node` is whose plugin it is.
@@ -115,6 +138,10 @@ impl Plugins {
             }
         };
         let about = format!("{}, sha256 {:.8}", component.describe(), component.digest());
+        if let Some((message, hint)) = unnamed(plugin, component.digest()) {
+            problems.push_hint(plugin.place.clone(), message, hint);
+            return (about, None);
+        }
         if !kinds.contains(&component.kind()) {
             let (found, hint) = match (component.kind(), kinds) {
                 (Kind::Aggregator, [Kind::Transform]) => {
@@ -156,17 +183,41 @@ impl Plugins {
     }
 
     fn open(&mut self, plugin: &PluginUse) -> Result<Found> {
-        let built;
         let path = plugin.path.as_path();
-        let mut file = path;
-        if path.is_dir() {
-            let Some(build) = &mut self.builder else { return Ok(Found::Unbuilt) };
-            built = build(path)?;
-            file = &built;
-        }
-        let bytes = std::fs::read(file)
-            .map_err(|error| Error::invalid(format!("read plugin {}", path.display())).with_source(error))?;
+        let bytes = match self.supplied.get(path) {
+            Some(bytes) => bytes.clone(),
+            None => {
+                let built;
+                let mut file = path;
+                if path.is_dir() {
+                    let Some(build) = &mut self.builder else { return Ok(Found::Unbuilt) };
+                    built = build(path)?;
+                    file = &built;
+                }
+                let unread = |error| Error::invalid(format!("read plugin {}", path.display())).with_source(error);
+                std::fs::read(file).map_err(unread)?.into()
+            }
+        };
         let origin = path.display().to_string();
-        self.host.load_with(&origin, &bytes, plugin.grants, &plugin.limits).map(Found::Component)
+        let component = self.host.load_with(&origin, &bytes, plugin.grants, &plugin.limits)?;
+        self.components.insert(component.digest().to_string(), bytes);
+        Ok(Found::Component(component))
+    }
+}
+
+/// Why a component may not run that the job file does not name by its digest.
+fn unnamed(plugin: &PluginUse, digest: &str) -> Option<(String, String)> {
+    let title = &plugin.title;
+    match &plugin.sha256 {
+        Some(named) if named.iter().any(|named| named.eq_ignore_ascii_case(digest)) => None,
+        Some(_) => Some((
+            format!("{title}: the component has sha256 {digest}, which `sha256` does not name"),
+            "if that is the one you want, put its digest there".to_owned(),
+        )),
+        None if plugin.locked => Some((
+            format!("{title}: the job is `locked`, and `sha256` does not say which component may run"),
+            format!("sha256 = \"{digest}\" names the one that is there"),
+        )),
+        None => None,
     }
 }

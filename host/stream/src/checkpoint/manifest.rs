@@ -99,6 +99,9 @@ pub struct StepMark {
     pub shape: String,
     /// The version of the state, as its plugin counts.
     pub state_version: u32,
+    /// Whether a candidate was on trial, so that each state is one of two versions: only the first half counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paired: bool,
     /// How far event time has come; `None` while nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<i64>,
@@ -142,6 +145,9 @@ pub struct PluginMark {
     pub version: String,
     /// The digest of the component.
     pub sha256: String,
+    /// The digest of the component that the job file named, if it was another one: a version was swapped in since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
 }
 
 /// What a sink has prepared.
@@ -229,6 +235,7 @@ mod tests {
         let step = StepMark {
             shape: "tumbling 10m".into(),
             state_version: 1,
+            paired: false,
             watermark: Some(-5),
             runs: vec![Run { segments: vec![segment] }],
         };
@@ -250,7 +257,7 @@ mod tests {
             steps: BTreeMap::from([("cells".into(), step)]),
             plugins: BTreeMap::from([(
                 "cells".into(),
-                PluginMark { name: "average".into(), version: "1.0".into(), sha256: "ab".repeat(32) },
+                PluginMark { name: "average".into(), version: "1.0".into(), sha256: "ab".repeat(32), declared: None },
             )]),
             sinks: BTreeMap::from([("out".into(), SinkMark { prepared: json!(["a"]), committed: true })]),
         }

@@ -45,7 +45,7 @@ pub struct RefusedWindow {
     pub reason: String,
 }
 
-/// Accumulators as another version of the logic understands them, see [`Windows::migrated`].
+/// Accumulators that were rewritten, see [`Windows::migrated`].
 #[derive(Debug)]
 pub struct Migrated(Vec<Binary>);
 
@@ -163,13 +163,13 @@ impl Windows {
         loaded.ok_or_else(|| Error::new(ErrorKind::Corrupt, "an entry is not what these windows have noted"))
     }
 
-    /// What the logic makes of all accumulators, which an older version of it made. The windows stay as they are.
-    pub fn migrated(&self, from: u32, logic: &mut dyn Aggregate) -> Result<Migrated> {
+    /// What `rewrite` makes of all accumulators, some thousand at a time, none of them empty. The windows stay as they are.
+    pub fn migrated(&self, rewrite: &mut dyn FnMut(&Binary) -> Result<Binary>) -> Result<Migrated> {
         let mut migrated = Vec::new();
         let mut old = self.accumulators().peekable();
         while old.peek().is_some() {
             let part = old.by_ref().take(MIGRATED).collect();
-            migrated.push(call::migrate(&part, &mut |old| logic.migrate(from, old))?);
+            migrated.push(call::migrate(&part, rewrite)?);
         }
         Ok(Migrated(migrated))
     }

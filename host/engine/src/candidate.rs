@@ -1,0 +1,256 @@
+//! A version of a plugin that has to prove itself: it runs together with the version that it is to replace, the incumbent.
+//!
+//! Both are one plugin for everybody else. In a **shadow** the incumbent answers and the candidate is only compared with it.
+//! In a **canary** the candidate answers for some key groups. On **probation** it answers for all, and whenever it fails, the
+//! incumbent answers the same call. A candidate that fails where the incumbent does not is not called again.
+//!
+//! If both understand the same states, one state is enough on probation ([`Fallback`]): calls are pure, so the incumbent can
+//! answer any call with the state that the candidate was given. Else, and where both run side by side, each has a state of
+//! its own ([`Pair`], [`Halves`]).
+//!
+//! [`Fallback`]: fallback
+//! [`Pair`]: pair
+
+mod difference;
+mod fallback;
+mod halves;
+mod member;
+mod pair;
+mod tally;
+
+pub use difference::Difference;
+pub use halves::{Half, PAIRED, only};
+pub use tally::{Bounds, Cost, Report};
+
+use crate::plan::PlanNode;
+use member::union;
+use std::sync::{Arc, Mutex, PoisonError};
+use tally::{Baseline, Tally};
+use tokio::sync::watch;
+use wasmill_stream::key::{self, KEY_GROUPS};
+use wasmill_stream::plugin::{Identity, Needs, Plugin, Version};
+use wasmill_stream::{Error, ErrorKind, GuestFault, GuestLedger, Result};
+
+/// How a candidate is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It is compared with the incumbent, and nobody else sees what it answers.
+    Shadow,
+    /// It answers for so many key groups.
+    #[allow(missing_docs)]
+    Canary { key_groups: u64 },
+    /// It answers for all.
+    Probation,
+}
+
+/// A candidate on trial in a step, as all workers see it.
+pub struct Candidacy {
+    mode: Mode,
+    bounds: Bounds,
+    incumbent: Version,
+    candidate: Version,
+    baseline: Baseline,
+    tally: Tally,
+    differences: Mutex<Vec<Difference>>,
+    /// Why it is not called any more.
+    failure: watch::Sender<Option<String>>,
+}
+
+/// How many differences are kept in full.
+const DIFFERENCES: usize = 10;
+
+impl Candidacy {
+    /// A candidate for a node, which runs the incumbent.
+    pub fn new(node: &PlanNode, incumbent: Version, candidate: Version, mode: Mode, bounds: Bounds) -> Arc<Self> {
+        let baseline = Baseline::new(node, &incumbent, &candidate);
+        Arc::new(Self {
+            mode,
+            bounds,
+            incumbent,
+            candidate,
+            baseline,
+            tally: Tally::default(),
+            differences: Mutex::default(),
+            failure: watch::Sender::new(None),
+        })
+    }
+
+    /// Whether it works with the states of the incumbent, so that either can go on alone at any time.
+    pub fn shares_state(&self) -> bool {
+        let alike = self.incumbent.plugin().state_version() == self.candidate.plugin().state_version();
+        self.mode == Mode::Probation && (alike || matches!(self.candidate, Version::Transform(_)))
+    }
+
+    /// Both in one.
+    pub fn version(self: &Arc<Self>) -> Version {
+        match self.shares_state() {
+            true => fallback::version(self),
+            false => pair::version(self),
+        }
+    }
+
+    /// How it is tried.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The version that it is to replace.
+    pub fn incumbent(&self) -> &Version {
+        &self.incumbent
+    }
+
+    /// The version that is tried.
+    pub fn candidate(&self) -> &Version {
+        &self.candidate
+    }
+
+    /// Why it is not called any more, if it has failed.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    /// Resolves when it has failed.
+    pub async fn failed(&self) {
+        // It cannot be closed while somebody waits for it here.
+        let _ = self.failure.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Looks whether it keeps within its bounds. If not, it has failed.
+    pub fn judge(&self) {
+        if let Some(reason) = self.bounds.broken(&self.baseline, &self.tally) {
+            self.fail(reason);
+        }
+    }
+
+    /// How it has done so far.
+    pub fn report(&self) -> Report {
+        let differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.tally.report(&self.baseline, differences, self.failure())
+    }
+
+    /// Whether it is called at all.
+    fn is_on(&self) -> bool {
+        self.failure.borrow().is_none()
+    }
+
+    fn fail(&self, reason: String) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            failure.get_or_insert(reason);
+            first
+        });
+    }
+
+    /// It fails where the incumbent does not.
+    fn has_failed(&self, error: &Error) {
+        self.tally.fault();
+        self.fail(format!("it fails where the version before does not: {}", error.report()));
+    }
+
+    /// Whether it takes part in what happens to a key.
+    fn takes(&self, key: &[u8]) -> bool {
+        match self.mode {
+            Mode::Shadow | Mode::Probation => true,
+            Mode::Canary { key_groups } => key::group(key::hash(key)) < key_groups,
+        }
+    }
+
+    /// Whether its answers count.
+    fn leads(&self) -> bool {
+        self.mode != Mode::Shadow
+    }
+
+    /// Whether it takes part in everything.
+    fn takes_all(&self) -> bool {
+        !matches!(self.mode, Mode::Canary { key_groups } if key_groups < KEY_GROUPS)
+    }
+
+    fn differ(&self, difference: impl FnOnce() -> Difference) {
+        self.tally.differing();
+        let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
+        if differences.len() < DIFFERENCES {
+            differences.push(difference());
+        }
+    }
+}
+
+/// What is true of both together, as one plugin.
+struct Both {
+    candidacy: Arc<Candidacy>,
+    needs: Needs,
+    state_version: u32,
+}
+
+impl Both {
+    fn new(candidacy: &Arc<Candidacy>, state_version: u32) -> Self {
+        let (incumbent, candidate) = (candidacy.incumbent.plugin(), candidacy.candidate.plugin());
+        let needs = union(incumbent.needs(), candidate.needs());
+        Self { candidacy: candidacy.clone(), needs, state_version }
+    }
+
+    /// The one whose answers count, more or less.
+    fn leader(&self) -> &dyn Plugin {
+        match self.candidacy.mode {
+            Mode::Probation => self.candidacy.candidate.plugin(),
+            Mode::Shadow | Mode::Canary { .. } => self.candidacy.incumbent.plugin(),
+        }
+    }
+}
+
+impl Plugin for Both {
+    fn identity(&self) -> &Identity {
+        self.leader().identity()
+    }
+
+    fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    fn state_version(&self) -> u32 {
+        self.state_version
+    }
+
+    fn ledger(&self) -> &Arc<GuestLedger> {
+        self.leader().ledger()
+    }
+}
+
+/// Whether an error says no more than "later".
+fn is_for_later(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Guest(GuestFault::Retry))
+}
+
+/// What a plugin of one kind is told that gets another one.
+fn misfit() -> Error {
+    Error::internal("an incumbent and a candidate of different kinds")
+}
+
+/// Looks into a version.
+trait Unwrapped: Sized {
+    fn transform(self) -> Result<Box<dyn wasmill_stream::plugin::Transform>>;
+    fn aggregate(self) -> Result<Box<dyn wasmill_stream::plugin::Aggregate>>;
+    fn process(self) -> Result<Box<dyn wasmill_stream::plugin::Process>>;
+}
+
+impl Unwrapped for wasmill_stream::plugin::Logic {
+    fn transform(self) -> Result<Box<dyn wasmill_stream::plugin::Transform>> {
+        match self {
+            Self::Transform(logic) => Ok(logic),
+            _ => Err(misfit()),
+        }
+    }
+
+    fn aggregate(self) -> Result<Box<dyn wasmill_stream::plugin::Aggregate>> {
+        match self {
+            Self::Aggregate(logic) => Ok(logic),
+            _ => Err(misfit()),
+        }
+    }
+
+    fn process(self) -> Result<Box<dyn wasmill_stream::plugin::Process>> {
+        match self {
+            Self::Process(logic) => Ok(logic),
+            _ => Err(misfit()),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Both run side by side, each with a state of its own. The incumbent sees everything, so that it can go on alone at any
+//! moment; the candidate sees what the trial gives to it.
+
+mod aggregate;
+mod process;
+mod transform;
+
+use super::halves::PAIRED;
+use super::member::Member;
+use super::{Both, Candidacy, Unwrapped};
+use std::sync::Arc;
+use wasmill_stream::binary::BinaryBuilder;
+use wasmill_stream::plugin::{
+    Aggregate, AggregatePlugin, Identity, Logic, Needs, Plugin, Process, ProcessPlugin, Rows, Transform,
+    TransformPlugin, Version,
+};
+use wasmill_stream::{Binary, Error, GuestFault, GuestLedger, Result};
+
+/// Both as one plugin of the kind that they are.
+pub fn version(candidacy: &Arc<Candidacy>) -> Version {
+    let paired = PAIRED | candidacy.incumbent.plugin().state_version();
+    match candidacy.candidate {
+        Version::Transform(_) => Version::Transform(Arc::new(Pair(Both::new(candidacy, 0)))),
+        Version::Aggregate(_) => Version::Aggregate(Arc::new(Pair(Both::new(candidacy, paired)))),
+        Version::Process(_) => Version::Process(Arc::new(Pair(Both::new(candidacy, paired)))),
+    }
+}
+
+struct Pair(Both);
+
+impl Plugin for Pair {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
+    fn needs(&self) -> &Needs {
+        self.0.needs()
+    }
+
+    fn state_version(&self) -> u32 {
+        self.0.state_version()
+    }
+
+    fn ledger(&self) -> &Arc<GuestLedger> {
+        self.0.ledger()
+    }
+}
+
+/// Instances of both.
+struct Instances<L> {
+    candidacy: Arc<Candidacy>,
+    incumbent: Member<L>,
+    candidate: Member<L>,
+    /// The version of the incumbent's states, if the candidate has to rewrite them.
+    migrates: Option<u32>,
+}
+
+impl Pair {
+    fn instances<L>(&self, unwrap: fn(Logic) -> Result<L>) -> Result<Instances<L>> {
+        let candidacy = self.0.candidacy.clone();
+        let member = |version: &Version| -> Result<Member<L>> {
+            Ok(Member::new(unwrap(version.instantiate()?)?, version.plugin().needs(), &self.0.needs))
+        };
+        let (incumbent, candidate) = (member(&candidacy.incumbent)?, member(&candidacy.candidate)?);
+        let (was, is) = (candidacy.incumbent.plugin().state_version(), candidacy.candidate.plugin().state_version());
+        Ok(Instances { candidacy, incumbent, candidate, migrates: (was != is).then_some(was) })
+    }
+}
+
+impl TransformPlugin for Pair {
+    fn instantiate(&self) -> Result<Box<dyn Transform>> {
+        Ok(Box::new(self.instances(Unwrapped::transform)?))
+    }
+}
+
+impl AggregatePlugin for Pair {
+    fn instantiate(&self) -> Result<Box<dyn Aggregate>> {
+        Ok(Box::new(self.instances(Unwrapped::aggregate)?))
+    }
+}
+
+impl ProcessPlugin for Pair {
+    fn instantiate(&self) -> Result<Box<dyn Process>> {
+        Ok(Box::new(self.instances(Unwrapped::process)?))
+    }
+}
+
+/// Some items of a list, by number, and where each is among them.
+struct Chosen {
+    numbers: Vec<u32>,
+    places: Vec<Option<u32>>,
+}
+
+impl Chosen {
+    fn new(count: usize, is_chosen: impl Fn(usize) -> bool) -> Self {
+        let numbers: Vec<u32> = (0..count as u32).filter(|&at| is_chosen(at as usize)).collect();
+        let mut places = vec![None; count];
+        (0..).zip(&numbers).for_each(|(place, &at)| places[at as usize] = Some(place));
+        Self { numbers, places }
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.places[at].is_some()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+}
+
+/// What the candidate makes of states of the incumbent that it has not met, in their order. Empty ones are fresh.
+fn adopt(
+    migrates: Option<u32>,
+    states: &[&[u8]],
+    migrate: &mut dyn FnMut(u32, &Binary) -> Result<Binary>,
+) -> Result<Vec<Vec<u8>>> {
+    let Some(from) = migrates else { return Ok(states.iter().map(|state| state.to_vec()).collect()) };
+    let old: Binary = states.iter().filter(|state| !state.is_empty()).collect();
+    let new = if old.is_empty() { Binary::default() } else { migrate(from, &old)? };
+    check("migrate", new.len(), old.len())?;
+    let mut new = new.iter();
+    let adopted = |state: &&[u8]| if state.is_empty() { Vec::new() } else { new.next().unwrap_or_default().to_vec() };
+    Ok(states.iter().map(adopted).collect())
+}
+
+/// A number of answers that are about to be put together with others.
+fn check(call: &str, returned: usize, expected: usize) -> Result<()> {
+    if returned == expected {
+        return Ok(());
+    }
+    Err(Error::guest(GuestFault::Contract, format!("{call} returned {returned} states for {expected}")))
+}
+
+/// Rows in the order of their origins; those of one origin stay as they are.
+fn ascending(mut rows: Rows) -> Rows {
+    let Some(origins) = rows.origins.take_if(|origins| !origins.is_sorted()) else { return rows };
+    let mut order: Vec<u32> = (0..origins.len() as u32).collect();
+    order.sort_by_key(|&at| origins[at as usize]);
+    let origins = order.iter().map(|&at| origins[at as usize]).collect();
+    Rows {
+        origins: Some(origins),
+        times: rows.times.map(|times| order.iter().map(|&at| times[at as usize]).collect()),
+        keys: rows.keys.map(|keys| keys.select(&order)),
+        values: rows.values.map(|values| values.select(&order)),
+    }
+}
+
+/// States one after the other.
+fn column(states: impl Iterator<Item = impl AsRef<[u8]>>) -> Binary {
+    let mut column = BinaryBuilder::default();
+    states.for_each(|state| column.push(state.as_ref()));
+    column.finish()
+}
