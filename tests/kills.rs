@@ -29,6 +29,8 @@ pub struct Tally {
     early: usize,
     /// Of each run that got that far: how long from its start to its first new checkpoint.
     recoveries: Vec<Duration>,
+    /// What it took to look at the sinks after each kill.
+    looks: Duration,
 }
 
 impl Tally {
@@ -38,13 +40,15 @@ impl Tally {
             (self.recoveries[self.recoveries.len() / 2], self.recoveries[self.recoveries.len() - 1]);
         report(&format!(
             "{} kills, {} more during recovery, {} records, {rows} rows in {pieces} files, objects and documents; \
-             {} recoveries, from start to new checkpoint {} ms (median), {} ms (longest)",
+             {} recoveries, from start to new checkpoint {} ms (median), {} ms (longest); looking at the sinks after a \
+             kill took {} ms on average",
             self.kills,
             self.early,
             pipeline.input().len(),
             self.recoveries.len(),
             median.as_millis(),
-            longest.as_millis()
+            longest.as_millis(),
+            self.looks.as_millis() / self.kills.max(1) as u128
         ));
     }
 }
@@ -78,7 +82,9 @@ pub fn kill_again_and_again(pipeline: &Pipeline, rounds: usize, chance: &mut Cha
         assert!(ended.is_none(), "round {round} ended ({ended:?}) before it was killed: {}", host.text());
         host.kill();
         tally.kills += 1;
+        let looking = Instant::now();
         pipeline.check_so_far();
+        tally.looks += looking.elapsed();
     }
     tally
 }

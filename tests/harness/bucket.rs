@@ -19,14 +19,19 @@ impl Bucket {
 
     /// All keys that begin so.
     pub fn keys(&self, prefix: &str) -> Vec<String> {
+        self.list(prefix).into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// All keys that begin so, each with the tag of its object.
+    pub fn list(&self, prefix: &str) -> Vec<(String, String)> {
         let (mut all, mut after) = (Vec::new(), String::new());
         loop {
             let query = format!("list-type=2&prefix={prefix}&start-after={after}");
             let (status, page) = http::send("GET", &format!("{}/{}?{query}", self.url, self.name), "");
             assert_eq!(status, 200, "{page}");
-            all.extend(texts(&page, "Key"));
+            all.extend(texts(&page, "Key").into_iter().zip(texts(&page, "ETag")));
             match all.last() {
-                Some(last) if page.contains("<IsTruncated>true") => after.clone_from(last),
+                Some((last, _)) if page.contains("<IsTruncated>true") => after.clone_from(last),
                 _ => return all,
             }
         }

@@ -6,6 +6,7 @@ use crate::harness::chance::Chance;
 use crate::oracle::deviation;
 use crate::oracle::windows::{self, Row};
 use serde_json::Value;
+use std::cell::OnceCell;
 
 /// How many splits the source deals its records to.
 pub const SPLITS: usize = 4;
@@ -26,6 +27,8 @@ const START: i64 = 1_356_998_400_000;
 /// The records of a file.
 pub struct Input {
     records: Vec<Record>,
+    /// What the rows of each stream must say, once somebody has asked.
+    facts: [OnceCell<Vec<String>>; 3],
 }
 
 enum Record {
@@ -50,7 +53,7 @@ impl Input {
             0 => bad(at / BAD, slot),
             _ => Record::Row(row(slot, &mut chance)),
         });
-        Self { records: records.collect() }
+        Self { records: records.collect(), facts: Default::default() }
     }
 
     /// The records of a file that is there. What is no row of the job is bad.
@@ -63,7 +66,7 @@ impl Input {
                 None => Record::Bad { text: line.to_owned(), node, cause: "undecodable" },
             }
         };
-        Self { records: text.lines().map(record).collect() }
+        Self { records: text.lines().map(record).collect(), facts: Default::default() }
     }
 
     /// How many records there are.
@@ -86,8 +89,16 @@ impl Input {
         self.records.iter().filter_map(row).collect()
     }
 
-    /// What the rows of a stream must say.
-    pub fn facts(&self, stream: Stream) -> Vec<String> {
+    /// What the rows of a stream must say, sorted.
+    pub fn facts(&self, stream: Stream) -> &[String] {
+        self.facts[stream as usize].get_or_init(|| {
+            let mut facts = self.find(stream);
+            facts.sort_unstable();
+            facts
+        })
+    }
+
+    fn find(&self, stream: Stream) -> Vec<String> {
         match stream {
             Stream::Raw => self.raw().map(|(_, text)| text).collect(),
             Stream::Averages => windows::tumbling(&self.rows(), 60_000).iter().map(|row| format!("{row:?}")).collect(),

@@ -1,5 +1,6 @@
 //! Where rows of the job go, as data: a kind of sink, what the job file says about it, and how its rows are found again.
 
+use super::sightings::Piece;
 use crate::harness::bucket::Bucket;
 use crate::harness::cells;
 use crate::harness::data::json_lines;
@@ -107,21 +108,41 @@ impl Outlet {
 
     /// All rows that are visible there, and of how many files or objects.
     pub fn lines(&self, dir: &Path, stream: Stream) -> (Vec<String>, usize) {
+        let pieces = self.pieces(dir, stream, &|_, _| false);
+        let lines = pieces.iter().filter_map(|piece| piece.text.as_deref()).flat_map(str::lines);
+        (lines.map(str::to_owned).collect(), pieces.len())
+    }
+
+    /// All files, objects or documents that are visible there. Objects that are known by key and tag are not fetched again:
+    /// their server says that they are the same.
+    pub fn pieces(&self, dir: &Path, stream: Stream, knows: &dyn Fn(&str, &str) -> bool) -> Vec<Piece> {
         let node = stream.node();
-        let pieces: Vec<String> = match self {
+        let file = |path: &Path| {
+            let text = fs::read_to_string(path).ok();
+            text.map(|text| Piece { name: path.display().to_string(), tag: String::new(), text: Some(text) })
+        };
+        match self {
             Self::Folder => {
                 let entries = fs::read_dir(dir.join(node)).into_iter().flatten().flatten().map(|entry| entry.path());
                 let complete = entries.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
-                complete.map(|path| fs::read_to_string(path).expect("whole rows")).collect()
+                complete.map(|path| file(&path).expect("whole rows")).collect()
             }
-            Self::File => fs::read_to_string(dir.join(format!("{node}.jsonl"))).into_iter().collect(),
+            Self::File => file(&dir.join(format!("{node}.jsonl"))).into_iter().collect(),
             Self::Objects { bucket, .. } => {
-                let keys = bucket.keys(&format!("{node}/"));
-                keys.iter().map(|key| bucket.object(key).expect("it is listed")).collect()
+                let listed = bucket.list(&format!("{node}/")).into_iter();
+                let fetch = |key: &str| bucket.object(key).expect("it is listed");
+                listed
+                    .map(|(key, tag)| {
+                        let text = (!knows(&key, &tag)).then(|| fetch(&key));
+                        Piece { name: key, tag, text }
+                    })
+                    .collect()
             }
-            Self::Index { search, .. } => search.documents(node).into_values().collect(),
-        };
-        (pieces.iter().flat_map(|piece| piece.lines().map(str::to_owned)).collect(), pieces.len())
+            Self::Index { search, .. } => {
+                let documents = search.documents(node).into_iter();
+                documents.map(|(name, text)| Piece { name, tag: String::new(), text: Some(text) }).collect()
+            }
+        }
     }
 
     /// Ids with documents as lines, if there are ids.

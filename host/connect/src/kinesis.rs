@@ -10,6 +10,10 @@ mod chunks;
 mod failure;
 mod lineage;
 mod note;
+/// Packing user records, to unpack them.
+#[cfg(test)]
+#[path = "../../../tests/harness/aggregate.rs"]
+mod pack;
 mod page;
 mod plan;
 mod settings;

@@ -207,7 +207,7 @@ impl ShardReader {
             return;
         }
         self.shared.notebook.elsewhere(&self.shard, records);
-        if !cursor.warned.is_some_and(|warned| warned.elapsed() < REPEAT) {
+        if cursor.warned.is_none_or(|warned| warned.elapsed() >= REPEAT) {
             cursor.warned = Some(Instant::now());
             tracing::warn!(
                 shard = self.shard,

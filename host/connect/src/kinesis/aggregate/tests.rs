@@ -1,10 +1,7 @@
+use super::super::pack::{Aggregate as Packed, UserRecord as Packable, seal};
 use super::*;
-use pack::{Aggregate as Packed, UserRecord as Packable, seal};
 use proptest::prelude::*;
 use serde_json::Value as Json;
-
-#[path = "../../../../../tests/harness/aggregate.rs"]
-mod pack;
 
 /// The bytes of the user records of an aggregate, each with its number.
 fn unpacked(record: &[u8], hashes: Option<&Hashes>) -> Option<Vec<(u32, Vec<u8>)>> {

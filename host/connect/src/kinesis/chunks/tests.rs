@@ -1,8 +1,5 @@
+use super::super::pack::Aggregate;
 use super::*;
-use pack::Aggregate;
-
-#[path = "../../../../../tests/harness/aggregate.rs"]
-mod pack;
 
 const ROWS: usize = 10_000;
 
