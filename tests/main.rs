@@ -18,6 +18,7 @@ mod disk;
 /// Hostile plugins and dead letters.
 mod faults;
 /// Hostile aggregators and processes.
+mod job_changes;
 mod keyed_faults;
 /// SIGKILL at random moments.
 mod kills;
