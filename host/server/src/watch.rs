@@ -12,6 +12,7 @@ mod sources;
 mod whole;
 
 use crate::digest::sha256;
+use crate::job::{Followed, Origin};
 use crate::live::Live;
 use crate::terminal::Terminal;
 use bell::Bell;
@@ -19,7 +20,6 @@ use eye::{Eye, Sight};
 use follow::Follower;
 use judge::{Judge, Role};
 use settle::Settle;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +36,13 @@ const LONGEST_JOB_FILE: u64 = 1 << 20;
 pub async fn watch(live: Live, terminal: Terminal) {
     let bell = Arc::new(Bell::new(terminal.clone()));
     let mut followed = JoinSet::new();
-    for (listener, (path, role)) in paths(&live).into_iter().enumerate() {
+    let Followed { plugins, are_signed } = live.followed();
+    let plugins = plugins.into_iter().map(|(path, names)| (path, Role::Plugin(names)));
+    let job_file = (live.file().path().to_owned(), Role::JobFile);
+    for (listener, (path, role)) in [job_file].into_iter().chain(plugins).enumerate() {
         let follower = Follower {
             listener,
-            eye: Eye::new(path, longest(&role)),
+            eye: eye(path, &role, are_signed),
             settle: Settle::new(known(&live, &role)),
             judge: Judge { role, live: live.clone(), terminal: terminal.clone() },
         };
@@ -55,20 +58,15 @@ pub async fn watch(live: Live, terminal: Terminal) {
     }
 }
 
-/// What to follow. A path is followed once, however many steps use it.
-fn paths(live: &Live) -> Vec<(PathBuf, Role)> {
-    let mut plugins: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
-    for (step, path) in live.plugin_paths() {
-        plugins.entry(path).or_default().push(step);
-    }
-    let plugins = plugins.into_iter().map(|(path, names)| (path, Role::Plugin(names)));
-    [(live.file().path().to_owned(), Role::JobFile)].into_iter().chain(plugins).collect()
-}
-
-fn longest(role: &Role) -> u64 {
+/// What looks at a path. Where components are signed, a new signature is a change like any other.
+fn eye(path: PathBuf, role: &Role, are_signed: bool) -> Eye {
     match role {
-        Role::JobFile => LONGEST_JOB_FILE,
-        Role::Plugin(_) => Limits::LARGEST_COMPONENT.bytes(),
+        Role::JobFile => Eye::new(path, LONGEST_JOB_FILE),
+        Role::Plugin(_) if are_signed => {
+            let signature = Origin::Path(path.clone()).signature();
+            Eye::new(path, Limits::LARGEST_COMPONENT.bytes()).beside(signature.into())
+        }
+        Role::Plugin(_) => Eye::new(path, Limits::LARGEST_COMPONENT.bytes()),
     }
 }
 
@@ -77,7 +75,7 @@ fn known(live: &Live, role: &Role) -> Option<Sight> {
     match role {
         Role::JobFile => {
             let text = live.file().text().as_bytes();
-            Some(Sight::File { digest: sha256(text).into(), is_whole: whole::is_whole(text) })
+            Some(Sight::File { digest: sha256(text).into(), is_whole: whole::is_whole(text), beside: None })
         }
         // What a step runs is compared with when the path is judged for the first time.
         Role::Plugin(_) => None,

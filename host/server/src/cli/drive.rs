@@ -1,7 +1,7 @@
 //! Runs a job under a terminal: shows it while it runs, ends it on signals, prints its balance.
 
 use super::Exit;
-use super::job::{builder, host};
+use super::job::{builder, fetcher, host};
 use super::requests;
 use crate::control::Control;
 use crate::job::{Job, Parameters, Plugins};
@@ -79,7 +79,7 @@ async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Te
     let mut served = JoinSet::new();
     if let Some(parameters) = listen {
         let shown = terminal.clone();
-        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
+        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown))).fetching(fetcher(&shown))));
         let live = Live::new(file, parameters, plugins, running.swapper());
         match Control::listen(live.file()).await {
             Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),

@@ -1,12 +1,12 @@
 //! What a job file says, as far as it is right: every table read, nothing resolved, built or opened yet.
 
 use super::checkpoint::{self, CheckpointSettings};
-use super::{JobFile, Parameters, engine, sink, source, step};
+use super::{JobFile, Origin, Parameters, Trust, engine, sink, source, step};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
-use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
+use wasmill_connect::component_store::FetchSettings;
 use wasmill_engine::{DeadLetters, Options, Tolerance};
 use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::config::{ForeignSettings, Place, Problems, Section};
@@ -29,6 +29,17 @@ pub struct Draft {
     pub dead_letters: Option<DeadLetterSettings>,
     /// How it keeps checkpoints.
     pub checkpoint: Option<CheckpointSettings>,
+    /// How it comes by its plugins.
+    pub sourcing: Sourcing,
+}
+
+/// How a job comes by its plugins.
+#[derive(Clone, Default)]
+pub struct Sourcing {
+    /// The table `[components]`: how they are fetched.
+    pub fetch: FetchSettings,
+    /// The table `[trust]`: whose signature each must have. `None`: nobody's.
+    pub trust: Option<Trust>,
 }
 
 /// The table `[dead_letter]`.
@@ -128,12 +139,12 @@ pub struct PluginUse {
     /// What messages call the table: `step cell`.
     pub title: String,
     /// The component, or the folder of its source.
-    pub path: PathBuf,
-    /// Where the path is.
+    pub origin: Origin,
+    /// Where that is written.
     pub place: Place,
     /// For its `configure`.
     pub settings: ForeignSettings,
-    /// Where the settings are; the path if there are none.
+    /// Where the settings are; the place of the origin if there are none.
     pub settings_place: Place,
     /// What it may import.
     pub grants: Grants,
@@ -169,8 +180,11 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     }
     let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
     let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));
+    let fetch = root.table("components", problems).map(|table| FetchSettings::check(table, problems));
+    let trust = root.table("trust", problems).and_then(|table| Trust::read(table, problems));
     root.finish(problems);
-    Some(Draft { name, options, nodes, dead_letters, checkpoint })
+    let sourcing = Sourcing { fetch: fetch.unwrap_or_default(), trust };
+    Some(Draft { name, options, nodes, dead_letters, checkpoint, sourcing })
 }
 
 /// The tables `[GROUP.NAME]`.

@@ -1,26 +1,42 @@
 //! Which plugins a job file names, without loading them.
 
 use super::draft::{self, PluginUse, Settings, SourceSettings};
-use super::{JobFile, Parameters};
+use super::{JobFile, Origin, Parameters};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use wasmill_stream::config::Problems;
 
 impl Settings {
     /// The plugin of the table, if it has one.
-    pub(super) fn plugin(&self) -> Option<&PluginUse> {
+    pub(super) fn plugin_mut(&mut self) -> Option<&mut PluginUse> {
         match self {
             Self::Step { plugin, .. } | Self::Aggregate(plugin, _) => Some(plugin),
-            Self::Source(SourceSettings { decoder, .. }) => decoder.as_ref(),
+            Self::Source(SourceSettings { decoder, .. }) => decoder.as_mut(),
             Self::Sink { .. } => None,
         }
     }
 }
 
-/// The steps, and the sources with a decoder, each with the path of its plugin.
-pub fn plugin_paths(file: &JobFile, parameters: &Parameters) -> Vec<(String, PathBuf)> {
-    // The job has been read before: what is wrong with it was said then.
-    let draft = draft::read(file, parameters, &mut Problems::default());
-    let nodes = draft.map(|draft| draft.nodes).unwrap_or_default();
-    let path = |settings: &Settings| settings.plugin().map(|plugin| plugin.path.clone());
-    nodes.into_iter().filter_map(|node| Some((node.name, path(node.settings.as_ref()?)?))).collect()
+/// What of a job lies on paths, which can be followed.
+#[derive(Debug, Default)]
+pub struct Followed {
+    /// The paths of plugins, each with the steps, and sources with a decoder, that use it.
+    pub plugins: BTreeMap<PathBuf, Vec<String>>,
+    /// Whether each component needs a signature beside it.
+    pub are_signed: bool,
+}
+
+impl Followed {
+    /// Reads a job file that was read before: what is wrong with it was said then.
+    pub fn of(file: &JobFile, parameters: &Parameters) -> Self {
+        let Some(draft) = draft::read(file, parameters, &mut Problems::default()) else { return Self::default() };
+        let mut followed = Self { are_signed: draft.sourcing.trust.is_some(), ..Self::default() };
+        for mut node in draft.nodes {
+            let plugin = node.settings.as_mut().and_then(Settings::plugin_mut);
+            if let Some(Origin::Path(path)) = plugin.map(|plugin| plugin.origin.clone()) {
+                followed.plugins.entry(path).or_default().push(node.name);
+            }
+        }
+        followed
+    }
 }

@@ -1,10 +1,11 @@
 //! What whoever watches files asks of a running job: what it was made of, and which components it runs.
 
 use super::{Live, Settings};
-use crate::job::{self, JobFile, Parameters};
+use crate::job::{Followed, JobFile, Parameters};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use tokio::task::spawn_blocking;
+use wasmill_plugin::Grants;
 use wasmill_stream::{Error, Result};
 
 impl Live {
@@ -13,9 +14,9 @@ impl Live {
         &self.settings.file
     }
 
-    /// The steps, and sources with a decoder, each with the path of its plugin in the job file.
-    pub fn plugin_paths(&self) -> Vec<(String, PathBuf)> {
-        job::plugin_paths(&self.settings.file, &self.settings.parameters())
+    /// What of it lies on paths.
+    pub fn followed(&self) -> Followed {
+        Followed::of(&self.settings.file, &self.settings.parameters())
     }
 
     /// The SHA-256 of the component that a step runs, in hex.
@@ -34,5 +35,18 @@ impl Live {
 impl Settings {
     pub(super) fn parameters(&self) -> Parameters {
         self.parameters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was approved for a step so far.
+    pub(super) fn approved(&self, step: &str) -> Grants {
+        let approved = self.approved.lock().unwrap_or_else(PoisonError::into_inner);
+        approved.get(step).copied().unwrap_or_default()
+    }
+
+    /// A version took over with these approvals: the ones after it need not be approved again.
+    pub(super) fn approve(&self, step: &str, grants: Grants) {
+        let mut approved = self.approved.lock().unwrap_or_else(PoisonError::into_inner);
+        let granted = approved.entry(step.to_owned()).or_default();
+        *granted = granted.and(grants);
     }
 }

@@ -1,13 +1,14 @@
 //! What becomes of a path that has changed: a component goes to its steps, sources are built first, and of a job file the
 //! user is told. Whatever is refused is said once; nothing that runs is disturbed.
 
-use super::content::{Content, Contents};
-use super::eye::Sight;
+use super::content::Contents;
+use super::eye::{Sight, Taken};
+use crate::job::{Given, Origin};
 use crate::live::{Change, Live};
 use crate::terminal::Terminal;
 use std::path::Path;
 use std::time::SystemTime;
-use wasmill_plugin::Limits;
+use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::{Error, Result};
 
 /// Judges what is found at one path.
@@ -29,11 +30,11 @@ pub enum Role {
 }
 
 impl Judge {
-    /// Does what has to be done about a sight that has settled. `content` is there if it is a file.
-    pub async fn judge(&self, path: &Path, sight: Sight, content: Option<Content>) {
+    /// Does what has to be done about a sight that has settled. `taken` is there if it is a file.
+    pub async fn judge(&self, path: &Path, sight: Sight, taken: Option<Taken>) {
         let done = match &self.role {
             Role::JobFile => self.job_file(path, &sight),
-            Role::Plugin(names) => self.plugin(path, names, sight, content).await,
+            Role::Plugin(names) => self.plugin(path, names, sight, taken).await,
         };
         if let Err(error) = done {
             self.terminal.note(&format!("watch: {}", error.report()));
@@ -52,16 +53,16 @@ impl Judge {
         }
     }
 
-    async fn plugin(&self, path: &Path, names: &[String], sight: Sight, content: Option<Content>) -> Result<()> {
-        let content = match (sight, content) {
-            (Sight::File { .. }, Some(content)) => content,
+    async fn plugin(&self, path: &Path, names: &[String], sight: Sight, taken: Option<Taken>) -> Result<()> {
+        let taken = match (sight, taken) {
+            (Sight::File { .. }, Some(taken)) => taken,
             (Sight::Sources(_), _) => self.build(path).await?,
             (other, _) => {
                 return Err(lost(path, &other, &format!("{} goes on with the plugin that it runs", names.join(", "))));
             }
         };
         for name in names {
-            match self.offer(path, name, &content).await {
+            match self.offer(path, name, &taken).await {
                 Ok(Some(done)) => self.terminal.note(&format!("watch: {done}")),
                 Ok(None) => {}
                 // The others may take it.
@@ -72,19 +73,23 @@ impl Judge {
     }
 
     /// Nothing is done if the step runs these bytes already.
-    async fn offer(&self, path: &Path, name: &str, content: &Content) -> Result<Option<String>> {
-        if self.live.digest(name).await? == *content.digest {
+    async fn offer(&self, path: &Path, name: &str, taken: &Taken) -> Result<Option<String>> {
+        if self.live.digest(name).await? == *taken.content.digest {
             return Ok(None);
         }
-        let (step, bytes) = (name.to_owned(), Some(content.bytes.clone()));
-        self.live.swap(Change { step, plugin: path.to_owned(), bytes }).await.map(Some)
+        let signature = taken.beside.as_ref().map(|content| content.bytes.clone());
+        let given = Some(Given { component: taken.content.bytes.clone(), signature });
+        let (step, plugin) = (name.to_owned(), Origin::Path(path.to_owned()));
+        // Nobody has approved anything by putting a file there.
+        self.live.swap(Change { step, plugin, given, grants: Grants::default() }).await.map(Some)
     }
 
-    async fn build(&self, path: &Path) -> Result<Content> {
+    async fn build(&self, path: &Path) -> Result<Taken> {
         let file = self.live.build(path).await?;
         let unreadable =
             |error| Error::unavailable(format!("read the component of {}", path.display())).with_source(error);
-        Contents::default().of(&file, Limits::LARGEST_COMPONENT.bytes(), SystemTime::now()).map_err(unreadable)
+        let content = Contents::default().of(&file, Limits::LARGEST_COMPONENT.bytes(), SystemTime::now());
+        Ok(Taken { content: content.map_err(unreadable)?, beside: None })
     }
 }
 
