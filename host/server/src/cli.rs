@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which exit code it ends with. Each command is a file of its own.
 
+mod apply;
 mod build;
 mod check;
 mod checkpoint;
@@ -8,10 +9,12 @@ mod connectors;
 mod dead_letter;
 mod demo;
 mod drive;
+mod history;
 mod inspect;
 mod job;
 mod new;
 mod requests;
+mod rollback;
 mod run;
 mod stdout;
 mod swap;
@@ -54,8 +57,14 @@ enum Command {
     Check(check::Arguments),
     /// Run a job until its sources end or Ctrl-C
     Run(run::Arguments),
-    /// Replace the plugin of a step while its job runs
+    /// Replace the plugin of a step while its job runs, or try another one
     Swap(swap::Arguments),
+    /// Apply a job file that has changed to its running job
+    Apply(apply::Arguments),
+    /// Put the version before back into a step while its job runs
+    Rollback(rollback::Arguments),
+    /// List which plugins a job has had, by whom, why, and how it went
+    History(history::Arguments),
     /// Write a small plugin project that builds and passes its tests
     New(new::Arguments),
     /// Run the cases of a plugin in the sandbox
@@ -126,6 +135,9 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(arguments, &terminal),
         Command::Run(arguments) => run::run(arguments, &terminal),
         Command::Swap(arguments) => swap::run(arguments),
+        Command::Apply(arguments) => apply::run(arguments),
+        Command::Rollback(arguments) => rollback::run(arguments),
+        Command::History(arguments) => history::run(arguments),
         Command::New(arguments) => new::run(arguments, &terminal),
         Command::Test(arguments) => test::run(arguments, &terminal),
         Command::Build(arguments) => build::run(arguments, &terminal),

@@ -2,6 +2,7 @@
 //! runs the job can reach. Its place follows from that of the job file, so whoever names the file finds the job.
 
 use crate::job::{JobFile, Origin};
+use crate::live::history::{Event, Reason};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -18,7 +19,7 @@ const LONGEST: u64 = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// Replace the plugin of a step.
+    /// Replace the plugin of a step, or try another one.
     Swap {
         /// The step, or the source whose decoder it is.
         step: String,
@@ -26,7 +27,51 @@ pub enum Request {
         plugin: Origin,
         /// The names of what is approved for it.
         grants: Vec<String>,
+        /// How it comes.
+        entry: Entry,
+        /// Who wants it, and why.
+        reason: Reason,
     },
+    /// End the trial of a step.
+    Settle {
+        /// The step.
+        step: String,
+        /// Whether the version on trial takes over.
+        promote: bool,
+        /// Who wants it, and why.
+        reason: Reason,
+    },
+    /// Say how the trial of a step stands.
+    Trial {
+        /// The step.
+        step: String,
+    },
+    /// Put the version before back, with the state as it is.
+    RollBack {
+        /// The step.
+        step: String,
+        /// Who wants it, and why.
+        reason: Reason,
+    },
+    /// Apply the job file as it is now.
+    Apply {
+        /// Who wants it, and why.
+        reason: Reason,
+    },
+    /// Say what has become of the plugins.
+    History,
+}
+
+/// How a version comes, see [`crate::live::Entry`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Entry {
+    /// It takes over. The probation in milliseconds; `None`: as the job file says.
+    TakeOver(Option<u64>),
+    /// It is compared for so many milliseconds.
+    Shadow(u64),
+    /// It answers for so many of the 1,024 key groups.
+    Canary(u64),
 }
 
 /// What it answers, for people.
@@ -37,6 +82,8 @@ pub enum Answer {
     Done(String),
     /// Why nothing was.
     Refused(String),
+    /// What has become of the plugins, the oldest first.
+    Events(Vec<Event>),
 }
 
 /// The job's end. Goes away with it.
@@ -149,7 +196,9 @@ mod tests {
         let path = folder.path().join("job.toml");
         std::fs::write(&path, "").expect("written");
         let file = JobFile::new(&path, "");
-        let request = Request::Swap { step: "a".into(), plugin: Origin::Path("/b.wasm".into()), grants: Vec::new() };
+        let (entry, reason) = (Entry::Shadow(5), Reason::automatic("test"));
+        let (plugin, grants) = (Origin::Path("/b.wasm".into()), Vec::new());
+        let request = Request::Swap { step: "a".into(), plugin, grants, entry, reason };
         ask(&path, &request).await.expect_err("nobody listens");
         let control = Control::listen(&file).await.expect("it listens");
         assert!(Control::listen(&file).await.is_err(), "another one does");

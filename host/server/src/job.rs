@@ -3,6 +3,7 @@
 
 mod approval;
 mod checkpoint;
+pub mod diff;
 mod draft;
 mod engine;
 mod file;
@@ -14,6 +15,7 @@ mod plugins;
 mod sink;
 mod source;
 mod step;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -29,11 +31,14 @@ pub use origin::Origin;
 pub use outline::Outline;
 pub use parameters::Parameters;
 pub use plugins::{Builder, Fetcher, Plugins};
+pub use swap::SwapSettings;
 pub use trust::Trust;
-pub use uses::Followed;
+pub use uses::Uses;
 
 use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
 use plugins::StepPlugin;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Tolerance};
 use wasmill_plugin::Grants;
 use wasmill_stream::config::{Place, Problem, Problems};
@@ -51,12 +56,18 @@ pub struct Job {
     pub graph: Graph,
     /// How it keeps checkpoints.
     pub checkpoint: Option<CheckpointSettings>,
+    /// What is asked of versions that take over while it runs.
+    pub swap: SwapSettings,
     /// The job file that it was read from.
     pub file: JobFile,
     /// What it looks like.
     pub outline: Outline,
     /// What is odd about the job file, though not wrong.
     pub warnings: Vec<Problem>,
+    /// The digests of the plugins that the file names, by step.
+    pub declared: BTreeMap<String, String>,
+    /// Their bytes, by digest.
+    pub components: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// What [`examine`] found.
@@ -92,7 +103,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     if problems.is_empty() {
         warnings.extend(topology::unread(&draft.nodes, &topology));
     }
-    let Draft { name, options, nodes, dead_letters, checkpoint, sourcing } = draft;
+    let Draft { name, options, nodes, dead_letters, checkpoint, swap, sourcing } = draft;
     plugins.obey(&sourcing, false);
     let nodes: Vec<_> = nodes.into_iter().map(|node| load_node(node, plugins, &mut problems)).collect();
     let wiring = wiring::connect(&nodes, &topology.inputs, &mut problems);
@@ -107,27 +118,31 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     }
     let dead_letters = dead_letters.map(|settings| settings.dead_letters);
     let graph = graph.map(|nodes| Graph { nodes, dead_letters });
+    let declared = graph.iter().flat_map(|graph| &graph.nodes).filter_map(declared).collect();
     let job = graph.map(|graph| Job {
         name,
         options,
         graph,
         checkpoint,
+        swap,
         file: file.clone(),
         outline: outline.clone(),
         warnings: warnings.clone(),
+        declared,
+        components: plugins.components().clone(),
     });
     Examined { problems, warnings, job, outline: Some(outline) }
 }
 
-/// Loads a plugin in the place of a step's, with the settings and limits that the job file has for that; its grants and
-/// `granted` are what it may have.
+/// Loads a plugin in the place of a step's, with the settings and limits that the job file has for that. It may have what
+/// the job file grants the step, and what is approved.
 pub fn replacement(
     file: &JobFile,
     parameters: &Parameters,
     plugins: &mut Plugins,
     step: &str,
     origin: &Origin,
-    granted: Grants,
+    approved: Grants,
 ) -> Result<Version, Vec<Problem>> {
     let mut problems = Problems::default();
     let draft = draft::read(file, parameters, &mut problems);
@@ -138,10 +153,7 @@ pub fn replacement(
         return Err(problems.into_sorted());
     };
     match node.settings.as_mut().map(Settings::plugin_mut) {
-        Some(Some(plugin)) => {
-            plugin.origin = origin.clone();
-            plugin.grants = plugin.grants.and(granted);
-        }
+        Some(Some(plugin)) => (plugin.origin, plugin.approved) = (origin.clone(), approved),
         Some(None) => problems.push(node.place.clone(), format!("{step} has no plugin")),
         None => {}
     }
@@ -161,6 +173,18 @@ pub fn checkpoint_settings(file: &JobFile, parameters: &Parameters) -> (Option<C
     let mut problems = Problems::default();
     let draft = draft::read(file, parameters, &mut problems);
     (draft.and_then(|draft| draft.checkpoint), problems.into_sorted())
+}
+
+/// The digest of a node's plugin.
+fn declared(node: &Node) -> Option<(String, String)> {
+    let identity = match &node.kind {
+        NodeKind::Source { decoder, .. } => decoder.as_ref()?.identity(),
+        NodeKind::Transform { plugin } => plugin.identity(),
+        NodeKind::Aggregate { plugin, .. } => plugin.identity(),
+        NodeKind::Process { plugin, .. } => plugin.identity(),
+        NodeKind::Sink { .. } => return None,
+    };
+    Some((node.name.clone(), identity.digest.clone()))
 }
 
 fn unused(parameters: &Parameters) -> Vec<Problem> {

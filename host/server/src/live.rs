@@ -1,33 +1,59 @@
 //! A job that runs, and what can be changed in it meanwhile. Whoever asks, people over the socket or whoever watches files,
 //! comes here.
 
+pub mod apply;
 mod components;
+pub mod history;
+mod trials;
+mod words;
 
-use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins};
+use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins, SwapSettings};
+use crate::pins;
 use crate::report::{self, Style};
+use crate::terminal::Terminal;
+use apply::HandOvers;
+use history::{Event, History, Reason, What};
 use miette::Severity;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::spawn_blocking;
-use wasmill_engine::{Swapped, Swapper};
+use wasmill_engine::{Mode, Swapped, Swapper};
 use wasmill_plugin::Grants;
-use wasmill_stream::plugin::{Identity, Version};
+use wasmill_stream::checkpoint::Store;
+use wasmill_stream::plugin::Version;
 use wasmill_stream::{Error, Result};
+
+/// How many versions of a step can be gone back to while the job runs.
+const REMEMBERED: usize = 5;
 
 /// A running job. Clones are the same one.
 #[derive(Clone)]
 pub struct Live {
-    settings: Arc<Settings>,
+    settings: Arc<Mutex<Arc<Settings>>>,
     swapper: Swapper,
+    history: History,
+    /// Keeps the components that take over, so that a restart finds them.
+    store: Option<Arc<dyn Store>>,
+    /// The versions before, by step, the oldest first. They stay compiled.
+    before: Arc<Mutex<HashMap<String, Vec<Version>>>>,
+    /// What was approved for steps since the start, beyond what the file grants them.
+    approved: Arc<Mutex<BTreeMap<String, Grants>>>,
+    hand_overs: HandOvers,
+    terminal: Terminal,
 }
 
 struct Settings {
     file: JobFile,
     parameters: Mutex<Parameters>,
-    plugins: LoadPlugins,
-    /// What was approved for steps since the start, beyond what the file grants them.
-    approved: Mutex<BTreeMap<String, Grants>>,
+    plugins: Arc<LoadPlugins>,
+    swap: SwapSettings,
+    /// The digest of the component that the file named for each step when it was read.
+    declared: BTreeMap<String, String>,
 }
+
+/// Components by digest.
+type Components = BTreeMap<String, Arc<[u8]>>;
 
 /// Builds and loads plugins as the command does that runs the job.
 pub type LoadPlugins = Box<dyn Fn() -> Result<Plugins> + Send + Sync>;
@@ -43,45 +69,194 @@ pub struct Change {
     pub given: Option<Given>,
     /// What is approved for it, beyond what the step was granted before.
     pub grants: Grants,
+    /// How it comes.
+    pub entry: Entry,
+    /// Who wants it, and why.
+    pub reason: Reason,
+}
+
+/// How a version comes into a running job.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Entry {
+    /// It takes over, on probation for so long, or for as long as the job file says.
+    TakeOver(Option<Duration>),
+    /// It runs beside the one that is there for so long.
+    Shadow(Duration),
+    /// It answers for so many key groups until somebody decides.
+    #[allow(missing_docs)]
+    Canary { key_groups: u64 },
 }
 
 impl Live {
     /// A job that runs as its file says. `swapper`: replaces its plugins.
-    pub fn new(file: JobFile, parameters: Parameters, plugins: LoadPlugins, swapper: Swapper) -> Self {
-        let parameters = Mutex::new(parameters);
-        let settings = Settings { file, parameters, plugins, approved: Mutex::default() };
-        Self { settings: Arc::new(settings), swapper }
+    pub fn new(
+        (file, parameters, declared): (JobFile, Parameters, BTreeMap<String, String>),
+        plugins: LoadPlugins,
+        swap: SwapSettings,
+        swapper: Swapper,
+        (history, store): (History, Option<Arc<dyn Store>>),
+        hand_overs: HandOvers,
+        terminal: Terminal,
+    ) -> Self {
+        let (parameters, plugins) = (Mutex::new(parameters), Arc::new(plugins));
+        let settings = Settings { file, parameters, plugins, swap, declared };
+        let settings = Arc::new(Mutex::new(Arc::new(settings)));
+        let (before, approved) = (Arc::default(), Arc::default());
+        Self { settings, swapper, history, store, before, approved, hand_overs, terminal }
     }
 
-    /// Replaces the plugin of a step. Says what was done; after an error nothing was.
+    /// What has become of its plugins.
+    pub fn history(&self) -> Vec<Event> {
+        self.history.events()
+    }
+
+    /// Replaces the plugin of a step, or tries a version of it. Says what was done; after an error nothing was.
     pub async fn swap(&self, change: Change) -> Result<String> {
-        let (settings, step, grants) = (self.settings.clone(), change.step.clone(), change.grants);
-        let loading = spawn_blocking(move || settings.load(&change));
-        let version = loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}")))??;
-        let identity = version.plugin().identity().clone();
-        let Swapped { before, pause, took } = self.swapper.swap(&step, version).await?;
-        self.settings.approve(&step, grants);
-        let (now, before) = (words(&identity), words(&before));
+        let (step, reason, entry) = (change.step.clone(), change.reason.clone(), change.entry);
+        let settings = self.settings();
+        let approved = self.approved(&step).and(change.grants);
+        let loading = spawn_blocking(move || settings.load(&change, approved));
+        match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
+            Ok((version, components)) => {
+                // Before it runs: no checkpoint may name a component that is not kept.
+                let kept = match &self.store {
+                    Some(store) => pins::keep(&**store, &components).await,
+                    None => Ok(()),
+                };
+                let entered = match kept {
+                    Ok(()) => self.enter(&step, &version, entry, reason.clone()).await,
+                    Err(error) => Err(error.context("keep the component")),
+                };
+                match entered {
+                    Ok(done) => {
+                        self.approve(&step, approved);
+                        Ok(done)
+                    }
+                    Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
+                }
+            }
+            Err(error) => Err(self.refuse(&step, None, reason, error).await),
+        }
+    }
+
+    async fn refuse(&self, step: &str, version: Option<&Version>, reason: Reason, error: Error) -> Error {
+        let mut event = Event::new(step, What::Refused, reason, error.report());
+        event.version = version.map(|version| version.plugin().identity().clone());
+        self.history.add(event).await;
+        error
+    }
+
+    /// Lets a version in that fits.
+    async fn enter(&self, step: &str, version: &Version, entry: Entry, reason: Reason) -> Result<String> {
+        let SwapSettings { probation, bounds } = self.settings().swap;
+        let (mode, time, what) = match entry {
+            Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
+            Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
+            Entry::Canary { key_groups } => (Mode::Canary { key_groups }, None, What::Canary),
+        };
+        let now = words::version(version);
+        let incumbent = self.swapper.running(step).await?;
+        let (done, Swapped { before, pause, took }) = if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
+            let swapped = self.swapper.swap(step, version.clone()).await?;
+            self.remember(step, incumbent);
+            (format!("{now} in place of {}", words::identity(&swapped.before)), swapped)
+        } else {
+            let (candidacy, swapped) = self.swapper.try_out(step, version.clone(), mode, bounds).await?;
+            self.watch_trial(step, candidacy, time);
+            let before = words::identity(&swapped.before);
+            let during = time.map_or(String::new(), |time| format!(" for {}", words::duration(time)));
+            let how = match mode {
+                Mode::Probation => format!("{now} in place of {before}, {}{during}", words::mode(mode)),
+                _ => format!("{now} beside {before}, {}{during}", words::mode(mode)),
+            };
+            (how, swapped)
+        };
         let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it");
-        Ok(format!("step {step}: {now} in place of {before}; {times}"))
+        let event = Event::new(step, what, reason, format!("{done}; {times}"));
+        self.history.add(event.about(version.plugin().identity(), Some(&before))).await;
+        Ok(format!("step {step}: {done}; {times}"))
+    }
+
+    /// Puts the version before back, with the state as it is now.
+    pub async fn roll_back(&self, step: &str, reason: Reason) -> Result<String> {
+        if let Some(candidacy) = self.swapper.trial(step).await? {
+            let Swapped { pause, .. } = match self.swapper.settle(&candidacy, false).await? {
+                Some(swapped) => swapped,
+                None => return Err(Error::unavailable("the trial has just ended: try again")),
+            };
+            let (incumbent, candidate) = (candidacy.incumbent().plugin(), candidacy.candidate().plugin());
+            let done = format!("{} put back", words::version(candidacy.incumbent()));
+            let event = Event::new(step, What::RolledBack, reason, &done);
+            self.history.add(event.about(candidate.identity(), Some(incumbent.identity()))).await;
+            return Ok(format!("step {step}: {done}; workers stood still for {pause:.1?}"));
+        }
+        let version = self.last(step).ok_or_else(|| {
+            Error::invalid(format!("no version of step {step} before this one is known to this run"))
+                .hint("`wasmill history JOB STEP` lists versions; `wasmill swap JOB STEP FILE` brings one back")
+        })?;
+        let Swapped { before, pause, .. } = self.swapper.swap(step, version.clone()).await?;
+        self.forget(step);
+        let done = format!("{} put back in place of {}", words::version(&version), words::identity(&before));
+        let event = Event::new(step, What::RolledBack, reason, &done);
+        self.history.add(event.about(version.plugin().identity(), Some(&before))).await;
+        Ok(format!("step {step}: {done}, with the state as it is; workers stood still for {pause:.1?}"))
+    }
+
+    /// What the job file says as it was applied last.
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns those before.
+    fn replace_settings(&self, settings: Arc<Settings>) -> Arc<Settings> {
+        std::mem::replace(&mut *self.settings.lock().unwrap_or_else(PoisonError::into_inner), settings)
+    }
+
+    /// Says something to whoever runs the job.
+    fn note(&self, words: &str) {
+        self.terminal.note(words);
+    }
+
+    /// A version has gone that can be gone back to.
+    fn remember(&self, step: &str, version: Version) {
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let versions = before.entry(step.to_owned()).or_default();
+        versions.push(version);
+        if versions.len() > REMEMBERED {
+            versions.remove(0);
+        }
+    }
+
+    fn last(&self, step: &str) -> Option<Version> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner).get(step)?.last().cloned()
+    }
+
+    fn forget(&self, step: &str) {
+        if let Some(versions) = self.before.lock().unwrap_or_else(PoisonError::into_inner).get_mut(step) {
+            versions.pop();
+        }
     }
 }
 
 impl Settings {
+    /// The same with another job file.
+    fn reading(&self, file: JobFile) -> Self {
+        let (parameters, plugins) = (Mutex::new(self.parameters()), self.plugins.clone());
+        Self { file, parameters, plugins, swap: self.swap, declared: self.declared.clone() }
+    }
+
     /// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.
-    fn load(&self, Change { step, plugin, given, grants }: &Change) -> Result<Version> {
+    fn load(&self, change: &Change, approved: Grants) -> Result<(Version, Components)> {
+        let Change { step, plugin, given, .. } = change;
         let mut plugins = (self.plugins)()?;
         if let Some(given) = given {
             plugins.supply(plugin.clone(), given.clone());
         }
-        let granted = self.approved(step).and(*grants);
-        job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin, granted).map_err(|problems| {
+        let version = job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin, approved);
+        let version = version.map_err(|problems| {
             let drawn = report::draw(&self.file, &problems, Severity::Error, Style::Plain);
             Error::invalid(format!("step {step}: {plugin} does not fit:\n{drawn}"))
-        })
+        })?;
+        Ok((version, plugins.components().clone()))
     }
-}
-
-fn words(identity: &Identity) -> String {
-    format!("{} {} ({:.8})", identity.name, identity.version, identity.digest)
 }

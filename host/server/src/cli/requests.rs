@@ -1,30 +1,70 @@
 //! What a running job does when it is asked over its socket.
 
-use crate::control::{Answer, Control, Request};
-use crate::live::{Change, Live};
+use crate::control::{self, Answer, Control, Request};
+use crate::live::apply::{Applied, HandOver};
+use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
-use wasmill_plugin::Grant;
+use std::time::Duration;
+use wasmill_plugin::{Grant, Grants};
 use wasmill_stream::{Error, Result};
+
+/// What comes of a request.
+enum Outcome {
+    Answer(Answer),
+    /// Whoever hands the job over answers.
+    HandOver(Box<HandOver>),
+}
 
 /// Serves the requests to a job, one after the other, until it is dropped.
 pub async fn serve(control: Control, live: Live, terminal: Terminal) {
     loop {
         let (request, reply) = control.next().await;
-        let done = match change(request) {
-            Ok(change) => live.swap(change).await,
-            Err(error) => Err(error),
-        };
-        let answer = match done {
-            Ok(done) => Answer::Done(done),
-            Err(error) => Answer::Refused(error.report()),
-        };
-        let (Answer::Done(words) | Answer::Refused(words)) = &answer;
-        terminal.note(words);
-        reply.send(&answer).await;
+        match act(&live, &terminal, request).await {
+            Ok(Outcome::Answer(answer)) => reply.send(&answer).await,
+            Ok(Outcome::HandOver(hand_over)) => live.send_over(HandOver { reply: Some(reply), ..*hand_over }),
+            Err(error) => {
+                let reason = error.report();
+                terminal.note(&reason);
+                reply.send(&Answer::Refused(reason)).await;
+            }
+        }
     }
 }
 
-fn change(Request::Swap { step, plugin, grants }: Request) -> Result<Change> {
-    let grants = grants.iter().map(|name| name.parse::<Grant>()).collect::<Result<_, _>>().map_err(Error::invalid)?;
-    Ok(Change { step, plugin, given: None, grants })
+/// Does what was asked. Whoever looks at the job's terminal sees what has changed.
+async fn act(live: &Live, terminal: &Terminal, request: Request) -> Result<Outcome> {
+    let done = match request {
+        Request::Swap { step, plugin, grants, entry, reason } => {
+            let (entry, grants) = (entry.into(), read_grants(&grants)?);
+            live.swap(Change { step, plugin, given: None, grants, entry, reason }).await?
+        }
+        Request::Settle { step, promote, reason } => live.settle(&step, promote, reason).await?,
+        Request::RollBack { step, reason } => live.roll_back(&step, reason).await?,
+        Request::Apply { reason } => match live.apply(reason.clone()).await {
+            Ok(Applied::Done(done)) => done,
+            Ok(Applied::HandOver(hand_over)) => return Ok(Outcome::HandOver(hand_over)),
+            Err(error) => {
+                live.refuse_file(reason, &error).await;
+                return Err(error);
+            }
+        },
+        Request::Trial { step } => return live.trial(&step).await.map(Answer::Done).map(Outcome::Answer),
+        Request::History => return Ok(Outcome::Answer(Answer::Events(live.history()))),
+    };
+    terminal.note(&done);
+    Ok(Outcome::Answer(Answer::Done(done)))
+}
+
+fn read_grants(names: &[String]) -> Result<Grants> {
+    names.iter().map(|name| name.parse::<Grant>()).collect::<Result<_, _>>().map_err(Error::invalid)
+}
+
+impl From<control::Entry> for Entry {
+    fn from(entry: control::Entry) -> Self {
+        match entry {
+            control::Entry::TakeOver(probation) => Self::TakeOver(probation.map(Duration::from_millis)),
+            control::Entry::Shadow(time) => Self::Shadow(Duration::from_millis(time)),
+            control::Entry::Canary(key_groups) => Self::Canary { key_groups },
+        }
+    }
 }

@@ -1,53 +1,146 @@
-//! `wasmill swap`: another plugin in a step of a job that runs.
+//! `wasmill swap`: another plugin in a step of a job that runs, for good or on trial.
 
 use super::Exit;
 use super::stdout::print;
-use crate::control::{Answer, Request, ask};
+use crate::control::{Answer, Entry, Request, ask};
 use crate::job::Origin;
-use std::path::PathBuf;
+use crate::live::history::Reason;
+use std::path::{Path, PathBuf};
 use wasmill_plugin::Grant;
+use wasmill_stream::key::KEY_GROUPS;
+use wasmill_stream::units::Period;
 use wasmill_stream::{Error, Result};
 
-/// Replace the plugin of a step while its job runs on this machine.
+/// Replace the plugin of a step while its job runs on this machine, or try another one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Rows that were read before are the old plugin's, rows read after are the new one's, on all workers. Windows stay open, states
 go along: a plugin with a newer version of its state rewrites them, or is refused. A plugin that is refused changes nothing.
 
+Then the new plugin is on probation, as [swap] in the job file says, 30 s if it says nothing. If it fails meanwhile, or breaks
+a bound, the old one answers the same call and is put back; no row is lost.
+
 The step keeps its settings, limits and grants of the job file. A version that imports more than was granted is refused, with
-what is new and what it means; --grant approves it for as long as the job runs. A restart begins with the plugin that the
-job file names, and with what the job file grants.")]
+what is new and what it means; --grant approves it for this component and those that take over from it.
+
+Examples:
+  wasmill swap job.toml averages new.wasm --why \"half-hour windows\"
+  wasmill swap job.toml averages new.wasm --shadow 5m     compare it on the same rows; nobody sees what it answers
+  wasmill swap job.toml averages new.wasm --canary 10%    let it answer for a tenth of the key groups
+  wasmill swap job.toml averages                          how the trial stands
+  wasmill swap job.toml averages --promote                let it take over for good (--abort: call it off)")]
 pub struct Arguments {
     /// The job file
     job: PathBuf,
     /// The step, or the source whose decoder it is
     step: String,
-    /// The component, or the folder of its source; or s3://BUCKET/KEY, or oci://REGISTRY/REPOSITORY@sha256:…
+    /// The component, or the folder of its source; or s3://BUCKET/KEY, or oci://REGISTRY/REPOSITORY@sha256:DIGEST
     #[arg(value_parser = |text: &str| Origin::try_from(text.to_owned()))]
-    plugin: Origin,
-    /// Approve what the component imports, by its name; may be given several times. See `wasmill inspect`
-    #[arg(long = "grant", value_name = "NAME")]
+    plugin: Option<Origin>,
+    /// Approve what the component imports, by name; may be given several times. `wasmill inspect` shows the names
+    #[arg(long = "grant", value_name = "NAME", requires = "plugin")]
     grants: Vec<Grant>,
+    /// Why, for `wasmill history`
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// How long the old plugin stays ready to be put back; 0s: not at all
+    #[arg(long, value_name = "TIME", requires = "plugin", value_parser = period, group = "entry")]
+    probation: Option<Period>,
+    /// Run it beside the old plugin for so long, on the same rows, and only compare
+    #[arg(long, value_name = "TIME", requires = "plugin", value_parser = period, group = "entry")]
+    shadow: Option<Period>,
+    /// Let it answer for this share of the key groups, such as 10%
+    #[arg(long, value_name = "SHARE", requires = "plugin", value_parser = share, group = "entry")]
+    canary: Option<u64>,
+    /// Let the plugin on trial take over for good
+    #[arg(long, conflicts_with_all = ["plugin", "abort"])]
+    promote: bool,
+    /// Call the plugin on trial off
+    #[arg(long, conflicts_with = "plugin")]
+    abort: bool,
 }
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<Exit> {
-    let absent = |error| Error::invalid(format!("find {}", arguments.plugin)).with_source(error);
-    let plugin = match &arguments.plugin {
-        Origin::Path(path) => Origin::Path(path.canonicalize().map_err(absent)?),
-        remote => remote.clone(),
+    let Arguments { job, step, plugin, why, promote, abort, .. } = arguments;
+    let (step, reason) = (step.clone(), reason(why.as_deref()));
+    let request = match plugin {
+        Some(plugin) => {
+            let absent = |error| Error::invalid(format!("find {plugin}")).with_source(error);
+            let plugin = match plugin {
+                Origin::Path(path) => Origin::Path(path.canonicalize().map_err(absent)?),
+                remote => remote.clone(),
+            };
+            let grants = arguments.grants.iter().map(ToString::to_string).collect();
+            Request::Swap { step, plugin, grants, entry: arguments.entry(), reason }
+        }
+        None if *promote || *abort => Request::Settle { step, promote: *promote, reason },
+        None => Request::Trial { step },
     };
-    let grants = arguments.grants.iter().map(ToString::to_string).collect();
-    let request = Request::Swap { step: arguments.step.clone(), plugin, grants };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::unavailable("start the I/O thread").with_source(error))?;
-    match runtime.block_on(ask(&arguments.job, &request))? {
+    say(job, &request)
+}
+
+impl Arguments {
+    fn entry(&self) -> Entry {
+        let millis = |period: Period| period.millis().unsigned_abs();
+        match (self.shadow, self.canary) {
+            (Some(time), _) => Entry::Shadow(millis(time)),
+            (None, Some(key_groups)) => Entry::Canary(key_groups),
+            (None, None) => Entry::TakeOver(self.probation.map(millis)),
+        }
+    }
+}
+
+/// Who asks, and why.
+pub fn reason(why: Option<&str>) -> Reason {
+    let by = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    Reason { by: by.unwrap_or_else(|| "somebody".to_owned()), why: why.map(str::to_owned) }
+}
+
+/// Asks the job and prints what it answers.
+pub fn say(job: &Path, request: &Request) -> Result<Exit> {
+    match answer(job, request)? {
         Answer::Done(done) => {
             print(format!("{done}\n"))?;
             Ok(Exit::Done)
         }
         Answer::Refused(reason) => Err(Error::invalid(reason)),
+        Answer::Events(_) => Err(Error::unavailable("the job is of another version")),
+    }
+}
+
+/// Asks the job of a file.
+pub fn answer(job: &Path, request: &Request) -> Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::unavailable("start the I/O thread").with_source(error))?;
+    runtime.block_on(ask(job, request))
+}
+
+fn period(text: &str) -> Result<Period, String> {
+    text.parse()
+}
+
+/// A share of the key groups: at least one, not all.
+fn share(text: &str) -> Result<u64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    match number.filter(|percent| *percent > 0.0 && *percent < 100.0) {
+        Some(percent) => Ok(((percent / 100.0 * KEY_GROUPS as f64).round() as u64).clamp(1, KEY_GROUPS - 1)),
+        None => Err("expected a share between 0% and 100%, such as 10%".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shares become key groups; what is no share, nothing, or everything is refused.
+    #[test]
+    fn shares() {
+        assert_eq!((share("50%"), share("0.01%"), share("99.99%")), (Ok(512), Ok(1), Ok(1_023)));
+        for bad in ["10", "0%", "100%", "-1%", "x%", "NaN%", "%"] {
+            assert!(share(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a job file says, as far as it is right: every table read, nothing resolved, built or opened yet.
 
 use super::checkpoint::{self, CheckpointSettings};
+use super::swap::{self, SwapSettings};
 use super::{JobFile, Origin, Parameters, Trust, engine, sink, source, step};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
@@ -29,6 +30,8 @@ pub struct Draft {
     pub dead_letters: Option<DeadLetterSettings>,
     /// How it keeps checkpoints.
     pub checkpoint: Option<CheckpointSettings>,
+    /// What is asked of versions that take over while it runs.
+    pub swap: SwapSettings,
     /// How it comes by its plugins.
     pub sourcing: Sourcing,
 }
@@ -148,10 +151,16 @@ pub struct PluginUse {
     pub settings_place: Place,
     /// What it may import.
     pub grants: Grants,
+    /// What it may import, too, as somebody has approved it while the job ran.
+    pub approved: Grants,
     /// What it may use.
     pub limits: Limits,
     /// How much it may fail.
     pub tolerance: Tolerance,
+    /// The digests that its component may have; `None`: any.
+    pub sha256: Option<Vec<String>>,
+    /// Whether the job runs only components that it names by their digest.
+    pub locked: bool,
 }
 
 /// Reads all tables. Reports every problem; `None` if the file is not TOML.
@@ -178,13 +187,18 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     for (name, table) in tables(&mut root, "sink", problems) {
         nodes.push(sink::read(name, table, problems));
     }
+    if root.optional("locked", problems).unwrap_or(false) {
+        let plugins = nodes.iter_mut().filter_map(|node| node.settings.as_mut()?.plugin_mut());
+        plugins.for_each(|plugin| plugin.locked = true);
+    }
     let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
     let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));
+    let swap = root.table("swap", problems).map(|table| swap::read(table, problems)).unwrap_or_default();
     let fetch = root.table("components", problems).map(|table| FetchSettings::check(table, problems));
     let trust = root.table("trust", problems).and_then(|table| Trust::read(table, problems));
     root.finish(problems);
     let sourcing = Sourcing { fetch: fetch.unwrap_or_default(), trust };
-    Some(Draft { name, options, nodes, dead_letters, checkpoint, sourcing })
+    Some(Draft { name, options, nodes, dead_letters, checkpoint, swap, sourcing })
 }
 
 /// The tables `[GROUP.NAME]`.

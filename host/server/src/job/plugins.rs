@@ -5,7 +5,8 @@ use super::approval;
 use super::draft::{PluginUse, Sourcing};
 use super::typed::Typed;
 use super::{Given, Origin};
-use std::collections::HashMap;
+use crate::pins::Kept;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmill_connect::component_store::{FetchSettings, Fetched, Reference, Wanted};
@@ -32,6 +33,8 @@ pub struct Plugins {
     seen: HashMap<(Origin, Grants), Found>,
     /// Components that were read before.
     supplied: HashMap<Origin, Given>,
+    /// What is to be kept of every component that was loaded, see [`Kept::objects`].
+    components: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// The settings as the plugin gets them, if they fit the schema that it declares. What is wrong is reported, key by key.
@@ -72,7 +75,8 @@ impl Plugins {
     /// Builds source folders with `builder`; without one they stay unchecked, and jobs that use them cannot run.
     pub fn new(host: Host, builder: Option<Builder>) -> Self {
         let (seen, supplied, sourcing) = (HashMap::new(), HashMap::new(), Sourcing::default());
-        Self { host, builder, fetcher: None, sourcing, is_replacement: false, seen, supplied }
+        let (fetcher, is_replacement, components) = (None, false, BTreeMap::new());
+        Self { host, builder, fetcher, sourcing, is_replacement, seen, supplied, components }
     }
 
     /// Fetches with `fetcher`; without one jobs whose plugins have to be fetched cannot run.
@@ -88,6 +92,11 @@ impl Plugins {
     /// Takes this for what is at an origin, which is not looked at.
     pub fn supply(&mut self, origin: Origin, given: Given) {
         self.supplied.insert(origin, given);
+    }
+
+    /// What is to be kept of every component that was loaded, see [`Kept::objects`].
+    pub fn components(&self) -> &BTreeMap<String, Arc<[u8]>> {
+        &self.components
     }
 
     /// Builds a source folder. Returns where its component is.
@@ -153,6 +162,10 @@ impl Plugins {
             }
         };
         let about = format!("{}, sha256 {:.8}", component.describe(), component.digest());
+        if let Some((message, hint)) = unnamed(plugin, component.digest()) {
+            problems.push_hint(plugin.place.clone(), message, hint);
+            return (about, None);
+        }
         if !kinds.contains(&component.kind()) {
             let (found, hint) = match (component.kind(), kinds) {
                 (Kind::Aggregator, [Kind::Transform]) => {
@@ -184,7 +197,7 @@ impl Plugins {
     }
 
     fn component(&mut self, plugin: &PluginUse) -> Found {
-        let key = (plugin.origin.clone(), plugin.grants);
+        let key = (plugin.origin.clone(), plugin.grants.and(plugin.approved));
         if let Some(found) = self.seen.get(&key) {
             return found.clone();
         }
@@ -201,10 +214,14 @@ impl Plugins {
             signed.map_err(|error| error.context(&origin))?;
         }
         let compiled = self.host.compile(&origin, &given.component)?;
+        let granted = plugin.grants.and(plugin.approved);
         if self.is_replacement {
-            approval::check(compiled.requests(), plugin.grants).map_err(|error| error.context(&origin))?;
+            approval::check(compiled.requests(), granted).map_err(|error| error.context(&origin))?;
         }
-        compiled.load(plugin.grants, &plugin.limits).map(Found::Component)
+        let component = compiled.load(granted, &plugin.limits)?;
+        let approved = component.requests().beyond(plugin.grants).map(|(grant, _)| *grant).collect();
+        self.components.extend(Kept { given, grants: approved }.objects(component.digest()));
+        Ok(Found::Component(component))
     }
 
     /// The component that is there. `None`: it is not built or fetched here.
@@ -238,6 +255,23 @@ impl Plugins {
                 Ok(Some(Given { component, signature }))
             }
         }
+    }
+}
+
+/// Why a component may not run that the job file does not name by its digest.
+fn unnamed(plugin: &PluginUse, digest: &str) -> Option<(String, String)> {
+    let title = &plugin.title;
+    match &plugin.sha256 {
+        Some(named) if named.iter().any(|named| named.eq_ignore_ascii_case(digest)) => None,
+        Some(_) => Some((
+            format!("{title}: the component has sha256 {digest}, which `sha256` does not name"),
+            "if that is the one you want, put its digest there".to_owned(),
+        )),
+        None if plugin.locked => Some((
+            format!("{title}: the job is `locked`, and `sha256` does not say which component may run"),
+            format!("sha256 = \"{digest}\" names the one that is there"),
+        )),
+        None => None,
     }
 }
 

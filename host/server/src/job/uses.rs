@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use wasmill_stream::config::Problems;
 
 impl Settings {
-    /// The plugin of the table, if it has one.
+    /// The same, to be changed.
     pub(super) fn plugin_mut(&mut self) -> Option<&mut PluginUse> {
         match self {
             Self::Step { plugin, .. } | Self::Aggregate(plugin, _) => Some(plugin),
@@ -15,28 +15,45 @@ impl Settings {
             Self::Sink { .. } => None,
         }
     }
+
+    /// The plugin of the table, if it has one.
+    pub(super) fn plugin(&self) -> Option<&PluginUse> {
+        match self {
+            Self::Step { plugin, .. } | Self::Aggregate(plugin, _) => Some(plugin),
+            Self::Source(SourceSettings { decoder, .. }) => decoder.as_ref(),
+            Self::Sink { .. } => None,
+        }
+    }
 }
 
-/// What of a job lies on paths, which can be followed.
+/// The plugins of a job.
 #[derive(Debug, Default)]
-pub struct Followed {
-    /// The paths of plugins, each with the steps, and sources with a decoder, that use it.
-    pub plugins: BTreeMap<PathBuf, Vec<String>>,
-    /// Whether each component needs a signature beside it.
+pub struct Uses {
+    /// The steps, and the sources with a decoder, each with where its plugin is.
+    pub origins: BTreeMap<String, Origin>,
+    /// Whether each component needs a signature.
     pub are_signed: bool,
 }
 
-impl Followed {
+impl Uses {
     /// Reads a job file that was read before: what is wrong with it was said then.
     pub fn of(file: &JobFile, parameters: &Parameters) -> Self {
         let Some(draft) = draft::read(file, parameters, &mut Problems::default()) else { return Self::default() };
-        let mut followed = Self { are_signed: draft.sourcing.trust.is_some(), ..Self::default() };
-        for mut node in draft.nodes {
-            let plugin = node.settings.as_mut().and_then(Settings::plugin_mut);
-            if let Some(Origin::Path(path)) = plugin.map(|plugin| plugin.origin.clone()) {
-                followed.plugins.entry(path).or_default().push(node.name);
+        let are_signed = draft.sourcing.trust.is_some();
+        let origin = |settings: &Settings| settings.plugin().map(|plugin| plugin.origin.clone());
+        let nodes = draft.nodes.into_iter();
+        let origins = nodes.filter_map(|node| Some((node.name, origin(node.settings.as_ref()?)?))).collect();
+        Self { origins, are_signed }
+    }
+
+    /// Those that are on paths: each path once, with everybody who uses it.
+    pub fn paths(self) -> BTreeMap<PathBuf, Vec<String>> {
+        let mut paths: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        for (name, origin) in self.origins {
+            if let Origin::Path(path) = origin {
+                paths.entry(path).or_default().push(name);
             }
         }
-        followed
+        paths
     }
 }

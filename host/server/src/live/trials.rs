@@ -1,0 +1,112 @@
+//! Trials of a running job: who watches them, and how they end.
+
+use super::history::{Event, Reason, What};
+use super::{Live, words};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use wasmill_engine::{Candidacy, Mode, Swapped};
+use wasmill_stream::{Error, Result};
+
+/// How often it is looked whether a candidate keeps within its bounds.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Live {
+    /// Watches a trial until it ends, and ends it when its time is over or the candidate fails.
+    pub(super) fn watch_trial(&self, step: &str, candidacy: Arc<Candidacy>, time: Option<Duration>) {
+        let (live, step) = (self.clone(), step.to_owned());
+        tokio::spawn(async move {
+            // Without a time it ends when somebody says so, or when the candidate fails.
+            let end = time.map(|time| Instant::now() + time);
+            let far = Instant::now() + Duration::from_secs(u32::MAX.into());
+            let mut looks = interval(LOOK);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = candidacy.failed() => break,
+                    () = sleep_until(end.unwrap_or(far)) => break,
+                    _ = looks.tick() => {
+                        candidacy.judge();
+                        if !live.is_under_way(&step, &candidacy).await {
+                            return;
+                        }
+                    }
+                }
+            }
+            if let Err(error) = live.end_trial(&step, &candidacy, time).await {
+                live.note(&format!("step {step}: {}", error.report()));
+            }
+        });
+    }
+
+    async fn is_under_way(&self, step: &str, candidacy: &Arc<Candidacy>) -> bool {
+        let trial = self.swapper.trial(step).await.ok().flatten();
+        trial.is_some_and(|trial| Arc::ptr_eq(&trial, candidacy))
+    }
+
+    /// Ends a trial as it has gone.
+    async fn end_trial(&self, step: &str, candidacy: &Arc<Candidacy>, time: Option<Duration>) -> Result<()> {
+        let failure = candidacy.failure();
+        let promote = failure.is_none() && candidacy.mode() == Mode::Probation;
+        if self.swapper.settle(candidacy, promote).await?.is_none() {
+            return Ok(());
+        }
+        let (candidate, incumbent) = (words::version(candidacy.candidate()), words::version(candidacy.incumbent()));
+        let report = words::report(&candidacy.report());
+        let over = words::duration(time.unwrap_or_default());
+        let (what, reason, outcome) = match (&failure, candidacy.mode()) {
+            (Some(failure), Mode::Probation) => {
+                (What::RolledBack, failure.clone(), format!("{incumbent} put back in place of {candidate}: {failure}"))
+            }
+            (Some(failure), _) => (What::Aborted, failure.clone(), format!("{candidate} called off: {failure}")),
+            (None, Mode::Probation) => {
+                self.remember(step, candidacy.incumbent().clone());
+                (What::Promoted, format!("no failure in {over}"), format!("{candidate} stays: no failure in {over}"))
+            }
+            (None, _) => {
+                (What::Aborted, format!("{over} are over"), format!("the trial of {candidate} is over: {report}"))
+            }
+        };
+        self.note(&format!("step {step}: {outcome}"));
+        self.record(step, what, Reason::automatic(reason), &outcome, candidacy).await;
+        Ok(())
+    }
+
+    /// Ends the trial of a step because somebody says so.
+    pub async fn settle(&self, step: &str, promote: bool, reason: Reason) -> Result<String> {
+        let none = || Error::invalid(format!("nothing is on trial in step {step}"));
+        let candidacy = self.swapper.trial(step).await?.ok_or_else(none)?;
+        if let (true, Some(failure)) = (promote, candidacy.failure()) {
+            return Err(Error::invalid(format!("it has failed: {failure}")));
+        }
+        let Swapped { pause, .. } = self.swapper.settle(&candidacy, promote).await?.ok_or_else(none)?;
+        let candidate = words::version(candidacy.candidate());
+        let (what, done) = match promote {
+            true => {
+                self.remember(step, candidacy.incumbent().clone());
+                (What::Promoted, format!("{candidate} stays"))
+            }
+            false => (What::Aborted, format!("{} goes on alone", words::version(candidacy.incumbent()))),
+        };
+        let report = words::report(&candidacy.report());
+        self.record(step, what, reason, &done, &candidacy).await;
+        Ok(format!("step {step}: {done}; workers stood still for {pause:.1?}\n{report}"))
+    }
+
+    /// How the trial of a step stands.
+    pub async fn trial(&self, step: &str) -> Result<String> {
+        match self.swapper.trial(step).await? {
+            Some(candidacy) => Ok(words::trial(step, &candidacy)),
+            None => {
+                let running = self.swapper.running(step).await?;
+                Ok(format!("step {step}: {} runs, nothing is on trial", words::version(&running)))
+            }
+        }
+    }
+
+    async fn record(&self, step: &str, what: What, reason: Reason, outcome: &str, candidacy: &Candidacy) {
+        let event = Event::new(step, what, reason, outcome);
+        let (candidate, incumbent) = (candidacy.candidate().plugin(), candidacy.incumbent().plugin());
+        self.history.add(event.about(candidate.identity(), Some(incumbent.identity()))).await;
+    }
+}
