@@ -4,9 +4,8 @@ use crate::harness::host::Host;
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::program::{output, unwrapped, wasmill};
-use crate::harness::report;
+use crate::harness::{registry, report};
 use crate::pipeline::{self, Input, Pipeline, Turn};
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -102,8 +101,9 @@ fn another(plugin: &str, mark: u8) -> Vec<u8> {
     bytes
 }
 
+/// The digest of a component, as job files name it.
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    registry::sha256(bytes).trim_start_matches("sha256:").to_owned()
 }
 
 fn swap(pipeline: &Pipeline, step: &str, plugin: &Path) -> (Option<i32>, String) {
@@ -149,6 +149,23 @@ fn what_was_swapped_in_stays() {
     fs::write(&filed, another("cell-average", 2)).expect("it can be written");
     let host = started(&pipeline, &mut before);
     assert!(!host.text().contains("which was swapped in"), "{}", host.text());
+    // Then a fourth one in the same place, which is rolled back: a restart must not bring it back.
+    fs::write(&filed, another("cell-average", 3)).expect("it can be written");
+    let (code, said) = swap(&pipeline, "averages", &filed);
+    assert_eq!(code, Some(0), "{said}");
+    let arguments = ["rollback", "job.toml", "averages", "--keep-state"];
+    let (code, _, said) = output(wasmill(pipeline.path()).args(arguments));
+    assert_eq!(code, Some(0), "{said}");
+    let third = sha256(&another("cell-average", 2));
+    until("a checkpoint that names the third", || {
+        let manifest = pipeline.manifests().newest()?;
+        Some(()).filter(|()| {
+            manifest.plugins["averages"].sha256 == third && manifest.plugins["averages"].declared.is_some()
+        })
+    });
+    host.kill();
+    let host = started(&pipeline, &mut before);
+    assert!(host.text().contains(&format!("({third:.8}), which was swapped in")), "{}", host.text());
     host.signal("TERM");
     host.wait().well();
     pipeline.finish().well();
