@@ -19,7 +19,10 @@ mod damage;
 mod disk;
 /// Hostile plugins and dead letters.
 mod faults;
+/// What a version that takes over may import.
+mod grants;
 /// Hostile aggregators and processes.
+mod job_changes;
 mod keyed_faults;
 /// SIGKILL at random moments.
 mod kills;
@@ -39,6 +42,10 @@ mod program;
 mod s3;
 /// The commands about checkpoints.
 mod savepoints;
+/// Whose components a job takes.
+mod signatures;
+/// Where components come from.
+mod sources;
 /// SIGTERM under load.
 mod stops;
 /// SIGKILL at one system call after the other.

@@ -7,7 +7,7 @@ mod outlet;
 mod sightings;
 
 pub use input::Input;
-pub use outlet::Outlet;
+pub use outlet::{Outlet, Stream};
 
 use crate::harness::bucket::Bucket;
 use crate::harness::data::json_lines;

@@ -3,7 +3,9 @@
 
 use super::host::{Ended, Host};
 use super::patience::until;
+use super::plugins::built;
 use super::program::wasmill;
+use super::root;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -68,6 +70,13 @@ impl Stream {
         (0..steps).map(|_| self.line()).collect()
     }
 
+    /// Asserts that the next row is worked on by this version of the conformance transform, in so many steps.
+    pub fn assert_runs(&mut self, version: &str, steps: usize) {
+        let rows = self.feed(steps);
+        let expected = answer(self.fed, version);
+        assert!(rows.iter().all(|row| *row == expected), "{rows:?}, expected {expected}: {}", self.said());
+    }
+
     fn line(&mut self) -> Value {
         let line = self.lines.recv_timeout(PATIENCE);
         let line = line.unwrap_or_else(|error| panic!("no row comes out: {error}: {}", self.host.text()));
@@ -125,6 +134,17 @@ fn id(n: i64) -> i64 {
 /// What the conformance transform makes of the n-th row, if the last key of its answer is called so.
 pub fn answer(n: i64, key: &str) -> Value {
     json!({"id": id(n), "name": "a", key: n * 200})
+}
+
+/// The conformance transform, whose answers call the cents by this name, of five letters: another version of one plugin.
+pub fn version(name: &str) -> Vec<u8> {
+    let old = b"cents";
+    assert_eq!(name.len(), old.len());
+    let mut bytes = fs::read(built(&root().join("plugins/conformance/rust/transform"))).expect("it was built");
+    let places: Vec<usize> = (0..bytes.len() - old.len()).filter(|&at| bytes[at..].starts_with(old)).collect();
+    assert!(!places.is_empty(), "the plugin has the name of its member");
+    places.into_iter().for_each(|at| bytes[at..at + old.len()].copy_from_slice(name.as_bytes()));
+    bytes
 }
 
 /// Replaces a file at one stroke, as editors and builds do.

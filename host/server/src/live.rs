@@ -7,7 +7,7 @@ pub mod history;
 mod trials;
 mod words;
 
-use crate::job::{self, JobFile, Parameters, Plugins, SwapSettings};
+use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins, SwapSettings};
 use crate::pins;
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
@@ -15,11 +15,11 @@ use apply::HandOvers;
 use history::{Event, History, Reason, What};
 use miette::Severity;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use wasmill_engine::{Mode, Swapped, Swapper};
+use wasmill_engine::{Declared, Mode, Swapped, Swapper};
+use wasmill_plugin::Grants;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
 use wasmill_stream::{Error, Result};
@@ -31,12 +31,16 @@ const REMEMBERED: usize = 5;
 #[derive(Clone)]
 pub struct Live {
     settings: Arc<Mutex<Arc<Settings>>>,
+    /// The components that the job file names, as far as they have come in.
+    declared: Declared,
     swapper: Swapper,
     history: History,
     /// Keeps the components that take over, so that a restart finds them.
     store: Option<Arc<dyn Store>>,
     /// The versions before, by step, the oldest first. They stay compiled.
     before: Arc<Mutex<HashMap<String, Vec<Version>>>>,
+    /// What was approved for steps since the start, beyond what the file grants them.
+    approved: Arc<Mutex<BTreeMap<String, Grants>>>,
     hand_overs: HandOvers,
     terminal: Terminal,
 }
@@ -60,9 +64,11 @@ pub struct Change {
     /// The step, or the source whose decoder it is.
     pub step: String,
     /// The component, or the folder of its source.
-    pub plugin: PathBuf,
-    /// The bytes of the component, if they were read already. Then nothing is read from there.
-    pub bytes: Option<Arc<[u8]>>,
+    pub plugin: Origin,
+    /// The component, if it was read already. Then nothing is read from there.
+    pub given: Option<Given>,
+    /// What is approved for it, beyond what the step was granted before.
+    pub grants: Grants,
     /// How it comes.
     pub entry: Entry,
     /// Who wants it, and why.
@@ -84,7 +90,7 @@ pub enum Entry {
 impl Live {
     /// A job that runs as its file says. `swapper`: replaces its plugins.
     pub fn new(
-        (file, parameters): (JobFile, Parameters),
+        (file, parameters, declared): (JobFile, Parameters, Declared),
         plugins: LoadPlugins,
         swap: SwapSettings,
         swapper: Swapper,
@@ -92,9 +98,11 @@ impl Live {
         hand_overs: HandOvers,
         terminal: Terminal,
     ) -> Self {
-        let settings = Settings { file, parameters: Mutex::new(parameters), plugins: Arc::new(plugins), swap };
+        let (parameters, plugins) = (Mutex::new(parameters), Arc::new(plugins));
+        let settings = Settings { file, parameters, plugins, swap };
         let settings = Arc::new(Mutex::new(Arc::new(settings)));
-        Self { settings, swapper, history, store, before: Arc::default(), hand_overs, terminal }
+        let (before, approved) = (Arc::default(), Arc::default());
+        Self { settings, declared, swapper, history, store, before, approved, hand_overs, terminal }
     }
 
     /// What has become of its plugins.
@@ -106,7 +114,9 @@ impl Live {
     pub async fn swap(&self, change: Change) -> Result<String> {
         let (step, reason, entry) = (change.step.clone(), change.reason.clone(), change.entry);
         let settings = self.settings();
-        let loading = spawn_blocking(move || settings.load(&change));
+        let approved = self.approved(&step).and(change.grants);
+        let is_declared = settings.uses().origins.get(&step).is_some_and(|origin| origin.is_same(&change.plugin));
+        let loading = spawn_blocking(move || settings.load(&change, approved));
         match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
             Ok((version, components)) => {
                 // Before it runs: no checkpoint may name a component that is not kept.
@@ -119,7 +129,14 @@ impl Live {
                     Err(error) => Err(error.context("keep the component")),
                 };
                 match entered {
-                    Ok(done) => Ok(done),
+                    Ok(done) => {
+                        self.approve(&step, approved);
+                        if is_declared {
+                            // Should it be rolled back, the job file still names it, and a restart must not bring it back.
+                            self.declared.set(&step, &version.plugin().identity().digest);
+                        }
+                        Ok(done)
+                    }
                     Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
                 }
             }
@@ -229,19 +246,21 @@ impl Live {
 impl Settings {
     /// The same with another job file.
     fn reading(&self, file: JobFile) -> Self {
-        Self { file, parameters: Mutex::new(self.parameters()), plugins: self.plugins.clone(), swap: self.swap }
+        let (parameters, plugins) = (Mutex::new(self.parameters()), self.plugins.clone());
+        Self { file, parameters, plugins, swap: self.swap }
     }
 
     /// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.
-    fn load(&self, Change { step, plugin, bytes, .. }: &Change) -> Result<(Version, Components)> {
+    fn load(&self, change: &Change, approved: Grants) -> Result<(Version, Components)> {
+        let Change { step, plugin, given, .. } = change;
         let mut plugins = (self.plugins)()?;
-        if let Some(bytes) = bytes {
-            plugins.supply(plugin, bytes.clone());
+        if let Some(given) = given {
+            plugins.supply(plugin.clone(), given.clone());
         }
-        let version = job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin);
+        let version = job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin, approved);
         let version = version.map_err(|problems| {
             let drawn = report::draw(&self.file, &problems, Severity::Error, Style::Plain);
-            Error::invalid(format!("step {step}: {} does not fit:\n{drawn}", plugin.display()))
+            Error::invalid(format!("step {step}: {plugin} does not fit:\n{drawn}"))
         })?;
         Ok((version, plugins.components().clone()))
     }

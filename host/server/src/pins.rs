@@ -2,11 +2,13 @@
 //! job file names, and the checkpoint store has its bytes. A job file that names another component than it did then wins:
 //! somebody has deployed that since.
 
-use crate::job::Job;
+use crate::job::{Given, Job};
 use crate::live::history;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use wasmill_connect::component_store::SIGNATURE_ENDING;
 use wasmill_engine::{Journal, NodeKind};
+use wasmill_plugin::{Grant, Grants};
 use wasmill_stream::checkpoint::{Manifest, PluginMark, Store};
 use wasmill_stream::plugin::Version;
 use wasmill_stream::{Error, ErrorKind, Result};
@@ -17,8 +19,35 @@ const COMPONENTS: &str = "plugin/";
 /// How many entries of the history can be gone back to.
 const KEPT: usize = 10;
 
+/// What the name of a component ends with where it is kept what was approved for it.
+const GRANTS_ENDING: &str = ".grants";
+
+/// A component as it is kept.
+pub struct Kept {
+    /// The component, with its signature if the job wanted one.
+    pub given: Given,
+    /// What was approved for it while it was swapped in, beyond what the job file granted.
+    pub grants: Grants,
+}
+
+impl Kept {
+    /// The objects to keep: the component by its digest, and what belongs to it by names that begin with that.
+    pub fn objects(self, digest: &str) -> BTreeMap<String, Arc<[u8]>> {
+        let mut objects = BTreeMap::from([(digest.to_owned(), self.given.component)]);
+        if let Some(signature) = self.given.signature {
+            objects.insert(format!("{digest}{SIGNATURE_ENDING}"), signature);
+        }
+        if self.grants != Grants::default() {
+            let names: Vec<_> =
+                Grant::ALL.into_iter().filter(|grant| self.grants.has(*grant)).map(Grant::name).collect();
+            objects.insert(format!("{digest}{GRANTS_ENDING}"), names.join("\n").into_bytes().into());
+        }
+        objects
+    }
+}
+
 /// Makes a version of a component for a step, with what the job file says of that.
-pub type LoadVersion<'a> = dyn Fn(&str, Arc<[u8]>) -> Result<Version> + 'a;
+pub type LoadVersion<'a> = dyn Fn(&str, Kept) -> Result<Version> + 'a;
 
 /// Has the job run what the newest checkpoint says, where that is another component than the job file names. Says what.
 pub async fn put_back(
@@ -30,11 +59,13 @@ pub async fn put_back(
     let mut said = Vec::new();
     for (step, mark) in &newest.plugins {
         let Some(declared) = job.declared.get(step) else { continue };
-        if mark.declared.as_ref() != Some(declared) {
+        if mark.declared.as_ref() != Some(&declared) {
             continue;
         }
-        let bytes = component(store, mark).await?.ok_or_else(|| gone(step, mark, store))?;
-        let version = load(step, bytes)?;
+        let component = component(store, mark).await?.ok_or_else(|| gone(step, mark, store))?;
+        let signature = get(store, &format!("{}{SIGNATURE_ENDING}", mark.sha256)).await?;
+        let grants = grants(store, &mark.sha256).await?;
+        let version = load(step, Kept { given: Given { component, signature }, grants })?;
         let PluginMark { name, version: number, sha256, .. } = mark;
         let running = &version.plugin().identity().digest;
         if running != sha256 {
@@ -75,7 +106,19 @@ fn install(kind: &mut NodeKind, version: Version) -> bool {
 
 /// The component that a mark names.
 pub async fn component(store: &dyn Store, mark: &PluginMark) -> Result<Option<Arc<[u8]>>> {
-    Ok(store.get(&name(&mark.sha256)).await?.map(|bytes| Arc::from(&bytes[..])))
+    get(store, &mark.sha256).await
+}
+
+async fn get(store: &dyn Store, kept: &str) -> Result<Option<Arc<[u8]>>> {
+    Ok(store.get(&name(kept)).await?.map(|bytes| Arc::from(&bytes[..])))
+}
+
+/// What was approved for a component.
+async fn grants(store: &dyn Store, digest: &str) -> Result<Grants> {
+    let Some(bytes) = get(store, &format!("{digest}{GRANTS_ENDING}")).await? else { return Ok(Grants::default()) };
+    let names = String::from_utf8_lossy(&bytes).into_owned();
+    let grants = names.lines().map(str::parse::<Grant>).collect::<Result<Grants, _>>();
+    grants.map_err(|reason| Error::new(ErrorKind::Corrupt, format!("{}: {digest}: {reason}", store.place())))
 }
 
 /// Keeps components, as far as they are not kept yet.
@@ -105,7 +148,8 @@ pub async fn sweep(store: &Arc<dyn Store>, components: &BTreeMap<String, Arc<[u8
     }
     named.extend(manifests.iter().flat_map(|manifest| manifest.plugins.values()).map(|mark| mark.sha256.clone()));
     for stored in store.list(COMPONENTS).await? {
-        if stored.strip_prefix(COMPONENTS).is_some_and(|digest| !named.contains(digest)) {
+        let digest = stored.strip_prefix(COMPONENTS).and_then(|kept| kept.split('.').next());
+        if digest.is_some_and(|digest| !named.contains(digest)) {
             store.delete(&stored).await?;
         }
     }

@@ -1,14 +1,14 @@
 //! Runs a job under a terminal: shows it while it runs, ends it on signals, prints its balance.
 
 use super::Exit;
-use super::job::{builder, examine_file, host};
+use super::job::{builder, examine_file, fetcher, host};
 use super::requests;
 use crate::control::{Answer, Control, Reply};
-use crate::job::{self, Job, JobFile, Outline, Parameters, Plugins};
+use crate::job::{self, Job, JobFile, Origin, Outline, Parameters, Plugins};
 use crate::live::Live;
 use crate::live::apply::HandOver;
 use crate::live::history::History;
-use crate::pins;
+use crate::pins::{self, Kept};
 use crate::progress::{Progress, Snapshot};
 use crate::report::{self, Style};
 use crate::run;
@@ -17,7 +17,6 @@ use crate::summary::Summary;
 use crate::terminal::Terminal;
 use crate::watch;
 use miette::Severity;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,11 +72,11 @@ async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal
     // What is wrong with it is said when the job starts.
     let Ok(Some(newest)) = Journal::new(store.clone()).newest().await else { return Ok(Vec::new()) };
     let (file, parameters) = (job.file.clone(), manner.parameters());
-    let load = |step: &str, bytes| {
+    let load = |step: &str, kept: Kept| {
         let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
-        let origin = Path::new("the component that was swapped in");
-        plugins.supply(origin, bytes);
-        job::replacement(&file, &parameters, &mut plugins, step, origin).map_err(|problems| {
+        let origin = Origin::Path("the component that was swapped in".into());
+        plugins.supply(origin.clone(), kept.given);
+        job::replacement(&file, &parameters, &mut plugins, step, &origin, kept.grants).map_err(|problems| {
             let drawn = report::draw(&file, &problems, Severity::Error, Style::Plain);
             Error::invalid(format!("step {step}: what was swapped in does not fit any more:\n{drawn}"))
                 .hint("`wasmill run --as-filed` runs the plugin that the job file names")
@@ -198,7 +197,7 @@ struct Started {
 }
 
 async fn start(mut job: Job, manner: &Manner, terminal: &Terminal) -> Result<Started> {
-    let (outline, file, swap) = (job.outline.clone(), job.file.clone(), job.swap);
+    let (outline, file, swap, declared) = (job.outline.clone(), job.file.clone(), job.swap, job.declared.clone());
     let store = match &job.checkpoint {
         Some(settings) => Some(settings.place.open().await?),
         None => None,
@@ -213,9 +212,9 @@ async fn start(mut job: Job, manner: &Manner, terminal: &Terminal) -> Result<Sta
     let (sender, hand_overs) = unbounded_channel();
     if manner.listen.is_some() {
         let shown = terminal.clone();
-        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
+        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown))).fetching(fetcher(&shown))));
         let history = History::open(store.clone()).await?;
-        let (job, swapper) = ((file, manner.parameters()), running.swapper());
+        let (job, swapper) = ((file, manner.parameters(), declared), running.swapper());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
         match Control::listen(&live.file()).await {
             Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),

@@ -5,7 +5,8 @@ use crate::live::apply::{Applied, HandOver};
 use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
 use std::time::Duration;
-use wasmill_stream::Result;
+use wasmill_plugin::{Grant, Grants};
+use wasmill_stream::{Error, Result};
 
 /// What comes of a request.
 enum Outcome {
@@ -33,9 +34,9 @@ pub async fn serve(control: Control, live: Live, terminal: Terminal) {
 /// Does what was asked. Whoever looks at the job's terminal sees what has changed.
 async fn act(live: &Live, terminal: &Terminal, request: Request) -> Result<Outcome> {
     let done = match request {
-        Request::Swap { step, plugin, entry, reason } => {
-            let entry = entry.into();
-            live.swap(Change { step, plugin, bytes: None, entry, reason }).await?
+        Request::Swap { step, plugin, grants, entry, reason } => {
+            let (entry, grants) = (entry.into(), read_grants(&grants)?);
+            live.swap(Change { step, plugin, given: None, grants, entry, reason }).await?
         }
         Request::Settle { step, promote, reason } => live.settle(&step, promote, reason).await?,
         Request::RollBack { step, reason } => live.roll_back(&step, reason).await?,
@@ -52,6 +53,10 @@ async fn act(live: &Live, terminal: &Terminal, request: Request) -> Result<Outco
     };
     terminal.note(&done);
     Ok(Outcome::Answer(Answer::Done(done)))
+}
+
+fn read_grants(names: &[String]) -> Result<Grants> {
+    names.iter().map(|name| name.parse::<Grant>()).collect::<Result<_, _>>().map_err(Error::invalid)
 }
 
 impl From<control::Entry> for Entry {

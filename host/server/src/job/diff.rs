@@ -64,7 +64,7 @@ impl Difference {
                 Reach::Never("the name says which state is the job's: stop it, and start it under the new name")
             }
             ["checkpoint", "to"] => Reach::Never("stop the job, move its checkpoints there, and start it"),
-            ["locked"] | ["swap", ..] => Reach::Swaps,
+            ["locked"] | ["swap" | "components" | "trust", ..] => Reach::Swaps,
             ["step", step, "plugin" | "settings" | "limits" | "wasi" | "sha256", ..] => Reach::Plugin(step.to_owned()),
             ["source", source, "decoder", "plugin" | "settings" | "limits" | "wasi" | "sha256", ..] => {
                 Reach::Plugin(source.to_owned())

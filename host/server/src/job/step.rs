@@ -1,7 +1,7 @@
 //! A table `[step.NAME]`: a plugin, and the windows that make it an aggregation.
 
-use super::JobFile;
 use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_inputs};
+use super::{JobFile, Origin};
 use serde::Deserialize;
 use wasmill_engine::Tolerance;
 use wasmill_plugin::{Grants, Limits};
@@ -51,16 +51,24 @@ pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Probl
     let wasi = table.optional::<Wasi>("wasi", problems).is_some();
     let sha256 =
         table.located::<Digests>("sha256", problems).map(|(digests, place)| digests.checked(table, place, problems));
-    let (path, place) = path?;
+    let (text, place) = path?;
+    let origin = match Origin::read(file, &text) {
+        Ok(origin) => origin,
+        Err(reason) => {
+            problems.push(place, format!("{}: `plugin`: {reason}", table.title()));
+            return None;
+        }
+    };
     let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), ForeignSettings::default()));
     let title = table.title().to_owned();
     let plugin = PluginUse {
         title,
-        path: file.resolve(&path),
+        origin,
         place,
         settings,
         settings_place,
         grants: Grants { wasi },
+        approved: Grants::default(),
         limits: limits.unwrap_or_default(),
         tolerance: tolerance.unwrap_or_default(),
         sha256,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 use wasmill_engine::{Journal, fits};
+use wasmill_plugin::Grants;
 use wasmill_stream::{Error, Result};
 
 /// A job that goes on as another file says.
@@ -66,13 +67,14 @@ impl Live {
         differences: &[Difference],
         reason: Reason,
     ) -> Result<String> {
-        let paths = job::plugin_paths(&settings.file, &settings.parameters());
+        let mut origins = settings.uses().origins;
         let before = self.replace_settings(settings);
         let mut done = Vec::new();
         for (at, step) in steps.iter().enumerate() {
-            let path = paths.iter().find(|(name, _)| name == step).map(|(_, path)| path.clone()).unwrap_or_default();
-            let (step, reason) = (step.clone(), reason.clone());
-            let change = Change { step, plugin: path, bytes: None, entry: Entry::TakeOver(None), reason };
+            // One of the old file that has no plugin any more is no change of a plugin.
+            let Some(plugin) = origins.remove(step) else { continue };
+            let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TakeOver(None));
+            let change = Change { step, plugin, given: None, grants: Grants::default(), entry, reason };
             match self.swap(change).await {
                 Ok(swapped) => done.push(swapped),
                 Err(error) => {
