@@ -20,6 +20,7 @@ mod faults;
 /// What a version that takes over may import.
 mod grants;
 /// Hostile aggregators and processes.
+mod job_changes;
 mod keyed_faults;
 /// SIGKILL at random moments.
 mod kills;

@@ -18,7 +18,7 @@ pub use resume::{Resumed, fits};
 pub use status::{Known, Published, ResumedFrom, Status};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wasmill_stream::checkpoint::Store;
 
@@ -37,8 +37,31 @@ pub struct Checkpoints {
     pub definition: String,
     /// Begin as if there were no checkpoint.
     pub fresh: bool,
-    /// By node, the digests of the plugins that the job file names; what runs may be another version.
-    pub declared: BTreeMap<String, String>,
+    /// What the job file names; what runs may be another version.
+    pub declared: Declared,
+}
+
+/// By node, the digest of the plugin that the job file names, as far as the job knows. Clones are the same: whoever sees that
+/// another one is there says so.
+#[derive(Debug, Clone, Default)]
+pub struct Declared(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Declared {
+    /// Of a node.
+    pub fn get(&self, node: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+    }
+
+    /// Another plugin is there for a node.
+    pub fn set(&self, node: &str, digest: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_owned(), digest.to_owned());
+    }
+}
+
+impl FromIterator<(String, String)> for Declared {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(nodes: I) -> Self {
+        Self(Arc::new(Mutex::new(nodes.into_iter().collect())))
+    }
 }
 
 impl std::fmt::Debug for Checkpoints {

@@ -39,7 +39,7 @@ use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSet
 use plugins::StepPlugin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Tolerance};
+use wasmill_engine::{Declared, Graph, Input, Node, NodeKind, Options, Tolerance};
 use wasmill_plugin::Grants;
 use wasmill_stream::config::{Place, Problem, Problems};
 use wasmill_stream::plugin::Version;
@@ -65,7 +65,7 @@ pub struct Job {
     /// What is odd about the job file, though not wrong.
     pub warnings: Vec<Problem>,
     /// The digests of the plugins that the file names, by step.
-    pub declared: BTreeMap<String, String>,
+    pub declared: Declared,
     /// Their bytes, by digest.
     pub components: BTreeMap<String, Arc<[u8]>>,
 }

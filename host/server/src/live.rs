@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use wasmill_engine::{Mode, Swapped, Swapper};
+use wasmill_engine::{Declared, Mode, Swapped, Swapper};
 use wasmill_plugin::Grants;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
@@ -31,6 +31,8 @@ const REMEMBERED: usize = 5;
 #[derive(Clone)]
 pub struct Live {
     settings: Arc<Mutex<Arc<Settings>>>,
+    /// The components that the job file names, as far as they have come in.
+    declared: Declared,
     swapper: Swapper,
     history: History,
     /// Keeps the components that take over, so that a restart finds them.
@@ -48,8 +50,6 @@ struct Settings {
     parameters: Mutex<Parameters>,
     plugins: Arc<LoadPlugins>,
     swap: SwapSettings,
-    /// The digest of the component that the file named for each step when it was read.
-    declared: BTreeMap<String, String>,
 }
 
 /// Components by digest.
@@ -90,7 +90,7 @@ pub enum Entry {
 impl Live {
     /// A job that runs as its file says. `swapper`: replaces its plugins.
     pub fn new(
-        (file, parameters, declared): (JobFile, Parameters, BTreeMap<String, String>),
+        (file, parameters, declared): (JobFile, Parameters, Declared),
         plugins: LoadPlugins,
         swap: SwapSettings,
         swapper: Swapper,
@@ -99,10 +99,10 @@ impl Live {
         terminal: Terminal,
     ) -> Self {
         let (parameters, plugins) = (Mutex::new(parameters), Arc::new(plugins));
-        let settings = Settings { file, parameters, plugins, swap, declared };
+        let settings = Settings { file, parameters, plugins, swap };
         let settings = Arc::new(Mutex::new(Arc::new(settings)));
         let (before, approved) = (Arc::default(), Arc::default());
-        Self { settings, swapper, history, store, before, approved, hand_overs, terminal }
+        Self { settings, declared, swapper, history, store, before, approved, hand_overs, terminal }
     }
 
     /// What has become of its plugins.
@@ -115,6 +115,7 @@ impl Live {
         let (step, reason, entry) = (change.step.clone(), change.reason.clone(), change.entry);
         let settings = self.settings();
         let approved = self.approved(&step).and(change.grants);
+        let is_declared = settings.uses().origins.get(&step).is_some_and(|origin| origin.is_same(&change.plugin));
         let loading = spawn_blocking(move || settings.load(&change, approved));
         match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
             Ok((version, components)) => {
@@ -130,6 +131,10 @@ impl Live {
                 match entered {
                     Ok(done) => {
                         self.approve(&step, approved);
+                        if is_declared {
+                            // Should it be rolled back, the job file still names it, and a restart must not bring it back.
+                            self.declared.set(&step, &version.plugin().identity().digest);
+                        }
                         Ok(done)
                     }
                     Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
@@ -242,7 +247,7 @@ impl Settings {
     /// The same with another job file.
     fn reading(&self, file: JobFile) -> Self {
         let (parameters, plugins) = (Mutex::new(self.parameters()), self.plugins.clone());
-        Self { file, parameters, plugins, swap: self.swap, declared: self.declared.clone() }
+        Self { file, parameters, plugins, swap: self.swap }
     }
 
     /// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.

@@ -59,7 +59,7 @@ pub async fn put_back(
     let mut said = Vec::new();
     for (step, mark) in &newest.plugins {
         let Some(declared) = job.declared.get(step) else { continue };
-        if mark.declared.as_ref() != Some(declared) {
+        if mark.declared.as_ref() != Some(&declared) {
             continue;
         }
         let component = component(store, mark).await?.ok_or_else(|| gone(step, mark, store))?;

@@ -353,9 +353,9 @@ impl Coordinator {
     fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {
         let plugin = |(node, version): (&PlanNode, &Option<Version>)| {
             let identity = version.as_ref()?.plugin().identity().clone();
-            let declared = self.settings.declared.get(&*node.name).filter(|declared| **declared != identity.digest);
+            let declared = self.settings.declared.get(&node.name).filter(|declared| *declared != identity.digest);
             let Identity { name, version, digest: sha256 } = identity;
-            let mark = PluginMark { name, version, sha256, declared: declared.cloned() };
+            let mark = PluginMark { name, version, sha256, declared };
             Some((node.name.to_string(), mark))
         };
         Manifest {

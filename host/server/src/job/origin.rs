@@ -3,7 +3,7 @@
 use super::JobFile;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wasmill_connect::component_store::{Reference, SIGNATURE_ANNOTATION, SIGNATURE_ENDING};
 
 /// Where a plugin is. As text it is what stands in a job file.
@@ -17,6 +17,17 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether both lead to the same place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Path(one), Self::Path(other)) => {
+                let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+                canonical(one) == canonical(other)
+            }
+            _ => self == other,
+        }
+    }
+
     /// Reads what a job file says. Paths are those of the job file.
     pub fn read(file: &JobFile, text: &str) -> Result<Self, String> {
         Ok(match Self::try_from(text.to_owned())? {

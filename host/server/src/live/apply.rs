@@ -52,8 +52,7 @@ impl Live {
         }
         let settings = Arc::new(before.reading(file));
         let job = examined(settings.clone()).await?;
-        let settings =
-            Arc::new(Settings { swap: job.swap, declared: job.declared.clone(), ..before.reading(job.file.clone()) });
+        let settings = Arc::new(Settings { swap: job.swap, ..before.reading(job.file.clone()) });
         match diff::plugins(&differences) {
             Some(steps) => self.swap_all(settings, &steps, &differences, reason).await.map(Applied::Done),
             None => self.hand_over(job, &differences).await,

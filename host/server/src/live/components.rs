@@ -19,9 +19,9 @@ impl Live {
         self.settings().uses()
     }
 
-    /// The SHA-256 of the component that the job file named for a step when it was read. What runs may be another one.
+    /// The SHA-256 of the component that the job file names for a step, as far as it has come in. What runs may be another one.
     pub fn declared(&self, step: &str) -> Option<String> {
-        self.settings().declared.get(step).cloned()
+        self.declared.get(step)
     }
 
     /// What was approved for a step so far.
