@@ -176,6 +176,7 @@ fn edit(folder: &Path, language: &str) {
     let job = format!("[source.rows]\ntype = \"stdin\"\nevent_time = \"/t: time(unix-ms)\"\n{step}");
     fs::write(dir.join("job.toml"), job).expect("it can be written");
     let mut stream = Stream::run(dir, &["--watch"]);
+    stream.says("stdout sink");
     stream.feed(0);
     replace(&file, format!("{source}\n}}}} no {language}").as_bytes());
     let refusal = stream.says(if language == "rust" { "unexpected closing delimiter" } else { "plugin.js" });

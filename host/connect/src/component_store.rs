@@ -130,3 +130,17 @@ fn sha256(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many bytes as are possible → all of them; one more, whatever was announced → refused.
+    #[tokio::test]
+    async fn streams_are_limited() {
+        let parts = || futures::stream::iter(["abc", "de"].map(|part| Ok(Bytes::from_static(part.as_bytes()))));
+        assert_eq!(gather(parts(), 5).await.expect("it fits"), "abcde");
+        let refusal = gather(parts(), 4).await.expect_err("too much").to_string();
+        assert_eq!(refusal, "more than 4 bytes came, which is the most that are possible");
+    }
+}

@@ -20,7 +20,7 @@ use eye::{Eye, Sight};
 use follow::Follower;
 use judge::{Judge, Role};
 use settle::Settle;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +46,8 @@ struct Watch {
     bell: Arc<Bell>,
     live: Live,
     terminal: Terminal,
-    /// What is followed: it ends when it is taken out.
-    followed: HashMap<Followed, JoinSet<()>>,
+    /// What is followed, by whom, and the number of that listener. It ends when it is taken out.
+    followed: HashMap<Followed, (usize, JoinSet<()>)>,
     /// The number of the next listener.
     next: usize,
 }
@@ -63,11 +63,19 @@ impl Watch {
         let plugins = uses.paths().into_iter().map(|(path, names)| (path, Role::Plugin(names), are_signed));
         let job_file = (self.live.file().path().to_owned(), Role::JobFile, false);
         let wanted: HashSet<Followed> = [job_file].into_iter().chain(plugins).collect();
-        self.followed.retain(|path, _| wanted.contains(path));
+        let bell = &self.bell;
+        self.followed.retain(|path, (listener, _)| {
+            let is_wanted = wanted.contains(path);
+            if !is_wanted {
+                bell.watch(*listener, BTreeSet::new());
+            }
+            is_wanted
+        });
         for followed in wanted {
             if !self.followed.contains_key(&followed) {
                 let following = self.follow(followed.clone());
-                self.followed.insert(followed, following);
+                self.followed.insert(followed, (self.next, following));
+                self.next += 1;
             }
         }
     }
@@ -80,14 +88,13 @@ impl Watch {
         Judge { role, live: self.live.clone(), terminal: self.terminal.clone(), declared, offered: None }
     }
 
-    fn follow(&mut self, (path, role, is_signed): Followed) -> JoinSet<()> {
+    fn follow(&self, (path, role, is_signed): Followed) -> JoinSet<()> {
         let follower = Follower {
             listener: self.next,
             eye: eye(path, &role, is_signed),
             settle: Settle::new(known(&self.live, &role)),
             judge: self.judge(role),
         };
-        self.next += 1;
         let (bell, terminal) = (self.bell.clone(), self.terminal.clone());
         let mut following = JoinSet::new();
         following.spawn(async move {
