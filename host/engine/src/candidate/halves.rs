@@ -130,3 +130,59 @@ pub fn only(half: Half, pairs: &Binary, met: &mut dyn FnMut(&Binary) -> Result<B
     }
     Ok(Rewritten { states: states.finish(), timers: if all_keep { Vec::new() } else { timers } })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(halves: &Halves<'_>) -> Vec<u8> {
+        let mut column = BinaryBuilder::default();
+        halves.write(&mut column);
+        column.finish().get(0).to_vec()
+    }
+
+    /// What is written is read again; nothing at all stays nothing; what is cut or of another kind is refused.
+    #[test]
+    fn round_trip() {
+        let both = Halves { incumbent: b"abc", candidate: Some(b""), timers: [vec![-5, 7], vec![i64::MAX]] };
+        for halves in [Halves::one(b"x"), both.clone(), Halves { candidate: Some(b"yz"), ..Halves::default() }] {
+            assert_eq!(Halves::read(&written(&halves)).expect("it was written"), halves);
+        }
+        assert_eq!(written(&Halves::one(b"")), b"");
+        assert_eq!(written(&Halves { candidate: Some(b""), ..Halves::default() }), b"");
+        let stored = written(&both);
+        for at in 1..stored.len() {
+            assert!(Halves::read(&stored[..at]).is_err(), "cut at {at}");
+        }
+        assert!(Halves::read(&[9]).is_err());
+    }
+
+    /// One half of pairs → the candidate's is what it made, or what it makes of the incumbent's where it has none; the
+    /// incumbent's is as it was. Timers are those of the half.
+    #[test]
+    fn one_half() {
+        let met = Halves { incumbent: b"i", candidate: Some(b"c"), timers: [vec![1], vec![2]] };
+        let pairs: Binary = [Halves::one(b"old"), met, Halves::default()].iter().map(written).collect();
+        let taken = |half| {
+            let mut migrate = |states: &Binary| Ok(states.iter().map(|state| [b"new ", state].concat()).collect());
+            only(half, &pairs, &mut migrate).expect("they are pairs")
+        };
+        let candidate = taken(Half::Candidate);
+        assert_eq!(candidate.states, [&b"new old"[..], b"c", b""].into_iter().collect());
+        assert_eq!(candidate.timers, [None, Some(vec![2]), None]);
+        let incumbent = taken(Half::Incumbent);
+        assert_eq!(incumbent.states, [&b"new old"[..], b"new i", b""].into_iter().collect());
+        assert_eq!(incumbent.timers, [None, Some(vec![1]), None]);
+    }
+
+    /// Whatever is stored, reading it does not panic.
+    #[test]
+    fn hostile_bytes() {
+        let mut bytes = vec![TWO];
+        for tail in [[255u8; 9], [0; 9], [1; 9]] {
+            bytes.truncate(1);
+            bytes.extend_from_slice(&tail);
+            let _ = Halves::read(&bytes);
+        }
+    }
+}

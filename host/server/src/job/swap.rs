@@ -33,7 +33,7 @@ pub fn read(mut table: Section<'_>, problems: &mut Problems) -> SwapSettings {
         settings.bounds.rejects = Some(rejects);
     }
     if let Some((cpu, place)) = table.located::<f64>("cpu", problems) {
-        if !(cpu > 0.0) {
+        if cpu.is_nan() || cpu <= 0.0 {
             let message =
                 format!("swap: `cpu` is {cpu}, expected a multiple of the CPU time that the version before takes");
             problems.push_hint(place, message, "such as 2.0");

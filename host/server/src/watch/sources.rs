@@ -73,7 +73,8 @@ pub fn digest(
 }
 
 fn is_source_folder(name: &str, at_the_top: bool) -> bool {
-    !name.starts_with('.') && !NO_SOURCES.contains(&name) && !(at_the_top && NO_SOURCES_AT_THE_TOP.contains(&name))
+    let is_output = NO_SOURCES.contains(&name) || (at_the_top && NO_SOURCES_AT_THE_TOP.contains(&name));
+    !name.starts_with('.') && !is_output
 }
 
 fn is_source(name: &str) -> bool {
