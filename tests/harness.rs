@@ -3,6 +3,7 @@
 
 pub mod balance;
 pub mod bucket;
+pub mod builds;
 pub mod cells;
 pub mod chance;
 pub mod data;
@@ -11,6 +12,7 @@ pub mod host;
 pub mod http;
 pub mod job;
 pub mod kinesis;
+pub mod live;
 pub mod loopback;
 pub mod manifests;
 pub mod patience;

@@ -17,6 +17,10 @@ mod damage;
 mod disk;
 /// Hostile plugins and dead letters.
 mod faults;
+/// What has become of plugins.
+mod history;
+/// The example that is edited while it runs.
+mod hot_swap;
 /// Hostile aggregators and processes.
 mod keyed_faults;
 /// SIGKILL at random moments.
@@ -25,6 +29,8 @@ mod kills;
 mod kinesis;
 /// Writes that are done, and whose answers are lost.
 mod lost_answers;
+/// States that change their layout while the job runs.
+mod migrations;
 /// Checkpoints of earlier versions.
 mod old_checkpoints;
 /// Results in OpenSearch.
@@ -33,10 +39,14 @@ mod opensearch;
 mod process;
 /// The program on the command line.
 mod program;
+/// Versions that fail, put into a running job.
+mod rollbacks;
 /// An archive and results in S3.
 mod s3;
 /// The commands about checkpoints.
 mod savepoints;
+/// Swaps by the hundred.
+mod soak;
 /// SIGTERM under load.
 mod stops;
 /// SIGKILL at one system call after the other.
@@ -47,6 +57,8 @@ mod takeover;
 mod taxi;
 /// Hostile components from WebAssembly text.
 mod text_guests;
+/// Shadows and canaries.
+mod trials;
 /// A component that imports WASI.
 mod wasi;
 /// Files and folders that change while `wasmill run --watch` follows them.

@@ -1,6 +1,7 @@
 //! `wasmill run --watch` with the real program: what changes on disk takes over once it is whole, what is broken is refused
 //! once, and rows go on meanwhile.
 
+use crate::harness::builds::patched;
 use crate::harness::chance::{Chance, count};
 use crate::harness::plugins::built;
 use crate::harness::program::{output, wasmill};
@@ -14,13 +15,8 @@ use wasmparser::Validator;
 
 /// The conformance transform, whose answers call the cents by this name, of five letters: another version of one plugin.
 fn version(name: &str) -> Vec<u8> {
-    let old = b"cents";
-    assert_eq!(name.len(), old.len());
-    let mut bytes = fs::read(built(&root().join("plugins/conformance/rust/transform"))).expect("it was built");
-    let places: Vec<usize> = (0..bytes.len() - old.len()).filter(|&at| bytes[at..].starts_with(old)).collect();
-    assert!(!places.is_empty(), "the plugin has the name of its member");
-    places.into_iter().for_each(|at| bytes[at..at + old.len()].copy_from_slice(name.as_bytes()));
-    bytes
+    let component = fs::read(built(&root().join("plugins/conformance/rust/transform"))).expect("it was built");
+    patched(&component, "cents", name)
 }
 
 /// A folder with a job of one step and its component, which is followed and has run a row.

@@ -61,11 +61,23 @@ impl Stream {
 
     /// Feeds one row, and returns what so many steps make of it, in no order.
     pub fn feed(&mut self, steps: usize) -> Vec<Value> {
-        self.fed += 1;
-        let row = row(self.fed).to_string() + "\n";
+        self.put([row(self.fed + 1).to_string()]);
+        self.take(steps)
+    }
+
+    /// Feeds rows of any other kind.
+    pub fn put(&mut self, rows: impl IntoIterator<Item = String>) {
+        let fed = &mut self.fed;
+        let text: String = rows.into_iter().inspect(|_| *fed += 1).map(|row| row + "\n").collect();
         let stdin = self.rows.as_mut().expect("it still reads");
-        stdin.write_all(row.as_bytes()).and_then(|()| stdin.flush()).expect("it reads");
-        (0..steps).map(|_| self.line()).collect()
+        if let Err(error) = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()) {
+            panic!("it does not read ({error}): {}", self.host.text());
+        }
+    }
+
+    /// Waits for so many rows.
+    pub fn take(&mut self, rows: usize) -> Vec<Value> {
+        (0..rows).map(|_| self.line()).collect()
     }
 
     fn line(&mut self) -> Value {
@@ -98,9 +110,21 @@ impl Stream {
         self.host.text()
     }
 
+    /// Ends its input.
+    pub fn close(&mut self) {
+        drop(self.rows.take());
+    }
+
+    /// Everything that still comes out once its input has ended.
+    pub fn rest(&mut self) -> Vec<Value> {
+        self.close();
+        let lines = std::iter::from_fn(|| self.lines.recv_timeout(PATIENCE).ok());
+        lines.map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    }
+
     /// Ends its input, and asserts that it ends well and has lost no row. Returns what it said.
     pub fn end(mut self, steps: &[&str]) -> String {
-        drop(self.rows.take());
+        self.close();
         let fed = self.fed;
         let ended: Ended = self.host.wait();
         for step in steps {

@@ -56,6 +56,16 @@ pub struct Candidacy {
     failure: watch::Sender<Option<String>>,
 }
 
+impl std::fmt::Debug for Candidacy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = |version: &Version| version.plugin().identity().clone();
+        let (incumbent, candidate) = (of(&self.incumbent), of(&self.candidate));
+        let mut debug = f.debug_struct("Candidacy");
+        debug.field("mode", &self.mode).field("incumbent", &incumbent).field("candidate", &candidate);
+        debug.finish_non_exhaustive()
+    }
+}
+
 /// How many differences are kept in full.
 const DIFFERENCES: usize = 10;
 
