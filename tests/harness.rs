@@ -19,6 +19,7 @@ pub mod patience;
 pub mod plugins;
 pub mod program;
 pub mod proxy;
+pub mod registry;
 pub mod search;
 pub mod server;
 pub mod stream;

@@ -17,10 +17,14 @@ mod damage;
 mod disk;
 /// Hostile plugins and dead letters.
 mod faults;
+/// What a version that takes over may import.
+mod grants;
 /// What has become of plugins.
 mod history;
 /// The example that is edited while it runs.
 mod hot_swap;
+/// Job files that change while the job runs.
+mod job_changes;
 /// Hostile aggregators and processes.
 mod keyed_faults;
 /// SIGKILL at random moments.
@@ -45,8 +49,12 @@ mod rollbacks;
 mod s3;
 /// The commands about checkpoints.
 mod savepoints;
+/// Whose components a job takes.
+mod signatures;
 /// Swaps by the hundred.
 mod soak;
+/// Where components come from.
+mod sources;
 /// SIGTERM under load.
 mod stops;
 /// SIGKILL at one system call after the other.

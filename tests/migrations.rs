@@ -1,6 +1,7 @@
 //! States that change their layout while the job runs: three versions of one aggregator, whose windows stay open from one to
 //! the next, versions that do not understand what they find, and a host that is killed in the middle.
 
+use crate::harness::builds::another;
 use crate::harness::cells::{self, result};
 use crate::harness::chance::{Chance, count};
 use crate::harness::data::json_lines;
@@ -222,8 +223,9 @@ fn kills_in_the_middle() {
     ));
 }
 
-/// A job whose states have been migrated, stopped, and started again with the version before → refused with the reason; with
-/// the new version it goes on, and every window is right.
+/// A job whose states have been migrated, stopped, and started again with a job file that names another build of the version
+/// before → refused with the reason; with the component that it named when the newer version was swapped in, that one goes on,
+/// and every window is right.
 #[test]
 fn the_version_before_cannot_go_on() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -234,11 +236,13 @@ fn the_version_before_cannot_go_on() {
     obeyed(dir.path(), &["swap", "job.toml", "averages", &version(2), "--probation", "0s"]);
     host.signal("TERM");
     host.wait().well();
+    let first = fs::read(version(1)).expect("it was built");
+    replace(&dir.path().join("averages.wasm"), &another(&first, 1));
     let ended = start(dir.path()).wait();
     let reason = unwrapped(&ended.log);
     assert_eq!(ended.code, Some(2), "{reason}");
     assert!(reason.contains("averages") && reason.contains("version 2"), "{reason}");
-    place(dir.path(), 2);
+    place(dir.path(), 1);
     start(dir.path()).wait().well();
     let text = fs::read_to_string(dir.path().join("results.jsonl")).expect("the sink wrote it");
     assert_eq!(answer(&json_lines(&text)), tumbling(&rows, WINDOW));

@@ -6,7 +6,7 @@ mod input;
 mod outlet;
 
 pub use input::Input;
-pub use outlet::Outlet;
+pub use outlet::{Outlet, Stream};
 
 use crate::harness::bucket::Bucket;
 use crate::harness::data::json_lines;

@@ -5,9 +5,16 @@ use std::net::TcpStream;
 
 /// Sends a request and returns status and body. `url` is `http://HOST:PORT/PATH`.
 pub fn send(method: &str, url: &str, body: &str) -> (u16, String) {
-    let (head, body) = exchange(method, url, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"));
+    let (status, _, body) = send_with(method, url, &[("Content-Type", "application/json")], body.as_bytes());
+    (status, body)
+}
+
+/// Sends a request with these headers and returns status, head and body.
+pub fn send_with(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, String) {
+    let answer = exchange(method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"));
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.unwrap_or_else(|| panic!("{method} {url}: odd answer {head:?}")), body)
+    (status.unwrap_or_else(|| panic!("{method} {url}: odd answer {head:?}")), head.to_owned(), body.to_owned())
 }
 
 /// Sends a request that must succeed and returns the body as JSON.
@@ -18,16 +25,16 @@ pub fn json(method: &str, url: &str, body: &str) -> serde_json::Value {
 }
 
 /// HTTP 1.0 because then the answer ends where the connection does.
-fn exchange(method: &str, url: &str, body: &str) -> std::io::Result<(String, String)> {
+fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<String> {
     let (host, path) = parts(url);
     let mut stream = TcpStream::connect(host)?;
-    write!(stream, "{method} /{path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\n")?;
-    write!(stream, "Content-Length: {}\r\n\r\n{body}", body.len())?;
+    write!(stream, "{method} /{path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n", body.len())?;
+    headers.iter().try_for_each(|(name, value)| write!(stream, "{name}: {value}\r\n"))?;
+    stream.write_all(b"\r\n")?;
+    stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    Ok((head.to_owned(), body.to_owned()))
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 fn parts(url: &str) -> (&str, &str) {

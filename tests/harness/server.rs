@@ -29,6 +29,8 @@ pub static OPENSEARCH: Server = Server::of("opensearch");
 pub static KINESIS_LOCAL: Server = Server::of("kinesis-local");
 /// Kinesis by kinesalite.
 pub static KINESALITE: Server = Server::of("kinesalite");
+/// An OCI registry by distribution.
+pub static OCI: Server = Server::of("oci");
 /// S3 by moto.
 pub static MOTO: Server = Server::of("moto");
 

@@ -1,9 +1,12 @@
 //! The real program as a part of a pipe: rows in, rows out, and what it says meanwhile. Rows go in when a test wants them
 //! to, so it is known which of them came before a change and which after.
 
+use super::builds::patched;
 use super::host::{Ended, Host};
 use super::patience::until;
+use super::plugins::built;
 use super::program::wasmill;
+use super::root;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -80,6 +83,13 @@ impl Stream {
         (0..rows).map(|_| self.line()).collect()
     }
 
+    /// Asserts that the next row is worked on by this version of the conformance transform, in so many steps.
+    pub fn assert_runs(&mut self, version: &str, steps: usize) {
+        let rows = self.feed(steps);
+        let expected = answer(self.fed, version);
+        assert!(rows.iter().all(|row| *row == expected), "{rows:?}, expected {expected}: {}", self.said());
+    }
+
     fn line(&mut self) -> Value {
         let line = self.lines.recv_timeout(PATIENCE);
         let line = line.unwrap_or_else(|error| panic!("no row comes out: {error}: {}", self.host.text()));
@@ -149,6 +159,12 @@ fn id(n: i64) -> i64 {
 /// What the conformance transform makes of the n-th row, if the last key of its answer is called so.
 pub fn answer(n: i64, key: &str) -> Value {
     json!({"id": id(n), "name": "a", key: n * 200})
+}
+
+/// The conformance transform, whose answers call the cents by this name, of five letters: another version of one plugin.
+pub fn version(name: &str) -> Vec<u8> {
+    let component = fs::read(built(&root().join("plugins/conformance/rust/transform"))).expect("it was built");
+    patched(&component, "cents", name)
 }
 
 /// Replaces a file at one stroke, as editors and builds do.

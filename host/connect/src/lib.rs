@@ -3,6 +3,7 @@
 
 mod aws;
 pub mod checkpoint_store;
+pub mod component_store;
 mod digest;
 mod disk;
 mod file;

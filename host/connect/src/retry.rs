@@ -28,12 +28,17 @@ impl Patience {
     /// While a job runs: the other side comes back some day, and until then nothing is read or lost.
     pub const ENDLESS: Self = Self { first: Duration::from_millis(200), longest: Duration::from_secs(10), total: None };
 
-    /// While a job starts. Reads `start_timeout`, which is long enough for a hiccup and short enough for someone who
-    /// mistyped an address, unless the job file says otherwise.
+    /// While a job starts: long enough for a hiccup and short enough for someone who mistyped an address.
+    pub const START: Self = Self {
+        first: Duration::from_millis(250),
+        longest: Duration::from_secs(2),
+        total: Some(Duration::from_secs(10)),
+    };
+
+    /// The same, for as long as `start_timeout` says if it is there.
     pub fn check_start(section: &mut Section<'_>, problems: &mut Problems) -> Self {
-        let total = section.optional("start_timeout", problems).unwrap_or(Period::from_millis(10_000));
-        let (first, longest) = (Duration::from_millis(250), Duration::from_secs(2));
-        Self { first, longest, total: Some(total.duration()) }
+        let total = section.optional("start_timeout", problems).map(|total: Period| total.duration());
+        Self { total: total.or(Self::START.total), ..Self::START }
     }
 
     /// Upper bound of the pause after so many failures in a row.

@@ -14,9 +14,10 @@ mod status;
 pub use coordinator::{Commit, Connections, Coordinator, Standing};
 pub use journal::{Fence, Journal, Pruned};
 pub use part::{Content, FINAL, Origin, Reporter, State};
-pub use resume::Resumed;
+pub use resume::{Resumed, fits};
 pub use status::{Known, Published, ResumedFrom, Status};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmill_stream::checkpoint::Store;
@@ -36,6 +37,8 @@ pub struct Checkpoints {
     pub definition: String,
     /// Begin as if there were no checkpoint.
     pub fresh: bool,
+    /// By node, the digests of the plugins that the job file names; what runs may be another version.
+    pub declared: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for Checkpoints {

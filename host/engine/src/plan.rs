@@ -191,11 +191,8 @@ impl PlanNode {
     /// What kind of state it keeps, and the settings that this depends on; `None` for nodes without state.
     pub fn shape(&self) -> Option<String> {
         match &self.kind {
-            PlanKind::Aggregate { windows, allowed_lateness, .. } => {
-                Some(format!("{windows}, lateness {allowed_lateness}"))
-            }
-            PlanKind::Process { order: Order::Arrival, .. } => Some("process, order of arrival".to_owned()),
-            PlanKind::Process { order: Order::EventTime, .. } => Some("process, order of event time".to_owned()),
+            PlanKind::Aggregate { windows, allowed_lateness, .. } => Some(window_shape(windows, allowed_lateness)),
+            PlanKind::Process { order, .. } => Some(process_shape(*order)),
             PlanKind::Source { .. } | PlanKind::Transform { .. } | PlanKind::Sink => None,
         }
     }
@@ -244,6 +241,22 @@ impl PlanNode {
                     || self.outputs.iter().any(|(port, emits)| emits.values && self.hands_on(*port))
             }
         }
+    }
+}
+
+/// Stands before the one part of a shape that may change from run to run.
+pub const LATENESS: &str = ", lateness ";
+
+/// The shape of windows.
+pub fn window_shape(windows: &WindowSpec, allowed_lateness: &Period) -> String {
+    format!("{windows}{LATENESS}{allowed_lateness}")
+}
+
+/// The shape of a process.
+pub fn process_shape(order: Order) -> String {
+    match order {
+        Order::Arrival => "process, order of arrival".to_owned(),
+        Order::EventTime => "process, order of event time".to_owned(),
     }
 }
 

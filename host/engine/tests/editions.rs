@@ -254,6 +254,7 @@ impl World {
             job: "test".into(),
             definition: "the job".into(),
             fresh: false,
+            declared: Default::default(),
         };
         Options { checkpoints: Some(checkpoints), ..options(workers) }
     }

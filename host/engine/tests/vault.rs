@@ -89,6 +89,7 @@ pub fn checkpoints(store: &Arc<Memory>) -> Checkpoints {
         job: "test".into(),
         definition: "the job".into(),
         fresh: false,
+        declared: Default::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::account::{Account, Subject};
 use crate::bindings::exports::wasmill::plugin::{aggregation, processing, transformer};
 use crate::compile::Compiler;
+use crate::grants::{Grants, Requests};
 use crate::instance::{Exports, Instance, LIFECYCLE};
 use crate::kind::Kind;
 use crate::limits::Limits;
@@ -15,22 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{InstancePre, Linker};
-
-/// What the host offers to components: interfaces up to their patch version, and their functions.
-const OFFERED: [(&str, &[&str]); 3] = [
-    ("wasmill:plugin/log@0.1.", &["log"]),
-    ("wasmill:plugin/metrics@0.1.", &["count", "gauge", "observe"]),
-    ("wasmill:plugin/types@0.1.", &[]),
-];
-
-/// What a component may import beyond the log and metrics. By default: nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Grants {
-    /// A WASI 0.2 in which nothing happens: `wasi = "inert"` in a job file.
-    pub wasi: bool,
-}
 
 /// Who a plugin says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +37,16 @@ impl fmt::Display for Description {
     }
 }
 
-/// What is to be loaded.
-pub(crate) struct Candidate<'a> {
+/// A component that is compiled. Nothing of it has run yet.
+pub struct Compiled {
     /// What messages call it: its path.
-    pub(crate) origin: &'a str,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) grants: Grants,
+    origin: String,
+    digest: String,
+    size: ByteCount,
+    requests: Requests,
+    component: wasmtime::component::Component,
+    linker: Linker<State>,
+    compiler: Arc<Compiler>,
 }
 
 /// A component that fits one of the worlds, compiled. Cheap to clone.
@@ -66,20 +56,15 @@ pub struct Component {
     digest: Arc<str>,
     size: ByteCount,
     kind: Kind,
+    requests: Arc<Requests>,
     description: Arc<Description>,
     compiler: Arc<Compiler>,
     pre: InstancePre<State>,
 }
 
-impl Component {
-    /// Compiles the component and asks who it is.
-    pub(crate) fn load(
-        linker: &Linker<State>,
-        compiler: &Arc<Compiler>,
-        candidate: Candidate<'_>,
-        limits: &Limits,
-    ) -> Result<Self> {
-        let Candidate { origin, bytes, grants } = candidate;
+impl Compiled {
+    /// Compiles a component.
+    pub(crate) fn new(linker: &Linker<State>, compiler: &Arc<Compiler>, origin: &str, bytes: &[u8]) -> Result<Self> {
         let fails = |reason: String| Error::invalid(format!("{origin}: {reason}"));
         check_header(bytes).map_err(fails)?;
         let size = ByteCount::new(bytes.len() as u64);
@@ -88,13 +73,26 @@ impl Component {
             return Err(fails(format!("the component has {size}, at most {most} are possible")));
         }
         let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let compiled = compiler
+        let component = compiler
             .compile(linker.engine(), &digest, bytes)
             .map_err(|error| error.context(origin))?
             .map_err(|cause| fails(compile_words(&cause, bytes.len())))?;
-        check_imports(&compiled, grants).map_err(fails)?;
+        let requests = Requests::of(&component);
+        let (origin, linker, compiler) = (origin.to_owned(), linker.clone(), compiler.clone());
+        Ok(Self { origin, digest, size, requests, component, linker, compiler })
+    }
+
+    /// What it asks for.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Checks that it fits one of the worlds, gives it what is granted, and asks who it is, with these limits.
+    pub fn load(self, grants: Grants, limits: &Limits) -> Result<Component> {
+        let Self { origin, digest, size, requests, component: compiled, mut linker, compiler } = self;
+        let fails = |reason: String| Error::invalid(format!("{origin}: {reason}"));
+        requests.check(grants).map_err(fails)?;
         let kind = find_kind(&compiled).map_err(fails)?;
-        let mut linker = linker.clone();
         if grants.wasi {
             wasi::offer(&mut linker, &compiled)
                 .map_err(|error| fails(format!("offer WASI to the component: {error:#}")))?;
@@ -104,21 +102,16 @@ impl Component {
         })?;
         let limits = limits.for_component(size);
         let description = match kind {
-            Kind::Transform => describe::<transformer::Guest>(&pre, origin, limits),
-            Kind::Aggregator => describe::<aggregation::Guest>(&pre, origin, limits),
-            Kind::Process => describe::<processing::Guest>(&pre, origin, limits),
+            Kind::Transform => describe::<transformer::Guest>(&pre, &origin, limits),
+            Kind::Aggregator => describe::<aggregation::Guest>(&pre, &origin, limits),
+            Kind::Process => describe::<processing::Guest>(&pre, &origin, limits),
         }?;
-        Ok(Self {
-            origin: origin.into(),
-            digest: digest.into(),
-            size,
-            kind,
-            description: description.into(),
-            compiler: compiler.clone(),
-            pre,
-        })
+        let (requests, description) = (Arc::new(requests), Arc::new(description));
+        Ok(Component { origin: origin.into(), digest: digest.into(), size, kind, requests, description, compiler, pre })
     }
+}
 
+impl Component {
     /// Where it came from, for messages.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -137,6 +130,11 @@ impl Component {
     /// Which world it fits.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What it asks for, all of which it was granted.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// Who it says it is.
@@ -193,44 +191,6 @@ fn compile_words(cause: &str, size: usize) -> String {
     } else {
         format!("the component cannot be compiled: {cause}")
     }
-}
-
-/// Refuses whatever is neither offered to all nor granted.
-fn check_imports(component: &wasmtime::component::Component, grants: Grants) -> Result<(), String> {
-    let (wasi, unknown): (Vec<_>, Vec<_>) =
-        unknown_imports(component).into_iter().partition(|import| wasi::interface(import).is_some());
-    let refused = if grants.wasi { unknown } else { [unknown, wasi.clone()].concat() };
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let hint = match wasi.len() == refused.len() {
-        true => {
-            "; if an empty WASI will do (no files, network or environment, a clock of event time), \
-             grant it with wasi = \"inert\""
-        }
-        false => "; it may import only wasmill:plugin/log@0.1.0 and wasmill:plugin/metrics@0.1.0",
-    };
-    Err(format!("the component imports {}, which it is not given{hint}", refused.join(", ")))
-}
-
-/// The imports that the host does not offer to all: whole interfaces, or functions of known ones.
-fn unknown_imports(component: &wasmtime::component::Component) -> Vec<String> {
-    let mut unknown = Vec::new();
-    for (name, item) in component.component_type().imports(component.engine()) {
-        let offered = OFFERED.iter().find(|(interface, _)| name.starts_with(interface));
-        match (offered, item.ty) {
-            (Some((_, functions)), ComponentItem::ComponentInstance(instance)) => {
-                for (function, item) in instance.exports(component.engine()) {
-                    let is_type = matches!(item.ty, ComponentItem::Type(_));
-                    if !is_type && !functions.contains(&function) {
-                        unknown.push(format!("{name}#{function}"));
-                    }
-                }
-            }
-            _ => unknown.push(name.to_owned()),
-        }
-    }
-    unknown
 }
 
 fn find_kind(component: &wasmtime::component::Component) -> Result<Kind, String> {

@@ -3,9 +3,10 @@
 use crate::bindings::EveryKind;
 use crate::cache::Cache;
 use crate::compile::Compiler;
-use crate::component::{Candidate, Component, Grants};
+use crate::component::{Compiled, Component};
 use crate::confined::Child;
 use crate::engine::{self, Deadlines};
+use crate::grants::Grants;
 use crate::kind::aggregator::Aggregator;
 use crate::kind::process::Processor;
 use crate::kind::transform::Transformer;
@@ -56,7 +57,12 @@ impl Host {
 
     /// The same for a component that may import more, with limits for asking who it is.
     pub fn load_with(&self, origin: &str, bytes: &[u8], grants: Grants, limits: &Limits) -> Result<Component> {
-        Component::load(&self.linker, &self.compiler, Candidate { origin, bytes, grants }, limits)
+        self.compile(origin, bytes)?.load(grants, limits)
+    }
+
+    /// Compiles a component, of which nothing is run: to see what it asks for before it gets it.
+    pub fn compile(&self, origin: &str, bytes: &[u8]) -> Result<Compiled> {
+        Compiled::new(&self.linker, &self.compiler, origin, bytes)
     }
 
     /// A transform for a step, configured once so that bad settings fail here. `settings` is a JSON object.

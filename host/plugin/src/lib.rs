@@ -12,6 +12,7 @@ mod configured;
 mod confined;
 mod engine;
 mod failure;
+mod grants;
 mod host;
 mod input;
 mod instance;
@@ -27,8 +28,9 @@ mod wasi;
 mod worker;
 
 pub use cache::Cache;
-pub use component::{Component, Description, Grants};
+pub use component::{Compiled, Component, Description};
 pub use confined::{Child, Confines, Task};
+pub use grants::{Grant, Grants, Requests};
 pub use host::Host;
 pub use kind::Kind;
 pub use limits::Limits;

@@ -123,6 +123,7 @@ async fn start(keys: u64, store: Option<Arc<dyn Store>>) -> Result<(Running, Arc
         job: "bench".to_owned(),
         definition: String::new(),
         fresh: false,
+        declared: Default::default(),
     });
     let options = Options { state_limit: ByteCount::new(16 << 30), checkpoints, ..Options::default() };
     let running = wasmill_engine::start(Graph { nodes, dead_letters: None }, options).await?;

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which exit code it ends with. Each command is a file of its own.
 
+mod apply;
 mod build;
 mod check;
 mod checkpoint;
@@ -58,6 +59,8 @@ enum Command {
     Run(run::Arguments),
     /// Replace the plugin of a step while its job runs, or try another one
     Swap(swap::Arguments),
+    /// Apply a job file that has changed to its running job
+    Apply(apply::Arguments),
     /// Put the version before back into a step while its job runs
     Rollback(rollback::Arguments),
     /// List which plugins a job has had, by whom, why, and how it went
@@ -132,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(arguments, &terminal),
         Command::Run(arguments) => run::run(arguments, &terminal),
         Command::Swap(arguments) => swap::run(arguments),
+        Command::Apply(arguments) => apply::run(arguments),
         Command::Rollback(arguments) => rollback::run(arguments),
         Command::History(arguments) => history::run(arguments),
         Command::New(arguments) => new::run(arguments, &terminal),

@@ -1,7 +1,7 @@
 //! How a running job is told what to do: a line of JSON in, a line of JSON out, over a Unix socket that only the user who
 //! runs the job can reach. Its place follows from that of the job file, so whoever names the file finds the job.
 
-use crate::job::JobFile;
+use crate::job::{JobFile, Origin};
 use crate::live::history::{Event, Reason};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::DefaultHasher;
@@ -23,8 +23,10 @@ pub enum Request {
     Swap {
         /// The step, or the source whose decoder it is.
         step: String,
-        /// The component, or the folder of its source. Absolute: the job may run in another folder.
-        plugin: PathBuf,
+        /// The component, or the folder of its source. A path is absolute: the job may run in another folder.
+        plugin: Origin,
+        /// The names of what is approved for it.
+        grants: Vec<String>,
         /// How it comes.
         entry: Entry,
         /// Who wants it, and why.
@@ -48,6 +50,11 @@ pub enum Request {
     RollBack {
         /// The step.
         step: String,
+        /// Who wants it, and why.
+        reason: Reason,
+    },
+    /// Apply the job file as it is now.
+    Apply {
         /// Who wants it, and why.
         reason: Reason,
     },
@@ -190,7 +197,8 @@ mod tests {
         std::fs::write(&path, "").expect("written");
         let file = JobFile::new(&path, "");
         let (entry, reason) = (Entry::Shadow(5), Reason::automatic("test"));
-        let request = Request::Swap { step: "a".into(), plugin: "/b.wasm".into(), entry, reason };
+        let (plugin, grants) = (Origin::Path("/b.wasm".into()), Vec::new());
+        let request = Request::Swap { step: "a".into(), plugin, grants, entry, reason };
         ask(&path, &request).await.expect_err("nobody listens");
         let control = Control::listen(&file).await.expect("it listens");
         assert!(Control::listen(&file).await.is_err(), "another one does");

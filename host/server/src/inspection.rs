@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::fmt;
-use wasmill_plugin::{Component, Host, Kind, Limits};
+use wasmill_plugin::{Component, Grant, Host, Kind, Limits};
 use wasmill_stream::plugin::{Needs, Side};
 use wasmill_stream::{Error, Result};
 
@@ -15,6 +15,8 @@ pub struct Inspection {
     digest: String,
     size: u64,
     imports: Vec<String>,
+    /// What it asks for beyond what all are given.
+    grants: Vec<Grant>,
     exports: Vec<String>,
     state_version: u32,
     /// The JSON Schema of its settings.
@@ -38,6 +40,7 @@ impl Inspection {
             digest: component.digest().to_owned(),
             size: component.size().bytes(),
             imports,
+            grants: component.requests().grants.iter().map(|(grant, _)| *grant).collect(),
             exports,
             state_version: about.state_version,
             // A schema that is no JSON is shown as the text that it is.
@@ -49,11 +52,6 @@ impl Inspection {
             settings: settings.clone(),
             limits: Limits::default().for_component(component.size()),
         })
-    }
-
-    /// Whether it can be used only with a grant of WASI.
-    fn needs_wasi(&self) -> bool {
-        self.imports.iter().any(|import| import.starts_with("wasi:"))
     }
 
     /// All of it for scripts.
@@ -74,7 +72,7 @@ impl Inspection {
         json!({
             "file": self.file, "name": self.name, "version": self.version, "kind": self.kind.world(),
             "sha256": self.digest, "size": self.size, "imports": self.imports, "exports": self.exports,
-            "needs_wasi": self.needs_wasi(),
+            "grants": self.grants.iter().map(|grant| grant.name()).collect::<Vec<_>>(),
             "state_version": self.state_version, "settings_schema": self.schema, "configured": needs, "limits": limits,
         })
     }
@@ -118,8 +116,9 @@ impl fmt::Display for Inspection {
         writeln!(f, "  state    {state}")?;
         writeln!(f, "  imports  {}", list(&self.imports))?;
         writeln!(f, "  exports  {}", list(&self.exports))?;
-        if self.needs_wasi() {
-            writeln!(f, "  wasi     needed: a step that uses it says wasi = \"inert\"")?;
+        for grant in &self.grants {
+            let (meaning, setting) = (grant.meaning(), grant.setting());
+            writeln!(f, "  grant    {grant}: {meaning}; a step that uses it says {setting}")?;
         }
         match &self.schema {
             None => writeln!(f, "\nsettings: any object; the plugin describes none")?,
@@ -173,6 +172,7 @@ mod tests {
             digest: "ab".to_owned(),
             size: 7,
             imports: Vec::new(),
+            grants: Vec::new(),
             exports: vec!["a".to_owned(), "b".to_owned()],
             state_version: 3,
             schema: Some(json!({"type": "object"})),
@@ -205,9 +205,12 @@ limits, unless a step says otherwise
         assert_eq!(json["configured"]["fields"], json!(["/a: s64", "/b|/c: time?"]));
         assert_eq!(json["configured"]["side_outputs"], json!([{"name": "late_night", "writes_values": false}]));
         assert_eq!((&json["state_version"], &json["limits"]["call"]), (&json!(3), &json!("1s")));
-        assert_eq!(json["needs_wasi"], json!(false));
-        let with_wasi = Inspection { imports: vec!["wasi:io/poll@0.2.4".to_owned()], ..inspection };
-        assert!(with_wasi.to_string().contains("  wasi     needed: a step that uses it says wasi = \"inert\"\n"));
+        assert_eq!(json["grants"], json!([]));
+        let with_wasi = Inspection { grants: vec![Grant::Wasi], ..inspection };
+        let line = "  grant    wasi: an empty WASI: no files, network or environment, a clock of event time; \
+            a step that uses it says wasi = \"inert\"\n";
+        assert!(with_wasi.to_string().contains(line), "{with_wasi}");
+        assert_eq!(with_wasi.json()["grants"], json!(["wasi"]));
     }
 
     /// A plugin that does not take the settings → everything else, and why.

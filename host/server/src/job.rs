@@ -1,10 +1,14 @@
 //! A job file on its way to a graph: read, checked as a whole so that every problem is found at once, its plugins built and
 //! loaded. Nothing is opened or run in here.
 
+mod approval;
 mod checkpoint;
+pub mod diff;
 mod draft;
 mod engine;
 mod file;
+mod given;
+mod origin;
 mod outline;
 mod parameters;
 mod plugins;
@@ -15,22 +19,28 @@ mod swap;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod trust;
 mod typed;
 mod uses;
 mod wiring;
 
 pub use checkpoint::CheckpointSettings;
 pub use file::JobFile;
+pub use given::Given;
+pub use origin::Origin;
 pub use outline::Outline;
 pub use parameters::Parameters;
-pub use plugins::{Builder, Plugins};
+pub use plugins::{Builder, Fetcher, Plugins};
 pub use swap::SwapSettings;
-pub use uses::plugin_paths;
+pub use trust::Trust;
+pub use uses::Uses;
 
 use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
 use plugins::StepPlugin;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Tolerance};
+use wasmill_plugin::Grants;
 use wasmill_stream::config::{Place, Problem, Problems};
 use wasmill_stream::plugin::Version;
 use wasmill_stream::process::Order;
@@ -54,6 +64,10 @@ pub struct Job {
     pub outline: Outline,
     /// What is odd about the job file, though not wrong.
     pub warnings: Vec<Problem>,
+    /// The digests of the plugins that the file names, by step.
+    pub declared: BTreeMap<String, String>,
+    /// Their bytes, by digest.
+    pub components: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// What [`examine`] found.
@@ -89,7 +103,8 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     if problems.is_empty() {
         warnings.extend(topology::unread(&draft.nodes, &topology));
     }
-    let Draft { name, options, nodes, dead_letters, checkpoint, swap } = draft;
+    let Draft { name, options, nodes, dead_letters, checkpoint, swap, sourcing } = draft;
+    plugins.obey(&sourcing, false);
     let nodes: Vec<_> = nodes.into_iter().map(|node| load_node(node, plugins, &mut problems)).collect();
     let wiring = wiring::connect(&nodes, &topology.inputs, &mut problems);
     let problems = problems.into_sorted();
@@ -103,6 +118,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     }
     let dead_letters = dead_letters.map(|settings| settings.dead_letters);
     let graph = graph.map(|nodes| Graph { nodes, dead_letters });
+    let declared = graph.iter().flat_map(|graph| &graph.nodes).filter_map(declared).collect();
     let job = graph.map(|graph| Job {
         name,
         options,
@@ -112,30 +128,33 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
         file: file.clone(),
         outline: outline.clone(),
         warnings: warnings.clone(),
+        declared,
+        components: plugins.components().clone(),
     });
     Examined { problems, warnings, job, outline: Some(outline) }
 }
 
-/// Loads a plugin in the place of a step's, with the settings, grants and limits that the job file has for that.
+/// Loads a plugin in the place of a step's, with the settings and limits that the job file has for that. It may have what
+/// the job file grants the step, and what is approved.
 pub fn replacement(
     file: &JobFile,
     parameters: &Parameters,
     plugins: &mut Plugins,
     step: &str,
-    path: &Path,
+    origin: &Origin,
+    approved: Grants,
 ) -> Result<Version, Vec<Problem>> {
     let mut problems = Problems::default();
-    let nodes = draft::read(file, parameters, &mut problems).map(|draft| draft.nodes).unwrap_or_default();
+    let draft = draft::read(file, parameters, &mut problems);
+    let (nodes, sourcing) = draft.map(|draft| (draft.nodes, draft.sourcing)).unwrap_or_default();
+    plugins.obey(&sourcing, true);
     let Some(mut node) = nodes.into_iter().find(|node| node.name == step) else {
         problems.push(0..0, format!("there is no step {step}"));
         return Err(problems.into_sorted());
     };
-    match &mut node.settings {
-        Some(Settings::Step { plugin, .. } | Settings::Aggregate(plugin, _)) => plugin.path = path.to_owned(),
-        Some(Settings::Source(SourceSettings { decoder: Some(plugin), .. })) => plugin.path = path.to_owned(),
-        Some(Settings::Source(_) | Settings::Sink { .. }) => {
-            problems.push(node.place.clone(), format!("{step} has no plugin"))
-        }
+    match node.settings.as_mut().map(Settings::plugin_mut) {
+        Some(Some(plugin)) => (plugin.origin, plugin.approved) = (origin.clone(), approved),
+        Some(None) => problems.push(node.place.clone(), format!("{step} has no plugin")),
         None => {}
     }
     let kind = load_node(node, plugins, &mut problems).kind;
@@ -154,6 +173,18 @@ pub fn checkpoint_settings(file: &JobFile, parameters: &Parameters) -> (Option<C
     let mut problems = Problems::default();
     let draft = draft::read(file, parameters, &mut problems);
     (draft.and_then(|draft| draft.checkpoint), problems.into_sorted())
+}
+
+/// The digest of a node's plugin.
+fn declared(node: &Node) -> Option<(String, String)> {
+    let identity = match &node.kind {
+        NodeKind::Source { decoder, .. } => decoder.as_ref()?.identity(),
+        NodeKind::Transform { plugin } => plugin.identity(),
+        NodeKind::Aggregate { plugin, .. } => plugin.identity(),
+        NodeKind::Process { plugin, .. } => plugin.identity(),
+        NodeKind::Sink { .. } => return None,
+    };
+    Some((node.name.clone(), identity.digest.clone()))
 }
 
 fn unused(parameters: &Parameters) -> Vec<Problem> {

@@ -9,6 +9,7 @@ mod digest;
 pub mod inspection;
 pub mod job;
 pub mod live;
+pub mod pins;
 pub mod progress;
 pub mod report;
 pub mod run;

@@ -1,22 +1,26 @@
 //! A job that runs, and what can be changed in it meanwhile. Whoever asks, people over the socket or whoever watches files,
 //! comes here.
 
+pub mod apply;
 mod components;
 pub mod history;
 mod trials;
 mod words;
 
-use crate::job::{self, JobFile, Parameters, Plugins, SwapSettings};
+use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins, SwapSettings};
+use crate::pins;
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
+use apply::HandOvers;
 use history::{Event, History, Reason, What};
 use miette::Severity;
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use wasmill_engine::{Mode, Swapped, Swapper};
+use wasmill_plugin::Grants;
+use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
 use wasmill_stream::{Error, Result};
 
@@ -26,20 +30,30 @@ const REMEMBERED: usize = 5;
 /// A running job. Clones are the same one.
 #[derive(Clone)]
 pub struct Live {
-    settings: Arc<Settings>,
+    settings: Arc<Mutex<Arc<Settings>>>,
     swapper: Swapper,
     history: History,
+    /// Keeps the components that take over, so that a restart finds them.
+    store: Option<Arc<dyn Store>>,
     /// The versions before, by step, the oldest first. They stay compiled.
     before: Arc<Mutex<HashMap<String, Vec<Version>>>>,
+    /// What was approved for steps since the start, beyond what the file grants them.
+    approved: Arc<Mutex<BTreeMap<String, Grants>>>,
+    hand_overs: HandOvers,
     terminal: Terminal,
 }
 
 struct Settings {
     file: JobFile,
     parameters: Mutex<Parameters>,
-    plugins: LoadPlugins,
+    plugins: Arc<LoadPlugins>,
     swap: SwapSettings,
+    /// The digest of the component that the file named for each step when it was read.
+    declared: BTreeMap<String, String>,
 }
+
+/// Components by digest.
+type Components = BTreeMap<String, Arc<[u8]>>;
 
 /// Builds and loads plugins as the command does that runs the job.
 pub type LoadPlugins = Box<dyn Fn() -> Result<Plugins> + Send + Sync>;
@@ -50,9 +64,11 @@ pub struct Change {
     /// The step, or the source whose decoder it is.
     pub step: String,
     /// The component, or the folder of its source.
-    pub plugin: PathBuf,
-    /// The bytes of the component, if they were read already. Then nothing is read from there.
-    pub bytes: Option<Arc<[u8]>>,
+    pub plugin: Origin,
+    /// The component, if it was read already. Then nothing is read from there.
+    pub given: Option<Given>,
+    /// What is approved for it, beyond what the step was granted before.
+    pub grants: Grants,
     /// How it comes.
     pub entry: Entry,
     /// Who wants it, and why.
@@ -74,15 +90,19 @@ pub enum Entry {
 impl Live {
     /// A job that runs as its file says. `swapper`: replaces its plugins.
     pub fn new(
-        (file, parameters): (JobFile, Parameters),
+        (file, parameters, declared): (JobFile, Parameters, BTreeMap<String, String>),
         plugins: LoadPlugins,
         swap: SwapSettings,
         swapper: Swapper,
-        history: History,
+        (history, store): (History, Option<Arc<dyn Store>>),
+        hand_overs: HandOvers,
         terminal: Terminal,
     ) -> Self {
-        let settings = Settings { file, parameters: Mutex::new(parameters), plugins, swap };
-        Self { settings: Arc::new(settings), swapper, history, before: Arc::default(), terminal }
+        let (parameters, plugins) = (Mutex::new(parameters), Arc::new(plugins));
+        let settings = Settings { file, parameters, plugins, swap, declared };
+        let settings = Arc::new(Mutex::new(Arc::new(settings)));
+        let (before, approved) = (Arc::default(), Arc::default());
+        Self { settings, swapper, history, store, before, approved, hand_overs, terminal }
     }
 
     /// What has become of its plugins.
@@ -93,13 +113,28 @@ impl Live {
     /// Replaces the plugin of a step, or tries a version of it. Says what was done; after an error nothing was.
     pub async fn swap(&self, change: Change) -> Result<String> {
         let (step, reason, entry) = (change.step.clone(), change.reason.clone(), change.entry);
-        let settings = self.settings.clone();
-        let loading = spawn_blocking(move || settings.load(&change));
+        let settings = self.settings();
+        let approved = self.approved(&step).and(change.grants);
+        let loading = spawn_blocking(move || settings.load(&change, approved));
         match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
-            Ok(version) => match self.enter(&step, &version, entry, reason.clone()).await {
-                Ok(done) => Ok(done),
-                Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
-            },
+            Ok((version, components)) => {
+                // Before it runs: no checkpoint may name a component that is not kept.
+                let kept = match &self.store {
+                    Some(store) => pins::keep(&**store, &components).await,
+                    None => Ok(()),
+                };
+                let entered = match kept {
+                    Ok(()) => self.enter(&step, &version, entry, reason.clone()).await,
+                    Err(error) => Err(error.context("keep the component")),
+                };
+                match entered {
+                    Ok(done) => {
+                        self.approve(&step, approved);
+                        Ok(done)
+                    }
+                    Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
+                }
+            }
             Err(error) => Err(self.refuse(&step, None, reason, error).await),
         }
     }
@@ -113,7 +148,7 @@ impl Live {
 
     /// Lets a version in that fits.
     async fn enter(&self, step: &str, version: &Version, entry: Entry, reason: Reason) -> Result<String> {
-        let SwapSettings { probation, bounds } = self.settings.swap;
+        let SwapSettings { probation, bounds } = self.settings().swap;
         let (mode, time, what) = match entry {
             Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
             Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
@@ -169,6 +204,16 @@ impl Live {
         Ok(format!("step {step}: {done}, with the state as it is; workers stood still for {pause:.1?}"))
     }
 
+    /// What the job file says as it was applied last.
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns those before.
+    fn replace_settings(&self, settings: Arc<Settings>) -> Arc<Settings> {
+        std::mem::replace(&mut *self.settings.lock().unwrap_or_else(PoisonError::into_inner), settings)
+    }
+
     /// Says something to whoever runs the job.
     fn note(&self, words: &str) {
         self.terminal.note(words);
@@ -196,15 +241,24 @@ impl Live {
 }
 
 impl Settings {
+    /// The same with another job file.
+    fn reading(&self, file: JobFile) -> Self {
+        let (parameters, plugins) = (Mutex::new(self.parameters()), self.plugins.clone());
+        Self { file, parameters, plugins, swap: self.swap, declared: self.declared.clone() }
+    }
+
     /// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.
-    fn load(&self, Change { step, plugin, bytes, .. }: &Change) -> Result<Version> {
+    fn load(&self, change: &Change, approved: Grants) -> Result<(Version, Components)> {
+        let Change { step, plugin, given, .. } = change;
         let mut plugins = (self.plugins)()?;
-        if let Some(bytes) = bytes {
-            plugins.supply(plugin, bytes.clone());
+        if let Some(given) = given {
+            plugins.supply(plugin.clone(), given.clone());
         }
-        job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin).map_err(|problems| {
+        let version = job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin, approved);
+        let version = version.map_err(|problems| {
             let drawn = report::draw(&self.file, &problems, Severity::Error, Style::Plain);
-            Error::invalid(format!("step {step}: {} does not fit:\n{drawn}", plugin.display()))
-        })
+            Error::invalid(format!("step {step}: {plugin} does not fit:\n{drawn}"))
+        })?;
+        Ok((version, plugins.components().clone()))
     }
 }

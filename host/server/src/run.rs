@@ -7,7 +7,7 @@ use wasmill_stream::ledger::Ledger;
 
 /// Starts a job; one with checkpoints goes on from the newest, unless `fresh`. Needs a tokio runtime.
 pub async fn start(job: Job, fresh: bool) -> Result<Running> {
-    let Job { name, mut options, graph, checkpoint, file, .. } = job;
+    let Job { name, mut options, graph, checkpoint, file, declared, .. } = job;
     if let Some(settings) = checkpoint {
         options.checkpoints = Some(Checkpoints {
             store: settings.place.open().await?,
@@ -16,6 +16,7 @@ pub async fn start(job: Job, fresh: bool) -> Result<Running> {
             job: name,
             definition: file.text().to_owned(),
             fresh,
+            declared,
         });
     }
     wasmill_engine::start(graph, options).await

@@ -12,6 +12,7 @@ mod sources;
 mod whole;
 
 use crate::digest::sha256;
+use crate::job::Origin;
 use crate::live::Live;
 use crate::terminal::Terminal;
 use bell::Bell;
@@ -19,13 +20,12 @@ use eye::{Eye, Sight};
 use follow::Follower;
 use judge::{Judge, Role};
 use settle::Settle;
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use wasmill_plugin::Limits;
-use wasmill_stream::Error;
 
 /// How often to look without having heard anything: events get lost, and some file systems give none.
 const POLL: Duration = Duration::from_secs(2);
@@ -34,41 +34,79 @@ const LONGEST_JOB_FILE: u64 = 1 << 20;
 
 /// Follows everything that a job was made of, until it is dropped. Says what it does, and why it does not.
 pub async fn watch(live: Live, terminal: Terminal) {
-    let bell = Arc::new(Bell::new(terminal.clone()));
-    let mut followed = JoinSet::new();
-    for (listener, (path, role)) in paths(&live).into_iter().enumerate() {
+    let mut watch =
+        Watch { bell: Arc::new(Bell::new(terminal.clone())), live, terminal, followed: HashMap::new(), next: 0 };
+    loop {
+        watch.update();
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+struct Watch {
+    bell: Arc<Bell>,
+    live: Live,
+    terminal: Terminal,
+    /// What is followed: it ends when it is taken out.
+    followed: HashMap<Followed, JoinSet<()>>,
+    /// The number of the next listener.
+    next: usize,
+}
+
+/// A path, what it is to the job, and whether there is a signature beside it.
+type Followed = (PathBuf, Role, bool);
+
+impl Watch {
+    /// Follows what the job file names now: another one may have been applied.
+    fn update(&mut self) {
+        let uses = self.live.uses();
+        let are_signed = uses.are_signed;
+        let plugins = uses.paths().into_iter().map(|(path, names)| (path, Role::Plugin(names), are_signed));
+        let job_file = (self.live.file().path().to_owned(), Role::JobFile, false);
+        let wanted: HashSet<Followed> = [job_file].into_iter().chain(plugins).collect();
+        self.followed.retain(|path, _| wanted.contains(path));
+        for followed in wanted {
+            if !self.followed.contains_key(&followed) {
+                let following = self.follow(followed.clone());
+                self.followed.insert(followed, following);
+            }
+        }
+    }
+
+    fn judge(&self, role: Role) -> Judge {
+        let declared = match &role {
+            Role::JobFile => None,
+            Role::Plugin(names) => names.first().and_then(|name| self.live.declared(name)),
+        };
+        Judge { role, live: self.live.clone(), terminal: self.terminal.clone(), declared, offered: None }
+    }
+
+    fn follow(&mut self, (path, role, is_signed): Followed) -> JoinSet<()> {
         let follower = Follower {
-            listener,
-            eye: Eye::new(path, longest(&role)),
-            settle: Settle::new(known(&live, &role)),
-            judge: Judge { role, live: live.clone(), terminal: terminal.clone() },
+            listener: self.next,
+            eye: eye(path, &role, is_signed),
+            settle: Settle::new(known(&self.live, &role)),
+            judge: self.judge(role),
         };
-        followed.spawn(follower.follow(bell.clone()));
-    }
-    while let Some(ended) = followed.join_next().await {
-        let error = match ended {
-            Ok(Err(error)) => error,
-            Ok(Ok(never)) => match never {},
-            Err(error) => Error::internal("a path is not followed any more").with_source(error),
-        };
-        terminal.note(&format!("watch: {}", error.report()));
+        self.next += 1;
+        let (bell, terminal) = (self.bell.clone(), self.terminal.clone());
+        let mut following = JoinSet::new();
+        following.spawn(async move {
+            let Err(error) = follower.follow(bell).await;
+            terminal.note(&format!("watch: a path is not followed any more: {}", error.report()));
+        });
+        following
     }
 }
 
-/// What to follow. A path is followed once, however many steps use it.
-fn paths(live: &Live) -> Vec<(PathBuf, Role)> {
-    let mut plugins: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
-    for (step, path) in live.plugin_paths() {
-        plugins.entry(path).or_default().push(step);
-    }
-    let plugins = plugins.into_iter().map(|(path, names)| (path, Role::Plugin(names)));
-    [(live.file().path().to_owned(), Role::JobFile)].into_iter().chain(plugins).collect()
-}
-
-fn longest(role: &Role) -> u64 {
+/// What looks at a path. Where components are signed, a new signature is a change like any other.
+fn eye(path: PathBuf, role: &Role, are_signed: bool) -> Eye {
     match role {
-        Role::JobFile => LONGEST_JOB_FILE,
-        Role::Plugin(_) => Limits::LARGEST_COMPONENT.bytes(),
+        Role::JobFile => Eye::new(path, LONGEST_JOB_FILE),
+        Role::Plugin(_) if are_signed => {
+            let signature = Origin::Path(path.clone()).signature();
+            Eye::new(path, Limits::LARGEST_COMPONENT.bytes()).beside(signature.into())
+        }
+        Role::Plugin(_) => Eye::new(path, Limits::LARGEST_COMPONENT.bytes()),
     }
 }
 
@@ -76,10 +114,11 @@ fn longest(role: &Role) -> u64 {
 fn known(live: &Live, role: &Role) -> Option<Sight> {
     match role {
         Role::JobFile => {
-            let text = live.file().text().as_bytes();
-            Some(Sight::File { digest: sha256(text).into(), is_whole: whole::is_whole(text) })
+            let file = live.file();
+            let text = file.text().as_bytes();
+            Some(Sight::File { digest: sha256(text).into(), is_whole: whole::is_whole(text), beside: None })
         }
-        // What a step runs is compared with when the path is judged for the first time.
+        // The judge knows: for a folder of sources it has to be built to be told.
         Role::Plugin(_) => None,
     }
 }

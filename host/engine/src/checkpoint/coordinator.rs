@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::checkpoint::{Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark};
 use wasmill_stream::key::KEY_GROUPS;
-use wasmill_stream::plugin::Version;
+use wasmill_stream::plugin::{Identity, Version};
 use wasmill_stream::source::SourceNote;
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -296,10 +296,11 @@ impl Coordinator {
             let node = &self.plan.nodes[node];
             let Some(shape) = node.shape() else { continue };
             let (version, paired) = (version & !PAIRED, version & PAIRED != 0);
-            let fresh = StepMark { shape, state_version: version, paired, watermark: None, runs: Vec::new() };
+            let fresh =
+                StepMark { shape: shape.clone(), state_version: version, paired, watermark: None, runs: Vec::new() };
             let mark = self.steps.entry(node.name.to_string()).or_insert(fresh);
-            if (mark.state_version, mark.paired) != (version, paired) {
-                (mark.state_version, mark.paired) = (version, paired);
+            if (&mark.shape, mark.state_version, mark.paired) != (&shape, version, paired) {
+                (mark.shape, mark.state_version, mark.paired) = (shape, version, paired);
                 // A state is migrated as a whole, so what was stored of it is replaced as a whole.
                 mark.runs.clear();
             }
@@ -352,7 +353,9 @@ impl Coordinator {
     fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {
         let plugin = |(node, version): (&PlanNode, &Option<Version>)| {
             let identity = version.as_ref()?.plugin().identity().clone();
-            let mark = PluginMark { name: identity.name, version: identity.version, sha256: identity.digest };
+            let declared = self.settings.declared.get(&*node.name).filter(|declared| **declared != identity.digest);
+            let Identity { name, version, digest: sha256 } = identity;
+            let mark = PluginMark { name, version, sha256, declared: declared.cloned() };
             Some((node.name.to_string(), mark))
         };
         Manifest {

@@ -3,11 +3,12 @@
 use super::journal::Journal;
 use super::runs;
 use crate::candidate::PAIRED;
-use crate::plan::{Plan, PlanKind, PlanNode};
+use crate::graph::{Graph, Node, NodeKind};
+use crate::plan::{LATENESS, Plan, PlanKind, PlanNode, process_shape, window_shape};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use wasmill_stream::checkpoint::{ANY_GROUP, Change, Changes, Manifest, SinkMark, SplitMark, StepMark};
+use wasmill_stream::checkpoint::{ANY_GROUP, Change, Changes, Kind, Manifest, SinkMark, SplitMark, StepMark};
 use wasmill_stream::key::{self, KEY_GROUPS};
 use wasmill_stream::source::Resume;
 use wasmill_stream::{Error, Result};
@@ -30,6 +31,8 @@ pub struct Resumed {
 pub struct StepState {
     /// How far event time had come.
     pub watermark: i64,
+    /// What kind of state it is.
+    pub shape: String,
     /// The version of the state, with [`PAIRED`] if it is that of two versions of the plugin.
     pub version: u32,
     /// Logs of entries, the oldest first.
@@ -64,7 +67,7 @@ impl Resumed {
 
     /// Holds a manifest against the plan and reads what it names. Everything that does not fit is an error that says so.
     pub async fn read(journal: &Journal, manifest: &Manifest, job: &str, plan: &Plan) -> Result<Self> {
-        check(manifest, job, plan)?;
+        check(manifest, job, &plan.nodes.iter().map(Known::from).collect::<Vec<_>>())?;
         let mut resumed = Self { changed: changed(manifest, plan), ..Self::default() };
         for (index, node) in plan.nodes.iter().enumerate() {
             match &node.kind {
@@ -103,7 +106,7 @@ async fn state(journal: &Journal, mark: &StepMark) -> Result<StepState> {
     }
     let watermark = mark.watermark.unwrap_or(i64::MIN);
     let version = mark.state_version | if mark.paired { PAIRED } else { 0 };
-    Ok(StepState { watermark, version, logs: Arc::new(logs) })
+    Ok(StepState { watermark, shape: mark.shape.clone(), version, logs: Arc::new(logs) })
 }
 
 /// What is said of each plugin that another component has taken the place of.
@@ -120,8 +123,60 @@ fn changed(manifest: &Manifest, plan: &Plan) -> Vec<String> {
     plan.nodes.iter().filter_map(changed).collect()
 }
 
+/// What a manifest is held against.
+struct Known<'a> {
+    name: &'a str,
+    role: Role,
+    shape: Option<String>,
+    state_version: u32,
+}
+
+#[derive(PartialEq)]
+enum Role {
+    Source,
+    Step,
+    Sink,
+}
+
+impl<'a> From<&'a PlanNode> for Known<'a> {
+    fn from(node: &'a PlanNode) -> Self {
+        let role = match node.kind {
+            PlanKind::Source { .. } => Role::Source,
+            PlanKind::Sink => Role::Sink,
+            _ => Role::Step,
+        };
+        let state_version = node.plugin().map_or(0, |plugin| plugin.state_version());
+        Self { name: &node.name, role, shape: node.shape(), state_version }
+    }
+}
+
+impl<'a> From<&'a Node> for Known<'a> {
+    fn from(node: &'a Node) -> Self {
+        let (role, shape, state_version) = match &node.kind {
+            NodeKind::Source { .. } => (Role::Source, None, 0),
+            NodeKind::Sink { .. } => (Role::Sink, None, 0),
+            NodeKind::Transform { .. } => (Role::Step, None, 0),
+            NodeKind::Aggregate { plugin, windows, allowed_lateness } => {
+                (Role::Step, Some(window_shape(windows, allowed_lateness)), plugin.state_version())
+            }
+            NodeKind::Process { plugin, order } => (Role::Step, Some(process_shape(*order)), plugin.state_version()),
+        };
+        Self { name: &node.name, role, shape, state_version }
+    }
+}
+
+/// Whether a graph can go on from a manifest.
+pub fn fits(manifest: &Manifest, job: &str, graph: &Graph) -> Result<()> {
+    check(manifest, job, &graph.nodes.iter().map(Known::from).collect::<Vec<_>>())
+}
+
+/// A kind of state without what may change from run to run.
+fn essence(shape: &str) -> &str {
+    shape.split_once(LATENESS).map_or(shape, |(essence, _)| essence)
+}
+
 /// Whether the job of the manifest can go on as this one.
-fn check(manifest: &Manifest, job: &str, plan: &Plan) -> Result<()> {
+fn check(manifest: &Manifest, job: &str, nodes: &[Known<'_>]) -> Result<()> {
     let refuse = |message: String| {
         let number = manifest.number;
         let help = "put it back as it was, or start without the checkpoint: `wasmill run --fresh`";
@@ -133,20 +188,20 @@ fn check(manifest: &Manifest, job: &str, plan: &Plan) -> Result<()> {
     if manifest.key_groups != KEY_GROUPS {
         return refuse(format!("it has {} key groups instead of {KEY_GROUPS}", manifest.key_groups));
     }
-    let find = |name: &str| plan.nodes.iter().find(|node| &*node.name == name);
+    let find = |name: &str| nodes.iter().find(|node| node.name == name);
     for (name, mark) in &manifest.steps {
         let Some(node) = find(name) else {
             return refuse(format!("step {name}, which has a state there, is gone"));
         };
-        match node.shape() {
-            Some(shape) if shape == mark.shape => {}
+        match &node.shape {
+            Some(shape) if essence(shape) == essence(&mark.shape) => {}
             Some(shape) => return refuse(format!("step {name} was \"{}\" there and is \"{shape}\" now", mark.shape)),
             None => return refuse(format!("{name} was a step with state there and is none now")),
         }
         if !manifest.plugins.contains_key(name) {
             return refuse(format!("it does not say which plugin made the state of step {name}"));
         }
-        let version = node.plugin().map_or(0, |plugin| plugin.state_version());
+        let version = node.state_version;
         if version < mark.state_version {
             let was = manifest.plugins.get(name).map(|mark| format!(", of {} {}", mark.name, mark.version));
             return refuse(format!(
@@ -157,12 +212,14 @@ fn check(manifest: &Manifest, job: &str, plan: &Plan) -> Result<()> {
         }
     }
     for name in manifest.sources.keys() {
-        if !find(name).is_some_and(|node| matches!(node.kind, PlanKind::Source { .. })) {
+        if !find(name).is_some_and(|node| node.role == Role::Source) {
             return refuse(format!("source {name} is gone"));
         }
     }
-    for (name, _) in manifest.sinks.iter().filter(|(_, mark)| !mark.prepared.is_null()) {
-        if !find(name).is_some_and(|node| matches!(node.kind, PlanKind::Sink)) {
+    // The last manifest of a run that has ended by itself, or because it was asked to, names nothing that is not committed.
+    let is_settled = matches!(manifest.kind, Kind::Stop | Kind::End);
+    for (name, _) in manifest.sinks.iter().filter(|(_, mark)| !mark.prepared.is_null() && !is_settled) {
+        if !find(name).is_some_and(|node| node.role == Role::Sink) {
             return refuse(format!("sink {name}, which has prepared rows there that are not committed, is gone"));
         }
     }

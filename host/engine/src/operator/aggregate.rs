@@ -69,6 +69,10 @@ impl AggregateStep {
         if let Some(rewrite) = rewrite {
             let migrated = migrated(&windows, rewrite, &mut worn.logic)?;
             windows.adopt(migrated);
+        } else if resumed.is_some_and(|state| node.shape().as_ref() != Some(&state.shape)) {
+            // With another lateness everything expires at another time.
+            let same = windows.migrated(&mut |old| Ok(old.clone()))?;
+            windows.adopt(same);
         }
         Ok(Self {
             worn,

@@ -31,10 +31,14 @@ pub fn child() -> Child {
 
 /// The cache of compiled components in the user's cache folder. Without one every start compiles anew.
 pub fn cache() -> Option<Cache> {
-    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
-    let folder = folder.join("wasmill").join("compiled");
+    let folder = cache_folder()?.join("compiled");
     Cache::open(&folder, Cache::SIZE)
         .inspect_err(|error| tracing::warn!("no cache of compiled components: {}: {error}", folder.display()))
         .ok()
+}
+
+/// `wasmill` in the user's folder for what can be had again.
+pub fn cache_folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("wasmill"))
 }

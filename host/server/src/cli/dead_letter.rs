@@ -140,7 +140,7 @@ fn replay(arguments: &ReplayArguments, terminal: &Terminal) -> Result<Exit> {
         job.graph.dead_letters.map(|letters| DeadLetters { sink: witness.watch(letters.sink), ..letters });
     // Letters are no part of the stream: the job's own positions stay as they are.
     job.checkpoint = None;
-    let exit = drive(job, Manner::default(), Lines(terminal.clone()), terminal)?;
+    let exit = drive(job, Manner::default(), || Lines(terminal.clone()), terminal)?;
     if exit == Exit::Done {
         let (sent, died) = (replay.sent(), witness.records());
         let not_sent = if sent < records { format!(" of {records}") } else { String::new() };

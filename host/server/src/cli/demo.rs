@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     job.options.workers = arguments.workers.into();
     terminal.note(&job.outline.to_string());
     let results = ["pickup_count.jsonl", "trip_duration.jsonl"].map(|name| arguments.out.join(name));
-    let view = DemoView::new(terminal, arguments.trips, Latest::of(&results[0]));
+    let view = || DemoView::new(terminal, arguments.trips, Latest::of(&results[0]));
     let exit = drive(job, Manner::default(), view, terminal)?;
     if exit == Exit::Done {
         terminal.note(&format!("\nresults: {}\n         {}", results[0].display(), results[1].display()));

@@ -1,24 +1,32 @@
 //! Runs a job under a terminal: shows it while it runs, ends it on signals, prints its balance.
 
 use super::Exit;
-use super::job::{builder, host};
+use super::job::{builder, examine_file, fetcher, host};
 use super::requests;
-use crate::control::Control;
-use crate::job::{Job, Parameters, Plugins};
+use crate::control::{Answer, Control, Reply};
+use crate::job::{self, Job, JobFile, Origin, Outline, Parameters, Plugins};
 use crate::live::Live;
+use crate::live::apply::HandOver;
 use crate::live::history::History;
+use crate::pins::{self, Kept};
 use crate::progress::{Progress, Snapshot};
+use crate::report::{self, Style};
 use crate::run;
 use crate::shutdown::Shutdown;
 use crate::summary::Summary;
 use crate::terminal::Terminal;
 use crate::watch;
+use miette::Severity;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use wasmill_engine::{Journal, Running};
+use wasmill_stream::checkpoint::Store;
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How long a job that was asked to stop may take for its last checkpoint. Container runtimes kill after ten seconds or more.
@@ -36,6 +44,12 @@ pub trait View {
     fn show(&mut self, now: &Snapshot);
 }
 
+impl Manner {
+    fn parameters(&self) -> Parameters {
+        self.listen.clone().unwrap_or_else(|| Parameters::new::<String, String>([]))
+    }
+}
+
 /// How a job is driven.
 #[derive(Default)]
 pub struct Manner {
@@ -45,10 +59,38 @@ pub struct Manner {
     pub listen: Option<Parameters>,
     /// Take over what changes in plugins, too.
     pub watch: bool,
+    /// Run the plugins that the job file names, whatever was swapped in.
+    pub as_filed: bool,
 }
 
-/// Runs a job to its end.
-pub fn drive(job: Job, manner: Manner, view: impl View, terminal: &Terminal) -> Result<Exit> {
+/// Keeps the components of a job that is about to start, and has it run those that were swapped in. Says which.
+async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal: &Terminal) -> Result<Vec<String>> {
+    pins::keep(&**store, &job.components).await?;
+    if manner.fresh || manner.as_filed {
+        return Ok(Vec::new());
+    }
+    // What is wrong with it is said when the job starts.
+    let Ok(Some(newest)) = Journal::new(store.clone()).newest().await else { return Ok(Vec::new()) };
+    let (file, parameters) = (job.file.clone(), manner.parameters());
+    let load = |step: &str, kept: Kept| {
+        let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
+        let origin = Origin::Path("the component that was swapped in".into());
+        plugins.supply(origin.clone(), kept.given);
+        job::replacement(&file, &parameters, &mut plugins, step, &origin, kept.grants).map_err(|problems| {
+            let drawn = report::draw(&file, &problems, Severity::Error, Style::Plain);
+            Error::invalid(format!("step {step}: what was swapped in does not fit any more:\n{drawn}"))
+                .hint("`wasmill run --as-filed` runs the plugin that the job file names")
+        })
+    };
+    let said = pins::put_back(job, &**store, &newest, &load).await?;
+    if let Err(error) = pins::sweep(store, &job.components).await {
+        tracing::warn!("remove old components: {}", error.report());
+    }
+    Ok(said)
+}
+
+/// Runs a job to its end. `view`: makes what shows it, once for every time that it is started.
+pub fn drive<V: View>(job: Job, manner: Manner, view: impl FnMut() -> V, terminal: &Terminal) -> Result<Exit> {
     let runtime = runtime()?;
     let exit = runtime.block_on(run_to_end(job, manner, view, terminal));
     // After a second Ctrl-C there may be threads that never end by themselves.
@@ -66,36 +108,135 @@ fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::unavailable("start the I/O threads").with_source(error))
 }
 
-async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Terminal) -> Result<Exit> {
+/// How a run of a job ends.
+enum Ended {
+    Exit(Exit),
+    /// It goes on as another job file says.
+    HandedOver(Box<HandOver>),
+}
+
+async fn run_to_end<V: View>(
+    mut job: Job,
+    mut manner: Manner,
+    mut view: impl FnMut() -> V,
+    terminal: &Terminal,
+) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
-    let (outline, file, swap) = (job.outline.clone(), job.file.clone(), job.swap);
+    let mut handed_over: Option<(JobFile, Instant, HandOverWords)> = None;
+    loop {
+        let file = job.file.clone();
+        let started = tokio::select! {
+            started = start(job, &manner, terminal) => started,
+            () = shutdown.asked() => return Ok(Exit::Interrupted),
+        };
+        // From here on it goes on from what it has done.
+        manner.fresh = false;
+        let started = match (started, handed_over.take()) {
+            (Ok(started), None) => started,
+            (Ok(started), Some((_, since, words))) => {
+                words.done(terminal, since.elapsed()).await;
+                started
+            }
+            (Err(error), None) => return Err(error),
+            (Err(error), Some((before, _, words))) => {
+                words.refused(terminal, &error).await;
+                job = examined(&before, &manner, terminal)?;
+                continue;
+            }
+        };
+        match watch_run(started, view(), &mut shutdown, terminal).await? {
+            Ended::Exit(exit) => return Ok(exit),
+            Ended::HandedOver(hand_over) => {
+                let HandOver { job: next, changes, reply } = *hand_over;
+                handed_over = Some((file, Instant::now(), HandOverWords { changes, reply }));
+                job = next;
+            }
+        }
+    }
+}
+
+/// A job as it was before.
+fn examined(file: &JobFile, manner: &Manner, terminal: &Terminal) -> Result<Job> {
+    let parameters = manner.parameters();
+    let examined = examine_file(file, &parameters, true, terminal)?;
+    examined.job.ok_or_else(|| Error::invalid("the job file as it was before does not fit any more"))
+}
+
+/// What is said of a job that was handed over.
+struct HandOverWords {
+    changes: Vec<String>,
+    reply: Option<Reply>,
+}
+
+impl HandOverWords {
+    async fn done(self, terminal: &Terminal, gap: Duration) {
+        let words =
+            format!("{}\nthe job goes on as the file says; nothing was read for {gap:.1?}", self.changes.join("\n"));
+        terminal.note(&words);
+        if let Some(reply) = self.reply {
+            reply.send(&Answer::Done(words)).await;
+        }
+    }
+
+    async fn refused(self, terminal: &Terminal, error: &Error) {
+        let words = format!("the job goes on as it was, it cannot start as the new file says: {}", error.report());
+        terminal.note(&words);
+        if let Some(reply) = self.reply {
+            reply.send(&Answer::Refused(words)).await;
+        }
+    }
+}
+
+/// A job that has been started, and what belongs to it.
+struct Started {
+    running: Running,
+    outline: Outline,
+    hand_overs: UnboundedReceiver<HandOver>,
+    /// Ends with the job: it is dropped with it.
+    _served: JoinSet<()>,
+}
+
+async fn start(mut job: Job, manner: &Manner, terminal: &Terminal) -> Result<Started> {
+    let (outline, file, swap, declared) = (job.outline.clone(), job.file.clone(), job.swap, job.declared.clone());
     let store = match &job.checkpoint {
         Some(settings) => Some(settings.place.open().await?),
         None => None,
     };
-    let Manner { fresh, listen, watch } = manner;
-    let running = tokio::select! {
-        running = run::start(job, fresh) => running?,
-        () = shutdown.asked() => return Ok(Exit::Interrupted),
-    };
-    let (ledger, stopper) = (running.ledger().clone(), running.stopper());
-    let checkpoints = running.checkpoints().cloned();
-    // Ends with the job: it is dropped with the set.
+    if let Some(store) = &store {
+        for said in pinned(&mut job, store, manner, terminal).await? {
+            terminal.note(&said);
+        }
+    }
+    let running = run::start(job, manner.fresh).await?;
     let mut served = JoinSet::new();
-    if let Some(parameters) = listen {
+    let (sender, hand_overs) = unbounded_channel();
+    if manner.listen.is_some() {
         let shown = terminal.clone();
-        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown)))));
-        let history = History::open(store).await?;
-        let (job, swapper) = ((file, parameters), running.swapper());
-        let live = Live::new(job, plugins, swap, swapper, history, terminal.clone());
-        match Control::listen(live.file()).await {
+        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown))).fetching(fetcher(&shown))));
+        let history = History::open(store.clone()).await?;
+        let (job, swapper) = ((file, manner.parameters(), declared), running.swapper());
+        let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
+        match Control::listen(&live.file()).await {
             Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),
             Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),
         }
-        if watch {
+        if manner.watch {
             served.spawn(watch::watch(live, terminal.clone()));
         }
     }
+    Ok(Started { running, outline, hand_overs, _served: served })
+}
+
+/// Shows a job until it has ended.
+async fn watch_run(
+    started: Started,
+    mut view: impl View,
+    shutdown: &mut Shutdown,
+    terminal: &Terminal,
+) -> Result<Ended> {
+    let Started { running, outline, mut hand_overs, _served } = started;
+    let (ledger, stopper) = (running.ledger().clone(), running.stopper());
+    let checkpoints = running.checkpoints().cloned();
     if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {
         terminal.note(&format!("going on from checkpoint {} of {}", from.number, from.at));
         from.changed.iter().for_each(|changed| terminal.note(&format!("another plugin since then in {changed}")));
@@ -104,6 +245,7 @@ async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Te
     let mut ticks = interval_at(Instant::now() + view.interval(), view.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = false;
+    let mut handed_over = None;
     let (asked, stop) = oneshot::channel();
     // Only with checkpoints nothing is lost by not waiting any longer.
     let mut asked = checkpoints.as_ref().map(|_| asked);
@@ -112,11 +254,18 @@ async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Te
         tokio::select! {
             ended = &mut end => break ended.unwrap_or_else(|| Err(stopper.failure().unwrap_or_else(overdue))),
             _ = ticks.tick() => view.show(&progress.snapshot()),
+            Some(hand_over) = hand_overs.recv(), if handed_over.is_none() && !stopping => {
+                terminal.note("stopping with a checkpoint, to go on as the new job file says");
+                handed_over = Some(hand_over);
+                stopper.stop();
+                let _ = asked.take().map(|asked| asked.send(()));
+            }
             () = shutdown.asked() => {
                 if stopping {
-                    return Ok(Exit::Interrupted);
+                    return Ok(Ended::Exit(Exit::Interrupted));
                 }
                 stopping = true;
+                handed_over = None;
                 stopper.stop();
                 // Nobody listens any more when the job has ended at this very moment.
                 let _ = asked.take().map(|asked| asked.send(()));
@@ -126,11 +275,14 @@ async fn run_to_end(job: Job, manner: Manner, mut view: impl View, terminal: &Te
     };
     // Whatever is still drawn goes away before the last words.
     drop(view);
+    if let (Ok(_), Some(hand_over)) = (&ended, handed_over) {
+        return Ok(Ended::HandedOver(Box::new(hand_over)));
+    }
     terminal.note(format!("{}\n\n{}", progress.snapshot(), Summary(&ledger)).trim_end());
     match ended {
         // Someone who reads the results, such as `head`, has seen enough.
         Err(error) if error.kind() != ErrorKind::Closed => Err(error),
-        _ => Ok(Exit::Done),
+        _ => Ok(Ended::Exit(Exit::Done)),
     }
 }
 

@@ -31,8 +31,8 @@ fn parse_settings(text: &str) -> Result<serde_json::Value, String> {
 /// Does it.
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let host = job::host()?;
-    // To look at a plugin, WASI is granted: what it imports is shown.
-    let (component, bytes) = load(&arguments.plugin, Grants { wasi: true }, &host, terminal)?;
+    // To look at a plugin, everything is granted: what it asks for is shown.
+    let (component, bytes) = load(&arguments.plugin, Grants::ALL, &host, terminal)?;
     let inspection = Inspection::new(&host, &component, &bytes, &arguments.settings)?;
     if arguments.json {
         stdout::line(format_args!("{:#}", inspection.json()))?;

@@ -2,12 +2,14 @@
 
 use super::{JobArguments, compile};
 use crate::build;
-use crate::job::{self, Builder, Examined, JobFile, Parameters, Plugins};
+use crate::job::{self, Builder, Examined, Fetcher, JobFile, Parameters, Plugins};
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
 use miette::Severity;
+use tokio::runtime;
+use wasmill_connect::component_store::Downloads;
 use wasmill_plugin::Host;
-use wasmill_stream::Result;
+use wasmill_stream::{Error, Result};
 
 /// Reads the job that the arguments name. Everything that is wrong or odd has been printed.
 pub fn examine(arguments: &JobArguments, build: bool, terminal: &Terminal) -> Result<Examined> {
@@ -17,7 +19,7 @@ pub fn examine(arguments: &JobArguments, build: bool, terminal: &Terminal) -> Re
 
 /// The same for a file that has been read.
 pub fn examine_file(file: &JobFile, parameters: &Parameters, build: bool, terminal: &Terminal) -> Result<Examined> {
-    let mut plugins = Plugins::new(host()?, build.then(|| builder(terminal)));
+    let mut plugins = Plugins::new(host()?, build.then(|| builder(terminal))).fetching(fetcher(terminal));
     let examined = job::examine(file, parameters, &mut plugins);
     let style = Style::of_stderr();
     let errors = report::draw(file, &examined.problems, Severity::Error, style);
@@ -38,6 +40,19 @@ pub fn examine_file(file: &JobFile, parameters: &Parameters, build: bool, termin
 /// Runs plugins, and compiles them in a child process.
 pub fn host() -> Result<Host> {
     Host::confined(compile::child(), compile::cache())
+}
+
+/// Fetches components and shows what is going on.
+pub fn fetcher(terminal: &Terminal) -> Fetcher {
+    let terminal = terminal.clone();
+    let downloads = compile::cache_folder().map(|folder| Downloads::new(folder.join("components")));
+    Box::new(move |settings, reference, wanted| {
+        let line = terminal.line();
+        terminal.step(&line, &format!("fetching {reference}"));
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Error::unavailable("start the I/O thread").with_source(error))?;
+        runtime.block_on(settings.fetch(reference, downloads.as_ref(), wanted))
+    })
 }
 
 /// Builds plugins and shows what is going on.

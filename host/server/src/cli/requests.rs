@@ -1,41 +1,62 @@
 //! What a running job does when it is asked over its socket.
 
 use crate::control::{self, Answer, Control, Request};
+use crate::live::apply::{Applied, HandOver};
 use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
 use std::time::Duration;
-use wasmill_stream::Result;
+use wasmill_plugin::{Grant, Grants};
+use wasmill_stream::{Error, Result};
+
+/// What comes of a request.
+enum Outcome {
+    Answer(Answer),
+    /// Whoever hands the job over answers.
+    HandOver(Box<HandOver>),
+}
 
 /// Serves the requests to a job, one after the other, until it is dropped.
 pub async fn serve(control: Control, live: Live, terminal: Terminal) {
     loop {
         let (request, reply) = control.next().await;
-        let answer = match answer(&live, &terminal, request).await {
-            Ok(answer) => answer,
+        match act(&live, &terminal, request).await {
+            Ok(Outcome::Answer(answer)) => reply.send(&answer).await,
+            Ok(Outcome::HandOver(hand_over)) => live.send_over(HandOver { reply: Some(reply), ..*hand_over }),
             Err(error) => {
                 let reason = error.report();
                 terminal.note(&reason);
-                Answer::Refused(reason)
+                reply.send(&Answer::Refused(reason)).await;
             }
-        };
-        reply.send(&answer).await;
+        }
     }
 }
 
 /// Does what was asked. Whoever looks at the job's terminal sees what has changed.
-async fn answer(live: &Live, terminal: &Terminal, request: Request) -> Result<Answer> {
+async fn act(live: &Live, terminal: &Terminal, request: Request) -> Result<Outcome> {
     let done = match request {
-        Request::Swap { step, plugin, entry, reason } => {
-            let entry = entry.into();
-            live.swap(Change { step, plugin, bytes: None, entry, reason }).await?
+        Request::Swap { step, plugin, grants, entry, reason } => {
+            let (entry, grants) = (entry.into(), read_grants(&grants)?);
+            live.swap(Change { step, plugin, given: None, grants, entry, reason }).await?
         }
         Request::Settle { step, promote, reason } => live.settle(&step, promote, reason).await?,
         Request::RollBack { step, reason } => live.roll_back(&step, reason).await?,
-        Request::Trial { step } => return live.trial(&step).await.map(Answer::Done),
-        Request::History => return Ok(Answer::Events(live.history())),
+        Request::Apply { reason } => match live.apply(reason.clone()).await {
+            Ok(Applied::Done(done)) => done,
+            Ok(Applied::HandOver(hand_over)) => return Ok(Outcome::HandOver(hand_over)),
+            Err(error) => {
+                live.refuse_file(reason, &error).await;
+                return Err(error);
+            }
+        },
+        Request::Trial { step } => return live.trial(&step).await.map(Answer::Done).map(Outcome::Answer),
+        Request::History => return Ok(Outcome::Answer(Answer::Events(live.history()))),
     };
     terminal.note(&done);
-    Ok(Answer::Done(done))
+    Ok(Outcome::Answer(Answer::Done(done)))
+}
+
+fn read_grants(names: &[String]) -> Result<Grants> {
+    names.iter().map(|name| name.parse::<Grant>()).collect::<Result<_, _>>().map_err(Error::invalid)
 }
 
 impl From<control::Entry> for Entry {

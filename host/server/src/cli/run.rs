@@ -18,9 +18,12 @@ const PLAIN: Duration = Duration::from_secs(5);
 Ctrl-C or SIGTERM stops reading, finishes what was read, and ends; a second one ends at once.
 With [checkpoint] in its file, a job goes on where it was when it is started again.
 
+A plugin that was swapped in runs on after a restart, until the job file names another one.
+
 With --watch, a plugin that has changed takes over as with `wasmill swap`, once it is whole, has not changed for a moment and
 has passed every check. One that is refused changes nothing; the reason is said once. Builds are no sources: target,
-node_modules, hidden folders and editors' temporary files are not followed. Of the job file it is only said that it has changed.")]
+node_modules, hidden folders and editors' temporary files are not followed. A job file that has
+changed is applied, as with `wasmill apply`.")]
 pub struct Arguments {
     #[command(flatten)]
     job: JobArguments,
@@ -30,6 +33,9 @@ pub struct Arguments {
     /// Begin anew, as if there were no checkpoint
     #[arg(long)]
     fresh: bool,
+    /// Run the plugins that the job file names, whatever was swapped in before
+    #[arg(long)]
+    as_filed: bool,
     /// Take over what changes: components, and source folders, which are built again
     #[arg(long)]
     watch: bool,
@@ -42,9 +48,10 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
         job.options.workers = workers.into();
     }
     terminal.note(&job.outline.to_string());
-    let view = OneLine { line: terminal.line(), terminal: terminal.clone() };
+    let view = || OneLine { line: terminal.line(), terminal: terminal.clone() };
     let listen = Some(arguments.job.parameters());
-    let manner = Manner { fresh: arguments.fresh, listen, watch: arguments.watch };
+    let Arguments { fresh, watch, as_filed, .. } = *arguments;
+    let manner = Manner { fresh, listen, watch, as_filed };
     drive(job, manner, view, terminal)
 }
 

@@ -3,8 +3,10 @@
 use super::Exit;
 use super::stdout::print;
 use crate::control::{Answer, Entry, Request, ask};
+use crate::job::Origin;
 use crate::live::history::Reason;
 use std::path::{Path, PathBuf};
+use wasmill_plugin::Grant;
 use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::units::Period;
 use wasmill_stream::{Error, Result};
@@ -18,7 +20,8 @@ go along: a plugin with a newer version of its state rewrites them, or is refuse
 Then the new plugin is on probation, as [swap] in the job file says, 30 s if it says nothing. If it fails meanwhile, or breaks
 a bound, the old one answers the same call and is put back; no row is lost.
 
-The step keeps its settings, limits and grants of the job file.
+The step keeps its settings, limits and grants of the job file. A version that imports more than was granted is refused, with
+what is new and what it means; --grant approves it for this component and those that take over from it.
 
 Examples:
   wasmill swap job.toml averages new.wasm --why \"half-hour windows\"
@@ -31,8 +34,12 @@ pub struct Arguments {
     job: PathBuf,
     /// The step, or the source whose decoder it is
     step: String,
-    /// The component, or the folder of its source
-    plugin: Option<PathBuf>,
+    /// The component, or the folder of its source; or s3://BUCKET/KEY, or oci://REGISTRY/REPOSITORY@sha256:DIGEST
+    #[arg(value_parser = |text: &str| Origin::try_from(text.to_owned()))]
+    plugin: Option<Origin>,
+    /// Approve what the component imports, by name; may be given several times. `wasmill inspect` shows the names
+    #[arg(long = "grant", value_name = "NAME", requires = "plugin")]
+    grants: Vec<Grant>,
     /// Why, for `wasmill history`
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -59,9 +66,13 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     let (step, reason) = (step.clone(), reason(why.as_deref()));
     let request = match plugin {
         Some(plugin) => {
-            let absolute = |error| Error::invalid(format!("find {}", plugin.display())).with_source(error);
-            let plugin = plugin.canonicalize().map_err(absolute)?;
-            Request::Swap { step, plugin, entry: arguments.entry(), reason }
+            let absent = |error| Error::invalid(format!("find {plugin}")).with_source(error);
+            let plugin = match plugin {
+                Origin::Path(path) => Origin::Path(path.canonicalize().map_err(absent)?),
+                remote => remote.clone(),
+            };
+            let grants = arguments.grants.iter().map(ToString::to_string).collect();
+            Request::Swap { step, plugin, grants, entry: arguments.entry(), reason }
         }
         None if *promote || *abort => Request::Settle { step, promote: *promote, reason },
         None => Request::Trial { step },

@@ -2,12 +2,12 @@
 
 use super::checkpoint::{self, CheckpointSettings};
 use super::swap::{self, SwapSettings};
-use super::{JobFile, Parameters, engine, sink, source, step};
+use super::{JobFile, Origin, Parameters, Trust, engine, sink, source, step};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
-use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
+use wasmill_connect::component_store::FetchSettings;
 use wasmill_engine::{DeadLetters, Options, Tolerance};
 use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::config::{ForeignSettings, Place, Problems, Section};
@@ -32,6 +32,17 @@ pub struct Draft {
     pub checkpoint: Option<CheckpointSettings>,
     /// What is asked of versions that take over while it runs.
     pub swap: SwapSettings,
+    /// How it comes by its plugins.
+    pub sourcing: Sourcing,
+}
+
+/// How a job comes by its plugins.
+#[derive(Clone, Default)]
+pub struct Sourcing {
+    /// The table `[components]`: how they are fetched.
+    pub fetch: FetchSettings,
+    /// The table `[trust]`: whose signature each must have. `None`: nobody's.
+    pub trust: Option<Trust>,
 }
 
 /// The table `[dead_letter]`.
@@ -131,19 +142,25 @@ pub struct PluginUse {
     /// What messages call the table: `step cell`.
     pub title: String,
     /// The component, or the folder of its source.
-    pub path: PathBuf,
-    /// Where the path is.
+    pub origin: Origin,
+    /// Where that is written.
     pub place: Place,
     /// For its `configure`.
     pub settings: ForeignSettings,
-    /// Where the settings are; the path if there are none.
+    /// Where the settings are; the place of the origin if there are none.
     pub settings_place: Place,
     /// What it may import.
     pub grants: Grants,
+    /// What it may import, too, as somebody has approved it while the job ran.
+    pub approved: Grants,
     /// What it may use.
     pub limits: Limits,
     /// How much it may fail.
     pub tolerance: Tolerance,
+    /// The digests that its component may have; `None`: any.
+    pub sha256: Option<Vec<String>>,
+    /// Whether the job runs only components that it names by their digest.
+    pub locked: bool,
 }
 
 /// Reads all tables. Reports every problem; `None` if the file is not TOML.
@@ -170,11 +187,18 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     for (name, table) in tables(&mut root, "sink", problems) {
         nodes.push(sink::read(name, table, problems));
     }
+    if root.optional("locked", problems).unwrap_or(false) {
+        let plugins = nodes.iter_mut().filter_map(|node| node.settings.as_mut()?.plugin_mut());
+        plugins.for_each(|plugin| plugin.locked = true);
+    }
     let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
     let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));
     let swap = root.table("swap", problems).map(|table| swap::read(table, problems)).unwrap_or_default();
+    let fetch = root.table("components", problems).map(|table| FetchSettings::check(table, problems));
+    let trust = root.table("trust", problems).and_then(|table| Trust::read(table, problems));
     root.finish(problems);
-    Some(Draft { name, options, nodes, dead_letters, checkpoint, swap })
+    let sourcing = Sourcing { fetch: fetch.unwrap_or_default(), trust };
+    Some(Draft { name, options, nodes, dead_letters, checkpoint, swap, sourcing })
 }
 
 /// The tables `[GROUP.NAME]`.

@@ -1,12 +1,16 @@
 //! The plugins that a job file names: built if they are source folders, loaded once, checked against the table that uses
 //! them.
 
-use super::draft::PluginUse;
+use super::approval;
+use super::draft::{PluginUse, Sourcing};
 use super::typed::Typed;
-use std::collections::HashMap;
+use super::{Given, Origin};
+use crate::pins::Kept;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wasmill_plugin::{Component, Grants, Host, Kind, SettingProblem};
+use wasmill_connect::component_store::{FetchSettings, Fetched, Reference, Wanted};
+use wasmill_plugin::{Component, Grants, Host, Kind, Limits, SettingProblem};
 use wasmill_stream::config::{Place, Problems};
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
 use wasmill_stream::{Error, ErrorKind, Result};
@@ -14,13 +18,23 @@ use wasmill_stream::{Error, ErrorKind, Result};
 /// Makes a component of a plugin's source folder and says where it is.
 pub type Builder = Box<dyn FnMut(&Path) -> Result<PathBuf>>;
 
-/// Builds and loads plugins, each once.
+/// Fetches a component as the job file says.
+pub type Fetcher = Box<dyn FnMut(&FetchSettings, &Reference, Wanted) -> Result<Fetched>>;
+
+/// Builds or fetches plugins and loads them, each once.
 pub struct Plugins {
     host: Host,
     builder: Option<Builder>,
-    seen: HashMap<(PathBuf, Grants), Found>,
-    /// Bytes that were read before, by the path that they were read from.
-    supplied: HashMap<PathBuf, Arc<[u8]>>,
+    fetcher: Option<Fetcher>,
+    /// What the job file says of where plugins come from.
+    sourcing: Sourcing,
+    /// Whether they are to take the place of plugins that run.
+    is_replacement: bool,
+    seen: HashMap<(Origin, Grants), Found>,
+    /// Components that were read before.
+    supplied: HashMap<Origin, Given>,
+    /// What is to be kept of every component that was loaded, see [`Kept::objects`].
+    components: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// The settings as the plugin gets them, if they fit the schema that it declares. What is wrong is reported, key by key.
@@ -51,7 +65,7 @@ pub(super) enum StepPlugin {
 #[derive(Clone)]
 enum Found {
     Component(Component),
-    /// A source folder, and there is no builder.
+    /// A source folder, and there is no builder; or an address, and nobody fetches.
     Unbuilt,
     /// What is wrong with it.
     Broken(String),
@@ -60,12 +74,29 @@ enum Found {
 impl Plugins {
     /// Builds source folders with `builder`; without one they stay unchecked, and jobs that use them cannot run.
     pub fn new(host: Host, builder: Option<Builder>) -> Self {
-        Self { host, builder, seen: HashMap::new(), supplied: HashMap::new() }
+        let (seen, supplied, sourcing) = (HashMap::new(), HashMap::new(), Sourcing::default());
+        let (fetcher, is_replacement, components) = (None, false, BTreeMap::new());
+        Self { host, builder, fetcher, sourcing, is_replacement, seen, supplied, components }
     }
 
-    /// Takes these bytes for what is at a path, which is not looked at.
-    pub fn supply(&mut self, path: &Path, bytes: Arc<[u8]>) {
-        self.supplied.insert(path.to_owned(), bytes);
+    /// Fetches with `fetcher`; without one jobs whose plugins have to be fetched cannot run.
+    pub fn fetching(self, fetcher: Fetcher) -> Self {
+        Self { fetcher: Some(fetcher), ..self }
+    }
+
+    /// Takes plugins as a job file says, to start with or, if `is_replacement`, while the job runs.
+    pub(super) fn obey(&mut self, sourcing: &Sourcing, is_replacement: bool) {
+        (self.sourcing, self.is_replacement) = (sourcing.clone(), is_replacement);
+    }
+
+    /// Takes this for what is at an origin, which is not looked at.
+    pub fn supply(&mut self, origin: Origin, given: Given) {
+        self.supplied.insert(origin, given);
+    }
+
+    /// What is to be kept of every component that was loaded, see [`Kept::objects`].
+    pub fn components(&self) -> &BTreeMap<String, Arc<[u8]>> {
+        &self.components
     }
 
     /// Builds a source folder. Returns where its component is.
@@ -121,16 +152,20 @@ impl Plugins {
         problems: &mut Problems,
         configure: impl FnOnce(&Host, &Component, &str) -> Result<P>,
     ) -> (String, Option<P>) {
-        let path = plugin.path.display();
+        let origin = &plugin.origin;
         let component = match self.component(plugin) {
             Found::Component(component) => component,
-            Found::Unbuilt => return (format!("{path}, not built"), None),
+            Found::Unbuilt => return (format!("{origin}, not built"), None),
             Found::Broken(message) => {
                 problems.push(plugin.place.clone(), format!("{}: {message}", plugin.title));
                 return (String::new(), None);
             }
         };
         let about = format!("{}, sha256 {:.8}", component.describe(), component.digest());
+        if let Some((message, hint)) = unnamed(plugin, component.digest()) {
+            problems.push_hint(plugin.place.clone(), message, hint);
+            return (about, None);
+        }
         if !kinds.contains(&component.kind()) {
             let (found, hint) = match (component.kind(), kinds) {
                 (Kind::Aggregator, [Kind::Transform]) => {
@@ -142,7 +177,7 @@ impl Plugins {
                     ("`window` is given", "leave `window` out, or use a plugin of world `aggregator`")
                 }
             };
-            let message = format!("{}: {found}, but {path} exports world `{}`", plugin.title, component.kind());
+            let message = format!("{}: {found}, but {origin} exports world `{}`", plugin.title, component.kind());
             problems.push_hint(plugin.place.clone(), message, hint);
             return (about, None);
         }
@@ -162,7 +197,7 @@ impl Plugins {
     }
 
     fn component(&mut self, plugin: &PluginUse) -> Found {
-        let key = (plugin.path.clone(), plugin.grants);
+        let key = (plugin.origin.clone(), plugin.grants.and(plugin.approved));
         if let Some(found) = self.seen.get(&key) {
             return found.clone();
         }
@@ -172,21 +207,75 @@ impl Plugins {
     }
 
     fn open(&mut self, plugin: &PluginUse) -> Result<Found> {
-        let path = plugin.path.as_path();
-        let origin = path.display().to_string();
-        let load = |bytes: &[u8]| self.host.load_with(&origin, bytes, plugin.grants, &plugin.limits);
-        if let Some(bytes) = self.supplied.get(path) {
-            return load(bytes).map(Found::Component);
+        let origin = plugin.origin.to_string();
+        let Some(given) = self.given(&plugin.origin)? else { return Ok(Found::Unbuilt) };
+        if let Some(trust) = &self.sourcing.trust {
+            let signed = trust.verify(&given.component, given.signature.as_deref(), &plugin.origin.signature());
+            signed.map_err(|error| error.context(&origin))?;
         }
-        let built;
-        let mut file = path;
-        if path.is_dir() {
-            let Some(build) = &mut self.builder else { return Ok(Found::Unbuilt) };
-            built = build(path)?;
-            file = &built;
+        let compiled = self.host.compile(&origin, &given.component)?;
+        let granted = plugin.grants.and(plugin.approved);
+        if self.is_replacement {
+            approval::check(compiled.requests(), granted).map_err(|error| error.context(&origin))?;
         }
-        let bytes = std::fs::read(file)
-            .map_err(|error| Error::invalid(format!("read plugin {}", path.display())).with_source(error))?;
-        load(&bytes).map(Found::Component)
+        let component = compiled.load(granted, &plugin.limits)?;
+        let approved = component.requests().beyond(plugin.grants).map(|(grant, _)| *grant).collect();
+        self.components.extend(Kept { given, grants: approved }.objects(component.digest()));
+        Ok(Found::Component(component))
     }
+
+    /// The component that is there. `None`: it is not built or fetched here.
+    fn given(&mut self, origin: &Origin) -> Result<Option<Given>> {
+        if let Some(given) = self.supplied.get(origin) {
+            return Ok(Some(given.clone()));
+        }
+        match origin {
+            Origin::Remote(reference) => {
+                let Some(fetch) = &mut self.fetcher else { return Ok(None) };
+                let wanted =
+                    Wanted { most: Limits::LARGEST_COMPONENT.bytes(), signature: self.sourcing.trust.is_some() };
+                fetch(&self.sourcing.fetch, reference, wanted).map(|fetched| Some(fetched.into()))
+            }
+            Origin::Path(path) if path.is_dir() => {
+                if self.sourcing.trust.is_some() {
+                    let message = format!("{} is a folder of sources, which nobody can sign", path.display());
+                    return Err(Error::new(ErrorKind::Denied, message)
+                        .hint("the job trusts signed components only: build it, sign the component, and name that"));
+                }
+                let Some(build) = &mut self.builder else { return Ok(None) };
+                let component = read(&build(path)?)?;
+                Ok(Some(Given { component, signature: None }))
+            }
+            Origin::Path(path) => {
+                let component = read(path)?;
+                let signature = match self.sourcing.trust {
+                    Some(_) => std::fs::read(origin.signature()).ok().map(Arc::from),
+                    None => None,
+                };
+                Ok(Some(Given { component, signature }))
+            }
+        }
+    }
+}
+
+/// Why a component may not run that the job file does not name by its digest.
+fn unnamed(plugin: &PluginUse, digest: &str) -> Option<(String, String)> {
+    let title = &plugin.title;
+    match &plugin.sha256 {
+        Some(named) if named.iter().any(|named| named.eq_ignore_ascii_case(digest)) => None,
+        Some(_) => Some((
+            format!("{title}: the component has sha256 {digest}, which `sha256` does not name"),
+            "if that is the one you want, put its digest there".to_owned(),
+        )),
+        None if plugin.locked => Some((
+            format!("{title}: the job is `locked`, and `sha256` does not say which component may run"),
+            format!("sha256 = \"{digest}\" names the one that is there"),
+        )),
+        None => None,
+    }
+}
+
+fn read(file: &Path) -> Result<Arc<[u8]>> {
+    let bytes = std::fs::read(file);
+    bytes.map(Arc::from).map_err(|error| Error::invalid(format!("read plugin {}", file.display())).with_source(error))
 }

@@ -1,11 +1,11 @@
 //! A table `[step.NAME]`: a plugin, and the windows that make it an aggregation.
 
-use super::JobFile;
 use super::draft::{DraftNode, PluginUse, Role, Settings, WindowSettings, read_inputs};
+use super::{JobFile, Origin};
 use serde::Deserialize;
 use wasmill_engine::Tolerance;
 use wasmill_plugin::{Grants, Limits};
-use wasmill_stream::config::{ForeignSettings, Problems, Section};
+use wasmill_stream::config::{ForeignSettings, Place, Problems, Section};
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
@@ -49,18 +49,30 @@ pub fn read_plugin(file: &JobFile, table: &mut Section<'_>, problems: &mut Probl
     let limits = table.table("limits", problems).map(|table| Limits::read(table, &Limits::CEILING, problems));
     let tolerance = table.table("failures", problems).map(|table| read_tolerance(table, problems));
     let wasi = table.optional::<Wasi>("wasi", problems).is_some();
-    let (path, place) = path?;
+    let sha256 =
+        table.located::<Digests>("sha256", problems).map(|(digests, place)| digests.checked(table, place, problems));
+    let (text, place) = path?;
+    let origin = match Origin::read(file, &text) {
+        Ok(origin) => origin,
+        Err(reason) => {
+            problems.push(place, format!("{}: `plugin`: {reason}", table.title()));
+            return None;
+        }
+    };
     let (settings_place, settings) = settings.unwrap_or_else(|| (place.clone(), ForeignSettings::default()));
     let title = table.title().to_owned();
     let plugin = PluginUse {
         title,
-        path: file.resolve(&path),
+        origin,
         place,
         settings,
         settings_place,
         grants: Grants { wasi },
+        approved: Grants::default(),
         limits: limits.unwrap_or_default(),
         tolerance: tolerance.unwrap_or_default(),
+        sha256,
+        locked: false,
     };
     (problems.len() == before).then_some(plugin)
 }
@@ -78,6 +90,28 @@ fn read_tolerance(mut table: Section<'_>, problems: &mut Problems) -> Tolerance 
     }
     table.finish(problems);
     tolerance
+}
+
+/// `sha256` as it is written: one digest or several.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a SHA-256 in hex, or a list of them")]
+enum Digests {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Digests {
+    fn checked(self, table: &Section<'_>, place: Place, problems: &mut Problems) -> Vec<String> {
+        let digests = match self {
+            Self::One(digest) => vec![digest],
+            Self::Several(digests) => digests,
+        };
+        let is_one = |digest: &&String| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let Some(wrong) = digests.iter().find(|digest| !is_one(digest)) {
+            problems.push(place, format!("{}: `sha256`: \"{wrong}\" is not 64 hexadecimal digits", table.title()));
+        }
+        digests
+    }
 }
 
 /// The grant of WASI as it is written.

@@ -1,21 +1,40 @@
 //! What whoever watches files asks of a running job: what it was made of, and which components it runs.
 
 use super::{Live, Settings};
-use crate::job::{self, JobFile, Parameters};
+use crate::job::{JobFile, Parameters, Uses};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use tokio::task::spawn_blocking;
+use wasmill_plugin::Grants;
 use wasmill_stream::{Error, Result};
 
 impl Live {
     /// The job file, as the job has read it.
-    pub fn file(&self) -> &JobFile {
-        &self.settings.file
+    pub fn file(&self) -> JobFile {
+        self.settings().file.clone()
     }
 
-    /// The steps, and sources with a decoder, each with the path of its plugin in the job file.
-    pub fn plugin_paths(&self) -> Vec<(String, PathBuf)> {
-        job::plugin_paths(&self.settings.file, &self.settings.parameters())
+    /// The plugins of the job file.
+    pub fn uses(&self) -> Uses {
+        self.settings().uses()
+    }
+
+    /// The SHA-256 of the component that the job file named for a step when it was read. What runs may be another one.
+    pub fn declared(&self, step: &str) -> Option<String> {
+        self.settings().declared.get(step).cloned()
+    }
+
+    /// What was approved for a step so far.
+    pub(super) fn approved(&self, step: &str) -> Grants {
+        let approved = self.approved.lock().unwrap_or_else(PoisonError::into_inner);
+        approved.get(step).copied().unwrap_or_default()
+    }
+
+    /// A version came in with these approvals: the ones after it need not be approved again.
+    pub(super) fn approve(&self, step: &str, grants: Grants) {
+        let mut approved = self.approved.lock().unwrap_or_else(PoisonError::into_inner);
+        let granted = approved.entry(step.to_owned()).or_default();
+        *granted = granted.and(grants);
     }
 
     /// The SHA-256 of the component that a step runs, in hex.
@@ -25,13 +44,17 @@ impl Live {
 
     /// Builds a source folder. Returns where its component is.
     pub async fn build(&self, folder: &Path) -> Result<PathBuf> {
-        let (settings, folder) = (self.settings.clone(), folder.to_owned());
+        let (settings, folder) = (self.settings(), folder.to_owned());
         let building = spawn_blocking(move || (settings.plugins)()?.build(&folder));
         building.await.map_err(|error| Error::internal(format!("build a plugin: {error}")))?
     }
 }
 
 impl Settings {
+    pub(super) fn uses(&self) -> Uses {
+        Uses::of(&self.file, &self.parameters())
+    }
+
     pub(super) fn parameters(&self) -> Parameters {
         self.parameters.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

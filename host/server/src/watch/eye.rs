@@ -24,6 +24,8 @@ pub enum Sight {
         digest: Arc<str>,
         /// Whether it may be all of a component.
         is_whole: bool,
+        /// The digest of the file beside it, if there is one and it counts.
+        beside: Option<Arc<str>>,
     },
     /// A folder of sources, all files of which have this digest together.
     Sources(String),
@@ -45,15 +47,30 @@ pub struct Eye {
     path: PathBuf,
     /// Longer files than this, bytes, are no business of this path.
     most: u64,
+    /// A file that belongs to it, such as a signature.
+    beside: Option<PathBuf>,
     contents: Contents,
     /// What the last look has read, if it was a file.
-    bytes: Option<Content>,
+    taken: Option<Taken>,
+}
+
+/// What one look has read.
+pub struct Taken {
+    /// The file.
+    pub content: Content,
+    /// The one beside it.
+    pub beside: Option<Content>,
 }
 
 impl Eye {
     /// Looks at a path, whatever is there.
     pub fn new(path: PathBuf, most: u64) -> Self {
-        Self { path, most, contents: Contents::default(), bytes: None }
+        Self { path, most, beside: None, contents: Contents::default(), taken: None }
+    }
+
+    /// Looks at a file beside it as well: a change of either is a change.
+    pub fn beside(self, path: PathBuf) -> Self {
+        Self { beside: Some(path), ..self }
     }
 
     /// The path.
@@ -65,14 +82,19 @@ impl Eye {
     pub fn look(&mut self) -> (Sight, BTreeSet<PathBuf>) {
         let now = SystemTime::now();
         let mut folders = places::of(&self.path);
-        self.bytes = None;
+        self.taken = None;
         let seen = if self.path.is_dir() {
             sources::digest(&self.path, &mut self.contents, &mut folders, now).map(Sight::Sources)
         } else {
             self.contents.of(&self.path, self.most, now).map(|content| {
-                let (digest, is_whole) = (content.digest.clone(), is_whole(&content.bytes));
-                self.bytes = Some(content);
-                Sight::File { digest, is_whole }
+                let beside = self.beside.as_ref().and_then(|path| self.contents.of(path, self.most, now).ok());
+                let sight = Sight::File {
+                    digest: content.digest.clone(),
+                    is_whole: is_whole(&content.bytes),
+                    beside: beside.as_ref().map(|content| content.digest.clone()),
+                };
+                self.taken = Some(Taken { content, beside });
+                sight
             })
         };
         let sight = seen.unwrap_or_else(|error| match error.kind() {
@@ -82,10 +104,10 @@ impl Eye {
         (sight, folders)
     }
 
-    /// The bytes of the file that the last look has found. They are not read again, and not kept.
-    pub fn take(&mut self) -> Option<Content> {
+    /// What the last look has read, if it found a file. It is not read again, and not kept.
+    pub fn take(&mut self) -> Option<Taken> {
         self.contents.drop_bytes();
-        self.bytes.take()
+        self.taken.take()
     }
 }
 
@@ -105,13 +127,30 @@ mod tests {
         let mut eye = Eye::new(path.clone(), 100);
         assert_eq!(eye.look().0, Sight::Gone);
         fs::write(&path, "\0as").expect("written");
-        assert_eq!(eye.look().0, Sight::File { digest: sha256(b"\0as").into(), is_whole: false });
+        assert_eq!(eye.look().0, Sight::File { digest: sha256(b"\0as").into(), is_whole: false, beside: None });
         fs::write(&path, "other").expect("written");
-        assert_eq!(&*eye.take().expect("it was there").bytes, b"\0as");
-        assert_eq!(eye.look().0, Sight::File { digest: sha256(b"other").into(), is_whole: true });
+        assert_eq!(&*eye.take().expect("it was there").content.bytes, b"\0as");
+        assert_eq!(eye.look().0, Sight::File { digest: sha256(b"other").into(), is_whole: true, beside: None });
         fs::remove_file(&path).expect("removed");
         assert_eq!(eye.look().0, Sight::Gone);
         assert!(eye.take().is_none());
+    }
+
+    /// A file beside it appears, and changes → each is another sight, and the bytes of both are those of the look.
+    #[test]
+    fn what_lies_beside_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, beside) = (folder.path().join("p"), folder.path().join("p.minisig"));
+        fs::write(&path, "p").expect("written");
+        let mut eye = Eye::new(path, 100).beside(beside.clone());
+        let mut sights = vec![eye.look().0];
+        for signature in ["one", "two"] {
+            fs::write(&beside, signature).expect("written");
+            sights.push(eye.look().0);
+        }
+        let taken = eye.take().expect("it is there");
+        assert_eq!(taken.beside.as_ref().map(|content| &*content.bytes), Some(&b"two"[..]));
+        assert!(sights.iter().enumerate().all(|(at, sight)| !sights[..at].contains(sight)), "{sights:?}");
     }
 
     /// A link to a link, of which the first is switched over, as in a mounted config map → the new file is seen, and all
@@ -128,12 +167,12 @@ mod tests {
         symlink("..data/p.wasm", root.join("p.wasm")).expect("a link");
         let mut eye = Eye::new(root.join("p.wasm"), 100);
         let (sight, folders) = eye.look();
-        assert_eq!(sight, Sight::File { digest: sha256(b"1").into(), is_whole: true });
+        assert_eq!(sight, Sight::File { digest: sha256(b"1").into(), is_whole: true, beside: None });
         assert_eq!(folders, BTreeSet::from([root.clone(), root.join("1")]));
         symlink("2", root.join("..data_tmp")).expect("a link");
         fs::rename(root.join("..data_tmp"), root.join("..data")).expect("renamed");
         let (sight, folders) = eye.look();
-        assert_eq!(sight, Sight::File { digest: sha256(b"2").into(), is_whole: true });
+        assert_eq!(sight, Sight::File { digest: sha256(b"2").into(), is_whole: true, beside: None });
         assert_eq!(folders, BTreeSet::from([root.clone(), root.join("2")]));
     }
 

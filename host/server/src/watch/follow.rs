@@ -48,8 +48,8 @@ impl Follower {
                 Next::Rest => POLL,
                 Next::Again(at) => at.saturating_duration_since(Instant::now()).min(POLL),
                 Next::Judge => {
-                    let content = self.eye.take();
-                    self.judge.judge(self.eye.path(), sight, content).await;
+                    let taken = self.eye.take();
+                    self.judge.judge(self.eye.path(), sight, taken).await;
                     continue;
                 }
             };

@@ -144,6 +144,9 @@ pub struct PluginMark {
     pub version: String,
     /// The digest of the component.
     pub sha256: String,
+    /// The digest of the component that the job file named, if it was another one: a version was swapped in since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
 }
 
 /// What a sink has prepared.
@@ -253,7 +256,7 @@ mod tests {
             steps: BTreeMap::from([("cells".into(), step)]),
             plugins: BTreeMap::from([(
                 "cells".into(),
-                PluginMark { name: "average".into(), version: "1.0".into(), sha256: "ab".repeat(32) },
+                PluginMark { name: "average".into(), version: "1.0".into(), sha256: "ab".repeat(32), declared: None },
             )]),
             sinks: BTreeMap::from([("out".into(), SinkMark { prepared: json!(["a"]), committed: true })]),
         }

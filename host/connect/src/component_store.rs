@@ -1,0 +1,132 @@
+//! Where components are fetched from that lie on no path: objects of S3 and artifacts of OCI registries. What comes is
+//! limited in size and time, and an artifact is what its digest says, or it is refused. Whether it is a component is for
+//! others to say.
+
+mod artifact;
+mod downloads;
+mod object;
+mod reference;
+
+pub use downloads::Downloads;
+pub use reference::{Artifact, Reference};
+
+use crate::retry::Patience;
+use crate::s3::bucket::BucketSettings;
+use crate::secret::Secret;
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, TryStreamExt};
+use sha2::{Digest, Sha256};
+use std::pin::pin;
+use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::{Error, Result};
+
+/// What the name of a component ends with that is the name of its signature.
+pub const SIGNATURE_ENDING: &str = ".minisig";
+/// The annotation of a manifest that is the signature of its component.
+pub const SIGNATURE_ANNOTATION: &str = "wasmill.minisig";
+/// A longer signature is none, bytes.
+pub const LONGEST_SIGNATURE: u64 = 4 << 10;
+
+/// How components are fetched: the table `[components]` of a job file.
+#[derive(Debug, Clone)]
+pub struct FetchSettings {
+    s3: BucketSettings,
+    oci: OciSettings,
+}
+
+#[derive(Debug, Clone)]
+struct OciSettings {
+    /// Who fetches. Nobody in particular without it.
+    user: Option<(String, Secret)>,
+    patience: Patience,
+}
+
+/// What is fetched.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Longer components are refused, bytes.
+    pub most: u64,
+    /// Whether the signature is wanted, too.
+    pub signature: bool,
+}
+
+/// What has come.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The component.
+    pub component: Bytes,
+    /// Its signature, if it was wanted and there is one.
+    pub signature: Option<Bytes>,
+}
+
+impl FetchSettings {
+    /// Reads the table `[components]`:
+    ///
+    /// * `[components.s3]`: `region`, `profile`, `access_key_id`, `secret_access_key`, `session_token`, `endpoint`,
+    ///   `path_style` and `start_timeout`, as the `s3` sink has them.
+    /// * `[components.oci]`: `username` and `password`, and `start_timeout`.
+    pub fn check(mut section: Section<'_>, problems: &mut Problems) -> Self {
+        let mut settings = Self::default();
+        if let Some(mut s3) = section.table("s3", problems) {
+            settings.s3 = BucketSettings::check(String::new(), &mut s3, problems);
+            s3.finish(problems);
+        }
+        if let Some(mut oci) = section.table("oci", problems) {
+            settings.oci = OciSettings::check(&mut oci, problems);
+            oci.finish(problems);
+        }
+        section.finish(problems);
+        settings
+    }
+
+    /// Fetches a component. Artifacts are looked for in `downloads` first.
+    pub async fn fetch(&self, from: &Reference, downloads: Option<&Downloads>, wanted: Wanted) -> Result<Fetched> {
+        match from {
+            Reference::Object { bucket, key } => object::fetch(&self.s3, bucket, key, wanted).await,
+            Reference::Artifact(artifact) => artifact::fetch(&self.oci, artifact, downloads, wanted).await,
+        }
+    }
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        let s3 = BucketSettings {
+            name: String::new(),
+            endpoint: None,
+            path_style: false,
+            aws: Default::default(),
+            patience: Patience::START,
+        };
+        Self { s3, oci: OciSettings { user: None, patience: Patience::START } }
+    }
+}
+
+impl OciSettings {
+    fn check(section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        let name = section.optional::<String>("username", problems);
+        let password = Secret::check("password", section, problems);
+        if name.is_some() != password.is_some() {
+            let message = format!("{}: `username` and `password` go together", section.title());
+            problems.push(section.place(), message);
+        }
+        Self { user: name.zip(password), patience: Patience::check_start(section, problems) }
+    }
+}
+
+/// All bytes of a stream, which may not have more than `most`.
+async fn gather(parts: impl Stream<Item = Result<Bytes>>, most: u64) -> Result<Bytes> {
+    let (mut parts, mut all) = (pin!(parts), BytesMut::new());
+    while let Some(part) = parts.try_next().await? {
+        if all.len() as u64 + part.len() as u64 > most {
+            return Err(Error::invalid(format!("more than {most} bytes came, which is the most that are possible")));
+        }
+        all.extend_from_slice(&part);
+    }
+    Ok(all.freeze())
+}
+
+/// The SHA-256 of bytes as registries write it.
+fn sha256(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}

@@ -1,0 +1,139 @@
+//! Another job file for a job that runs: plugins and their settings are swapped; for anything else the job goes on from a
+//! checkpoint, as the new file says. All of it, or nothing.
+
+use super::history::{Event, Reason, What};
+use super::{Change, Entry, Live, Settings};
+use crate::control::Reply;
+use crate::job::diff::{self, Difference, Reach};
+use crate::job::{self, Job, JobFile};
+use crate::report::{self, Style};
+use miette::Severity;
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::spawn_blocking;
+use wasmill_engine::{Journal, fits};
+use wasmill_plugin::Grants;
+use wasmill_stream::{Error, Result};
+
+/// A job that goes on as another file says.
+pub struct HandOver {
+    /// The job as it is to be.
+    pub job: Job,
+    /// What has changed, for people.
+    pub changes: Vec<String>,
+    /// Who wants to know how it went.
+    pub reply: Option<Reply>,
+}
+
+/// Where jobs go that are to be handed over.
+pub type HandOvers = UnboundedSender<HandOver>;
+
+/// What came of another job file.
+pub enum Applied {
+    /// It is done.
+    Done(String),
+    /// The job has to be stopped and started.
+    HandOver(Box<HandOver>),
+}
+
+impl Live {
+    /// Applies the job file as it is now.
+    pub async fn apply(&self, reason: Reason) -> Result<Applied> {
+        let before = self.settings();
+        let file = JobFile::read(before.file.path())?;
+        let differences = diff::diff(before.file.text(), file.text())?;
+        if differences.is_empty() {
+            return Ok(Applied::Done("nothing has changed in the job file".into()));
+        }
+        for difference in &differences {
+            if let Reach::Never(way) = difference.reach() {
+                return Err(Error::invalid(format!("{difference}: that cannot change while the job runs")).hint(way));
+            }
+        }
+        let settings = Arc::new(before.reading(file));
+        let job = examined(settings.clone()).await?;
+        let settings =
+            Arc::new(Settings { swap: job.swap, declared: job.declared.clone(), ..before.reading(job.file.clone()) });
+        match diff::plugins(&differences) {
+            Some(steps) => self.swap_all(settings, &steps, &differences, reason).await.map(Applied::Done),
+            None => self.hand_over(job, &differences).await,
+        }
+    }
+
+    /// Swaps the plugins of these steps, or none.
+    async fn swap_all(
+        &self,
+        settings: Arc<Settings>,
+        steps: &[String],
+        differences: &[Difference],
+        reason: Reason,
+    ) -> Result<String> {
+        let mut origins = settings.uses().origins;
+        let before = self.replace_settings(settings);
+        let mut done = Vec::new();
+        for (at, step) in steps.iter().enumerate() {
+            // One of the old file that has no plugin any more is no change of a plugin.
+            let Some(plugin) = origins.remove(step) else { continue };
+            let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TakeOver(None));
+            let change = Change { step, plugin, given: None, grants: Grants::default(), entry, reason };
+            match self.swap(change).await {
+                Ok(swapped) => done.push(swapped),
+                Err(error) => {
+                    self.replace_settings(before);
+                    for step in steps[..at].iter().rev() {
+                        let why = Reason::automatic("another change of the same job file was refused");
+                        if let Err(error) = self.roll_back(step, why).await {
+                            self.note(&format!("step {step} keeps the new version: {}", error.report()));
+                        }
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        let lines = differences.iter().map(Difference::to_string).chain(done);
+        Ok(lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    async fn hand_over(&self, job: Job, differences: &[Difference]) -> Result<Applied> {
+        let changes: Vec<String> = differences.iter().map(Difference::to_string).collect();
+        let Some(store) = &self.store else {
+            let message = format!("{}: that needs a checkpoint, and the job keeps none", changes.join("; "));
+            return Err(Error::invalid(message).hint("add a table [checkpoint] and start the job again"));
+        };
+        if job.checkpoint.is_none() {
+            return Err(Error::invalid("the new job file has no [checkpoint] to go on from"));
+        }
+        let newest = Journal::new(store.clone()).newest().await?;
+        let newest = newest.ok_or_else(|| Error::unavailable("there is no checkpoint yet: try again"))?;
+        // Sinks commit everything before they go.
+        let settled = wasmill_stream::checkpoint::Manifest { kind: wasmill_stream::checkpoint::Kind::Stop, ..newest };
+        if let Err(error) = fits(&settled, &job.name, &job.graph) {
+            return Err(error.context(changes.join("; ")));
+        }
+        Ok(Applied::HandOver(Box::new(HandOver { job, changes, reply: None })))
+    }
+
+    /// Has the job handed over.
+    pub fn send_over(&self, hand_over: HandOver) {
+        // Nobody listens any more when the job ends.
+        let _ = self.hand_overs.send(hand_over);
+    }
+
+    /// A change that was refused, for the history.
+    pub async fn refuse_file(&self, reason: Reason, error: &Error) {
+        self.history.add(Event::new("(job file)", What::Refused, reason, error.report())).await;
+    }
+}
+
+/// The job that a file describes, with its plugins.
+async fn examined(settings: Arc<Settings>) -> Result<Job> {
+    let examine = move || {
+        let mut plugins = (settings.plugins)()?;
+        let examined = job::examine(&settings.file, &settings.parameters(), &mut plugins);
+        examined.job.ok_or_else(|| {
+            let drawn = report::draw(&settings.file, &examined.problems, Severity::Error, Style::Plain);
+            Error::invalid(format!("the job file has problems:\n{drawn}"))
+        })
+    };
+    spawn_blocking(examine).await.map_err(|error| Error::internal(format!("read the job file: {error}")))?
+}

@@ -1,0 +1,161 @@
+//! Versions that were swapped in stay over restarts: the checkpoint says which component ran in place of the one that the
+//! job file names, and the checkpoint store has its bytes. A job file that names another component than it did then wins:
+//! somebody has deployed that since.
+
+use crate::job::{Given, Job};
+use crate::live::history;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use wasmill_connect::component_store::SIGNATURE_ENDING;
+use wasmill_engine::{Journal, NodeKind};
+use wasmill_plugin::{Grant, Grants};
+use wasmill_stream::checkpoint::{Manifest, PluginMark, Store};
+use wasmill_stream::plugin::Version;
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// The objects that hold components, by digest.
+const COMPONENTS: &str = "plugin/";
+
+/// How many entries of the history can be gone back to.
+const KEPT: usize = 10;
+
+/// What the name of a component ends with where it is kept what was approved for it.
+const GRANTS_ENDING: &str = ".grants";
+
+/// A component as it is kept.
+pub struct Kept {
+    /// The component, with its signature if the job wanted one.
+    pub given: Given,
+    /// What was approved for it while it was swapped in, beyond what the job file granted.
+    pub grants: Grants,
+}
+
+impl Kept {
+    /// The objects to keep: the component by its digest, and what belongs to it by names that begin with that.
+    pub fn objects(self, digest: &str) -> BTreeMap<String, Arc<[u8]>> {
+        let mut objects = BTreeMap::from([(digest.to_owned(), self.given.component)]);
+        if let Some(signature) = self.given.signature {
+            objects.insert(format!("{digest}{SIGNATURE_ENDING}"), signature);
+        }
+        if self.grants != Grants::default() {
+            let names: Vec<_> =
+                Grant::ALL.into_iter().filter(|grant| self.grants.has(*grant)).map(Grant::name).collect();
+            objects.insert(format!("{digest}{GRANTS_ENDING}"), names.join("\n").into_bytes().into());
+        }
+        objects
+    }
+}
+
+/// Makes a version of a component for a step, with what the job file says of that.
+pub type LoadVersion<'a> = dyn Fn(&str, Kept) -> Result<Version> + 'a;
+
+/// Has the job run what the newest checkpoint says, where that is another component than the job file names. Says what.
+pub async fn put_back(
+    job: &mut Job,
+    store: &dyn Store,
+    newest: &Manifest,
+    load: &LoadVersion<'_>,
+) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    for (step, mark) in &newest.plugins {
+        let Some(declared) = job.declared.get(step) else { continue };
+        if mark.declared.as_ref() != Some(declared) {
+            continue;
+        }
+        let component = component(store, mark).await?.ok_or_else(|| gone(step, mark, store))?;
+        let signature = get(store, &format!("{}{SIGNATURE_ENDING}", mark.sha256)).await?;
+        let grants = grants(store, &mark.sha256).await?;
+        let version = load(step, Kept { given: Given { component, signature }, grants })?;
+        let PluginMark { name, version: number, sha256, .. } = mark;
+        let running = &version.plugin().identity().digest;
+        if running != sha256 {
+            let message = format!("step {step}: {} has {running} under the name of {sha256}", store.place());
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        if let Some(node) = job.graph.nodes.iter_mut().find(|node| node.name == *step)
+            && install(&mut node.kind, version)
+        {
+            said.push(format!(
+                "step {step}: {name} {number} ({sha256:.8}), which was swapped in, not the plugin of the job file"
+            ));
+        }
+    }
+    Ok(said)
+}
+
+fn gone(step: &str, mark: &PluginMark, store: &dyn Store) -> Error {
+    let PluginMark { name, version, sha256, .. } = mark;
+    let message = format!(
+        "step {step} ran {name} {version}, and {} has no component with sha256 {sha256} any more",
+        store.place()
+    );
+    Error::invalid(message).hint("`wasmill run --as-filed` goes on with the plugin that the job file names")
+}
+
+fn install(kind: &mut NodeKind, version: Version) -> bool {
+    match (kind, version) {
+        (NodeKind::Source { decoder: Some(plugin), .. } | NodeKind::Transform { plugin }, Version::Transform(new)) => {
+            *plugin = new;
+        }
+        (NodeKind::Aggregate { plugin, .. }, Version::Aggregate(new)) => *plugin = new,
+        (NodeKind::Process { plugin, .. }, Version::Process(new)) => *plugin = new,
+        _ => return false,
+    }
+    true
+}
+
+/// The component that a mark names.
+pub async fn component(store: &dyn Store, mark: &PluginMark) -> Result<Option<Arc<[u8]>>> {
+    get(store, &mark.sha256).await
+}
+
+async fn get(store: &dyn Store, kept: &str) -> Result<Option<Arc<[u8]>>> {
+    Ok(store.get(&name(kept)).await?.map(|bytes| Arc::from(&bytes[..])))
+}
+
+/// What was approved for a component.
+async fn grants(store: &dyn Store, digest: &str) -> Result<Grants> {
+    let Some(bytes) = get(store, &format!("{digest}{GRANTS_ENDING}")).await? else { return Ok(Grants::default()) };
+    let names = String::from_utf8_lossy(&bytes).into_owned();
+    let grants = names.lines().map(str::parse::<Grant>).collect::<Result<Grants, _>>();
+    grants.map_err(|reason| Error::new(ErrorKind::Corrupt, format!("{}: {digest}: {reason}", store.place())))
+}
+
+/// Keeps components, as far as they are not kept yet.
+pub async fn keep(store: &dyn Store, components: &BTreeMap<String, Arc<[u8]>>) -> Result<()> {
+    for (digest, bytes) in components {
+        let name = name(digest);
+        if store.list(&name).await?.is_empty() {
+            store.put(&name, bytes.to_vec().into()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes components that no checkpoint names, and none of the last entries of the history.
+pub async fn sweep(store: &Arc<dyn Store>, components: &BTreeMap<String, Arc<[u8]>>) -> Result<()> {
+    let mut named: BTreeSet<String> = components.keys().cloned().collect();
+    let events = history::read(&**store).await?;
+    let recent = events.iter().rev().take(KEPT).flat_map(|event| event.version.iter().chain(&event.before));
+    named.extend(recent.map(|version| version.digest.clone()));
+    let journal = Journal::new(store.clone());
+    let mut manifests = Vec::new();
+    for number in journal.numbers().await? {
+        manifests.extend(journal.manifest(number).await?);
+    }
+    for savepoint in journal.savepoints().await? {
+        manifests.extend(journal.savepoint(&savepoint).await?);
+    }
+    named.extend(manifests.iter().flat_map(|manifest| manifest.plugins.values()).map(|mark| mark.sha256.clone()));
+    for stored in store.list(COMPONENTS).await? {
+        let digest = stored.strip_prefix(COMPONENTS).and_then(|kept| kept.split('.').next());
+        if digest.is_some_and(|digest| !named.contains(digest)) {
+            store.delete(&stored).await?;
+        }
+    }
+    Ok(())
+}
+
+fn name(digest: &str) -> String {
+    format!("{COMPONENTS}{digest}")
+}
