@@ -46,7 +46,9 @@ fn shell(dir: &Path, command: &str) -> Command {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
     shell.args(["-ec", &format!("exec {command}")]).current_dir(dir).env("PATH", format!("{folder}:{path}"));
-    shell.env("NO_COLOR", "1");
+    // A place of its own: builds wait for others that share one.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hot-swap-plugins");
+    shell.env("NO_COLOR", "1").env("WASMILL_PLUGIN_TARGET_DIR", target);
     shell
 }
 

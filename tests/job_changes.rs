@@ -5,9 +5,8 @@ use crate::harness::host::Host;
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::program::{output, unwrapped, wasmill};
-use crate::harness::report;
+use crate::harness::{registry, report};
 use crate::pipeline::{self, Input, Pipeline, Turn};
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -101,7 +100,7 @@ fn another(plugin: &str, number: usize) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    registry::sha256(bytes).trim_start_matches("sha256:").to_owned()
 }
 
 fn swap(pipeline: &Pipeline, step: &str, plugin: &Path) -> (Option<i32>, String) {

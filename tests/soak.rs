@@ -100,9 +100,11 @@ fn swaps_under_load() {
     let mut read = first.read("rows");
     let last = pipeline.finish();
     read += last.read("rows");
+    // Rows that wait for their time when the job stops are read again by the next run.
+    let through = |step: &str| (first.read(step) + last.read(step)) as i64 - first.in_flight(step);
+    assert_eq!(through("alerts"), through("averages"), "{}{}", first.log, last.log);
     for step in STEPS {
-        let left = [&first, &last].map(|ended| ended.in_flight(step));
-        assert_eq!(left.iter().sum::<i64>(), 0, "{step}: {left:?}: {}{}", first.log, last.log);
+        assert_eq!(last.in_flight(step), 0, "{step}: {}", last.log);
     }
     first.well();
     last.well();

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 
-/// What a shadow of a step has been found to be, once it has seen so many rows: how many answers were compared, how many
+/// What a shadow of a step has been found to be, once it has seen so many rows and some answers: how many of these were compared, how many
 /// differ, and the whole report.
 fn compared(dir: &std::path::Path, step: &str, rows: usize) -> (usize, usize, String) {
     until(&format!("{rows} rows of {step}"), || {
@@ -22,7 +22,7 @@ fn compared(dir: &std::path::Path, step: &str, rows: usize) -> (usize, usize, St
         let numbers: Vec<usize> =
             line.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect();
         let [seen, compared, differing] = numbers[..] else { panic!("no numbers in {line}") };
-        (seen >= rows).then_some((compared, differing, said))
+        (seen >= rows && compared > 0).then_some((compared, differing, said))
     })
 }
 
@@ -58,8 +58,8 @@ fn shadows_find_planted_differences() {
     assert_eq!((seen, differing), (rows.len(), planted), "{said}");
     assert_shown(&said, "\"cents\":", "\"money\":");
     // Rows of the last minute wait for their time in `track`, and windows of it are open.
-    let (seen, differing, said) = compared(dir, "count", planted / 2);
-    assert!(seen > 0 && differing == 0, "{said}");
+    let (_, differing, said) = compared(dir, "count", planted / 2);
+    assert_eq!(differing, 0, "{said}");
     let (_, differing, said) = compared(dir, "track", planted / 2);
     assert!(differing > 0, "{said}");
     assert_shown(&said, "refused: unlucky", "refused: unhappy");
@@ -74,8 +74,23 @@ fn shadows_find_planted_differences() {
     ));
     stream.end(&["rows", "parse"]);
     for ((name, found), (_, expected)) in written(dir).iter().zip(&expected) {
-        assert_same(name, &sorted(found), &sorted(expected));
+        assert_same(name, &without_accumulators(found), &without_accumulators(expected));
     }
+}
+
+/// The lines of a file in their order as bytes, dead letters without their accumulators: during a trial these are those of both
+/// versions.
+fn without_accumulators(file: &[u8]) -> Vec<u8> {
+    let strip = |line: &str| match line.contains("\"accumulator\":") {
+        true => {
+            let mut letter: Value = serde_json::from_str(line).expect("JSON");
+            letter.as_object_mut().expect("an object").remove("accumulator");
+            letter.to_string()
+        }
+        false => line.to_owned(),
+    };
+    let lines: Vec<String> = String::from_utf8_lossy(file).lines().map(strip).collect();
+    sorted(lines.join("\n").as_bytes())
 }
 
 /// Whether the conformance transform makes a row of it that has cents.
@@ -179,11 +194,11 @@ fn canaries_answer_for_their_keys() {
     let now = until_window(&mut stream, 7);
     let after = now.iter().filter(|row| result(row).0.0 >= START + 5 * WINDOW);
     assert_eq!(after.filter(of_three).count(), 0, "called off");
+    assert_eq!(course(&history(dir, "averages")), ["canary", "promoted", "canary", "aborted"]);
     let all: Vec<Value> = now.into_iter().chain(stream.rest()).collect();
     let answer: Answer = all.iter().map(result).collect();
     let fed: Vec<Row> = (0..stream.fed()).map(row).collect();
     assert_eq!((answer.len(), answer), (all.len(), tumbling(&fed, WINDOW)));
-    assert_eq!(course(&history(dir, "averages")), ["canary", "promoted", "canary", "aborted"]);
     report(&format!("{} of {KEYS} keys were answered by the canary", chosen.len()));
     stream.end(&["rows", "cells", "averages"]);
 }
