@@ -15,7 +15,7 @@ use wasmill_server::build;
 const ROWS: i64 = 10_000;
 
 /// Rows of which each third has no name, some a negative amount, in disorder of up to half a minute.
-fn input() -> String {
+pub fn input() -> String {
     let mut state = 3u64;
     let mut random = |below: i64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -41,7 +41,7 @@ fn input() -> String {
 }
 
 /// The job of the three plugins, one behind the other.
-fn job(source: &str, components: &[PathBuf; 3]) -> String {
+pub fn job(source: &str, components: &[PathBuf; 3]) -> String {
     let [transform, aggregator, process] = components.each_ref().map(|path| path.display().to_string());
     let sink = |name: &str, input: &str| {
         format!(
@@ -83,7 +83,7 @@ fn job(source: &str, components: &[PathBuf; 3]) -> String {
 }
 
 /// The files that the three plugins make of the rows.
-fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
+pub fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
     let dir = tempfile::tempdir().expect("a folder");
     let text = job("type = \"replay\"\npath = \"${in}\"", components);
     let ledger = Job::new(text).set("in", input.display()).set("out", dir.path().display()).run();
@@ -96,7 +96,7 @@ fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The files that the job has written.
-fn written(dir: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn written(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let read = |name: &str| fs::read(dir.join(format!("{name}.jsonl"))).unwrap_or_default();
     let mut files: Vec<_> =
         ["parsed", "nameless", "windows", "far", "idle"].map(|name| (name.to_owned(), read(name))).into();
@@ -118,7 +118,7 @@ fn written(dir: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The guests in a language; `None` if its tools cannot be had here. Those in C are written to `dir`.
-fn guests_in(language: &str, dir: &Path) -> Option<[PathBuf; 3]> {
+pub fn guests_in(language: &str, dir: &Path) -> Option<[PathBuf; 3]> {
     let kinds = ["transform", "aggregator", "process"];
     if language == "c" {
         let files = kinds.map(|kind| dir.join(kind).with_extension("wasm"));
@@ -207,19 +207,21 @@ fn languages_take_turns() {
     drop(rows);
     let ended = host.wait_with_output().expect("it ends");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    let sorted = |file: &[u8]| {
-        let mut lines: Vec<&[u8]> = file.split(|byte| *byte == b'\n').collect();
-        lines.sort_unstable();
-        lines.join(&b'\n')
-    };
     for ((name, found), (_, expected)) in written(dir.path()).iter().zip(&expected) {
         assert_same(name, &sorted(found), &sorted(expected));
     }
     report(&format!("{swaps} swaps between {} sets of plugins", turns.len() + 1));
 }
 
+/// A file with its lines in their order as bytes.
+pub fn sorted(file: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = file.split(|byte| *byte == b'\n').collect();
+    lines.sort_unstable();
+    lines.join(&b'\n')
+}
+
 /// Tells of two files the first line in which they differ.
-fn assert_same(title: &str, found: &[u8], expected: &[u8]) {
+pub fn assert_same(title: &str, found: &[u8], expected: &[u8]) {
     let line = |bytes: &[u8], at: usize| {
         String::from_utf8_lossy(bytes.split(|byte| *byte == b'\n').nth(at).unwrap_or_default()).into_owned()
     };

@@ -4,6 +4,7 @@
 pub mod aggregate;
 pub mod balance;
 pub mod bucket;
+pub mod builds;
 pub mod cells;
 pub mod chance;
 pub mod data;
@@ -12,6 +13,7 @@ pub mod host;
 pub mod http;
 pub mod job;
 pub mod kinesis;
+pub mod live;
 pub mod loopback;
 pub mod manifests;
 pub mod patience;

@@ -1,5 +1,6 @@
 //! A running job that is changed: its file by `wasmill apply`, its plugins for longer than a run, with the real program.
 
+use crate::harness::builds;
 use crate::harness::host::Host;
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
@@ -93,12 +94,9 @@ fn refused() {
     pipeline.check();
 }
 
-/// The bytes of a plugin with something at their end that changes nothing but the digest.
-fn another(plugin: &str, mark: u8) -> Vec<u8> {
-    let mut bytes = fs::read(component(plugin)).expect("it was built");
-    // A custom section, called like this.
-    bytes.extend_from_slice(&[0, 3, 1, b'x', mark]);
-    bytes
+/// Another build of a plugin.
+fn another(plugin: &str, number: usize) -> Vec<u8> {
+    builds::another(&fs::read(component(plugin)).expect("it was built"), number)
 }
 
 /// The digest of a component, as job files name it.

@@ -21,8 +21,13 @@ mod disk;
 mod faults;
 /// What a version that takes over may import.
 mod grants;
-/// Hostile aggregators and processes.
+/// What has become of plugins.
+mod history;
+/// The example that is edited while it runs.
+mod hot_swap;
+/// Job files that change while the job runs.
 mod job_changes;
+/// Hostile aggregators and processes.
 mod keyed_faults;
 /// SIGKILL at random moments.
 mod kills;
@@ -30,6 +35,8 @@ mod kills;
 mod kinesis;
 /// Writes that are done, and whose answers are lost.
 mod lost_answers;
+/// States that change their layout while the job runs.
+mod migrations;
 /// Checkpoints of earlier versions.
 mod old_checkpoints;
 /// Results in OpenSearch.
@@ -38,12 +45,16 @@ mod opensearch;
 mod process;
 /// The program on the command line.
 mod program;
+/// Versions that fail, put into a running job.
+mod rollbacks;
 /// An archive and results in S3.
 mod s3;
 /// The commands about checkpoints.
 mod savepoints;
 /// Whose components a job takes.
 mod signatures;
+/// Swaps by the hundred.
+mod soak;
 /// Where components come from.
 mod sources;
 /// SIGTERM under load.
@@ -56,6 +67,8 @@ mod takeover;
 mod taxi;
 /// Hostile components from WebAssembly text.
 mod text_guests;
+/// Shadows and canaries.
+mod trials;
 /// A component that imports WASI.
 mod wasi;
 /// Files and folders that change while `wasmill run --watch` follows them.

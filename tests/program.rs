@@ -37,6 +37,7 @@ fn examples_are_valid() {
             "tumbling 10m",
         ),
         ("examples/alerts/job.toml", vec!["--set=out=y"], "process in the order of event time"),
+        ("examples/hot-swap/job.toml", vec![], "tumbling 1m"),
     ];
     for (job, parameters, expected) in cases {
         let (code, stdout, stderr) = output(wasmill(&root()).args(["check", job]).args(parameters));

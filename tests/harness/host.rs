@@ -84,13 +84,31 @@ impl Ended {
         self.log
     }
 
-    /// How many records a source has read, as the summary says.
-    pub fn read(&self, source: &str) -> u64 {
-        let titles = self.log.lines().find(|line| line.trim_start().starts_with("read "));
-        assert!(titles.is_some(), "there is no summary:\n{}", self.log);
-        let line = self.log.lines().rev().find(|line| line.split_whitespace().next() == Some(source));
-        let cell = line.and_then(|line| line.split_whitespace().nth(1)).map(|cell| cell.replace([',', '\u{202f}'], ""));
-        let number = cell.and_then(|cell| cell.parse().ok());
-        number.unwrap_or_else(|| panic!("{source} is not in the summary:\n{}", self.log))
+    /// How many rows a node has read, as the summary says.
+    pub fn read(&self, node: &str) -> u64 {
+        self.cell(node, "read").and_then(|cell| cell.parse().ok()).unwrap_or_else(|| self.missing(node))
+    }
+
+    /// How many rows of a node had met no fate when it ended. The summary leaves the column out if none had anywhere.
+    pub fn in_flight(&self, node: &str) -> i64 {
+        const TITLE: &str = "+ in flight";
+        if !self.log.contains(TITLE) {
+            return 0;
+        }
+        self.cell(node, TITLE).and_then(|cell| cell.parse().ok()).unwrap_or_else(|| self.missing(node))
+    }
+
+    /// A number of the summary, in the line of a node.
+    fn cell(&self, node: &str, title: &str) -> Option<String> {
+        let is_title = |line: &&str| line.trim_start().starts_with("read ");
+        let titles = self.log.lines().find(is_title)?;
+        let at = titles.split("  ").filter(|title| !title.trim().is_empty()).position(|one| one.trim() == title)?;
+        let mut nodes = self.log.lines().skip_while(|line| !is_title(line)).skip(1);
+        let line = nodes.find(|line| line.split_whitespace().next() == Some(node))?;
+        line.split_whitespace().nth(at + 1).map(|cell| cell.replace([',', '\u{202f}'], ""))
+    }
+
+    fn missing(&self, node: &str) -> ! {
+        panic!("{node} is not in the summary:\n{}", self.log)
     }
 }

@@ -22,7 +22,7 @@ pub fn built(dir: &Path) -> PathBuf {
 fn build_all() -> BTreeMap<PathBuf, PathBuf> {
     let folder = root().join("plugins").canonicalize().expect("plugins/ is there");
     let mut dirs = Vec::new();
-    for folder in [folder.clone(), folder.join("hostile"), folder.join("conformance/rust")] {
+    for folder in [folder.clone(), folder.join("hostile"), folder.join("versions"), folder.join("conformance/rust")] {
         let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         dirs.extend(entries.map(|entry| entry.expect("it can be read").path()).filter(|dir| is_plugin(dir)));
     }

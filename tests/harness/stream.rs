@@ -1,7 +1,8 @@
 //! The real program as a part of a pipe: rows in, rows out, and what it says meanwhile. Rows go in when a test wants them
 //! to, so it is known which of them came before a change and which after.
 
-use super::host::Host;
+use super::builds::patched;
+use super::host::{Ended, Host};
 use super::patience::until;
 use super::plugins::built;
 use super::program::wasmill;
@@ -63,11 +64,23 @@ impl Stream {
 
     /// Feeds one row, and returns what so many steps make of it, in no order.
     pub fn feed(&mut self, steps: usize) -> Vec<Value> {
-        self.fed += 1;
-        let row = row(self.fed).to_string() + "\n";
+        self.put([row(self.fed + 1).to_string()]);
+        self.take(steps)
+    }
+
+    /// Feeds rows of any other kind.
+    pub fn put(&mut self, rows: impl IntoIterator<Item = String>) {
+        let fed = &mut self.fed;
+        let text: String = rows.into_iter().inspect(|_| *fed += 1).map(|row| row + "\n").collect();
         let stdin = self.rows.as_mut().expect("it still reads");
-        stdin.write_all(row.as_bytes()).and_then(|()| stdin.flush()).expect("it reads");
-        (0..steps).map(|_| self.line()).collect()
+        if let Err(error) = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()) {
+            panic!("it does not read ({error}): {}", self.host.text());
+        }
+    }
+
+    /// Waits for so many rows.
+    pub fn take(&mut self, rows: usize) -> Vec<Value> {
+        (0..rows).map(|_| self.line()).collect()
     }
 
     /// Asserts that the next row is worked on by this version of the conformance transform, in so many steps.
@@ -107,20 +120,27 @@ impl Stream {
         self.host.text()
     }
 
+    /// Ends its input.
+    pub fn close(&mut self) {
+        drop(self.rows.take());
+    }
+
+    /// Everything that still comes out once its input has ended.
+    pub fn rest(&mut self) -> Vec<Value> {
+        self.close();
+        let lines = std::iter::from_fn(|| self.lines.recv_timeout(PATIENCE).ok());
+        lines.map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    }
+
     /// Ends its input, and asserts that it ends well and has lost no row. Returns what it said.
     pub fn end(mut self, steps: &[&str]) -> String {
-        drop(self.rows.take());
+        self.close();
         let fed = self.fed;
-        let ended = self.host.wait();
-        let said = ended.well();
-        let summary: Vec<&str> = said.lines().skip_while(|line| !line.trim_start().starts_with("read  =")).collect();
+        let ended: Ended = self.host.wait();
         for step in steps {
-            let line = summary.iter().find(|line| line.split_whitespace().next() == Some(step));
-            let read =
-                line.and_then(|line| line.split_whitespace().nth(1)?.replace([',', '\u{202f}'], "").parse().ok());
-            assert_eq!(read, Some(fed), "{step}: {said}");
+            assert_eq!(ended.read(step), fed as u64, "{step}: {}", ended.log);
         }
-        said
+        ended.well()
     }
 }
 
@@ -143,13 +163,8 @@ pub fn answer(n: i64, key: &str) -> Value {
 
 /// The conformance transform, whose answers call the cents by this name, of five letters: another version of one plugin.
 pub fn version(name: &str) -> Vec<u8> {
-    let old = b"cents";
-    assert_eq!(name.len(), old.len());
-    let mut bytes = fs::read(built(&root().join("plugins/conformance/rust/transform"))).expect("it was built");
-    let places: Vec<usize> = (0..bytes.len() - old.len()).filter(|&at| bytes[at..].starts_with(old)).collect();
-    assert!(!places.is_empty(), "the plugin has the name of its member");
-    places.into_iter().for_each(|at| bytes[at..at + old.len()].copy_from_slice(name.as_bytes()));
-    bytes
+    let component = fs::read(built(&root().join("plugins/conformance/rust/transform"))).expect("it was built");
+    patched(&component, "cents", name)
 }
 
 /// Replaces a file at one stroke, as editors and builds do.

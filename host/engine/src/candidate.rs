@@ -19,7 +19,7 @@ mod pair;
 mod tally;
 
 pub use difference::Difference;
-pub use halves::{Half, PAIRED, only};
+pub use halves::{Half, PAIRED, incumbent, only};
 pub use tally::{Bounds, Cost, Report};
 
 use crate::plan::PlanNode;
@@ -54,6 +54,16 @@ pub struct Candidacy {
     differences: Mutex<Vec<Difference>>,
     /// Why it is not called any more.
     failure: watch::Sender<Option<String>>,
+}
+
+impl std::fmt::Debug for Candidacy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = |version: &Version| version.plugin().identity().clone();
+        let (incumbent, candidate) = (of(&self.incumbent), of(&self.candidate));
+        let mut debug = f.debug_struct("Candidacy");
+        debug.field("mode", &self.mode).field("incumbent", &incumbent).field("candidate", &candidate);
+        debug.finish_non_exhaustive()
+    }
 }
 
 /// How many differences are kept in full.

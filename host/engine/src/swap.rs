@@ -51,6 +51,8 @@ pub struct Swapped {
     pub pause: Duration,
     /// From the moment when it was ready until it ran on all workers.
     pub took: Duration,
+    /// The trial that was under way until then, if another version than the two of it has ended it.
+    pub outlived: Option<Arc<Candidacy>>,
 }
 
 impl Swapper {
@@ -60,13 +62,15 @@ impl Swapper {
     }
 
     /// The plugin of a step whose answers count, and whatever runs when no other one takes over at the moment. During a
-    /// shadow or a canary it is the incumbent.
+    /// shadow or a canary it is the incumbent, and after a failure.
     pub async fn running(&self, step: &str) -> Result<Version> {
         let trials = self.trials.lock().await;
         let plan = &self.revisions.newest().plan;
         let index = find(plan, step)?;
         match trials.get(&index) {
-            Some(trial) if trial.mode() == Mode::Probation => Ok(trial.candidate().clone()),
+            Some(trial) if trial.mode() == Mode::Probation && trial.failure().is_none() => {
+                Ok(trial.candidate().clone())
+            }
             Some(trial) => Ok(trial.incumbent().clone()),
             None => version(&plan.nodes[index]),
         }
@@ -87,8 +91,8 @@ impl Swapper {
         let incumbent = self.incumbent(&trials, index)?;
         self.check(index, &incumbent, &version)?;
         let swapped = self.install(index, version, None, Half::Incumbent).await?;
-        trials.remove(&index);
-        Ok(Swapped { before: incumbent.plugin().identity().clone(), ..swapped })
+        let outlived = trials.remove(&index);
+        Ok(Swapped { before: incumbent.plugin().identity().clone(), outlived, ..swapped })
     }
 
     /// The same, and the version before stays ready: the new one is on trial until the trial is settled. One that was on
@@ -108,8 +112,8 @@ impl Swapper {
         let before = incumbent.plugin().identity().clone();
         let candidacy = Candidacy::new(&plan.nodes[index], incumbent, version, mode, bounds);
         let swapped = self.install(index, candidacy.version(), Some(candidacy.clone()), Half::Incumbent).await?;
-        trials.insert(index, candidacy.clone());
-        Ok((candidacy, Swapped { before, ..swapped }))
+        let outlived = trials.insert(index, candidacy.clone());
+        Ok((candidacy, Swapped { before, outlived, ..swapped }))
     }
 
     /// Ends a trial: the candidate takes over for good, or the incumbent goes on alone. `None` if it has ended before.
@@ -190,7 +194,12 @@ impl Swapper {
             self.revisions.publish(plan, None);
             return Err(refusal.error().context(format!("step {step}")));
         }
-        Ok(Swapped { before: before.plugin().identity().clone(), pause: outcome.pause, took: begun.elapsed() })
+        Ok(Swapped {
+            before: before.plugin().identity().clone(),
+            pause: outcome.pause,
+            took: begun.elapsed(),
+            outlived: None,
+        })
     }
 
     /// An error if the job ends first.

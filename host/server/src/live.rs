@@ -161,12 +161,14 @@ impl Live {
         };
         let now = words::version(version);
         let incumbent = self.swapper.running(step).await?;
-        let (done, Swapped { before, pause, took }) = if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
+        let (done, Swapped { before, pause, took, .. }) = if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
             let swapped = self.swapper.swap(step, version.clone()).await?;
+            self.outlive(step, &swapped).await;
             self.remember(step, incumbent);
             (format!("{now} in place of {}", words::identity(&swapped.before)), swapped)
         } else {
             let (candidacy, swapped) = self.swapper.try_out(step, version.clone(), mode, bounds).await?;
+            self.outlive(step, &swapped).await;
             self.watch_trial(step, candidacy, time);
             let before = words::identity(&swapped.before);
             let during = time.map_or(String::new(), |time| format!(" for {}", words::duration(time)));
@@ -203,7 +205,7 @@ impl Live {
         self.forget(step);
         let done = format!("{} put back in place of {}", words::version(&version), words::identity(&before));
         let event = Event::new(step, What::RolledBack, reason, &done);
-        self.history.add(event.about(version.plugin().identity(), Some(&before))).await;
+        self.history.add(event.about(&before, Some(version.plugin().identity()))).await;
         Ok(format!("step {step}: {done}, with the state as it is; workers stood still for {pause:.1?}"))
     }
 

@@ -92,6 +92,11 @@ fn timers(bytes: &[u8]) -> Option<(Vec<i64>, &[u8])> {
     Some((timers.as_chunks().0.iter().map(|time| i64::from_le_bytes(*time)).collect(), rest))
 }
 
+/// The incumbent's half of a stored state; nothing of one that cannot be read.
+pub fn incumbent(stored: &[u8]) -> Vec<u8> {
+    Halves::read(stored).map(|halves| halves.incumbent.to_vec()).unwrap_or_default()
+}
+
 /// States of an incumbent as pairs, which its candidate has not met yet.
 pub fn wrap(states: &Binary) -> Binary {
     let mut wrapped = BinaryBuilder::default();

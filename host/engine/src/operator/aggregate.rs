@@ -6,7 +6,7 @@ use super::output::Outputs;
 use super::worn::Worn;
 use super::{Epoch, Rows};
 use crate::admit::admit;
-use crate::candidate::Half;
+use crate::candidate::{Half, PAIRED, incumbent};
 use crate::discards::Discards;
 use crate::graph::{Input, Port};
 use crate::isolate::{Guard, IsolatedAggregate};
@@ -154,7 +154,12 @@ impl EpochStep for AggregateStep {
     /// Moves to the epoch's watermark and sends the results of the windows that fire.
     fn close(&mut self, exits: &mut Exits, pass: &Pass) -> Result<()> {
         let watermark = self.heard.watermark();
-        let advanced = self.windows.advance(watermark, &mut self.worn.logic)?;
+        let mut advanced = self.windows.advance(watermark, &mut self.worn.logic)?;
+        if self.state_version() & PAIRED != 0 {
+            // What a dead letter holds is for a plugin to read.
+            let accumulators = advanced.refused.iter_mut().flat_map(|refused| &mut refused.accumulators);
+            accumulators.for_each(|accumulator| *accumulator = incumbent(accumulator));
+        }
         let node = &self.plan.nodes[self.index];
         node.ledger.advance_watermark(watermark);
         StepLedger::add(&node.ledger.fired, advanced.fired);

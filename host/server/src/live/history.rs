@@ -28,7 +28,7 @@ pub enum What {
     Promoted,
     /// A trial was ended without the version taking over.
     Aborted,
-    /// The version before was put back.
+    /// A version went, and the one before it was put back.
     RolledBack,
 }
 

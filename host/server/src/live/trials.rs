@@ -72,6 +72,21 @@ impl Live {
         Ok(())
     }
 
+    /// Another version has come before the trial of this one was over: unless it has failed, it has stood it.
+    pub(super) async fn outlive(&self, step: &str, swapped: &Swapped) {
+        let Some(candidacy) = &swapped.outlived else { return };
+        let candidate = words::version(candidacy.candidate());
+        let (what, reason, outcome) = match candidacy.failure() {
+            Some(failure) => (What::RolledBack, failure.clone(), format!("{candidate} was on its way out: {failure}")),
+            None => {
+                self.remember(step, candidacy.incumbent().clone());
+                let outcome = format!("{candidate} stood its trial until the next version came");
+                (What::Promoted, "the next version came".to_owned(), outcome)
+            }
+        };
+        self.record(step, what, Reason::automatic(reason), &outcome, candidacy).await;
+    }
+
     /// Ends the trial of a step because somebody says so.
     pub async fn settle(&self, step: &str, promote: bool, reason: Reason) -> Result<String> {
         let none = || Error::invalid(format!("nothing is on trial in step {step}"));

@@ -3,7 +3,7 @@
 
 #![expect(clippy::panic, reason = "a plugin that panics is what the host is tested with")]
 
-use hostile_deeds::{Deed, not_utf8};
+use hostile_deeds::{Deed, not_utf8, stamped};
 use std::cell::RefCell;
 use wasmill::bindings::aggregate::{Accumulated, Finished, Fired};
 use wasmill::bindings::{Description, Failure, Lifecycle, aggregate};
@@ -154,7 +154,7 @@ impl Lifecycle for Component {
 
     fn configure(settings: String) -> Result<Needs, String> {
         wasmill::log::report_panics();
-        let plugin: Hostile = wasmill::settings::parse(&settings)?;
+        let plugin: Hostile = stamped().map_or_else(|| wasmill::settings::parse(&settings), Ok)?;
         plugin.r#do.in_configure(plugin.amount)?;
         PLUGIN.set(Some(plugin));
         Ok(Needs { fields: vec!["/id: s64".into()], writes_values: true, ..Needs::default() })

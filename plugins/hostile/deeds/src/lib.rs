@@ -3,6 +3,9 @@
 
 #![expect(clippy::panic, reason = "a plugin that panics is what the host is tested with")]
 
+mod stamp;
+
+pub use stamp::stamped;
 use std::hint::black_box;
 use wasmill::{Settings, log};
 

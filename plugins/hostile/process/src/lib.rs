@@ -1,7 +1,7 @@
 //! A process that does harm, for the tests of the host; see `plugins/hostile/README.md`. It keeps its states and sets no timer,
 //! and is written on the bare bindings, because the SDK does not let one lie.
 
-use hostile_deeds::{Deed, not_utf8};
+use hostile_deeds::{Deed, not_utf8, stamped};
 use std::cell::RefCell;
 use wasmill::bindings::process::{Output, Timers, Turn};
 use wasmill::bindings::{Description, Failure, Lifecycle, process};
@@ -131,7 +131,7 @@ impl Lifecycle for Component {
 
     fn configure(settings: String) -> Result<Needs, String> {
         wasmill::log::report_panics();
-        let plugin: Hostile = wasmill::settings::parse(&settings)?;
+        let plugin: Hostile = stamped().map_or_else(|| wasmill::settings::parse(&settings), Ok)?;
         plugin.r#do.in_configure(plugin.amount)?;
         PLUGIN.set(Some(plugin));
         let side_outputs = vec![SideOutput { name: "aside".into(), writes_values: false }];

@@ -3,7 +3,8 @@
 mod answer;
 
 use answer::Answer;
-use hostile_deeds::Deed;
+use hostile_deeds::{Deed, stamped};
+use std::sync::LazyLock;
 use wasmill::{Batch, BatchTransform, Columns, Failure, Needs, Rows, Settings, SideOutput};
 
 #[derive(Settings)]
@@ -22,24 +23,36 @@ struct Hostile {
     amount: usize,
 }
 
+/// What was written over the stamp of the component.
+static STAMPED: LazyLock<Option<Hostile>> = LazyLock::new(stamped);
+
+impl Hostile {
+    /// Itself, unless the stamp says something else.
+    fn chosen(&self) -> &Self {
+        STAMPED.as_ref().unwrap_or(self)
+    }
+}
+
 impl BatchTransform for Hostile {
     fn needs(&self) -> Result<Needs, String> {
-        self.r#do.in_configure(self.amount)?;
+        let this = self.chosen();
+        this.r#do.in_configure(this.amount)?;
         Ok(Needs {
             fields: vec!["/id: s64".into()],
-            reads_values: self.answer.writes_values(),
-            writes_values: self.answer.writes_values(),
+            reads_values: this.answer.writes_values(),
+            writes_values: this.answer.writes_values(),
             side_outputs: vec![SideOutput { name: "aside".into(), writes_values: false }],
         })
     }
 
     fn transform(&self, batch: Batch) -> Result<Columns, Failure> {
+        let this = self.chosen();
         let ids =
             batch.fields.first().and_then(|ids| ids.ints()).ok_or("the host sent no column of s64 for field /id")?;
-        let bad: Vec<u32> = (0..).zip(ids).filter(|(_, id)| *id % self.every == 0).map(|(row, _)| row).collect();
-        bad.iter().for_each(|_| self.r#do.to_row(self.amount));
+        let bad: Vec<u32> = (0..).zip(ids).filter(|(_, id)| *id % this.every == 0).map(|(row, _)| row).collect();
+        bad.iter().for_each(|_| this.r#do.to_row(this.amount));
         match bad.first() {
-            Some(&bad) => self.answer.to(batch, bad, self.amount),
+            Some(&bad) => this.answer.to(batch, bad, this.amount),
             None => Ok(Rows { values: batch.values, ..Rows::default() }.into()),
         }
     }
