@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 use tokio::sync::watch;
 
 /// The one bell of a job.
@@ -31,8 +32,9 @@ struct Ropes {
     complained: bool,
 }
 
-/// What a folder is, whatever its name: another one of the same name is not watched by watching the first.
-type Inode = (u64, u64);
+/// What tells a folder from another one of the same path. Numbers of inodes are given again at once, so the time of its birth
+/// belongs to it, where the file system knows that.
+type Inode = (u64, u64, Option<SystemTime>);
 
 impl Bell {
     /// Watches nothing yet.
@@ -133,7 +135,7 @@ fn is_change(kind: &EventKind) -> bool {
 }
 
 fn inode(folder: &Path) -> Option<Inode> {
-    fs::metadata(folder).ok().map(|about| (about.dev(), about.ino()))
+    fs::metadata(folder).ok().map(|about| (about.dev(), about.ino(), about.created().ok()))
 }
 
 #[cfg(test)]
