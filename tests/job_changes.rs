@@ -74,7 +74,7 @@ fn refused() {
     let refusals = [
         (
             text.replace("tumbling = \"1m\"", "tumbling = \"2m\""),
-            "step averages was \"tumbling 1m, lateness 0ms\" there",
+            "step averages was \"tumbling 1m, lateness 0s\" there",
         ),
         (text.replace("name = \"pipeline\"", "name = \"other\""), "that cannot change while the job runs"),
         (text.replace("[engine]", "[engin]"), "unknown key `engin`"),
@@ -105,7 +105,8 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn swap(pipeline: &Pipeline, step: &str, plugin: &Path) -> (Option<i32>, String) {
-    let arguments = ["swap", "job.toml", step, &plugin.display().to_string(), "--why", "a test"].map(str::to_owned);
+    let arguments = ["swap", "job.toml", step, &plugin.display().to_string(), "--why", "a test", "--probation", "0s"]
+        .map(str::to_owned);
     let (code, stdout, stderr) = output(wasmill(pipeline.path()).args(arguments));
     (code, format!("{stdout}{stderr}"))
 }

@@ -12,7 +12,7 @@ mod settled;
 mod status;
 
 pub use coordinator::{Commit, Connections, Coordinator, Standing};
-pub use journal::{Fence, Journal, Pruned};
+pub use journal::{COMPONENTS, Fence, Journal, Pruned};
 pub use part::{Content, FINAL, Origin, Reporter, State};
 pub use resume::{Resumed, fits};
 pub use status::{Known, Published, ResumedFrom, Status};

@@ -27,7 +27,9 @@ mod worker;
 mod writer;
 
 pub use candidate::{Bounds, Candidacy, Cost, Difference, Mode, Report};
-pub use checkpoint::{Checkpoints, Declared, Fence, Journal, Known, Pruned, Published, ResumedFrom, Status, fits};
+pub use checkpoint::{
+    COMPONENTS, Checkpoints, Declared, Fence, Journal, Known, Pruned, Published, ResumedFrom, Status, fits,
+};
 pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Tolerance};
 pub use run::{Options, Running, Stopper, start};
 pub use stall::Stall;

@@ -7,14 +7,11 @@ use crate::live::history;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wasmill_connect::component_store::SIGNATURE_ENDING;
-use wasmill_engine::{Journal, NodeKind};
+use wasmill_engine::{COMPONENTS, Journal, NodeKind};
 use wasmill_plugin::{Grant, Grants};
 use wasmill_stream::checkpoint::{Manifest, PluginMark, Store};
 use wasmill_stream::plugin::Version;
 use wasmill_stream::{Error, ErrorKind, Result};
-
-/// The objects that hold components, by digest.
-const COMPONENTS: &str = "plugin/";
 
 /// How many entries of the history can be gone back to.
 const KEPT: usize = 10;

@@ -8,16 +8,20 @@ mod published;
 pub use fence::Fence;
 
 use published::PUBLISHED;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmill_stream::checkpoint::{Created, Manifest, Store, Undecodable};
+use wasmill_stream::checkpoint::{Created, Manifest, PluginMark, Store, Undecodable};
 use wasmill_stream::{Error, ErrorKind, Result, time};
 
 const MANIFESTS: &str = "manifest/";
 const SAVEPOINTS: &str = "savepoint/";
 const STATES: &str = "state/";
+
+/// The objects that hold components, by their SHA-256 in hex.
+pub const COMPONENTS: &str = "plugin/";
 
 /// First and longest pause before something is tried again that time may cure.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -145,7 +149,26 @@ impl Journal {
                 problems.push(error);
             }
         }
+        for mark in manifest.plugins.values() {
+            if let Err(error) = self.verify_component(mark).await {
+                problems.push(error);
+            }
+        }
         problems
+    }
+
+    /// Whether a component that is kept is what its name says. One that the job file names as well need not be there.
+    async fn verify_component(&self, mark: &PluginMark) -> Result<()> {
+        let name = format!("{COMPONENTS}{}", mark.sha256);
+        let damaged = |how: &str| Err(Error::new(ErrorKind::Corrupt, format!("{name} in {} {how}", self.place())));
+        match self.store.get(&name).await? {
+            Some(bytes) => {
+                let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+                if digest == mark.sha256 { Ok(()) } else { damaged("is damaged: its digest is another one") }
+            }
+            None if mark.declared.is_some() => damaged("is gone, and the job file names another component"),
+            None => Ok(()),
+        }
     }
 
     /// Publishes the first manifest of a run, unless its number has been taken meanwhile. Whoever was running is fenced off.
