@@ -6,6 +6,7 @@ use crate::job::{Given, Job};
 use crate::live::history;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use wasmill_connect::component_store::SIGNATURE_ENDING;
 use wasmill_engine::{COMPONENTS, Journal, NodeKind};
 use wasmill_plugin::{Grant, Grants};
@@ -107,7 +108,8 @@ pub async fn component(store: &dyn Store, mark: &PluginMark) -> Result<Option<Ar
 }
 
 async fn get(store: &dyn Store, kept: &str) -> Result<Option<Arc<[u8]>>> {
-    Ok(store.get(&name(kept)).await?.map(|bytes| Arc::from(&bytes[..])))
+    let name = name(kept);
+    Ok(patiently(|| store.get(&name)).await?.map(|bytes| Arc::from(&bytes[..])))
 }
 
 /// What was approved for a component.
@@ -118,12 +120,30 @@ async fn grants(store: &dyn Store, digest: &str) -> Result<Grants> {
     grants.map_err(|reason| Error::new(ErrorKind::Corrupt, format!("{}: {digest}: {reason}", store.place())))
 }
 
+/// How often something is tried again that time may cure, and the first pause before it, which doubles.
+const TRIES: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Does something with a store that may not answer for a moment.
+pub async fn patiently<T, F: Future<Output = Result<T>>>(mut act: impl FnMut() -> F) -> Result<T> {
+    for tried in 0..TRIES {
+        match act().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::warn!("{}", error.report());
+                tokio::time::sleep(PAUSE * 2u32.pow(tried)).await;
+            }
+            done => return done,
+        }
+    }
+    act().await
+}
+
 /// Keeps components, as far as they are not kept yet.
 pub async fn keep(store: &dyn Store, components: &BTreeMap<String, Arc<[u8]>>) -> Result<()> {
     for (digest, bytes) in components {
         let name = name(digest);
-        if store.list(&name).await?.is_empty() {
-            store.put(&name, bytes.to_vec().into()).await?;
+        if patiently(|| store.list(&name)).await?.is_empty() {
+            patiently(|| store.put(&name, bytes.to_vec().into())).await?;
         }
     }
     Ok(())

@@ -69,8 +69,14 @@ async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal
     if manner.fresh || manner.as_filed {
         return Ok(Vec::new());
     }
-    // What is wrong with it is said when the job starts.
-    let Ok(Some(newest)) = Journal::new(store.clone()).newest().await else { return Ok(Vec::new()) };
+    let journal = Journal::new(store.clone());
+    let newest = match pins::patiently(|| journal.newest()).await {
+        Ok(Some(newest)) => newest,
+        Ok(None) => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+        // What is wrong with it is said when the job starts.
+        Err(_) => return Ok(Vec::new()),
+    };
     let (file, parameters) = (job.file.clone(), manner.parameters());
     let load = |step: &str, kept: Kept| {
         let mut plugins = Plugins::new(host()?, Some(builder(terminal)));

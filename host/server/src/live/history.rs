@@ -1,6 +1,7 @@
 //! What has become of the plugins of a job: which version came when, by whom, why, and how it went. Kept in the job's
 //! checkpoint store, one object per event, so that it outlives the job; without one only as long as the job runs.
 
+use crate::pins::patiently;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,7 +112,7 @@ impl History {
     /// Continues the one in the store, if there is a store.
     pub async fn open(store: Option<Arc<dyn Store>>) -> Result<Self> {
         let events = match &store {
-            Some(store) => read(&**store).await?,
+            Some(store) => patiently(|| read(&**store)).await?,
             None => Vec::new(),
         };
         Ok(Self { store, events: Arc::new(Mutex::new(events)) })
@@ -130,7 +131,7 @@ impl History {
             events.len()
         };
         if let Some(store) = &self.store
-            && let Err(error) = append(&**store, number, &event).await
+            && let Err(error) = patiently(|| append(&**store, number, &event)).await
         {
             tracing::warn!("history of step {}: {}", event.step, error.report());
         }
