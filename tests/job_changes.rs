@@ -58,7 +58,7 @@ fn handed_over() {
     pipeline.check();
     let more = fs::read_to_string(pipeline.path().join("more.jsonl")).expect("the sink wrote it").lines().count();
     let all = pipeline.input().facts(pipeline::Stream::Averages).len();
-    assert!((1..all).contains(&more), "{more} of {all} windows fired after the sink had come");
+    assert!((1..=all).contains(&more), "{more} of {all} windows fired after the sink had come");
     report(&format!("{} hand-overs of a running job, nothing read for {}", gaps.len(), gaps.join(", ")));
 }
 
