@@ -8,9 +8,11 @@
 //! answer any call with the state that the candidate was given. Else, and where both run side by side, each has a state of
 //! its own ([`Pair`], [`Halves`]).
 //!
-//! [`Fallback`]: fallback
-//! [`Pair`]: pair
+//! [`Fallback`]: fallback::Fallback
+//! [`Pair`]: both::Pair
+//! [`Halves`]: halves::Halves
 
+mod both;
 mod difference;
 mod fallback;
 mod halves;
@@ -23,13 +25,13 @@ pub use halves::{Half, PAIRED, incumbent, only};
 pub use tally::{Bounds, Cost, Report};
 
 use crate::plan::PlanNode;
-use member::union;
+use both::Both;
 use std::sync::{Arc, Mutex, PoisonError};
 use tally::{Baseline, Tally};
 use tokio::sync::watch;
+use wasmill_stream::Error;
 use wasmill_stream::key::{self, KEY_GROUPS};
-use wasmill_stream::plugin::{Identity, Needs, Plugin, Version};
-use wasmill_stream::{Error, ErrorKind, GuestFault, GuestLedger, Result};
+use wasmill_stream::plugin::Version;
 
 /// How a candidate is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,16 +89,19 @@ impl Candidacy {
 
     /// Whether it works with the states of the incumbent, so that either can go on alone at any time.
     pub fn shares_state(&self) -> bool {
-        let alike = self.incumbent.plugin().state_version() == self.candidate.plugin().state_version();
-        self.mode == Mode::Probation && (alike || matches!(self.candidate, Version::Transform(_)))
+        let is_stateless = matches!(self.candidate, Version::Transform(_));
+        self.mode == Mode::Probation && (is_stateless || self.migrates().is_none())
     }
 
     /// Both in one.
     pub fn version(self: &Arc<Self>) -> Version {
-        match self.shares_state() {
-            true => fallback::version(self),
-            false => pair::version(self),
-        }
+        Both::version(self)
+    }
+
+    /// The version of the incumbent's states, if the candidate has to rewrite them.
+    fn migrates(&self) -> Option<u32> {
+        let (was, is) = (self.incumbent.plugin().state_version(), self.candidate.plugin().state_version());
+        (was != is).then_some(was)
     }
 
     /// How it is tried.
@@ -180,87 +185,6 @@ impl Candidacy {
         let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
         if differences.len() < DIFFERENCES {
             differences.push(difference());
-        }
-    }
-}
-
-/// What is true of both together, as one plugin.
-struct Both {
-    candidacy: Arc<Candidacy>,
-    needs: Needs,
-    state_version: u32,
-}
-
-impl Both {
-    fn new(candidacy: &Arc<Candidacy>, state_version: u32) -> Self {
-        let (incumbent, candidate) = (candidacy.incumbent.plugin(), candidacy.candidate.plugin());
-        let needs = union(incumbent.needs(), candidate.needs());
-        Self { candidacy: candidacy.clone(), needs, state_version }
-    }
-
-    /// The one whose answers count, more or less.
-    fn leader(&self) -> &dyn Plugin {
-        match self.candidacy.mode {
-            Mode::Probation => self.candidacy.candidate.plugin(),
-            Mode::Shadow | Mode::Canary { .. } => self.candidacy.incumbent.plugin(),
-        }
-    }
-}
-
-impl Plugin for Both {
-    fn identity(&self) -> &Identity {
-        self.leader().identity()
-    }
-
-    fn needs(&self) -> &Needs {
-        &self.needs
-    }
-
-    fn state_version(&self) -> u32 {
-        self.state_version
-    }
-
-    fn ledger(&self) -> &Arc<GuestLedger> {
-        self.leader().ledger()
-    }
-}
-
-/// Whether an error says no more than "later".
-fn is_for_later(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Guest(GuestFault::Retry))
-}
-
-/// What a plugin of one kind is told that gets another one.
-fn misfit() -> Error {
-    Error::internal("an incumbent and a candidate of different kinds")
-}
-
-/// Looks into a version.
-trait Unwrapped: Sized {
-    fn transform(self) -> Result<Box<dyn wasmill_stream::plugin::Transform>>;
-    fn aggregate(self) -> Result<Box<dyn wasmill_stream::plugin::Aggregate>>;
-    fn process(self) -> Result<Box<dyn wasmill_stream::plugin::Process>>;
-}
-
-impl Unwrapped for wasmill_stream::plugin::Logic {
-    fn transform(self) -> Result<Box<dyn wasmill_stream::plugin::Transform>> {
-        match self {
-            Self::Transform(logic) => Ok(logic),
-            _ => Err(misfit()),
-        }
-    }
-
-    fn aggregate(self) -> Result<Box<dyn wasmill_stream::plugin::Aggregate>> {
-        match self {
-            Self::Aggregate(logic) => Ok(logic),
-            _ => Err(misfit()),
-        }
-    }
-
-    fn process(self) -> Result<Box<dyn wasmill_stream::plugin::Process>> {
-        match self {
-            Self::Process(logic) => Ok(logic),
-            _ => Err(misfit()),
         }
     }
 }

@@ -5,85 +5,9 @@ mod aggregate;
 mod process;
 mod transform;
 
-use super::halves::PAIRED;
-use super::member::Member;
-use super::{Both, Candidacy, Unwrapped};
-use std::sync::Arc;
 use wasmill_stream::binary::BinaryBuilder;
-use wasmill_stream::plugin::{
-    Aggregate, AggregatePlugin, Identity, Logic, Needs, Plugin, Process, ProcessPlugin, Rows, Transform,
-    TransformPlugin, Version,
-};
-use wasmill_stream::{Binary, Error, GuestFault, GuestLedger, Result};
-
-/// Both as one plugin of the kind that they are.
-pub fn version(candidacy: &Arc<Candidacy>) -> Version {
-    let paired = PAIRED | candidacy.incumbent.plugin().state_version();
-    match candidacy.candidate {
-        Version::Transform(_) => Version::Transform(Arc::new(Pair(Both::new(candidacy, 0)))),
-        Version::Aggregate(_) => Version::Aggregate(Arc::new(Pair(Both::new(candidacy, paired)))),
-        Version::Process(_) => Version::Process(Arc::new(Pair(Both::new(candidacy, paired)))),
-    }
-}
-
-struct Pair(Both);
-
-impl Plugin for Pair {
-    fn identity(&self) -> &Identity {
-        self.0.identity()
-    }
-
-    fn needs(&self) -> &Needs {
-        self.0.needs()
-    }
-
-    fn state_version(&self) -> u32 {
-        self.0.state_version()
-    }
-
-    fn ledger(&self) -> &Arc<GuestLedger> {
-        self.0.ledger()
-    }
-}
-
-/// Instances of both.
-struct Instances<L> {
-    candidacy: Arc<Candidacy>,
-    incumbent: Member<L>,
-    candidate: Member<L>,
-    /// The version of the incumbent's states, if the candidate has to rewrite them.
-    migrates: Option<u32>,
-}
-
-impl Pair {
-    fn instances<L>(&self, unwrap: fn(Logic) -> Result<L>) -> Result<Instances<L>> {
-        let candidacy = self.0.candidacy.clone();
-        let member = |version: &Version| -> Result<Member<L>> {
-            Ok(Member::new(unwrap(version.instantiate()?)?, version.plugin().needs(), &self.0.needs))
-        };
-        let (incumbent, candidate) = (member(&candidacy.incumbent)?, member(&candidacy.candidate)?);
-        let (was, is) = (candidacy.incumbent.plugin().state_version(), candidacy.candidate.plugin().state_version());
-        Ok(Instances { candidacy, incumbent, candidate, migrates: (was != is).then_some(was) })
-    }
-}
-
-impl TransformPlugin for Pair {
-    fn instantiate(&self) -> Result<Box<dyn Transform>> {
-        Ok(Box::new(self.instances(Unwrapped::transform)?))
-    }
-}
-
-impl AggregatePlugin for Pair {
-    fn instantiate(&self) -> Result<Box<dyn Aggregate>> {
-        Ok(Box::new(self.instances(Unwrapped::aggregate)?))
-    }
-}
-
-impl ProcessPlugin for Pair {
-    fn instantiate(&self) -> Result<Box<dyn Process>> {
-        Ok(Box::new(self.instances(Unwrapped::process)?))
-    }
-}
+use wasmill_stream::plugin::Rows;
+use wasmill_stream::{Binary, Error, GuestFault, Result};
 
 /// Some items of a list, by number, and where each is among them.
 struct Chosen {

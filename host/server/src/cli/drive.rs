@@ -128,7 +128,7 @@ async fn run_to_end<V: View>(
     terminal: &Terminal,
 ) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
-    let mut handed_over: Option<(JobFile, Instant, HandOverWords)> = None;
+    let mut under_way: Option<UnderWay> = None;
     loop {
         let file = job.file.clone();
         let started = tokio::select! {
@@ -137,24 +137,26 @@ async fn run_to_end<V: View>(
         };
         // From here on it goes on from what it has done.
         manner.fresh = false;
-        let started = match (started, handed_over.take()) {
-            (Ok(started), None) => started,
-            (Ok(started), Some((_, since, words))) => {
-                words.done(terminal, since.elapsed()).await;
+        let started = match (started, under_way.take()) {
+            (Ok(started), hand_over) => {
+                if let Some(hand_over) = hand_over {
+                    hand_over.done(terminal).await;
+                }
                 started
             }
-            (Err(error), None) => return Err(error),
-            (Err(error), Some((before, _, words))) => {
-                words.refused(terminal, &error).await;
-                job = examined(&before, &manner, terminal)?;
+            (Err(error), Some(hand_over)) if hand_over.refusal.is_none() => {
+                job = examined(&hand_over.before, &manner, terminal)?;
+                under_way = Some(UnderWay { refusal: Some(error), ..hand_over });
                 continue;
             }
+            (Err(error), _) => return Err(error),
         };
         match watch_run(started, view(), &mut shutdown, terminal).await? {
             Ended::Exit(exit) => return Ok(exit),
             Ended::HandedOver(hand_over) => {
                 let HandOver { job: next, changes, reply } = *hand_over;
-                handed_over = Some((file, Instant::now(), HandOverWords { changes, reply }));
+                let since = Instant::now();
+                under_way = Some(UnderWay { before: file, since, changes, reply, refusal: None });
                 job = next;
             }
         }
@@ -168,27 +170,35 @@ fn examined(file: &JobFile, manner: &Manner, terminal: &Terminal) -> Result<Job>
     examined.job.ok_or_else(|| Error::invalid("the job file as it was before does not fit any more"))
 }
 
-/// What is said of a job that was handed over.
-struct HandOverWords {
+/// A job on its way from one job file to another.
+struct UnderWay {
+    before: JobFile,
+    /// Since when nothing is read.
+    since: Instant,
     changes: Vec<String>,
     reply: Option<Reply>,
+    /// Why it could not start as the new file says, and goes back to the one before.
+    refusal: Option<Error>,
 }
 
-impl HandOverWords {
-    async fn done(self, terminal: &Terminal, gap: Duration) {
-        let words =
-            format!("{}\nthe job goes on as the file says; nothing was read for {gap:.1?}", self.changes.join("\n"));
-        terminal.note(&words);
-        if let Some(reply) = self.reply {
-            reply.send(&Answer::Done(words)).await;
+impl UnderWay {
+    /// The job runs again: says as which.
+    async fn done(self, terminal: &Terminal) {
+        let (changes, gap) = (self.changes.join("\n"), self.since.elapsed());
+        let answer = match self.refusal {
+            None => {
+                Answer::Done(format!("{changes}\nthe job goes on as the file says; nothing was read for {gap:.1?}"))
+            }
+            Some(error) => Answer::Refused(format!(
+                "{changes}\nthe job goes on as it was, it cannot start as the new file says: {}; nothing was read for {gap:.1?}",
+                error.report()
+            )),
+        };
+        if let Answer::Done(words) | Answer::Refused(words) = &answer {
+            terminal.note(words);
         }
-    }
-
-    async fn refused(self, terminal: &Terminal, error: &Error) {
-        let words = format!("the job goes on as it was, it cannot start as the new file says: {}", error.report());
-        terminal.note(&words);
         if let Some(reply) = self.reply {
-            reply.send(&Answer::Refused(words)).await;
+            reply.send(&answer).await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Two aggregators, with an accumulator each.
 
-use super::{Chosen, Instances, adopt, check, column};
+use super::{Chosen, adopt, check, column};
+use crate::candidate::both::Pair;
 use crate::candidate::difference::{Difference, text};
 use crate::candidate::halves::{Halves, wrap};
 use crate::candidate::pair::transform::rejects;
@@ -8,9 +9,7 @@ use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Merged, Reject, Selection, View};
 use wasmill_stream::{Binary, Error, ErrorKind, Firing, GuestFault, Result, time};
 
-type Both = Instances<Box<dyn Aggregate>>;
-
-impl Aggregate for Both {
+impl Aggregate for Pair<Box<dyn Aggregate>> {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
         let halves = read(accumulators)?;
         let own = column(halves.iter().map(|halves| halves.incumbent));
@@ -113,7 +112,7 @@ impl Aggregate for Both {
     }
 }
 
-impl Both {
+impl Pair<Box<dyn Aggregate>> {
     /// What the candidate does beside the incumbent, unless it fails.
     fn beside<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Option<T> {
         if !self.candidacy.is_on() {
@@ -149,7 +148,7 @@ impl Both {
         let foreign: Vec<&[u8]> =
             halves.clone().filter(|halves| halves.candidate.is_none()).map(|halves| halves.incumbent).collect();
         let logic = &mut self.candidate.logic;
-        let adopted = adopt(self.migrates, &foreign, &mut |from, states| logic.migrate(from, states))?;
+        let adopted = adopt(self.candidacy.migrates(), &foreign, &mut |from, states| logic.migrate(from, states))?;
         let mut adopted = adopted.into_iter();
         let state = |halves: &Halves<'_>| match halves.candidate {
             Some(state) => state.to_vec(),

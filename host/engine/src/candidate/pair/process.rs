@@ -1,7 +1,8 @@
 //! Two processes, with a state and timers each. The host has the timers of both together, and each is told of its own.
 
 use super::transform::{rejects, sides};
-use super::{Chosen, Instances, adopt, ascending, check, column};
+use super::{Chosen, adopt, ascending, check, column};
+use crate::candidate::both::Pair;
 use crate::candidate::difference::{self, Difference, Given, text};
 use crate::candidate::halves::{Halves, wrap};
 use crate::isolate::{Joined, JoinedSides};
@@ -9,9 +10,7 @@ use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::plugin::{Process, Processed, Reject, Selection, Timers, Turn};
 use wasmill_stream::{Binary, Error, ErrorKind, Result, time};
 
-type Both = Instances<Box<dyn Process>>;
-
-impl Process for Both {
+impl Process for Pair<Box<dyn Process>> {
     fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
         let mut halves: Vec<Halves<'_>> = turn.states.iter().map(Halves::read).collect::<Result<_>>()?;
         let pending = by_key(turn.timers, halves.len());
@@ -49,7 +48,7 @@ impl Process for Both {
     }
 }
 
-impl Both {
+impl Pair<Box<dyn Process>> {
     fn incumbent(&mut self, turn: &Turn<'_>, halves: &[Halves<'_>]) -> Result<Processed> {
         let states = column(halves.iter().map(|halves| halves.incumbent));
         let timers = of_all(halves.iter().map(|halves| &halves.timers[0]));
@@ -81,7 +80,8 @@ impl Both {
         let foreign: Vec<&[u8]> =
             mine().filter(|halves| halves.candidate.is_none()).map(|halves| halves.incumbent).collect();
         let logic = &mut self.candidate.logic;
-        let mut adopted = adopt(self.migrates, &foreign, &mut |from, states| logic.migrate(from, states))?.into_iter();
+        let mut adopted =
+            adopt(self.candidacy.migrates(), &foreign, &mut |from, states| logic.migrate(from, states))?.into_iter();
         let states = column(mine().map(|halves| match halves.candidate {
             Some(state) => state.to_vec(),
             None => adopted.next().unwrap_or_default(),

@@ -1,15 +1,14 @@
 //! Two transforms. They have no state, so in a canary each sees its own rows only.
 
-use super::{Chosen, Instances, ascending};
+use super::{Chosen, ascending};
 use crate::candidate::Mode;
+use crate::candidate::both::Pair;
 use crate::candidate::difference::{self, Difference, Given, text};
 use crate::isolate::{Joined, JoinedSides};
 use wasmill_stream::Result;
 use wasmill_stream::plugin::{Reject, Rows, Selection, Transform, Transformed, View};
 
-type Both = Instances<Box<dyn Transform>>;
-
-impl Transform for Both {
+impl Transform for Pair<Box<dyn Transform>> {
     fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
         if !self.candidacy.is_on() {
             return self.incumbent(batch);
@@ -28,7 +27,7 @@ impl Transform for Both {
     }
 }
 
-impl Both {
+impl Pair<Box<dyn Transform>> {
     fn incumbent(&mut self, batch: &View<'_>) -> Result<Transformed> {
         let answer = self.incumbent.logic.transform(&self.incumbent.view(batch))?;
         Ok(self.incumbent.transformed(answer, batch.values))
