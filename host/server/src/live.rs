@@ -3,7 +3,9 @@
 
 pub mod apply;
 mod components;
+pub mod hand_over;
 pub mod history;
+pub mod rewind;
 mod trials;
 mod words;
 
@@ -11,14 +13,14 @@ use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins, SwapSettings
 use crate::pins;
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
-use apply::HandOvers;
+use hand_over::HandOvers;
 use history::{Event, History, Reason, What};
 use miette::Severity;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use wasmill_engine::{Declared, Mode, Swapped, Swapper};
+use wasmill_engine::{Declared, Mode, RewindPoints, Swapped, Swapper};
 use wasmill_plugin::Grants;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
@@ -34,6 +36,8 @@ pub struct Live {
     /// The components that the job file names, as far as they have come in.
     declared: Declared,
     swapper: Swapper,
+    /// Takes checkpoints to which the job can be rewound, if it can be.
+    rewind_points: Option<RewindPoints>,
     history: History,
     /// Keeps the components that take over, so that a restart finds them.
     store: Option<Arc<dyn Store>>,
@@ -93,7 +97,7 @@ impl Live {
         (file, parameters, declared): (JobFile, Parameters, Declared),
         plugins: LoadPlugins,
         swap: SwapSettings,
-        swapper: Swapper,
+        (swapper, rewind_points): (Swapper, Option<RewindPoints>),
         (history, store): (History, Option<Arc<dyn Store>>),
         hand_overs: HandOvers,
         terminal: Terminal,
@@ -102,7 +106,7 @@ impl Live {
         let settings = Settings { file, parameters, plugins, swap };
         let settings = Arc::new(Mutex::new(Arc::new(settings)));
         let (before, approved) = (Arc::default(), Arc::default());
-        Self { settings, declared, swapper, history, store, before, approved, hand_overs, terminal }
+        Self { settings, declared, swapper, rewind_points, history, store, before, approved, hand_overs, terminal }
     }
 
     /// What has become of its plugins.
@@ -153,7 +157,7 @@ impl Live {
 
     /// Lets a version in that fits.
     async fn enter(&self, step: &str, version: &Version, entry: Entry, reason: Reason) -> Result<String> {
-        let SwapSettings { probation, bounds } = self.settings().swap;
+        let SwapSettings { probation, bounds, .. } = self.settings().swap;
         let (mode, time, what) = match entry {
             Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
             Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
@@ -161,6 +165,11 @@ impl Live {
         };
         let now = words::version(version);
         let incumbent = self.swapper.running(step).await?;
+        let (point, rewind) = match entry {
+            Entry::TakeOver(_) | Entry::Canary { .. } => self.rewind_point().await,
+            // Nobody sees what it answers.
+            Entry::Shadow(_) => (None, String::new()),
+        };
         let (done, Swapped { before, pause, took, .. }) = if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
             let swapped = self.swapper.swap(step, version.clone()).await?;
             self.outlive(step, &swapped).await;
@@ -179,9 +188,10 @@ impl Live {
             (how, swapped)
         };
         let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it");
-        let event = Event::new(step, what, reason, format!("{done}; {times}"));
+        let mut event = Event::new(step, what, reason, format!("{done}; {times}"));
+        event.point = point;
         self.history.add(event.about(version.plugin().identity(), Some(&before))).await;
-        Ok(format!("step {step}: {done}; {times}"))
+        Ok(format!("step {step}: {done}; {times}{rewind}"))
     }
 
     /// Puts the version before back, with the state as it is now.
