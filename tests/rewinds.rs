@@ -162,6 +162,8 @@ fn restored_without_a_host() {
     host.kill();
     let point =
         pipeline.manifests().newest().and_then(|newest| newest.points.first().cloned()).expect("a point").number;
+    let said = obeyed(dir, &["checkpoint", "show", "job.toml", "--set", "KEY=test"]);
+    assert!(said.contains(&format!("rewind   to checkpoint {point} of")), "{said}");
     let said = obeyed(dir, &["checkpoint", "restore", "job.toml", &point.to_string(), "--set", "KEY=test"]);
     assert!(said.contains("sinks take back what they have written since"), "{said}");
     pipeline.finish().well();
@@ -176,7 +178,7 @@ fn a_pipe_cannot_be_read_again() {
     let dir = dir.path();
     let [plugin, out] = [component("identity").display().to_string(), dir.display().to_string()];
     let text = format!(
-        "[checkpoint]\nto = \"{out}/checkpoints\"\n[source.rows]\ntype = \"stdin\"\n[step.same]\ninput = \"rows\"\n\
+        "[checkpoint]\nto = \"{out}/checkpoints\"\n[source.rows]\ntype = \"stdin\"\nevent_time = \"arrival\"\n[step.same]\ninput = \"rows\"\n\
          plugin = \"{plugin}\"\n[sink.out]\ninput = \"same\"\ntype = \"file\"\npath = \"{out}/out.jsonl\"\n"
     );
     fs::write(dir.join("job.toml"), text).expect("it can be written");
