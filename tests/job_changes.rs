@@ -56,6 +56,8 @@ fn handed_over() {
     assert_eq!(apply(&pipeline).0, Some(0), "{}", host.text());
     host.wait().well();
     pipeline.check();
+    let workers = pipeline.manifests().newest().map(|manifest| manifest.workers);
+    assert_eq!(workers, Some(2), "--workers goes before the job file in every run");
     let more = fs::read_to_string(pipeline.path().join("more.jsonl")).expect("the sink wrote it").lines().count();
     let all = pipeline.input().facts(pipeline::Stream::Averages).len();
     assert!((1..=all).contains(&more), "{more} of {all} windows fired after the sink had come");
@@ -90,6 +92,54 @@ fn refused() {
     edit(&pipeline, |_| text);
     let (code, said) = apply(&pipeline);
     assert!(code == Some(0) && said.contains("nothing has changed"), "{said}");
+    host.wait().well();
+    pipeline.check();
+}
+
+/// A job file with a sink that cannot be opened, under `--watch` → the job goes on as it was, and the file is not tried again
+/// until it changes.
+#[test]
+fn refused_once() {
+    let pipeline = Pipeline::new(Input::new(16_000), pipeline::local());
+    let job = pipeline.write_job(Some(2_000));
+    let mut command = wasmill(pipeline.path());
+    command.arg("run").arg(job).args(["--watch", "--workers", "2"]);
+    let mut host = Host::start(&mut command, &pipeline.path().join("run.log"));
+    let mut before = pipeline.wait_for_progress(&mut host, 0);
+    let unopened = "[sink.more]\ninput = \"averages\"\ntype = \"file\"\npath = \"/dev/null/no\"\n";
+    edit(&pipeline, |text| text + unopened);
+    until("the refusal", || host.text().contains("it cannot start as the new file says").then_some(()));
+    for _ in 0..5 {
+        before = pipeline.wait_for_progress(&mut host, before);
+    }
+    let stops = |host: &Host| host.text().matches("stopping with a checkpoint").count();
+    assert_eq!(stops(&host), 1, "{}", host.text());
+    edit(&pipeline, |text| text.replace(unopened, "").replace("epoch = \"10ms\"", "epoch = \"20ms\""));
+    until("the next one", || host.text().contains("the job goes on as the file says").then_some(()));
+    host.wait().well();
+    pipeline.check();
+}
+
+/// A version that fails on every row has paused its step, so that the job cannot stop well → another job file is refused and
+/// the job goes on as it was; `rollback --rewind` is possible all the same, and then it is as if neither had been.
+#[test]
+fn paused() {
+    let pipeline = Pipeline::new(Input::new(20_000), pipeline::local());
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(4_000) });
+    let before = pipeline.wait_for_progress(&mut host, 0);
+    let hostile = fs::read(component("hostile/transform")).expect("it was built");
+    let bad = pipeline.path().join("bad.wasm");
+    fs::write(&bad, builds::stamped(&hostile, r#"{"do":"trap","every":1}"#)).expect("it can be written");
+    let (code, said) = swap(&pipeline, "cells", &bad);
+    assert_eq!(code, Some(0), "{said}");
+    until("the pause", || host.text().contains("paused").then_some(()));
+    edit(&pipeline, |text| text.replace("epoch = \"10ms\"", "epoch = \"20ms\""));
+    let (code, said) = apply(&pipeline);
+    let said = unwrapped(&said);
+    assert!(code == Some(2) && said.contains("the job goes on as it was") && said.contains("paused"), "{said}");
+    let (code, stdout, stderr) = output(wasmill(pipeline.path()).args(["rollback", "job.toml", "cells", "--rewind"]));
+    assert_eq!(code, Some(0), "{stdout}{stderr}: {}", host.text());
+    pipeline.wait_for_progress(&mut host, before);
     host.wait().well();
     pipeline.check();
 }

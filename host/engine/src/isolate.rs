@@ -15,7 +15,7 @@ pub use transform::IsolatedTransform;
 
 use std::ops::Range;
 use wasmill_stream::plugin::{Reject, Rows};
-use wasmill_stream::{Binary, Cause, Error, ErrorKind, Result};
+use wasmill_stream::{Binary, Cause, Error, ErrorKind, GuestFault, Result};
 
 /// Makes `call` on ever smaller ranges until every item of `range`, on which it has just failed with `error`, is in a range
 /// on which it succeeds or is known to make it fail. Items stay in order.
@@ -27,6 +27,10 @@ fn bisect(
     poison: &mut dyn FnMut(usize, Cause, String),
 ) -> Result<()> {
     let ErrorKind::Guest(fault) = error.kind() else { return Err(error) };
+    // That is said of the job, not of a row.
+    if fault == GuestFault::Fatal {
+        return Err(error);
+    }
     if range.len() == 1 {
         guard.poisoned(&error)?;
         poison(range.start, Cause::Guest(fault), error.report());

@@ -25,14 +25,15 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::sink::{Opening, Sink, Undo};
-use wasmill_stream::source::{Delivery, Intake, Source, SourceNote, WorkerQueue, deliver};
+use wasmill_stream::source::{Delivery, HoldUps, Intake, Source, SourceNote, WorkerQueue, deliver};
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
 
 /// How many deliveries of a source may wait for one worker. Their bytes are bounded by [`Options::in_flight`].
 const DELIVERIES: usize = 64;
-/// How long sinks may take to end after the job has failed.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long sinks may take to end after the job has failed. A host whose job another one has taken over notices within two
+/// seconds, and is gone within five.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How to run a job.
 #[derive(Debug, Clone)]
@@ -217,10 +218,10 @@ pub async fn start(graph: Graph, options: Options) -> Result<Running> {
         Ok(opened) => opened,
         Err(error) => return Err(reason(error, standing.as_ref()).await),
     };
-    let (sources, notes) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
+    let (sources, notes, hold_ups) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
     let (end, ended) = watch::channel(false);
     let (stall, mut watch) = (Stall::default(), JoinSet::new());
-    watch.spawn(stall::watch(shared.plan.clone(), patience, stall.clone()));
+    watch.spawn(stall::watch(shared.plan.clone(), hold_ups, patience, stall.clone()));
     let mut running = Running {
         ledger,
         verdict: shared.verdict.clone(),
@@ -313,8 +314,8 @@ async fn open_sinks(
     Ok((tasks, commits))
 }
 
-/// The tasks of the sources, and where each leaves its note.
-type StartedSources = (JoinSet<()>, HashMap<usize, SourceNote>);
+/// The tasks of the sources, where each leaves its note, and where it says what holds it up.
+type StartedSources = (JoinSet<()>, HashMap<usize, SourceNote>, HashMap<usize, HoldUps>);
 
 fn start_sources(
     shared: &Shared,
@@ -322,7 +323,7 @@ fn start_sources(
     equipment: &mut [Equipment],
     in_flight: ByteCount,
 ) -> StartedSources {
-    let (mut tasks, mut notes) = (JoinSet::new(), HashMap::new());
+    let (mut tasks, mut notes, mut hold_ups) = (JoinSet::new(), HashMap::new(), HashMap::new());
     let budget = in_flight.bytes().clamp(1, u64::from(u32::MAX)) as u32;
     for (index, source) in sources {
         let mut queues = Vec::new();
@@ -340,6 +341,7 @@ fn start_sources(
             .resuming(shared.resumed.sources.get(&index).cloned())
             .keeping_checkpoints(shared.reporter.is_some());
         notes.insert(index, intake.notes());
+        hold_ups.insert(index, intake.hold_ups());
         tasks.spawn(async move {
             if let Err(error) = source.run(intake).await {
                 verdict.fail(error.context(format!("source {name}")));
@@ -350,7 +352,7 @@ fn start_sources(
             }
         });
     }
-    (tasks, notes)
+    (tasks, notes, hold_ups)
 }
 
 /// Runs all workers to the end. A panic in one of them fails the job, not the process.

@@ -1,14 +1,16 @@
 //! Whether a job stands still although there is something to do, and which node holds it. Read off the ledgers over time:
-//! a node has rows in its hands, and nothing that it has done shows in its counters for too long. A source with nothing to
-//! read, rows that wait for their time, and rows that a sink may still gather hold nothing.
+//! a node has rows in its hands, or a source says that it cannot read what there may be, and nothing that it has done shows in
+//! its counters for too long. A source with nothing to read, rows that wait for their time, and rows that a sink may still gather hold nothing.
 
 use crate::checkpoint::Checkpoints;
 use crate::plan::{Plan, PlanKind, PlanNode};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use wasmill_stream::ledger::{Counts, StepLedger};
 use wasmill_stream::process::Order;
+use wasmill_stream::source::HoldUps;
 
 /// How long a node of a job without checkpoints may stand still.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,10 +51,11 @@ struct Moment {
 }
 
 impl Moment {
-    fn of(node: &PlanNode) -> Self {
+    fn of(node: &PlanNode, hold_ups: Option<&HoldUps>) -> Self {
         let (ledger, counts) = (&node.ledger, node.ledger.counts());
         let done = (Counts { read: 0, ..counts }, ledger.calls());
-        Self { name: node.name.clone(), done, owes: owes(ledger, &node.kind) }
+        let held_up = hold_ups.and_then(HoldUps::look).map(|reason| format!("which cannot read {reason}"));
+        Self { name: node.name.clone(), done, owes: held_up.or_else(|| owes(ledger, &node.kind)) }
     }
 }
 
@@ -113,13 +116,13 @@ pub fn patience(checkpoints: Option<&Checkpoints>) -> Duration {
     checkpoints.map_or(PATIENCE, |checkpoints| checkpoints.interval * INTERVALS)
 }
 
-/// Watches over a job and says once for every stall what holds it.
-pub async fn watch(plan: Arc<Plan>, patience: Duration, stall: Stall) {
+/// Watches over a job and says once for every stall what holds it. `hold_ups`: what keeps its sources from reading, by node.
+pub async fn watch(plan: Arc<Plan>, hold_ups: HashMap<usize, HoldUps>, patience: Duration, stall: Stall) {
     let mut watch = Watch::new(plan.nodes.len(), patience);
     let begun = Instant::now();
     loop {
         sleep((patience / LOOKS).max(SHORTEST)).await;
-        let moments: Vec<_> = plan.nodes.iter().map(Moment::of).collect();
+        let moments: Vec<_> = (0..).zip(&plan.nodes).map(|(at, node)| Moment::of(node, hold_ups.get(&at))).collect();
         let reason = watch.look(begun.elapsed(), &moments);
         if let Some(reason) = reason.as_ref().filter(|_| stall.look().is_none()) {
             tracing::warn!("stalled: {reason}");

@@ -39,6 +39,22 @@ async fn a_sink_that_does_not_take() {
     }
 }
 
+/// A source that cannot read what there is → the job is stalled and says why the source cannot; when it can, all is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_cannot_read() {
+    let (mut job, late_gate) = (Job::default(), Gate::shut());
+    let list = Lists { late_gate: late_gate.clone(), ..Lists::new(vec![events(1, 500, 0)]) };
+    let source = job.source(list, 0, Mood::Well);
+    job.keep("out", &[(source, Port::Main)]);
+    let running = start(job, 1, checkpoints(&Arc::default())).await.expect("it starts");
+    let stall = running.stall().clone();
+    let reason = until("a stall", || stall.look()).await;
+    assert!(reason.ends_with("which cannot read list/0: the gate is shut"), "{reason}");
+    late_gate.set(true);
+    assert_balance(&running.wait().await.expect("it ends"));
+    assert_eq!(stall.look(), None);
+}
+
 /// A step that pauses → the job is stalled and says that it is the step, and why it pauses.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_that_pauses() {

@@ -32,10 +32,11 @@ const POLL: Duration = Duration::from_secs(2);
 /// A longer job file is none.
 const LONGEST_JOB_FILE: u64 = 1 << 20;
 
-/// Follows everything that a job was made of, until it is dropped. Says what it does, and why it does not.
-pub async fn watch(live: Live, terminal: Terminal) {
-    let mut watch =
-        Watch { bell: Arc::new(Bell::new(terminal.clone())), live, terminal, followed: HashMap::new(), next: 0 };
+/// Follows everything that a job was made of, until it is dropped. Says what it does, and why it does not. `refused`: the
+/// text of a job file with which the job could not start.
+pub async fn watch(live: Live, refused: Option<String>, terminal: Terminal) {
+    let bell = Arc::new(Bell::new(terminal.clone()));
+    let mut watch = Watch { bell, live, refused, terminal, followed: HashMap::new(), next: 0 };
     loop {
         watch.update();
         tokio::time::sleep(POLL).await;
@@ -45,6 +46,7 @@ pub async fn watch(live: Live, terminal: Terminal) {
 struct Watch {
     bell: Arc<Bell>,
     live: Live,
+    refused: Option<String>,
     terminal: Terminal,
     /// What is followed, by whom, and the number of that listener. It ends when it is taken out.
     followed: HashMap<Followed, (usize, JoinSet<()>)>,
@@ -88,11 +90,24 @@ impl Watch {
         Judge { role, live: self.live.clone(), terminal: self.terminal.clone(), declared, offered: None }
     }
 
+    /// What was at a path when the job read it, as far as that is known: whatever else is there now has changed meanwhile.
+    fn known(&self, role: &Role) -> Option<Sight> {
+        match role {
+            Role::JobFile => {
+                let file = self.live.file();
+                let text = self.refused.as_deref().unwrap_or(file.text()).as_bytes();
+                Some(Sight::File { digest: sha256(text).into(), is_whole: whole::is_whole(text), beside: None })
+            }
+            // The judge knows: for a folder of sources it has to be built to be told.
+            Role::Plugin(_) => None,
+        }
+    }
+
     fn follow(&self, (path, role, is_signed): Followed) -> JoinSet<()> {
         let follower = Follower {
             listener: self.next,
             eye: eye(path, &role, is_signed),
-            settle: Settle::new(known(&self.live, &role)),
+            settle: Settle::new(self.known(&role)),
             judge: self.judge(role),
         };
         let (bell, terminal) = (self.bell.clone(), self.terminal.clone());
@@ -114,18 +129,5 @@ fn eye(path: PathBuf, role: &Role, are_signed: bool) -> Eye {
             Eye::new(path, Limits::LARGEST_COMPONENT.bytes()).beside(signature.into())
         }
         Role::Plugin(_) => Eye::new(path, Limits::LARGEST_COMPONENT.bytes()),
-    }
-}
-
-/// What was at a path when the job read it, as far as that is known: whatever else is there now has changed meanwhile.
-fn known(live: &Live, role: &Role) -> Option<Sight> {
-    match role {
-        Role::JobFile => {
-            let file = live.file();
-            let text = file.text().as_bytes();
-            Some(Sight::File { digest: sha256(text).into(), is_whole: whole::is_whole(text), beside: None })
-        }
-        // The judge knows: for a folder of sources it has to be built to be told.
-        Role::Plugin(_) => None,
     }
 }

@@ -85,6 +85,7 @@ pub struct Intake {
     stop: watch::Receiver<bool>,
     resume: Option<Resume>,
     note: SourceNote,
+    hold_ups: HoldUps,
     keeps_checkpoints: bool,
     /// How many splits were opened.
     opened: AtomicUsize,
@@ -128,6 +129,26 @@ impl SourceNote {
     }
 }
 
+/// What keeps a source from reading although there may be more to read, by split. Shared with whoever watches the job.
+#[derive(Debug, Clone, Default)]
+pub struct HoldUps(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl HoldUps {
+    /// One of them, for people; `None` if nothing is held up.
+    pub fn look(&self) -> Option<String> {
+        let splits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        splits.first_key_value().map(|(split, reason)| format!("{split}: {reason}"))
+    }
+
+    fn set(&self, split: &SplitId, reason: Option<String>) {
+        let mut splits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Some(reason) => splits.insert(split.to_string(), reason),
+            None => splits.remove(&split.to_string()),
+        };
+    }
+}
+
 impl Intake {
     /// An intake over one queue per worker, with a budget of bytes that may be in flight for this source.
     pub fn new(queues: Vec<WorkerQueue>, budget_bytes: u32, stop: watch::Receiver<bool>) -> Self {
@@ -138,6 +159,7 @@ impl Intake {
             stop,
             resume: None,
             note: SourceNote::default(),
+            hold_ups: HoldUps::default(),
             keeps_checkpoints: false,
             opened: AtomicUsize::new(0),
         }
@@ -159,6 +181,11 @@ impl Intake {
     /// Where the note will be.
     pub fn notes(&self) -> SourceNote {
         self.note.clone()
+    }
+
+    /// Where it will say what keeps it from reading.
+    pub fn hold_ups(&self) -> HoldUps {
+        self.hold_ups.clone()
     }
 
     /// Where to go on; `None` if the job starts afresh.
@@ -224,6 +251,7 @@ impl Intake {
             budget: self.budget.clone(),
             budget_bytes: self.budget_bytes,
             stop: self.stop.clone(),
+            hold_ups: self.hold_ups.clone(),
         });
         Ok(senders.collect())
     }
@@ -246,6 +274,13 @@ pub struct SplitSender {
     budget: Arc<Semaphore>,
     budget_bytes: u32,
     stop: watch::Receiver<bool>,
+    hold_ups: HoldUps,
+}
+
+impl Drop for SplitSender {
+    fn drop(&mut self) {
+        self.reads_on();
+    }
 }
 
 impl SplitSender {
@@ -268,6 +303,16 @@ impl SplitSender {
         };
         let values = values.guard(|bytes| Bytes::from_owner(Budgeted { bytes, _permit: permit }));
         self.send(SplitEvent::Rows(Chunk { values, positions })).await
+    }
+
+    /// Says why nothing can be read at the moment although there may be more. It is tried again.
+    pub fn held_up(&self, reason: &Error) {
+        self.hold_ups.set(&self.split, Some(reason.report()));
+    }
+
+    /// Says that reading goes on.
+    pub fn reads_on(&self) {
+        self.hold_ups.set(&self.split, None);
     }
 
     /// Says that the split has nothing to read at the moment.

@@ -159,7 +159,9 @@ impl Coordinator {
                 points: Points::new(settings.rewind, last.map(|last| last.points.clone()).unwrap_or_default()),
                 withdrawal: last.and_then(|last| last.withdrawal),
             };
-            let sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
+            let mut sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
+            // What those had prepared that are gone is committed, or the job would not have been let through.
+            sinks.retain(|name, _| plan.nodes.iter().any(|node| *node.name == **name));
             let opened = sinks.iter().filter(|(_, mark)| !mark.prepared.is_null() && !mark.committed);
             coordinator.opened = opened.map(|(name, _)| name.clone()).collect();
             let manifest = coordinator.manifest(Kind::Begin, coordinator.fence.number, sinks, false);

@@ -90,7 +90,9 @@ impl Source for Lists {
             let longest = self.splits.iter().map(Vec::len).max().unwrap_or(0);
             for sent in (0..longest).step_by(self.chunk) {
                 if sent * 4 > longest * 3 {
+                    senders.iter().for_each(|sender| sender.held_up(&Error::unavailable("the gate is shut")));
                     self.late_gate.pass().await;
+                    senders.iter().for_each(|sender| sender.reads_on());
                 }
                 for ((events, sender), from) in self.splits.iter().zip(&senders).zip(&mut starts) {
                     let part = &events[(*from).min(events.len())..(*from + self.chunk).min(events.len())];

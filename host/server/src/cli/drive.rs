@@ -1,36 +1,31 @@
 //! Runs a job under a terminal: shows it while it runs, ends it on signals, prints its balance.
 
+mod start;
+mod under_way;
+
+pub use start::Manner;
+
 use super::Exit;
-use super::job::{builder, examine_file, fetcher, host};
-use super::requests;
-use crate::control::{Answer, Control, Reply};
-use crate::job::{self, Job, JobFile, Origin, Outline, Parameters, Plugins};
-use crate::live::Live;
+use crate::job::Job;
 use crate::live::hand_over::HandOver;
-use crate::live::history::History;
-use crate::pins::{self, Kept};
 use crate::progress::{Progress, Snapshot};
-use crate::report::{self, Style};
-use crate::run;
 use crate::shutdown::Shutdown;
 use crate::summary::Summary;
 use crate::terminal::Terminal;
-use crate::watch;
-use miette::Severity;
+use start::{Started, start};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-use wasmill_engine::{Journal, Running};
-use wasmill_stream::checkpoint::Store;
+use under_way::{Before, UnderWay};
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How long a job that was asked to stop may take for its last checkpoint. Container runtimes kill after ten seconds or more.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(8);
+
+/// The same for one that is to go on in another run. If it takes longer, a sink is stuck, and the job goes on as it was.
+const HAND_OVER: Duration = Duration::from_secs(60);
 
 /// How long after that the job may take to give up. Something in it may never answer.
 const GIVING_UP: Duration = Duration::from_millis(500);
@@ -42,57 +37,6 @@ pub trait View {
 
     /// Shows the job as it is now.
     fn show(&mut self, now: &Snapshot);
-}
-
-impl Manner {
-    fn parameters(&self) -> Parameters {
-        self.listen.clone().unwrap_or_else(|| Parameters::new::<String, String>([]))
-    }
-}
-
-/// How a job is driven.
-#[derive(Default)]
-pub struct Manner {
-    /// Begin anew, as if there were no checkpoint.
-    pub fresh: bool,
-    /// Listen for requests, and read the job file with these parameters for them.
-    pub listen: Option<Parameters>,
-    /// Take over what changes in plugins, too.
-    pub watch: bool,
-    /// Run the plugins that the job file names, whatever was swapped in.
-    pub as_filed: bool,
-}
-
-/// Keeps the components of a job that is about to start, and has it run those that were swapped in. Says which.
-async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal: &Terminal) -> Result<Vec<String>> {
-    pins::keep(&**store, &job.components).await?;
-    if manner.fresh || manner.as_filed {
-        return Ok(Vec::new());
-    }
-    let journal = Journal::new(store.clone());
-    let newest = match pins::patiently(|| journal.newest()).await {
-        Ok(Some(newest)) => newest,
-        Ok(None) => return Ok(Vec::new()),
-        Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-        // What is wrong with it is said when the job starts.
-        Err(_) => return Ok(Vec::new()),
-    };
-    let (file, parameters) = (job.file.clone(), manner.parameters());
-    let load = |step: &str, kept: Kept| {
-        let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
-        let origin = Origin::Path("the component that was swapped in".into());
-        plugins.supply(origin.clone(), kept.given);
-        job::replacement(&file, &parameters, &mut plugins, step, &origin, kept.grants).map_err(|problems| {
-            let drawn = report::draw(&file, &problems, Severity::Error, Style::Plain);
-            Error::invalid(format!("step {step}: what was swapped in does not fit any more:\n{drawn}"))
-                .hint("`wasmill run --as-filed` runs the plugin that the job file names")
-        })
-    };
-    let said = pins::put_back(job, &**store, &newest, &load).await?;
-    if let Err(error) = pins::sweep(store, &job.components).await {
-        tracing::warn!("remove old components: {}", error.report());
-    }
-    Ok(said)
 }
 
 /// Runs a job to its end. `view`: makes what shows it, once for every time that it is started.
@@ -117,8 +61,8 @@ fn runtime() -> Result<Runtime> {
 /// How a run of a job ends.
 enum Ended {
     Exit(Exit),
-    /// It goes on as another job file says.
-    HandedOver(Box<HandOver>),
+    /// It goes on as another job file says, or from an older checkpoint. And whether it has stopped well.
+    HandedOver(Box<HandOver>, Result<()>),
 }
 
 async fn run_to_end<V: View>(
@@ -129,14 +73,14 @@ async fn run_to_end<V: View>(
 ) -> Result<Exit> {
     let mut shutdown = Shutdown::listen()?;
     let mut under_way: Option<UnderWay> = None;
+    let mut refused: Option<String> = None;
     loop {
-        let file = job.file.clone();
+        let before = Before::of(&job);
         let started = tokio::select! {
-            started = start(job, &manner, terminal) => started,
+            started = start(job, &manner, refused.as_deref(), terminal) => started,
             () = shutdown.asked() => return Ok(Exit::Interrupted),
         };
-        // From here on it goes on from what it has done.
-        manner.fresh = false;
+        manner.has_begun();
         let started = match (started, under_way.take()) {
             (Ok(started), hand_over) => {
                 if let Some(hand_over) = hand_over {
@@ -145,7 +89,8 @@ async fn run_to_end<V: View>(
                 started
             }
             (Err(error), Some(hand_over)) if hand_over.refusal.is_none() => {
-                job = examined(&hand_over.before, &manner, terminal)?;
+                refused = Some(before.text());
+                job = hand_over.before.examine(&manner.parameters(), terminal)?;
                 under_way = Some(UnderWay { refusal: Some(error), ..hand_over });
                 continue;
             }
@@ -153,107 +98,23 @@ async fn run_to_end<V: View>(
         };
         match watch_run(started, view(), &mut shutdown, terminal).await? {
             Ended::Exit(exit) => return Ok(exit),
-            Ended::HandedOver(hand_over) => {
+            Ended::HandedOver(hand_over, stopped) => {
                 let HandOver { job: next, changes, rewind, reply } = *hand_over;
                 let (since, goes_back) = (Instant::now(), rewind.is_some());
-                let refusal = match rewind {
-                    Some(rewind) => rewind.put_in_force().await.err(),
-                    None => None,
+                let refusal = match (rewind, stopped) {
+                    // How far it got does not matter any more.
+                    (Some(rewind), _) => rewind.put_in_force().await.err(),
+                    (None, stopped) => stopped.err(),
                 };
-                under_way = Some(UnderWay { before: file, since, changes, goes_back, reply, refusal });
-                job = next;
+                refused = refusal.as_ref().map(|_| next.file.text().to_owned());
+                job = match &refusal {
+                    Some(_) => before.examine(&manner.parameters(), terminal)?,
+                    None => next,
+                };
+                under_way = Some(UnderWay { before, since, changes, goes_back, reply, refusal });
             }
         }
     }
-}
-
-/// A job as it was before.
-fn examined(file: &JobFile, manner: &Manner, terminal: &Terminal) -> Result<Job> {
-    let parameters = manner.parameters();
-    let examined = examine_file(file, &parameters, true, terminal)?;
-    examined.job.ok_or_else(|| Error::invalid("the job file as it was before does not fit any more"))
-}
-
-/// A job on its way from one job file to another.
-struct UnderWay {
-    before: JobFile,
-    /// Since when nothing is read.
-    since: Instant,
-    changes: Vec<String>,
-    /// Whether it goes back to an older checkpoint.
-    goes_back: bool,
-    reply: Option<Reply>,
-    /// Why it could not, and goes on as it was.
-    refusal: Option<Error>,
-}
-
-impl UnderWay {
-    /// The job runs again: says as which.
-    async fn done(self, terminal: &Terminal) {
-        let (changes, gap) = (self.changes.join("\n"), self.since.elapsed());
-        let answer = match (self.refusal, self.goes_back) {
-            (None, false) => {
-                Answer::Done(format!("{changes}\nthe job goes on as the file says; nothing was read for {gap:.1?}"))
-            }
-            (None, true) => {
-                Answer::Done(format!("{changes}\nthe job goes on from there; nothing was read for {gap:.1?}"))
-            }
-            (Some(error), goes_back) => {
-                let why = if goes_back { "it cannot go back" } else { "it cannot start as the new file says" };
-                let reason = error.report();
-                Answer::Refused(format!(
-                    "{changes}\nthe job goes on as it was, {why}: {reason}; nothing was read for {gap:.1?}"
-                ))
-            }
-        };
-        if let Answer::Done(words) | Answer::Refused(words) = &answer {
-            terminal.note(words);
-        }
-        if let Some(reply) = self.reply {
-            reply.send(&answer).await;
-        }
-    }
-}
-
-/// A job that has been started, and what belongs to it.
-struct Started {
-    running: Running,
-    outline: Outline,
-    hand_overs: UnboundedReceiver<HandOver>,
-    /// Ends with the job: it is dropped with it.
-    _served: JoinSet<()>,
-}
-
-async fn start(mut job: Job, manner: &Manner, terminal: &Terminal) -> Result<Started> {
-    let (outline, file, swap, declared) = (job.outline.clone(), job.file.clone(), job.swap, job.declared.clone());
-    let store = match &job.checkpoint {
-        Some(settings) => Some(settings.place.open().await?),
-        None => None,
-    };
-    if let Some(store) = &store {
-        for said in pinned(&mut job, store, manner, terminal).await? {
-            terminal.note(&said);
-        }
-    }
-    let running = run::start(job, manner.fresh).await?;
-    let mut served = JoinSet::new();
-    let (sender, hand_overs) = unbounded_channel();
-    if manner.listen.is_some() {
-        let shown = terminal.clone();
-        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown))).fetching(fetcher(&shown))));
-        let history = History::open(store.clone()).await?;
-        let job = (file, manner.parameters(), declared);
-        let swapper = (running.swapper(), running.rewind_points());
-        let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
-        match Control::listen(&live.file()).await {
-            Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),
-            Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),
-        }
-        if manner.watch {
-            served.spawn(watch::watch(live, terminal.clone()));
-        }
-    }
-    Ok(Started { running, outline, hand_overs, _served: served })
 }
 
 /// Shows a job until it has ended.
@@ -263,7 +124,7 @@ async fn watch_run(
     shutdown: &mut Shutdown,
     terminal: &Terminal,
 ) -> Result<Ended> {
-    let Started { running, outline, mut hand_overs, _served } = started;
+    let Started { running, outline, mut hand_overs, served } = started;
     let (ledger, stopper) = (running.ledger().clone(), running.stopper());
     let checkpoints = running.checkpoints().cloned();
     if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {
@@ -278,10 +139,10 @@ async fn watch_run(
     let (asked, stop) = oneshot::channel();
     // Only with checkpoints nothing is lost by not waiting any longer.
     let mut asked = checkpoints.as_ref().map(|_| asked);
-    let mut end = pin!(in_time(running.wait(), stop, LAST_CHECKPOINT, || stopper.abort(overdue())));
+    let mut end = pin!(in_time(running.wait(), stop, |patience| stopper.abort(overdue(patience))));
     let ended = loop {
         tokio::select! {
-            ended = &mut end => break ended.unwrap_or_else(|| Err(stopper.failure().unwrap_or_else(overdue))),
+            ended = &mut end => break ended.unwrap_or_else(|| Err(stopper.failure().unwrap_or_else(|| overdue(GIVING_UP)))),
             _ = ticks.tick() => view.show(&progress.snapshot()),
             Some(hand_over) = hand_overs.recv(), if handed_over.is_none() && !stopping => {
                 terminal.note(match hand_over.rewind {
@@ -290,7 +151,7 @@ async fn watch_run(
                 });
                 handed_over = Some(hand_over);
                 stopper.stop();
-                let _ = asked.take().map(|asked| asked.send(()));
+                let _ = asked.take().map(|asked| asked.send(HAND_OVER));
             }
             () = shutdown.asked() => {
                 if stopping {
@@ -300,21 +161,19 @@ async fn watch_run(
                 handed_over = None;
                 stopper.stop();
                 // Nobody listens any more when the job has ended at this very moment.
-                let _ = asked.take().map(|asked| asked.send(()));
+                let _ = asked.take().map(|asked| asked.send(LAST_CHECKPOINT));
                 terminal.note("stopping: what was read is finished first; Ctrl-C again to end at once");
             }
         }
     };
     // Whatever is still drawn goes away before the last words.
     drop(view);
-    match (&ended, handed_over) {
-        (Ok(_), Some(hand_over)) => return Ok(Ended::HandedOver(Box::new(hand_over))),
-        // How far it got does not matter any more, unless the job is another host's by now.
-        (Err(error), Some(hand_over)) if hand_over.rewind.is_some() && error.kind() != ErrorKind::Denied => {
-            terminal.note(&error.report());
-            return Ok(Ended::HandedOver(Box::new(hand_over)));
-        }
-        _ => {}
+    drop(served);
+    if let Some(hand_over) = handed_over
+        // Unless the job is another host's by now.
+        && ended.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::Denied)
+    {
+        return Ok(Ended::HandedOver(Box::new(hand_over), ended.map(drop)));
     }
     terminal.note(format!("{}\n\n{}", progress.snapshot(), Summary(&ledger)).trim_end());
     match ended {
@@ -324,28 +183,27 @@ async fn watch_run(
     }
 }
 
-/// The end of a job. When it is asked for, the job may take `patience`; then it is aborted; `None` if that does not end it
+/// The end of a job. When it is asked for, the job may take so long; then it is aborted; `None` if that does not end it
 /// either.
 async fn in_time<T>(
     end: impl Future<Output = T>,
-    asked: oneshot::Receiver<()>,
-    patience: Duration,
-    abort: impl FnOnce(),
+    asked: oneshot::Receiver<Duration>,
+    abort: impl FnOnce(Duration),
 ) -> Option<T> {
     let mut end = pin!(end);
-    tokio::select! {
+    let patience = tokio::select! {
         ended = &mut end => return Some(ended),
-        Ok(()) = asked => {}
-    }
+        Ok(patience) = asked => patience,
+    };
     if let Ok(ended) = timeout(patience, &mut end).await {
         return Some(ended);
     }
-    abort();
+    abort(patience);
     timeout(GIVING_UP, end).await.ok()
 }
 
-fn overdue() -> Error {
-    let seconds = LAST_CHECKPOINT.as_secs();
+fn overdue(patience: Duration) -> Error {
+    let seconds = patience.as_secs();
     Error::unavailable(format!("what was read could not be finished in {seconds} s, so there is no last checkpoint"))
         .hint("the next start goes on from the one before")
 }
@@ -361,9 +219,9 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_waited_for_that_never_comes() {
         let (asked, stop) = oneshot::channel();
-        asked.send(()).expect("somebody listens");
+        asked.send(SOON).expect("somebody listens");
         let mut aborted = false;
-        assert_eq!(in_time(pending::<()>(), stop, SOON, || aborted = true).await, None);
+        assert_eq!(in_time(pending::<()>(), stop, |_| aborted = true).await, None);
         assert!(aborted);
     }
 
@@ -371,9 +229,9 @@ mod tests {
     #[tokio::test]
     async fn an_aborted_job_has_the_last_word() {
         let (asked, stop) = oneshot::channel();
-        asked.send(()).expect("somebody listens");
+        asked.send(SOON).expect("somebody listens");
         let (abort, aborted) = oneshot::channel();
-        let ended = in_time(aborted, stop, SOON, || abort.send("aborted").expect("it listens")).await;
+        let ended = in_time(aborted, stop, |_| abort.send("aborted").expect("it listens")).await;
         assert_eq!(ended, Some(Ok("aborted")));
     }
 
@@ -386,6 +244,6 @@ mod tests {
             tokio::task::yield_now().await;
             "end"
         };
-        assert_eq!(in_time(end, stop, SOON, || panic!("nobody asked")).await, Some("end"));
+        assert_eq!(in_time(end, stop, |_| panic!("nobody asked")).await, Some("end"));
     }
 }

@@ -19,7 +19,12 @@ pub fn examine(arguments: &JobArguments, build: bool, terminal: &Terminal) -> Re
 
 /// The same for a file that has been read.
 pub fn examine_file(file: &JobFile, parameters: &Parameters, build: bool, terminal: &Terminal) -> Result<Examined> {
-    let mut plugins = Plugins::new(host()?, build.then(|| builder(terminal))).fetching(fetcher(terminal));
+    let plugins = Plugins::new(host()?, build.then(|| builder(terminal))).fetching(fetcher(terminal));
+    Ok(examine_with(file, parameters, plugins, terminal))
+}
+
+/// The same with what brings its plugins.
+pub fn examine_with(file: &JobFile, parameters: &Parameters, mut plugins: Plugins, terminal: &Terminal) -> Examined {
     let examined = job::examine(file, parameters, &mut plugins);
     let style = Style::of_stderr();
     let errors = report::draw(file, &examined.problems, Severity::Error, style);
@@ -34,7 +39,7 @@ pub fn examine_file(file: &JobFile, parameters: &Parameters, build: bool, termin
         };
         terminal.error(&format!("{problems} in {}", file.path().display()));
     }
-    Ok(examined)
+    examined
 }
 
 /// Runs plugins, and compiles them in a child process.

@@ -43,15 +43,12 @@ pub struct Arguments {
 
 /// Does it.
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
-    let Some(mut job) = job::examine(&arguments.job, true, terminal)?.job else { return Ok(Exit::Invalid) };
-    if let Some(workers) = arguments.workers {
-        job.options.workers = workers.into();
-    }
+    let Some(job) = job::examine(&arguments.job, true, terminal)?.job else { return Ok(Exit::Invalid) };
     terminal.note(&job.outline.to_string());
     let view = || OneLine { line: terminal.line(), terminal: terminal.clone() };
     let listen = Some(arguments.job.parameters());
-    let Arguments { fresh, watch, as_filed, .. } = *arguments;
-    let manner = Manner { fresh, listen, watch, as_filed };
+    let Arguments { workers, fresh, watch, as_filed, .. } = *arguments;
+    let manner = Manner { workers, fresh, listen, watch, as_filed };
     drive(job, manner, view, terminal)
 }
 

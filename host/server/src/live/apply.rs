@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use wasmill_engine::{Journal, fits};
 use wasmill_plugin::Grants;
+use wasmill_stream::checkpoint::{Kind, Manifest};
 use wasmill_stream::{Error, Result};
 
 /// What came of another job file.
@@ -90,8 +91,14 @@ impl Live {
         }
         let newest = Journal::new(store.clone()).newest().await?;
         let newest = newest.ok_or_else(|| Error::unavailable("there is no checkpoint yet: try again"))?;
-        // Sinks commit everything before they go.
-        let settled = wasmill_stream::checkpoint::Manifest { kind: wasmill_stream::checkpoint::Kind::Stop, ..newest };
+        // Sinks commit everything before they go, and what was swapped in is put back.
+        let mut settled = Manifest { kind: Kind::Stop, ..newest };
+        for (step, mark) in &mut settled.steps {
+            let plugin = settled.plugins.get(step);
+            if plugin.is_some_and(|plugin| plugin.declared.is_some() && plugin.declared == job.declared.get(step)) {
+                mark.state_version = 0;
+            }
+        }
         if let Err(error) = fits(&settled, &job.name, &job.graph) {
             return Err(error.context(changes.join("; ")));
         }

@@ -1,0 +1,146 @@
+//! Starting a run of a job: with the plugins that it ran before, open to requests, followed by the watcher.
+
+use super::super::job::{builder, fetcher, host};
+use super::super::requests;
+use crate::control::Control;
+use crate::job::{self, Job, Origin, Outline, Parameters, Plugins};
+use crate::live::Live;
+use crate::live::hand_over::HandOver;
+use crate::live::history::History;
+use crate::pins::{self, Kept};
+use crate::report::{self, Style};
+use crate::run;
+use crate::terminal::Terminal;
+use crate::watch;
+use miette::Severity;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
+use wasmill_engine::{Journal, Running};
+use wasmill_stream::checkpoint::Store;
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// How long to wait before it is tried again to listen for requests: the host that ran the job before may still do so.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// How a job is driven.
+#[derive(Default)]
+pub struct Manner {
+    /// How many workers; `None`: as the job file says.
+    pub workers: Option<u16>,
+    /// Begin anew, as if there were no checkpoint.
+    pub fresh: bool,
+    /// Listen for requests, and read the job file with these parameters for them.
+    pub listen: Option<Parameters>,
+    /// Take over what changes in plugins, too.
+    pub watch: bool,
+    /// Run the plugins that the job file names, whatever was swapped in.
+    pub as_filed: bool,
+}
+
+impl Manner {
+    pub(super) fn parameters(&self) -> Parameters {
+        self.listen.clone().unwrap_or_else(|| Parameters::new::<String, String>([]))
+    }
+
+    /// The job has begun: from here on it goes on from what it has done.
+    pub(super) fn has_begun(&mut self) {
+        (self.fresh, self.as_filed) = (false, false);
+    }
+}
+
+/// Keeps the components of a job that is about to start, and has it run those that were swapped in. Says which.
+async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal: &Terminal) -> Result<Vec<String>> {
+    pins::keep(&**store, &job.components).await?;
+    if manner.fresh || manner.as_filed {
+        return Ok(Vec::new());
+    }
+    let journal = Journal::new(store.clone());
+    let newest = match pins::patiently(|| journal.newest()).await {
+        Ok(Some(newest)) => newest,
+        Ok(None) => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+        // What is wrong with it is said when the job starts.
+        Err(_) => return Ok(Vec::new()),
+    };
+    let (file, parameters) = (job.file.clone(), manner.parameters());
+    let load = |step: &str, kept: Kept| {
+        let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
+        let origin = Origin::Path("the component that was swapped in".into());
+        plugins.supply(origin.clone(), kept.given);
+        job::replacement(&file, &parameters, &mut plugins, step, &origin, kept.grants).map_err(|problems| {
+            let drawn = report::draw(&file, &problems, Severity::Error, Style::Plain);
+            Error::invalid(format!("step {step}: what was swapped in does not fit any more:\n{drawn}"))
+                .hint("`wasmill run --as-filed` runs the plugin that the job file names")
+        })
+    };
+    let said = pins::put_back(job, &**store, &newest, &load).await?;
+    if let Err(error) = pins::sweep(store, &job.components).await {
+        tracing::warn!("remove old components: {}", error.report());
+    }
+    Ok(said)
+}
+
+/// A job that has been started, and what belongs to it.
+pub(super) struct Started {
+    pub(super) running: Running,
+    pub(super) outline: Outline,
+    pub(super) hand_overs: UnboundedReceiver<HandOver>,
+    /// Ends with the job: it is dropped with it.
+    pub(super) served: JoinSet<()>,
+}
+
+/// Starts a run. `refused`: a job file with which the job could not start, so that the watcher does not bring it again.
+pub(super) async fn start(
+    mut job: Job,
+    manner: &Manner,
+    refused: Option<&str>,
+    terminal: &Terminal,
+) -> Result<Started> {
+    if let Some(workers) = manner.workers {
+        job.options.workers = workers.into();
+    }
+    let (outline, file, swap, declared) = (job.outline.clone(), job.file.clone(), job.swap, job.declared.clone());
+    let store = match &job.checkpoint {
+        Some(settings) => Some(settings.place.open().await?),
+        None => None,
+    };
+    if let Some(store) = &store {
+        for said in pinned(&mut job, store, manner, terminal).await? {
+            terminal.note(&said);
+        }
+    }
+    let running = run::start(job, manner.fresh).await?;
+    let mut served = JoinSet::new();
+    let (sender, hand_overs) = unbounded_channel();
+    if manner.listen.is_some() {
+        let shown = terminal.clone();
+        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown))).fetching(fetcher(&shown))));
+        let history = History::open(store.clone()).await?;
+        let job = (file, manner.parameters(), declared);
+        let swapper = (running.swapper(), running.rewind_points());
+        let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
+        served.spawn(listen(live.clone(), terminal.clone()));
+        if manner.watch {
+            served.spawn(watch::watch(live, refused.map(str::to_owned), terminal.clone()));
+        }
+    }
+    Ok(Started { running, outline, hand_overs, served })
+}
+
+/// Serves requests as soon as nobody else does for this job.
+async fn listen(live: Live, terminal: Terminal) {
+    let mut is_told = false;
+    loop {
+        match Control::listen(&live.file()).await {
+            Ok(control) => return requests::serve(control, live, terminal).await,
+            Err(error) if !is_told => {
+                terminal.note(&format!("`wasmill swap` does not find this job yet: {}", error.report()));
+                is_told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(LISTEN_AGAIN).await;
+    }
+}
