@@ -203,13 +203,13 @@ async fn a_cure_behind_others() {
     let running = wasmill_engine::start(graph, options(1)).await.expect("it starts");
     let paused = running.ledger().step("tag").expect("the step").clone();
     until("a pause", || paused.paused()).await;
-    let swapper = running.swapper();
     let hasty = running.swapper().with_patience(Duration::from_millis(50));
     let version = |number| Version::Transform(Arc::new(tag(number)));
     // Neither comes to its epoch while the first step pauses.
     assert!(hasty.swap("other", version(5)).await.expect("it is on its way").is_pending);
     assert!(hasty.swap("tag", version(2)).await.expect("it is on its way").is_pending);
-    swap(&swapper, "tag", [version(3)]).await;
+    let cure = running.swapper().swap("tag", version(3)).await.expect("it fits");
+    assert!(!cure.is_pending, "it was found");
     assert_balance(&running.wait().await.expect("it ends"));
     let (taken, dead) = (taken.sorted().len(), dead.sorted().len());
     assert!(dead <= 10, "{dead} dead letters");

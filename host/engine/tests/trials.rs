@@ -96,6 +96,22 @@ impl Transform for Halting {
     }
 }
 
+/// Has them stand still until it is dropped.
+struct Halt;
+
+impl Halt {
+    fn begin() -> Self {
+        HALT.store(true, SeqCst);
+        Self
+    }
+}
+
+impl Drop for Halt {
+    fn drop(&mut self) {
+        HALT.store(false, SeqCst);
+    }
+}
+
 fn halting(number: u32) -> Arc<Halting> {
     Arc::new(Halting::new(number, Needs { writes_values: true, ..Needs::default() }))
 }
@@ -109,7 +125,7 @@ async fn a_trial_in_a_step_that_stands_still() {
     let running = wasmill_engine::start(graph, options(1)).await.expect("it starts");
     let ledger = running.ledger().step("step").expect("the step").clone();
     until("rows", || (ledger.counts().written > 0).then_some(())).await;
-    HALT.store(true, SeqCst);
+    let halt = Halt::begin();
     let swapper = running.swapper().with_patience(Duration::from_millis(50));
     let version = Version::Transform(halting(2));
     let (candidacy, swapped) =
@@ -117,7 +133,7 @@ async fn a_trial_in_a_step_that_stands_still() {
     assert!(swapped.is_pending, "the step stands still");
     let trial = swapper.trial("step").await.expect("a step").expect("a trial");
     assert!(Arc::ptr_eq(&trial, &candidacy));
-    HALT.store(false, SeqCst);
+    drop(halt);
     until("its answers", || (candidacy.report().rows > 0).then_some(())).await;
     let swapped = running.swapper().settle(&candidacy, true).await.expect("it settles").expect("it was on trial");
     assert!(!swapped.is_pending, "it runs");
@@ -218,7 +234,9 @@ async fn timers_that_were_dropped_do_not_come_again() {
         assert_eq!(candidacy.failure(), None, "the incumbent fails there, too");
         swapper.settle(&candidacy, promote).await.expect("it settles").expect("it was on trial");
         done.set(true);
-        assert_balance(&running.wait().await.expect("it ends"));
+        let ledger = running.wait().await.expect("it ends");
+        assert_balance(&ledger);
+        assert_eq!(ledger.step("step").expect("the step").counts().rejected, 0, "no row is at fault");
         let due = |(time, key): Event| (key.into_bytes(), time + 100);
         let (poison, rest): (BTreeSet<_>, BTreeSet<_>) =
             lists.into_iter().flatten().map(due).partition(|(key, _)| key == POISON);
