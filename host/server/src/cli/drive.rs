@@ -4,7 +4,7 @@ use super::Exit;
 use super::job::{builder, examine_file, fetcher, host};
 use super::requests;
 use crate::control::{Answer, Control, Reply};
-use crate::job::{self, Job, JobFile, Origin, Outline, Parameters, Plugins};
+use crate::job::{self, Job, JobFile, Outline, Parameters, Plugins};
 use crate::live::Live;
 use crate::live::apply::HandOver;
 use crate::live::history::History;
@@ -80,7 +80,7 @@ async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal
     let (file, parameters) = (job.file.clone(), manner.parameters());
     let load = |step: &str, kept: Kept| {
         let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
-        let origin = Origin::Path("the component that was swapped in".into());
+        let origin = pins::swapped_in();
         plugins.supply(origin.clone(), kept.given);
         job::replacement(&file, &parameters, &mut plugins, step, &origin, kept.grants).map_err(|problems| {
             let drawn = report::draw(&file, &problems, Severity::Error, Style::Plain);
