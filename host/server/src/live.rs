@@ -5,8 +5,10 @@ pub mod apply;
 mod components;
 pub mod history;
 mod trials;
+mod turn;
 mod words;
 
+use crate::job::diff::{self, Reach};
 use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins, SwapSettings};
 use crate::pins;
 use crate::report::{self, Style};
@@ -18,7 +20,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use wasmill_engine::{Declared, Mode, Swapped, Swapper};
+use turn::{Entrant, Turn, Turns};
+use wasmill_engine::{Candidacy, Declared, Mode, Swapper};
 use wasmill_plugin::Grants;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
@@ -41,6 +44,7 @@ pub struct Live {
     before: Arc<Mutex<HashMap<String, Vec<Version>>>>,
     /// What was approved for steps since the start, beyond what the file grants them.
     approved: Arc<Mutex<BTreeMap<String, Grants>>>,
+    turns: Arc<Turns>,
     hand_overs: HandOvers,
     terminal: Terminal,
 }
@@ -87,6 +91,20 @@ pub enum Entry {
     Canary { key_groups: u64 },
 }
 
+/// A version that has been loaded and waits to be let in.
+struct Arrival {
+    step: String,
+    version: Version,
+    /// The job file as it was read for it.
+    settings: Arc<Settings>,
+    /// What is approved for it.
+    approved: Grants,
+    /// Whether it is the component that the job file names.
+    is_declared: bool,
+    entry: Entry,
+    reason: Reason,
+}
+
 impl Live {
     /// A job that runs as its file says. `swapper`: replaces its plugins.
     pub fn new(
@@ -101,8 +119,8 @@ impl Live {
         let (parameters, plugins) = (Mutex::new(parameters), Arc::new(plugins));
         let settings = Settings { file, parameters, plugins, swap };
         let settings = Arc::new(Mutex::new(Arc::new(settings)));
-        let (before, approved) = (Arc::default(), Arc::default());
-        Self { settings, declared, swapper, history, store, before, approved, hand_overs, terminal }
+        let (before, approved, turns) = (Arc::default(), Arc::default(), Arc::default());
+        Self { settings, declared, swapper, history, store, before, approved, turns, hand_overs, terminal }
     }
 
     /// What has become of its plugins.
@@ -110,37 +128,60 @@ impl Live {
         self.history.events()
     }
 
-    /// Replaces the plugin of a step, or tries a version of it. Says what was done; after an error nothing was.
+    /// Replaces the plugin of a step, or tries a version of it. Says what was done; after an error nothing was. Once begun it is
+    /// brought to its end, even if nobody waits for that any more.
     pub async fn swap(&self, change: Change) -> Result<String> {
+        let live = self.clone();
+        to_its_end(async move {
+            loop {
+                let arrival = live.load(live.settings(), change.clone()).await?;
+                let mut turn = live.turn().await?;
+                // Else another job file was applied meanwhile.
+                if Arc::ptr_eq(&arrival.settings, &live.settings()) {
+                    return live.let_in(&mut turn, arrival).await;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Loads a version as a job file says. Its component is kept before it runs: no checkpoint may name one that is not.
+    async fn load(&self, settings: Arc<Settings>, change: Change) -> Result<Arrival> {
         let (step, reason, entry) = (change.step.clone(), change.reason.clone(), change.entry);
-        let settings = self.settings();
         let approved = self.approved(&step).and(change.grants);
         let is_declared = settings.uses().origins.get(&step).is_some_and(|origin| origin.is_same(&change.plugin));
-        let loading = spawn_blocking(move || settings.load(&change, approved));
+        let loading = {
+            let settings = settings.clone();
+            spawn_blocking(move || settings.load(&change, approved))
+        };
         match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
             Ok((version, components)) => {
-                // Before it runs: no checkpoint may name a component that is not kept.
                 let kept = match &self.store {
                     Some(store) => pins::keep(&**store, &components).await,
                     None => Ok(()),
                 };
-                let entered = match kept {
-                    Ok(()) => self.enter(&step, &version, entry, reason.clone()).await,
-                    Err(error) => Err(error.context("keep the component")),
-                };
-                match entered {
-                    Ok(done) => {
-                        self.approve(&step, approved);
-                        if is_declared {
-                            // Should it be rolled back, the job file still names it, and a restart must not bring it back.
-                            self.declared.set(&step, &version.plugin().identity().digest);
-                        }
-                        Ok(done)
+                match kept {
+                    Ok(()) => Ok(Arrival { step, version, settings, approved, is_declared, entry, reason }),
+                    Err(error) => {
+                        Err(self.refuse(&step, Some(&version), reason, error.context("keep the component")).await)
                     }
-                    Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
                 }
             }
             Err(error) => Err(self.refuse(&step, None, reason, error).await),
+        }
+    }
+
+    /// Lets in what has been loaded.
+    async fn let_in(&self, turn: &mut Turn, arrival: Arrival) -> Result<String> {
+        match self.enter(turn, &arrival).await {
+            Ok(done) => {
+                self.approve(&arrival.step, arrival.approved);
+                Ok(done)
+            }
+            Err(error) => {
+                let Arrival { step, version, reason, .. } = arrival;
+                Err(self.refuse(&step, Some(&version), reason, error).await)
+            }
         }
     }
 
@@ -152,23 +193,33 @@ impl Live {
     }
 
     /// Lets a version in that fits.
-    async fn enter(&self, step: &str, version: &Version, entry: Entry, reason: Reason) -> Result<String> {
+    async fn enter(&self, turn: &mut Turn, arrival: &Arrival) -> Result<String> {
+        let Arrival { step, version, entry, reason, .. } = arrival;
         let SwapSettings { probation, bounds } = self.settings().swap;
-        let (mode, time, what) = match entry {
+        let (mode, time, what) = match *entry {
             Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
             Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
             Entry::Canary { key_groups } => (Mode::Canary { key_groups }, None, What::Canary),
         };
+        let at_once = (mode, time) == (Mode::Probation, Some(Duration::ZERO));
+        if !at_once && let Some(done) = arrival.is_on_trial(turn, mode)? {
+            return Ok(done);
+        }
         let now = words::version(version);
         let incumbent = self.swapper.running(step).await?;
-        let (done, Swapped { before, pause, took, .. }) = if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
+        let (done, swapped) = if at_once {
             let swapped = self.swapper.swap(step, version.clone()).await?;
-            self.outlive(step, &swapped).await;
+            self.outlive(turn, step, &swapped).await;
             self.remember(step, incumbent);
+            if arrival.is_declared {
+                // Should it be rolled back, the job file still names it, and a restart must not bring it back.
+                self.declared.set(step, &version.plugin().identity().digest);
+            }
             (format!("{now} in place of {}", words::identity(&swapped.before)), swapped)
         } else {
             let (candidacy, swapped) = self.swapper.try_out(step, version.clone(), mode, bounds).await?;
-            self.outlive(step, &swapped).await;
+            self.outlive(turn, step, &swapped).await;
+            turn.entrants.insert(step.clone(), arrival.on_trial(candidacy.clone()));
             self.watch_trial(step, candidacy, time);
             let before = words::identity(&swapped.before);
             let during = time.map_or(String::new(), |time| format!(" for {}", words::duration(time)));
@@ -178,35 +229,39 @@ impl Live {
             };
             (how, swapped)
         };
-        let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it");
-        let event = Event::new(step, what, reason, format!("{done}; {times}"));
-        self.history.add(event.about(version.plugin().identity(), Some(&before))).await;
+        let times = words::times(&swapped);
+        let event = Event::new(step, what, reason.clone(), format!("{done}; {times}"));
+        self.history.add(event.about(version.plugin().identity(), Some(&swapped.before))).await;
         Ok(format!("step {step}: {done}; {times}"))
     }
 
     /// Puts the version before back, with the state as it is now.
     pub async fn roll_back(&self, step: &str, reason: Reason) -> Result<String> {
+        let mut turn = self.turn().await?;
+        self.put_back(&mut turn, step, reason).await
+    }
+
+    async fn put_back(&self, turn: &mut Turn, step: &str, reason: Reason) -> Result<String> {
         if let Some(candidacy) = self.swapper.trial(step).await? {
-            let Swapped { pause, .. } = match self.swapper.settle(&candidacy, false).await? {
-                Some(swapped) => swapped,
-                None => return Err(Error::unavailable("the trial has just ended: try again")),
-            };
+            let ended = || Error::unavailable("the trial has just ended: try again");
+            let swapped = self.swapper.settle(&candidacy, false).await?.ok_or_else(ended)?;
+            self.conclude(turn, step, &candidacy);
             let (incumbent, candidate) = (candidacy.incumbent().plugin(), candidacy.candidate().plugin());
             let done = format!("{} put back", words::version(candidacy.incumbent()));
             let event = Event::new(step, What::RolledBack, reason, &done);
             self.history.add(event.about(candidate.identity(), Some(incumbent.identity()))).await;
-            return Ok(format!("step {step}: {done}; workers stood still for {pause:.1?}"));
+            return Ok(format!("step {step}: {done}; {}", words::pause(&swapped)));
         }
         let version = self.last(step).ok_or_else(|| {
             Error::invalid(format!("no version of step {step} before this one is known to this run"))
                 .hint("`wasmill history JOB STEP` lists versions; `wasmill swap JOB STEP FILE` brings one back")
         })?;
-        let Swapped { before, pause, .. } = self.swapper.swap(step, version.clone()).await?;
+        let swapped = self.swapper.swap(step, version.clone()).await?;
         self.forget(step);
-        let done = format!("{} put back in place of {}", words::version(&version), words::identity(&before));
+        let done = format!("{} put back in place of {}", words::version(&version), words::identity(&swapped.before));
         let event = Event::new(step, What::RolledBack, reason, &done);
-        self.history.add(event.about(&before, Some(version.plugin().identity()))).await;
-        Ok(format!("step {step}: {done}, with the state as it is; workers stood still for {pause:.1?}"))
+        self.history.add(event.about(&swapped.before, Some(version.plugin().identity()))).await;
+        Ok(format!("step {step}: {done}, with the state as it is; {}", words::pause(&swapped)))
     }
 
     /// What the job file says as it was applied last.
@@ -245,7 +300,39 @@ impl Live {
     }
 }
 
+impl Arrival {
+    /// As a version on trial.
+    fn on_trial(&self, candidacy: Arc<Candidacy>) -> Entrant {
+        Entrant { candidacy, settings: self.settings.clone(), is_declared: self.is_declared }
+    }
+
+    /// Whether this very version is on trial already, which is all that is wanted then. It must not become its own incumbent: it
+    /// would count as proven.
+    fn is_on_trial(&self, turn: &Turn, mode: Mode) -> Result<Option<String>> {
+        let Self { step, version, settings, .. } = self;
+        let is_it = |entrant: &&Entrant| {
+            let candidate = entrant.candidacy.candidate().plugin().identity();
+            candidate.digest == version.plugin().identity().digest
+                && entrant.settings.agrees(settings, step)
+                && entrant.candidacy.failure().is_none()
+        };
+        let Some(entrant) = turn.entrants.get(step).filter(is_it) else { return Ok(None) };
+        let there = entrant.candidacy.mode();
+        let done = format!("step {step}: {} is on trial already, {}", words::version(version), words::mode(there));
+        match there == mode {
+            true => Ok(Some(done)),
+            false => Err(Error::invalid(done).hint("end that first: --promote lets it take over, --abort does not")),
+        }
+    }
+}
+
 impl Settings {
+    /// Whether another job file says the same of the plugin of a step.
+    fn agrees(&self, other: &Self, step: &str) -> bool {
+        let of_step = |difference: &diff::Difference| difference.reach() == Reach::Plugin(step.to_owned());
+        diff::diff(self.file.text(), other.file.text()).is_ok_and(|differences| !differences.iter().any(of_step))
+    }
+
     /// The same with another job file.
     fn reading(&self, file: JobFile) -> Self {
         let (parameters, plugins) = (Mutex::new(self.parameters()), self.plugins.clone());
@@ -265,5 +352,32 @@ impl Settings {
             Error::invalid(format!("step {step}: {plugin} does not fit:\n{drawn}"))
         })?;
         Ok((version, plugins.components().clone()))
+    }
+}
+
+/// Does something that must not stop half-way, whoever has asked for it may go.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.map_err(|error| Error::internal(format!("change a running job: {error}")))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    /// Whoever asked for a change goes while it is under way → it is done all the same.
+    #[tokio::test]
+    async fn a_change_outlives_whoever_asked_for_it() {
+        let (go, begun) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel();
+        let asked = tokio::spawn(to_its_end(async move {
+            begun.await.map_err(|_| Error::internal("nobody has said so"))?;
+            done.send(()).map_err(|()| Error::internal("nobody listens"))
+        }));
+        tokio::task::yield_now().await;
+        asked.abort();
+        assert!(asked.await.expect_err("it was aborted").is_cancelled());
+        go.send(()).expect("it goes on");
+        is_done.await.expect("it was done");
     }
 }
