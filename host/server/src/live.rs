@@ -3,7 +3,9 @@
 
 pub mod apply;
 mod components;
+pub mod hand_over;
 pub mod history;
+pub mod rewind;
 mod trials;
 mod turn;
 mod words;
@@ -13,7 +15,7 @@ use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins, SwapSettings
 use crate::pins;
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
-use apply::HandOvers;
+use hand_over::HandOvers;
 use history::{Event, History, Reason, What};
 use miette::Severity;
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use turn::{Entrant, Turn, Turns};
-use wasmill_engine::{Candidacy, Declared, Mode, Swapper};
+use wasmill_engine::{Candidacy, Declared, Mode, RewindPoints, Swapper};
 use wasmill_plugin::Grants;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
@@ -37,6 +39,8 @@ pub struct Live {
     /// The components that the job file names, as far as they have come in.
     declared: Declared,
     swapper: Swapper,
+    /// Takes checkpoints to which the job can be rewound, if it can be.
+    rewind_points: Option<RewindPoints>,
     history: History,
     /// Keeps the components that take over, so that a restart finds them.
     store: Option<Arc<dyn Store>>,
@@ -111,7 +115,7 @@ impl Live {
         (file, parameters, declared): (JobFile, Parameters, Declared),
         plugins: LoadPlugins,
         swap: SwapSettings,
-        swapper: Swapper,
+        (swapper, rewind_points): (Swapper, Option<RewindPoints>),
         (history, store): (History, Option<Arc<dyn Store>>),
         hand_overs: HandOvers,
         terminal: Terminal,
@@ -120,7 +124,19 @@ impl Live {
         let settings = Settings { file, parameters, plugins, swap };
         let settings = Arc::new(Mutex::new(Arc::new(settings)));
         let (before, approved, turns) = (Arc::default(), Arc::default(), Arc::default());
-        Self { settings, declared, swapper, history, store, before, approved, turns, hand_overs, terminal }
+        Self {
+            settings,
+            declared,
+            swapper,
+            rewind_points,
+            history,
+            store,
+            before,
+            approved,
+            turns,
+            hand_overs,
+            terminal,
+        }
     }
 
     /// What has become of its plugins.
@@ -195,7 +211,7 @@ impl Live {
     /// Lets a version in that fits.
     async fn enter(&self, turn: &mut Turn, arrival: &Arrival) -> Result<String> {
         let Arrival { step, version, entry, reason, .. } = arrival;
-        let SwapSettings { probation, bounds } = self.settings().swap;
+        let SwapSettings { probation, bounds, .. } = self.settings().swap;
         let (mode, time, what) = match *entry {
             Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
             Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
@@ -207,6 +223,11 @@ impl Live {
         }
         let now = words::version(version);
         let incumbent = self.swapper.running(step).await?;
+        let (point, rewind) = match entry {
+            Entry::TakeOver(_) | Entry::Canary { .. } => self.rewind_point().await,
+            // Nobody sees what it answers.
+            Entry::Shadow(_) => (None, String::new()),
+        };
         let (done, swapped) = if at_once {
             let swapped = self.swapper.swap(step, version.clone()).await?;
             self.outlive(turn, step, &swapped).await;
@@ -230,9 +251,9 @@ impl Live {
             (how, swapped)
         };
         let times = words::times(&swapped);
-        let event = Event::new(step, what, reason.clone(), format!("{done}; {times}"));
+        let event = Event { point, ..Event::new(step, what, reason.clone(), format!("{done}; {times}")) };
         self.history.add(event.about(version.plugin().identity(), Some(&swapped.before))).await;
-        Ok(format!("step {step}: {done}; {times}"))
+        Ok(format!("step {step}: {done}; {times}{rewind}"))
     }
 
     /// Puts the version before back, with the state as it is now.

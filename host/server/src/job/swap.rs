@@ -12,11 +12,13 @@ pub struct SwapSettings {
     pub probation: Duration,
     /// How far the new one may go meanwhile.
     pub bounds: Bounds,
+    /// How long the job can be rewound to the checkpoint before it.
+    pub rewind: Duration,
 }
 
 impl Default for SwapSettings {
     fn default() -> Self {
-        Self { probation: Duration::from_secs(30), bounds: Bounds::default() }
+        Self { probation: Duration::from_secs(30), bounds: Bounds::default(), rewind: Duration::from_secs(600) }
     }
 }
 
@@ -25,6 +27,9 @@ pub fn read(mut table: Section<'_>, problems: &mut Problems) -> SwapSettings {
     let mut settings = SwapSettings::default();
     if let Some(probation) = table.optional::<Period>("probation", problems) {
         settings.probation = probation.duration();
+    }
+    if let Some(rewind) = table.optional::<Period>("rewind", problems) {
+        settings.rewind = rewind.duration();
     }
     if let Some((rejects, place)) = table.located::<f64>("rejects", problems) {
         if !(0.0..=1.0).contains(&rejects) {

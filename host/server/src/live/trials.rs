@@ -78,7 +78,7 @@ impl Live {
             }
         };
         self.note(&format!("step {step}: {outcome}"));
-        self.record(step, what, Reason::automatic(reason), &outcome, candidacy).await;
+        self.record(Event::new(step, what, Reason::automatic(reason), &outcome), candidacy).await;
         Ok(())
     }
 
@@ -95,7 +95,7 @@ impl Live {
                 (What::Promoted, "the next version came".to_owned(), outcome)
             }
         };
-        self.record(step, what, Reason::automatic(reason), &outcome, candidacy).await;
+        self.record(Event::new(step, what, Reason::automatic(reason), &outcome), candidacy).await;
     }
 
     /// Ends the trial of a step because somebody says so.
@@ -103,6 +103,10 @@ impl Live {
         let none = || Error::invalid(format!("nothing is on trial in step {step}"));
         let mut turn = self.turn().await?;
         let candidacy = self.swapper.trial(step).await?.ok_or_else(none)?;
+        let (point, rewind) = match (promote, candidacy.mode()) {
+            (true, Mode::Shadow) => self.rewind_point().await,
+            _ => (None, String::new()),
+        };
         let swapped = self.swapper.settle(&candidacy, promote).await?.ok_or_else(none)?;
         self.conclude(&mut turn, step, &candidacy);
         let candidate = words::version(candidacy.candidate());
@@ -114,8 +118,9 @@ impl Live {
             false => (What::Aborted, format!("{} goes on alone", words::version(candidacy.incumbent()))),
         };
         let report = words::report(&candidacy.report());
-        self.record(step, what, reason, &done, &candidacy).await;
-        Ok(format!("step {step}: {done}; {}\n{report}", words::pause(&swapped)))
+        let event = Event { point, ..Event::new(step, what, reason, &done) };
+        self.record(event, &candidacy).await;
+        Ok(format!("step {step}: {done}; {}{rewind}\n{report}", words::pause(&swapped)))
     }
 
     /// How the trial of a step stands.
@@ -129,8 +134,7 @@ impl Live {
         }
     }
 
-    async fn record(&self, step: &str, what: What, reason: Reason, outcome: &str, candidacy: &Candidacy) {
-        let event = Event::new(step, what, reason, outcome);
+    async fn record(&self, event: Event, candidacy: &Candidacy) {
         let (candidate, incumbent) = (candidacy.candidate().plugin(), candidacy.incumbent().plugin());
         self.history.add(event.about(candidate.identity(), Some(incumbent.identity()))).await;
     }
