@@ -19,6 +19,8 @@ mod damage;
 mod disk;
 /// Hostile plugins and dead letters.
 mod faults;
+/// The component that a job file names, on probation and refused.
+mod filed;
 /// What a version that takes over may import.
 mod grants;
 /// What has become of plugins.

@@ -9,7 +9,7 @@ mod process;
 mod transform;
 
 pub use aggregate::IsolatedAggregate;
-pub use guard::Guard;
+pub use guard::{Guard, PATIENT_CALLS};
 pub use process::{DroppedTimer, IsolatedProcess};
 pub use transform::IsolatedTransform;
 

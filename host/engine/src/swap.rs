@@ -36,13 +36,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Swapper {
     revisions: Revisions,
     workers: usize,
-    /// The trials that are under way, by node. Whoever holds them has the turn.
-    trials: Arc<tokio::sync::Mutex<HashMap<usize, Arc<Candidacy>>>>,
+    /// The trials that are under way. Whoever holds them has the turn.
+    trials: Arc<tokio::sync::Mutex<Trials>>,
     /// Whether the workers have ended.
     ended: watch::Receiver<bool>,
+    patience: Duration,
 }
 
-/// A version that has taken over.
+/// Trials by node, as the newest revision has them.
+type Trials = HashMap<usize, Arc<Candidacy>>;
+
+/// A version that has taken over, or is about to.
 #[derive(Debug, Clone)]
 pub struct Swapped {
     /// What ran before.
@@ -51,6 +55,8 @@ pub struct Swapped {
     pub pause: Duration,
     /// From the moment when it was ready until it ran on all workers.
     pub took: Duration,
+    /// Whether workers stand still that do not run it yet. They will, as soon as they get on.
+    pub is_pending: bool,
     /// The trial that was under way until then, if another version than the two of it has ended it.
     pub outlived: Option<Arc<Candidacy>>,
 }
@@ -58,7 +64,12 @@ pub struct Swapped {
 impl Swapper {
     /// Replaces plugins by these revisions, until `ended` says that there are no workers any more.
     pub fn new(revisions: Revisions, workers: usize, ended: watch::Receiver<bool>) -> Self {
-        Self { revisions, workers, trials: Arc::default(), ended }
+        Self { revisions, workers, trials: Arc::default(), ended, patience: PATIENCE }
+    }
+
+    /// The same, which waits so long for a version to take over on all workers.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The plugin of a step whose answers count, and whatever runs when no other one takes over at the moment. During a
@@ -83,16 +94,15 @@ impl Swapper {
         Ok(trials.get(&index).cloned())
     }
 
-    /// Replaces the plugin of a step, or the decoder of a source. Returns when it runs on all workers. After an error the
-    /// version before runs on.
+    /// Replaces the plugin of a step, or the decoder of a source. Returns when it runs on all workers, or will as soon as they
+    /// get on. After an error the version before runs on.
     pub async fn swap(&self, step: &str, version: Version) -> Result<Swapped> {
         let mut trials = self.trials.lock().await;
         let index = find(&self.revisions.newest().plan, step)?;
         let incumbent = self.incumbent(&trials, index)?;
         self.check(index, &incumbent, &version)?;
-        let swapped = self.install(index, version, None, Half::Incumbent).await?;
-        let outlived = trials.remove(&index);
-        Ok(Swapped { before: incumbent.plugin().identity().clone(), outlived, ..swapped })
+        let swapped = self.install(&mut trials, index, version, None, Half::Incumbent).await?;
+        Ok(Swapped { before: incumbent.plugin().identity().clone(), ..swapped })
     }
 
     /// The same, and the version before stays ready: the new one is on trial until the trial is settled. One that was on
@@ -111,12 +121,13 @@ impl Swapper {
         self.check(index, &incumbent, &version)?;
         let before = incumbent.plugin().identity().clone();
         let candidacy = Candidacy::new(&plan.nodes[index], incumbent, version, mode, bounds);
-        let swapped = self.install(index, candidacy.version(), Some(candidacy.clone()), Half::Incumbent).await?;
-        let outlived = trials.insert(index, candidacy.clone());
-        Ok((candidacy, Swapped { before, outlived, ..swapped }))
+        let (version, trial) = (candidacy.version(), Some(candidacy.clone()));
+        let swapped = self.install(&mut trials, index, version, trial, Half::Incumbent).await?;
+        Ok((candidacy, Swapped { before, ..swapped }))
     }
 
-    /// Ends a trial: the candidate takes over for good, or the incumbent goes on alone. `None` if it has ended before.
+    /// Ends a trial: the candidate takes over for good, or the incumbent goes on alone. `None` if it has ended before. After an
+    /// error it goes on; a candidate that has failed does not take over.
     pub async fn settle(&self, candidacy: &Arc<Candidacy>, promote: bool) -> Result<Option<Swapped>> {
         let mut trials = self.trials.lock().await;
         let is_it = |(_, trial): &(&usize, &Arc<Candidacy>)| Arc::ptr_eq(trial, candidacy);
@@ -125,13 +136,13 @@ impl Swapper {
             true => (candidacy.candidate(), Half::Candidate),
             false => (candidacy.incumbent(), Half::Incumbent),
         };
-        let swapped = self.install(index, version.clone(), None, half).await?;
-        trials.remove(&index);
-        Ok(Some(Swapped { before: candidacy.incumbent().plugin().identity().clone(), ..swapped }))
+        let swapped = self.install(&mut trials, index, version.clone(), None, half).await?;
+        let before = candidacy.incumbent().plugin().identity().clone();
+        Ok(Some(Swapped { before, outlived: None, ..swapped }))
     }
 
     /// The version that another one would replace.
-    fn incumbent(&self, trials: &HashMap<usize, Arc<Candidacy>>, index: usize) -> Result<Version> {
+    fn incumbent(&self, trials: &Trials, index: usize) -> Result<Version> {
         let plan = &self.revisions.newest().plan;
         let node = &plan.nodes[index];
         let Some(trial) = trials.get(&index) else { return version(node) };
@@ -151,12 +162,14 @@ impl Swapper {
         check(&self.revisions.newest().plan, index, incumbent, version)
     }
 
-    /// Makes a version run in a node. `half`: what stays of states of two versions.
+    /// Makes a version run in a node, which ends the trial there. `trial`: the version is the two of this one. `half`: what
+    /// stays of states of two versions.
     async fn install(
         &self,
+        trials: &mut Trials,
         index: usize,
         version: Version,
-        candidacy: Option<Arc<Candidacy>>,
+        trial: Option<Arc<Candidacy>>,
         half: Half,
     ) -> Result<Swapped> {
         self.unless_ended(self.revisions.are_built(self.workers)).await?;
@@ -168,21 +181,30 @@ impl Swapper {
             let instantiate = move || (0..workers).map(|_| version.instantiate()).collect::<Result<Vec<_>>>();
             spawn_blocking(instantiate).await.map_err(|error| Error::internal(format!("instantiate: {error}")))??
         };
+        // Calls that are under way may still fail; from here on nobody waits for anything.
+        let failure = trials.get(&index).filter(|_| half == Half::Candidate).and_then(|ended| ended.failure());
+        if let Some(failure) = failure {
+            let message = format!("step {}: the version on trial has failed: {failure}", node.name);
+            return Err(Error::invalid(message).hint("--abort puts the version before back"));
+        }
         let begun = Instant::now();
-        let takeover = Arc::new(Takeover::new(index, node, version.clone(), half, instances).with(candidacy));
+        let takeover = Arc::new(Takeover::new(index, node, version.clone(), half, instances).with(trial.clone()));
         let plan = newest.plan.revised(|nodes| {
             nodes[index].reserve = vec![before.clone()];
             nodes[index].install(version);
         });
         let step = &node.name;
+        // From here on it is what runs, whether anybody waits for it or not.
+        let outlived = match trial {
+            Some(trial) => trials.insert(index, trial),
+            None => trials.remove(&index),
+        };
         self.revisions.publish(plan, Some(takeover.clone()));
-        let settled = self.unless_ended(tokio::time::timeout(PATIENCE, takeover.settled())).await?;
+        let settled = self.unless_ended(tokio::time::timeout(self.patience, takeover.settled())).await?;
         if settled.is_err() {
-            let late = Error::unavailable(format!("step {step} has not come to its next epoch within {PATIENCE:?}"));
+            let late =
+                Error::unavailable(format!("step {step} has not come to its next epoch within {:?}", self.patience));
             takeover.refuse(&late);
-            if takeover.course().refused.is_none() {
-                return Err(late.hint("it stands still: the new version takes over when it gets on"));
-            }
         }
         let outcome = takeover.course();
         if let Some(refusal) = outcome.refused {
@@ -192,13 +214,18 @@ impl Swapper {
                 nodes[index].reserve.clear();
             });
             self.revisions.publish(plan, None);
+            match outlived {
+                Some(trial) => trials.insert(index, trial),
+                None => trials.remove(&index),
+            };
             return Err(refusal.error().context(format!("step {step}")));
         }
         Ok(Swapped {
             before: before.plugin().identity().clone(),
             pause: outcome.pause,
             took: begun.elapsed(),
-            outlived: None,
+            is_pending: outcome.settled < self.workers,
+            outlived,
         })
     }
 

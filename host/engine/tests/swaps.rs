@@ -182,3 +182,36 @@ async fn a_cure() {
     assert!(taken.iter().all(|row| row.ends_with(" 3")) && dead <= 20, "{dead} dead letters");
     assert_eq!(taken.len() + dead, lists.iter().flatten().count());
 }
+
+/// Before the cure of a step that pauses comes a version for another step, and one that cannot do with the rows as they are
+/// → the cure is found behind both, and every row comes through.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cure_behind_others() {
+    let lists = lists(300);
+    let mut job = Job::default();
+    let source = job.source(Lists::new(lists.clone()), DISORDER, Mood::Well);
+    let bad = tag(1);
+    bad.edition.failures.store(usize::MAX, SeqCst);
+    let step = job.node("tag", &[(source, Port::Main)], NodeKind::Transform { plugin: Arc::new(bad) });
+    let other = job.node("other", &[(step, Port::Main)], NodeKind::Transform { plugin: Arc::new(tag(1)) });
+    let taken = job.keep("out", &[(other, Port::Main)]);
+    let mut graph = job.graph();
+    graph.nodes[step].tolerance = Tolerance { share: 0.0, give_up: Duration::from_secs(600) };
+    let dead = Taken::default();
+    graph.dead_letters =
+        Some(DeadLetters { sink: Box::new(Keep { taken: dead.clone(), behind: None, fail: false }), late: false });
+    let running = wasmill_engine::start(graph, options(1)).await.expect("it starts");
+    let paused = running.ledger().step("tag").expect("the step").clone();
+    until("a pause", || paused.paused()).await;
+    let hasty = running.swapper().with_patience(Duration::from_millis(50));
+    let version = |number| Version::Transform(Arc::new(tag(number)));
+    // Neither comes to its epoch while the first step pauses.
+    assert!(hasty.swap("other", version(5)).await.expect("it is on its way").is_pending);
+    assert!(hasty.swap("tag", version(2)).await.expect("it is on its way").is_pending);
+    let cure = running.swapper().swap("tag", version(3)).await.expect("it fits");
+    assert!(!cure.is_pending, "it was found");
+    assert_balance(&running.wait().await.expect("it ends"));
+    let (taken, dead) = (taken.sorted().len(), dead.sorted().len());
+    assert!(dead <= 10, "{dead} dead letters");
+    assert_eq!(taken + dead, lists.iter().flatten().count());
+}

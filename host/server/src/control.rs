@@ -8,12 +8,17 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
 use wasmill_stream::{Error, Result};
 
 /// A request may be so long, bytes.
 const LONGEST: u64 = 64 << 10;
+
+/// How long a client may take to say what it wants. It is a program, and has it ready.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a job is asked to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,21 +118,40 @@ impl Control {
         Ok(Self { listener, path })
     }
 
-    /// The next request, with the way to answer it. A client that says nothing that can be read is told so, and the one after
-    /// it is heard.
-    pub async fn next(&self) -> (Request, Reply) {
+    /// The next client. It has yet to say what it wants.
+    pub async fn accept(&self) -> Client {
         loop {
-            let Ok((stream, _)) = self.listener.accept().await else { continue };
-            let mut stream = BufReader::new(stream);
-            let mut line = String::new();
-            let read = (&mut stream).take(LONGEST).read_line(&mut line).await;
-            let reply = Reply(stream.into_inner());
-            match read
-                .map_err(|error| error.to_string())
-                .and_then(|_| serde_json::from_str(&line).map_err(|error| format!("not a request: {error}")))
-            {
-                Ok(request) => return (request, reply),
-                Err(reason) => reply.send(&Answer::Refused(reason)).await,
+            if let Ok((stream, _)) = self.listener.accept().await {
+                return Client(stream);
+            }
+        }
+    }
+}
+
+/// Whoever has connected.
+pub struct Client(UnixStream);
+
+impl Client {
+    /// What it wants, with the way to answer it. `None`: it has said nothing that can be read, and was told so.
+    pub async fn request(self) -> Option<(Request, Reply)> {
+        self.request_within(PATIENCE).await
+    }
+
+    async fn request_within(self, patience: Duration) -> Option<(Request, Reply)> {
+        let mut stream = BufReader::new(self.0);
+        let mut line = String::new();
+        let read = timeout(patience, (&mut stream).take(LONGEST).read_line(&mut line)).await;
+        let reply = Reply(stream.into_inner());
+        let request = match read {
+            Ok(Ok(_)) => serde_json::from_str(&line).map_err(|error| format!("not a request: {error}")),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no request within {patience:?}")),
+        };
+        match request {
+            Ok(request) => Some((request, reply)),
+            Err(reason) => {
+                reply.send(&Answer::Refused(reason)).await;
+                None
             }
         }
     }
@@ -206,7 +230,8 @@ mod tests {
         assert!(Control::listen(&file).await.is_err(), "another one does");
         let at = socket(&path).expect("a place");
         let served = tokio::spawn(async move {
-            let (request, reply) = control.next().await;
+            assert!(control.accept().await.request().await.is_none(), "what a stranger says");
+            let (request, reply) = control.accept().await.request().await.expect("a request");
             reply.send(&Answer::Done(format!("{request:?}"))).await;
         });
         let mut stranger = UnixStream::connect(&at).await.expect("it listens");
@@ -217,5 +242,19 @@ mod tests {
         assert_eq!(ask(&path, &request).await.expect("an answer"), Answer::Done(format!("{request:?}")));
         served.await.expect("served");
         assert!(!at.exists(), "it is gone with its job");
+    }
+
+    /// A client that connects and says nothing → it is told so after a while.
+    #[tokio::test]
+    async fn silence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("job.toml");
+        std::fs::write(&path, "").expect("written");
+        let control = Control::listen(&JobFile::new(&path, "")).await.expect("it listens");
+        let silent = UnixStream::connect(socket(&path).expect("a place")).await.expect("it listens");
+        assert!(control.accept().await.request_within(Duration::from_millis(5)).await.is_none());
+        let mut refusal = String::new();
+        BufReader::new(silent).read_line(&mut refusal).await.expect("an answer");
+        assert!(refusal.contains("no request within 5ms"), "{refusal}");
     }
 }

@@ -2,25 +2,25 @@
 //! comes here.
 
 pub mod apply;
+mod arrival;
 mod components;
 pub mod hand_over;
 pub mod history;
 pub mod rewind;
 mod trials;
+mod turn;
 mod words;
 
-use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins, SwapSettings};
-use crate::pins;
-use crate::report::{self, Style};
+use crate::job::{Given, JobFile, Origin, Parameters, Plugins, SwapSettings};
 use crate::terminal::Terminal;
+use arrival::{Arrival, to_its_end};
 use hand_over::HandOvers;
 use history::{Event, History, Reason, What};
-use miette::Severity;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::spawn_blocking;
-use wasmill_engine::{Declared, Mode, RewindPoints, Swapped, Swapper};
+use turn::{Turn, Turns};
+use wasmill_engine::{Declared, Mode, RewindPoints, Swapper};
 use wasmill_plugin::Grants;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
@@ -45,6 +45,7 @@ pub struct Live {
     before: Arc<Mutex<HashMap<String, Vec<Version>>>>,
     /// What was approved for steps since the start, beyond what the file grants them.
     approved: Arc<Mutex<BTreeMap<String, Grants>>>,
+    turns: Arc<Turns>,
     hand_overs: HandOvers,
     terminal: Terminal,
 }
@@ -105,8 +106,20 @@ impl Live {
         let (parameters, plugins) = (Mutex::new(parameters), Arc::new(plugins));
         let settings = Settings { file, parameters, plugins, swap };
         let settings = Arc::new(Mutex::new(Arc::new(settings)));
-        let (before, approved) = (Arc::default(), Arc::default());
-        Self { settings, declared, swapper, rewind_points, history, store, before, approved, hand_overs, terminal }
+        let (before, approved, turns) = (Arc::default(), Arc::default(), Arc::default());
+        Self {
+            settings,
+            declared,
+            swapper,
+            rewind_points,
+            history,
+            store,
+            before,
+            approved,
+            turns,
+            hand_overs,
+            terminal,
+        }
     }
 
     /// What has become of its plugins.
@@ -114,38 +127,21 @@ impl Live {
         self.history.events()
     }
 
-    /// Replaces the plugin of a step, or tries a version of it. Says what was done; after an error nothing was.
+    /// Replaces the plugin of a step, or tries a version of it. Says what was done; after an error nothing was. Once begun it is
+    /// brought to its end, even if nobody waits for that any more.
     pub async fn swap(&self, change: Change) -> Result<String> {
-        let (step, reason, entry) = (change.step.clone(), change.reason.clone(), change.entry);
-        let settings = self.settings();
-        let approved = self.approved(&step).and(change.grants);
-        let is_declared = settings.uses().origins.get(&step).is_some_and(|origin| origin.is_same(&change.plugin));
-        let loading = spawn_blocking(move || settings.load(&change, approved));
-        match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
-            Ok((version, components)) => {
-                // Before it runs: no checkpoint may name a component that is not kept.
-                let kept = match &self.store {
-                    Some(store) => pins::keep(&**store, &components).await,
-                    None => Ok(()),
-                };
-                let entered = match kept {
-                    Ok(()) => self.enter(&step, &version, entry, reason.clone()).await,
-                    Err(error) => Err(error.context("keep the component")),
-                };
-                match entered {
-                    Ok(done) => {
-                        self.approve(&step, approved);
-                        if is_declared {
-                            // Should it be rolled back, the job file still names it, and a restart must not bring it back.
-                            self.declared.set(&step, &version.plugin().identity().digest);
-                        }
-                        Ok(done)
-                    }
-                    Err(error) => Err(self.refuse(&step, Some(&version), reason, error).await),
+        let live = self.clone();
+        to_its_end(async move {
+            loop {
+                let arrival = live.load(live.settings(), change.clone()).await?;
+                let mut turn = live.turn().await?;
+                // Else another job file was applied meanwhile.
+                if Arc::ptr_eq(&arrival.settings, &live.settings()) {
+                    return live.let_in(&mut turn, arrival).await;
                 }
             }
-            Err(error) => Err(self.refuse(&step, None, reason, error).await),
-        }
+        })
+        .await
     }
 
     async fn refuse(&self, step: &str, version: Option<&Version>, reason: Reason, error: Error) -> Error {
@@ -156,13 +152,18 @@ impl Live {
     }
 
     /// Lets a version in that fits.
-    async fn enter(&self, step: &str, version: &Version, entry: Entry, reason: Reason) -> Result<String> {
+    async fn enter(&self, turn: &mut Turn, arrival: &Arrival) -> Result<String> {
+        let Arrival { step, version, entry, reason, .. } = arrival;
         let SwapSettings { probation, bounds, .. } = self.settings().swap;
-        let (mode, time, what) = match entry {
+        let (mode, time, what) = match *entry {
             Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
             Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
             Entry::Canary { key_groups } => (Mode::Canary { key_groups }, None, What::Canary),
         };
+        let at_once = (mode, time) == (Mode::Probation, Some(Duration::ZERO));
+        if !at_once && let Some(done) = arrival.is_on_trial(turn, mode)? {
+            return Ok(done);
+        }
         let now = words::version(version);
         let incumbent = self.swapper.running(step).await?;
         let (point, rewind) = match entry {
@@ -170,14 +171,19 @@ impl Live {
             // Nobody sees what it answers.
             Entry::Shadow(_) => (None, String::new()),
         };
-        let (done, Swapped { before, pause, took, .. }) = if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
+        let (done, swapped) = if at_once {
             let swapped = self.swapper.swap(step, version.clone()).await?;
-            self.outlive(step, &swapped).await;
+            self.outlive(turn, step, &swapped).await;
             self.remember(step, incumbent);
+            if arrival.is_declared {
+                // Should it be rolled back, the job file still names it, and a restart must not bring it back.
+                self.declared.set(step, &version.plugin().identity().digest);
+            }
             (format!("{now} in place of {}", words::identity(&swapped.before)), swapped)
         } else {
             let (candidacy, swapped) = self.swapper.try_out(step, version.clone(), mode, bounds).await?;
-            self.outlive(step, &swapped).await;
+            self.outlive(turn, step, &swapped).await;
+            turn.entrants.insert(step.clone(), arrival.on_trial(candidacy.clone()));
             self.watch_trial(step, candidacy, time);
             let before = words::identity(&swapped.before);
             let during = time.map_or(String::new(), |time| format!(" for {}", words::duration(time)));
@@ -187,36 +193,39 @@ impl Live {
             };
             (how, swapped)
         };
-        let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it");
-        let mut event = Event::new(step, what, reason, format!("{done}; {times}"));
-        event.point = point;
-        self.history.add(event.about(version.plugin().identity(), Some(&before))).await;
+        let times = words::times(&swapped);
+        let event = Event { point, ..Event::new(step, what, reason.clone(), format!("{done}; {times}")) };
+        self.history.add(event.about(version.plugin().identity(), Some(&swapped.before))).await;
         Ok(format!("step {step}: {done}; {times}{rewind}"))
     }
 
     /// Puts the version before back, with the state as it is now.
     pub async fn roll_back(&self, step: &str, reason: Reason) -> Result<String> {
+        let mut turn = self.turn().await?;
+        self.put_back(&mut turn, step, reason).await
+    }
+
+    async fn put_back(&self, turn: &mut Turn, step: &str, reason: Reason) -> Result<String> {
         if let Some(candidacy) = self.swapper.trial(step).await? {
-            let Swapped { pause, .. } = match self.swapper.settle(&candidacy, false).await? {
-                Some(swapped) => swapped,
-                None => return Err(Error::unavailable("the trial has just ended: try again")),
-            };
+            let ended = || Error::unavailable("the trial has just ended: try again");
+            let swapped = self.swapper.settle(&candidacy, false).await?.ok_or_else(ended)?;
+            self.conclude(turn, step, &candidacy);
             let (incumbent, candidate) = (candidacy.incumbent().plugin(), candidacy.candidate().plugin());
             let done = format!("{} put back", words::version(candidacy.incumbent()));
             let event = Event::new(step, What::RolledBack, reason, &done);
             self.history.add(event.about(candidate.identity(), Some(incumbent.identity()))).await;
-            return Ok(format!("step {step}: {done}; workers stood still for {pause:.1?}"));
+            return Ok(format!("step {step}: {done}; {}", words::pause(&swapped)));
         }
         let version = self.last(step).ok_or_else(|| {
             Error::invalid(format!("no version of step {step} before this one is known to this run"))
                 .hint("`wasmill history JOB STEP` lists versions; `wasmill swap JOB STEP FILE` brings one back")
         })?;
-        let Swapped { before, pause, .. } = self.swapper.swap(step, version.clone()).await?;
+        let swapped = self.swapper.swap(step, version.clone()).await?;
         self.forget(step);
-        let done = format!("{} put back in place of {}", words::version(&version), words::identity(&before));
+        let done = format!("{} put back in place of {}", words::version(&version), words::identity(&swapped.before));
         let event = Event::new(step, What::RolledBack, reason, &done);
-        self.history.add(event.about(&before, Some(version.plugin().identity()))).await;
-        Ok(format!("step {step}: {done}, with the state as it is; workers stood still for {pause:.1?}"))
+        self.history.add(event.about(&swapped.before, Some(version.plugin().identity()))).await;
+        Ok(format!("step {step}: {done}, with the state as it is; {}", words::pause(&swapped)))
     }
 
     /// What the job file says as it was applied last.
@@ -260,20 +269,5 @@ impl Settings {
     fn reading(&self, file: JobFile) -> Self {
         let (parameters, plugins) = (Mutex::new(self.parameters()), self.plugins.clone());
         Self { file, parameters, plugins, swap: self.swap }
-    }
-
-    /// Builds the plugin if it is a source folder, compiles it, and has it judge the settings of the step.
-    fn load(&self, change: &Change, approved: Grants) -> Result<(Version, Components)> {
-        let Change { step, plugin, given, .. } = change;
-        let mut plugins = (self.plugins)()?;
-        if let Some(given) = given {
-            plugins.supply(plugin.clone(), given.clone());
-        }
-        let version = job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin, approved);
-        let version = version.map_err(|problems| {
-            let drawn = report::draw(&self.file, &problems, Severity::Error, Style::Plain);
-            Error::invalid(format!("step {step}: {plugin} does not fit:\n{drawn}"))
-        })?;
-        Ok((version, plugins.components().clone()))
     }
 }

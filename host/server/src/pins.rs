@@ -2,7 +2,7 @@
 //! job file names, and the checkpoint store has its bytes. A job file that names another component than it did then wins:
 //! somebody has deployed that since.
 
-use crate::job::{Given, Job};
+use crate::job::{Given, Job, Origin};
 use crate::live::history;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -60,10 +60,8 @@ pub async fn put_back(
         if mark.declared.as_ref() != Some(&declared) {
             continue;
         }
-        let component = component(store, mark).await?.ok_or_else(|| gone(step, mark, store))?;
-        let signature = get(store, &format!("{}{SIGNATURE_ENDING}", mark.sha256)).await?;
-        let grants = grants(store, &mark.sha256).await?;
-        let version = load(step, Kept { given: Given { component, signature }, grants })?;
+        let kept = find(store, &mark.sha256).await?.ok_or_else(|| gone(step, mark, store))?;
+        let version = load(step, kept)?;
         let PluginMark { name, version: number, sha256, .. } = mark;
         let running = &version.plugin().identity().digest;
         if running != sha256 {
@@ -102,9 +100,16 @@ fn install(kind: &mut NodeKind, version: Version) -> bool {
     true
 }
 
-/// The component that a mark names.
-pub async fn component(store: &dyn Store, mark: &PluginMark) -> Result<Option<Arc<[u8]>>> {
-    get(store, &mark.sha256).await
+/// What is kept of a component.
+pub async fn find(store: &dyn Store, digest: &str) -> Result<Option<Kept>> {
+    let Some(component) = get(store, digest).await? else { return Ok(None) };
+    let signature = get(store, &format!("{digest}{SIGNATURE_ENDING}")).await?;
+    Ok(Some(Kept { given: Given { component, signature }, grants: grants(store, digest).await? }))
+}
+
+/// Where a kept component comes from, for people.
+pub fn swapped_in() -> Origin {
+    Origin::Path("the component that was swapped in".into())
 }
 
 async fn get(store: &dyn Store, kept: &str) -> Result<Option<Arc<[u8]>>> {
@@ -138,15 +143,21 @@ pub async fn patiently<T, F: Future<Output = Result<T>>>(mut act: impl FnMut() -
     act().await
 }
 
-/// Keeps components, as far as they are not kept yet.
+/// Keeps components, as far as they are not kept yet, and what belongs to them as it is now.
 pub async fn keep(store: &dyn Store, components: &BTreeMap<String, Arc<[u8]>>) -> Result<()> {
-    for (digest, bytes) in components {
-        let name = name(digest);
-        if patiently(|| store.list(&name)).await?.is_empty() {
+    for (kept, bytes) in components {
+        let name = name(kept);
+        // Bytes of a digest do not change. A signature may be another one, by another key.
+        if belongs_to(kept).is_some() || !patiently(|| store.list(&name)).await?.contains(&name) {
             patiently(|| store.put(&name, bytes.to_vec().into())).await?;
         }
     }
     Ok(())
+}
+
+/// The component that a kept object belongs to, if it is none itself.
+fn belongs_to(kept: &str) -> Option<&str> {
+    kept.split_once('.').map(|(digest, _)| digest)
 }
 
 /// Removes components that no checkpoint names, and none of the last entries of the history.
@@ -164,15 +175,54 @@ pub async fn sweep(store: &Arc<dyn Store>, components: &BTreeMap<String, Arc<[u8
         manifests.extend(journal.savepoint(&savepoint).await?);
     }
     named.extend(manifests.iter().flat_map(|manifest| manifest.plugins.values()).map(|mark| mark.sha256.clone()));
-    for stored in store.list(COMPONENTS).await? {
-        let digest = stored.strip_prefix(COMPONENTS).and_then(|kept| kept.split('.').next());
-        if digest.is_some_and(|digest| !named.contains(digest)) {
-            store.delete(&stored).await?;
-        }
+    let stored = store.list(COMPONENTS).await?;
+    for kept in unnamed(&stored, &named) {
+        store.delete(&name(kept)).await?;
     }
     Ok(())
 }
 
+/// What is stored and neither named nor belongs to a component that is. Components go last: whatever is left when this stops
+/// half-way is found by them.
+fn unnamed<'s>(stored: &'s [String], named: &BTreeSet<String>) -> Vec<&'s str> {
+    let kept = stored.iter().filter_map(|stored| stored.strip_prefix(COMPONENTS));
+    let mut unnamed: Vec<&str> = kept.filter(|kept| !named.contains(belongs_to(kept).unwrap_or(kept))).collect();
+    unnamed.sort_by_key(|kept| belongs_to(kept).is_none());
+    unnamed
+}
+
 fn name(digest: &str) -> String {
     format!("{COMPONENTS}{digest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmill_connect::checkpoint_store::StorePlace;
+
+    /// Of a component only what belongs to it is there, as a sweep may leave it → the component is kept all the same. It comes
+    /// again with another signature → that is kept.
+    #[tokio::test]
+    async fn a_name_that_begins_like_it_is_not_the_component() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = StorePlace::folder(folder.path()).open().await.expect("a store");
+        let digest = "ab".repeat(32);
+        store.put(&name(&format!("{digest}{GRANTS_ENDING}")), "wasi".into()).await.expect("put");
+        for signature in ["one", "another"] {
+            let given = Given { component: b"wasm"[..].into(), signature: Some(signature.as_bytes().into()) };
+            let objects = Kept { given, grants: Grants::default() }.objects(&digest);
+            keep(&*store, &objects).await.expect("kept");
+            let Kept { given, .. } = find(&*store, &digest).await.expect("it can be read").expect("it is there");
+            assert_eq!(&*given.component, b"wasm");
+            assert_eq!(given.signature.as_deref(), Some(signature.as_bytes()));
+        }
+    }
+
+    /// Components that are named and others, with what belongs to them → the others go, each behind what belongs to it.
+    #[test]
+    fn components_go_last() {
+        let stored = ["a", "a.grants", "a.minisig", "b", "b.minisig", "c"].map(|kept| name(kept)).to_vec();
+        let named = BTreeSet::from(["b".to_owned()]);
+        assert_eq!(unnamed(&stored, &named), ["a.grants", "a.minisig", "a", "c"]);
+    }
 }

@@ -96,7 +96,7 @@ pub struct Turned {
 pub struct Rewritten {
     /// As many, in the same order. An empty one is no state any more.
     pub states: Binary,
-    /// The timers that their keys have from then on, ascending; `None`, or none for all: those that they had.
+    /// Those of its timers that a key keeps, ascending; `None`, or none for all: all that it had. Others mean nothing.
     pub timers: Vec<Option<Vec<i64>>>,
 }
 
@@ -208,7 +208,9 @@ impl States {
                 let before = owned.timers.first().copied();
                 if let Some((state, timers)) = new {
                     state.into_iter().for_each(|state| owned.state.set(state));
-                    timers.into_iter().for_each(|timers| owned.timers.clone_from(timers));
+                    if let Some(timers) = timers {
+                        owned.timers.retain(|time| timers.binary_search(time).is_ok());
+                    }
                 }
                 (before, owned.timers.first().copied())
             });

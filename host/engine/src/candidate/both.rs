@@ -88,7 +88,7 @@ macro_rules! instantiate {
             fn instantiate(&self) -> Result<Box<dyn $kind>> {
                 let of_kind = |logic| if let Logic::$kind(logic) = logic { Some(logic) } else { None };
                 let pair = self.instances(of_kind)?;
-                Ok(if self.candidacy.shares_state() { Box::new(Fallback(pair)) } else { Box::new(pair) })
+                Ok(if self.candidacy.shares_state() { Box::new(Fallback::new(pair)) } else { Box::new(pair) })
             }
         }
     )*};

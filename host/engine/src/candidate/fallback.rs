@@ -3,27 +3,46 @@
 use super::both::Pair;
 use super::member::Member;
 use super::tally::Tally;
+use crate::isolate::PATIENT_CALLS;
 use wasmill_stream::plugin::{
     Accumulated, Aggregate, Finished, Fired, Merged, Process, Processed, Transform, Transformed, Turn, View,
 };
 use wasmill_stream::{Binary, Error, ErrorKind, GuestFault, Result};
 
 /// Instances of both, which work on the same state.
-pub struct Fallback<L>(pub Pair<L>);
+pub struct Fallback<L> {
+    pair: Pair<L>,
+    /// How often in a row the candidate has asked to be called again.
+    delays: u32,
+}
 
 impl<L> Fallback<L> {
+    /// Neither was called yet.
+    pub fn new(pair: Pair<L>) -> Self {
+        Self { pair, delays: 0 }
+    }
+
     /// What the candidate answers, or the incumbent if it cannot. Where neither can, it is the call that is at fault.
     fn call<T>(&mut self, mut call: impl FnMut(&mut Member<L>) -> Result<T>) -> Result<T> {
-        if !self.0.candidacy.is_on() {
-            return call(&mut self.0.incumbent);
+        if !self.pair.candidacy.is_on() {
+            return call(&mut self.pair.incumbent);
         }
-        let error = match call(&mut self.0.candidate) {
+        let error = match call(&mut self.pair.candidate) {
             Err(error) if !is_for_later(&error) => error,
-            answer => return answer,
+            // Its step would take the rows for those at fault next, and the incumbent may have an answer.
+            Err(error) if self.delays == PATIENT_CALLS => error,
+            Err(error) => {
+                self.delays += 1;
+                return Err(error);
+            }
+            answer => {
+                self.delays = 0;
+                return answer;
+            }
         };
-        match call(&mut self.0.incumbent) {
+        match call(&mut self.pair.incumbent) {
             Ok(answer) => {
-                self.0.candidacy.has_failed(&error);
+                self.pair.candidacy.has_failed(&error);
                 Ok(answer)
             }
             Err(_) => Err(error),
@@ -31,7 +50,7 @@ impl<L> Fallback<L> {
     }
 
     fn tally(&self) -> &Tally {
-        &self.0.candidacy.tally
+        &self.pair.candidacy.tally
     }
 }
 
@@ -66,7 +85,7 @@ impl Aggregate for Fallback<Box<dyn Aggregate>> {
     }
 
     fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary> {
-        self.0.candidate.logic.migrate(from, accumulators)
+        self.pair.candidate.logic.migrate(from, accumulators)
     }
 }
 
@@ -86,7 +105,7 @@ impl Process for Fallback<Box<dyn Process>> {
     }
 
     fn migrate(&mut self, from: u32, states: &Binary) -> Result<Binary> {
-        self.0.candidate.logic.migrate(from, states)
+        self.pair.candidate.logic.migrate(from, states)
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Coordinator {
     /// What the next manifest says of sources and steps, as far as it is known.
     sources: BTreeMap<String, SourceMark>,
     steps: BTreeMap<String, StepMark>,
+    /// How often the state of each node was rewritten before the last barrier.
+    rewrites: BTreeMap<usize, u64>,
     expected: BTreeSet<Origin>,
     /// The parts of the barrier that is under way.
     gathering: Option<Gathering>,
@@ -91,6 +93,7 @@ struct NodeChanges {
     /// The lowest.
     watermark: Option<i64>,
     version: u32,
+    rewrites: u64,
 }
 
 struct Gathering {
@@ -152,6 +155,7 @@ impl Coordinator {
                     stall::patience(Some(&settings)),
                 ),
                 workers,
+                rewrites: BTreeMap::new(),
                 gathering: None,
                 finals: BTreeMap::new(),
                 ended: BTreeSet::new(),
@@ -276,7 +280,7 @@ impl Coordinator {
                     longest = longest.max(std::mem::take(&mut state.pause));
                     let (of_node, watermark) = (changes.entry(from.node).or_default(), state.watermark);
                     of_node.watermark = Some(of_node.watermark.map_or(watermark, |lowest| lowest.min(watermark)));
-                    of_node.version = state.version;
+                    (of_node.version, of_node.rewrites) = (state.version, state.rewrites);
                     of_node.logs.push(std::mem::take(&mut state.changes));
                 }
                 Some(Content::Prepared(mark)) => {
@@ -341,16 +345,18 @@ impl Coordinator {
 
     async fn store_states(&mut self, number: u64, changes: BTreeMap<usize, NodeChanges>) -> Result<u64> {
         let mut writer = StateWriter::new(self.journal.store(), &self.fence, number);
-        for (node, NodeChanges { logs, watermark, version }) in changes {
-            let node = &self.plan.nodes[node];
+        for (index, NodeChanges { logs, watermark, version, rewrites }) in changes {
+            let node = &self.plan.nodes[index];
             let Some(shape) = node.shape() else { continue };
             let (version, paired) = (version & !PAIRED, version & PAIRED != 0);
             let fresh =
                 StepMark { shape: shape.clone(), state_version: version, paired, watermark: None, runs: Vec::new() };
             let mark = self.steps.entry(node.name.to_string()).or_insert(fresh);
-            if (&mark.shape, mark.state_version, mark.paired) != (&shape, version, paired) {
+            // A trial that began and ended since the last barrier has rewritten it, too, and left it with the same version.
+            let is_rewritten = self.rewrites.insert(index, rewrites).unwrap_or_default() != rewrites;
+            if is_rewritten || (&mark.shape, mark.state_version, mark.paired) != (&shape, version, paired) {
                 (mark.shape, mark.state_version, mark.paired) = (shape, version, paired);
-                // A state is migrated as a whole, so what was stored of it is replaced as a whole.
+                // A state is rewritten as a whole, so what was stored of it is replaced as a whole.
                 mark.runs.clear();
             }
             let watermark = watermark.unwrap_or(i64::MIN);

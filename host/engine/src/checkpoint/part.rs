@@ -46,8 +46,10 @@ pub struct State {
     pub changes: Changes,
     /// How far event time has come for it.
     pub watermark: i64,
-    /// Its version. If it is another one than before, everything has changed.
+    /// Its version.
     pub version: u32,
+    /// How often it was rewritten in this run. If that is more often than before, everything has changed.
+    pub rewrites: u64,
     /// How long it took to write this down: so long the step stood still.
     pub pause: Duration,
 }

@@ -8,6 +8,8 @@ use wasmill_stream::{Error, ErrorKind, GuestFault, Result};
 
 /// How often a plugin may ask to be called again.
 const RETRIES: u32 = 5;
+/// How many calls in a row that are: before each pause a call is made twice.
+pub const PATIENT_CALLS: u32 = 2 * RETRIES;
 /// The pause before the first of them; it doubles.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// The first pause of a step whose plugin fails on too many rows; it doubles up to the last.

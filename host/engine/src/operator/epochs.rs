@@ -115,13 +115,13 @@ impl Snapshots {
         next.or((reached.is_none() && self.passed != Some(FINAL)).then_some(FINAL))
     }
 
-    /// Hands over a part for a barrier.
-    fn pass(&mut self, step: &mut impl EpochStep, barrier: u64) -> Result<()> {
+    /// Hands over a part for a barrier. `rewrites`: how often the state was rewritten.
+    fn pass(&mut self, step: &mut impl EpochStep, rewrites: u64, barrier: u64) -> Result<()> {
         let begun = Instant::now();
         let mut changes = Changes::default();
         step.changes(&mut changes)?;
-        let state =
-            State { changes, watermark: step.watermark(), version: step.state_version(), pause: begun.elapsed() };
+        let (watermark, version, pause) = (step.watermark(), step.state_version(), begun.elapsed());
+        let state = State { changes, watermark, version, rewrites, pause };
         if let Some(reporter) = &self.reporter {
             reporter.report(self.origin, barrier, Content::State(state));
         }
@@ -142,7 +142,9 @@ fn catch_up(
         let barrier = snapshots.due(reached);
         let bound = follower.bound().filter(|bound| reached.is_none_or(|reached| *bound <= reached));
         match (barrier, bound) {
-            (Some(barrier), bound) if bound.is_none_or(|bound| barrier < bound) => snapshots.pass(step, barrier)?,
+            (Some(barrier), bound) if bound.is_none_or(|bound| barrier < bound) => {
+                snapshots.pass(step, follower.rewrites(), barrier)?;
+            }
             (_, Some(_)) => {
                 if !follower.advance(step, reached.is_none())? {
                     return Ok(false);

@@ -10,9 +10,9 @@ use wasmill_stream::Result;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Plugins, their settings, limits and grants are swapped, as `wasmill swap` does. For anything else the job stops with a
-checkpoint and goes on from it as the new file says, in the same process: sources, sinks and steps may come and go, lateness,
-workers and watermarks may change. What cannot be done is refused with the way to do it, and changes nothing: a window of
-another size, for one, or a step that has a state and is gone.")]
+checkpoint and goes on from it as the new file says, in the same process: sinks and steps without a state may come and go,
+sources may come, lateness, workers and watermarks may change. What cannot be done is refused with the way to do it, and
+changes nothing: a window of another size, for one, or a source or a step with a state that is gone.")]
 pub struct Arguments {
     /// The job file
     job: PathBuf,

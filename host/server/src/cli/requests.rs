@@ -1,11 +1,12 @@
 //! What a running job does when it is asked over its socket.
 
-use crate::control::{self, Answer, Control, Request};
+use crate::control::{self, Answer, Client, Control, Request};
 use crate::live::apply::Applied;
 use crate::live::hand_over::HandOver;
 use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use wasmill_plugin::{Grant, Grants};
 use wasmill_stream::{Error, Result};
 
@@ -16,18 +17,32 @@ enum Outcome {
     HandOver(Box<HandOver>),
 }
 
-/// Serves the requests to a job, one after the other, until it is dropped.
+/// So many clients are heard at a time.
+const CLIENTS: usize = 64;
+
+/// Serves the requests to a job until it is dropped, each by itself: nobody waits for a client that is silent, or for a plugin
+/// that is being built. Whatever changes the job does so in its turn.
 pub async fn serve(control: Control, live: Live, terminal: Terminal) {
+    let mut clients = JoinSet::new();
     loop {
-        let (request, reply) = control.next().await;
-        match act(&live, &terminal, request).await {
-            Ok(Outcome::Answer(answer)) => reply.send(&answer).await,
-            Ok(Outcome::HandOver(hand_over)) => live.send_over(HandOver { reply: Some(reply), ..*hand_over }),
-            Err(error) => {
-                let reason = error.report();
-                terminal.note(&reason);
-                reply.send(&Answer::Refused(reason)).await;
+        tokio::select! {
+            client = control.accept(), if clients.len() < CLIENTS => {
+                clients.spawn(answer(client, live.clone(), terminal.clone()));
             }
+            Some(_) = clients.join_next() => {}
+        }
+    }
+}
+
+async fn answer(client: Client, live: Live, terminal: Terminal) {
+    let Some((request, reply)) = client.request().await else { return };
+    match act(&live, &terminal, request).await {
+        Ok(Outcome::Answer(answer)) => reply.send(&answer).await,
+        Ok(Outcome::HandOver(hand_over)) => live.send_over(HandOver { reply: Some(reply), ..*hand_over }),
+        Err(error) => {
+            let reason = error.report();
+            terminal.note(&reason);
+            reply.send(&Answer::Refused(reason)).await;
         }
     }
 }

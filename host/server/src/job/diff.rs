@@ -74,6 +74,18 @@ impl Difference {
     }
 }
 
+impl Difference {
+    /// Whether it says which component a step is to run.
+    pub fn is_of_component(&self, step: &str) -> bool {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let (name, key) = match path[..] {
+            ["step", name, key, ..] | ["source", name, "decoder", key, ..] => (name, key),
+            _ => return false,
+        };
+        name == step && matches!(key, "plugin" | "sha256")
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.join(".");
@@ -136,6 +148,21 @@ mod tests {
         assert_eq!(words, "name: \"b\" instead of \"a\"");
         let gone = &lines(&JOB.replace("[sink.out]\ninput = \"s\"\ntype = \"stdout\"\n", ""))[0];
         assert_eq!(gone, &("sink.out is gone".into(), Reach::HandOver));
+    }
+
+    /// Another component or digest for a step → said of that step; another setting, even one of that name → not.
+    #[test]
+    fn components() {
+        let of = |after: &str, step: &str| {
+            diff(JOB, after).expect("TOML").iter().any(|difference| difference.is_of_component(step))
+        };
+        let other = JOB.replace("plugin = \"s\"", "plugin = \"t\"");
+        assert!(of(&other, "s") && !of(&other, "in"));
+        assert!(of(&JOB.replace("plugin = \"s\"", "plugin = \"s\"\nsha256 = \"00\""), "s"));
+        assert!(!of(&JOB.replace("least = 2", "plugin = 2"), "s"));
+        let decoder = |plugin: &str| format!("{JOB}[source.in.decoder]\nplugin = \"{plugin}\"\nwasi = true\n");
+        let differences = diff(&decoder("d"), &decoder("e")).expect("TOML");
+        assert!(differences.iter().all(|difference| difference.is_of_component("in")));
     }
 
     /// Changes of plugins alone name their steps; anything else among them does not.

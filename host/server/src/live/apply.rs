@@ -6,6 +6,7 @@ use super::history::{Event, Reason, What};
 use super::{Change, Entry, Live, Settings};
 use crate::job::diff::{self, Difference, Reach};
 use crate::job::{self, Job, JobFile};
+use crate::pins::{self, Kept};
 use crate::report::{self, Style};
 use miette::Severity;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub enum Applied {
 impl Live {
     /// Applies the job file as it is now.
     pub async fn apply(&self, reason: Reason) -> Result<Applied> {
+        let _turn = self.file_turn().await?;
         let before = self.settings();
         let file = JobFile::read(before.file.path())?;
         let differences = diff::diff(before.file.text(), file.text())?;
@@ -55,29 +57,72 @@ impl Live {
         reason: Reason,
     ) -> Result<String> {
         let mut origins = settings.uses().origins;
-        let before = self.replace_settings(settings);
-        let mut done = Vec::new();
-        for (at, step) in steps.iter().enumerate() {
+        let mut arrivals = Vec::new();
+        for step in steps {
             // One of the old file that has no plugin any more is no change of a plugin.
             let Some(plugin) = origins.remove(step) else { continue };
+            let kept = match differences.iter().any(|difference| difference.is_of_component(step)) {
+                true => None,
+                false => self.swapped_in(step).await?,
+            };
+            let (plugin, given, grants) = match kept {
+                Some(Kept { given, grants }) => (pins::swapped_in(), Some(given), grants),
+                None => (plugin, None, Grants::default()),
+            };
             let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TakeOver(None));
-            let change = Change { step, plugin, given: None, grants: Grants::default(), entry, reason };
-            match self.swap(change).await {
-                Ok(swapped) => done.push(swapped),
+            let change = Change { step, plugin, given, grants, entry, reason };
+            arrivals.push(self.load(settings.clone(), change).await?);
+        }
+        let mut turn = self.turn().await?;
+        let before = self.replace_settings(settings);
+        let mut done: Vec<(String, Option<String>, String)> = Vec::new();
+        for arrival in arrivals {
+            let (step, declared) = (arrival.step.clone(), self.declared.get(&arrival.step));
+            match self.let_in(&mut turn, arrival).await {
+                Ok(swapped) => done.push((step, declared, swapped)),
                 Err(error) => {
                     self.replace_settings(before);
-                    for step in steps[..at].iter().rev() {
+                    for (step, declared, _) in done.iter().rev() {
                         let why = Reason::automatic("another change of the same job file was refused");
-                        if let Err(error) = self.roll_back(step, why).await {
+                        if let Err(error) = self.put_back(&mut turn, step, why).await {
                             self.note(&format!("step {step} keeps the new version: {}", error.report()));
+                        }
+                        // The file was not applied: what it names has never come.
+                        if let Some(declared) = declared {
+                            self.declared.set(step, declared);
                         }
                     }
                     return Err(error);
                 }
             }
         }
-        let lines = differences.iter().map(Difference::to_string).chain(done);
+        let lines =
+            differences.iter().map(Difference::to_string).chain(done.into_iter().map(|(_, _, swapped)| swapped));
         Ok(lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The component that a step runs, if it was swapped in and the job file names another one. A job that keeps none has only
+    /// the one that its file names.
+    async fn swapped_in(&self, step: &str) -> Result<Option<Kept>> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let running = {
+            let turn = self.turn().await?;
+            let running = self.digest(step).await?;
+            // One on trial is not declared yet.
+            let is_filed = turn.entrants.get(step).is_some_and(|entrant| entrant.is_declared);
+            if is_filed || self.declared(step).is_none_or(|declared| declared == running) {
+                return Ok(None);
+            }
+            running
+        };
+        let kept = pins::find(&**store, &running).await?.ok_or_else(|| {
+            Error::invalid(format!(
+                "step {step} runs {running:.12}, which was swapped in, and {} has it no more",
+                store.place()
+            ))
+            .hint("`wasmill swap JOB STEP FILE` brings a component that is there, then its settings can change")
+        })?;
+        Ok(Some(kept))
     }
 
     async fn hand_over(&self, job: Job, differences: &[Difference]) -> Result<Applied> {
@@ -102,6 +147,7 @@ impl Live {
         if let Err(error) = fits(&settled, &job.name, &job.graph) {
             return Err(error.context(changes.join("; ")));
         }
+        self.leave().await?;
         Ok(Applied::HandOver(Box::new(HandOver::to_file(job, changes))))
     }
 

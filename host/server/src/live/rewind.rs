@@ -83,6 +83,7 @@ impl Live {
         (event.version, event.before) = (undone.version.clone(), undone.before.clone());
         let (step, declared, history) = (step.to_owned(), job.declared.clone(), self.history.clone());
         let rewind = Rewind { point, step, declared, store, history, event };
+        self.leave().await?;
         Ok(HandOver { job, changes: vec![change], rewind: Some(rewind), reply: None })
     }
 }

@@ -1,6 +1,7 @@
 //! Trials of a running job: who watches them, and how they end.
 
 use super::history::{Event, Reason, What};
+use super::turn::Turn;
 use super::{Live, words};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,11 +47,20 @@ impl Live {
 
     /// Ends a trial as it has gone.
     async fn end_trial(&self, step: &str, candidacy: &Arc<Candidacy>, time: Option<Duration>) -> Result<()> {
-        let failure = candidacy.failure();
-        let promote = failure.is_none() && candidacy.mode() == Mode::Probation;
-        if self.swapper.settle(candidacy, promote).await?.is_none() {
+        // A trial does not go on in the next run of the job.
+        let Ok(mut turn) = self.turn().await else { return Ok(()) };
+        let promote = candidacy.failure().is_none() && candidacy.mode() == Mode::Probation;
+        let mut settled = self.swapper.settle(candidacy, promote).await;
+        // It may fail at the last moment.
+        let has_failed = settled.is_err() && promote && candidacy.failure().is_some();
+        if has_failed {
+            settled = self.swapper.settle(candidacy, false).await;
+        }
+        if settled?.is_none() {
             return Ok(());
         }
+        self.conclude(&mut turn, step, candidacy);
+        let failure = candidacy.failure().filter(|_| has_failed || !promote);
         let (candidate, incumbent) = (words::version(candidacy.candidate()), words::version(candidacy.incumbent()));
         let report = words::report(&candidacy.report());
         let over = words::duration(time.unwrap_or_default());
@@ -73,8 +83,9 @@ impl Live {
     }
 
     /// Another version has come before the trial of this one was over: unless it has failed, it has stood it.
-    pub(super) async fn outlive(&self, step: &str, swapped: &Swapped) {
+    pub(super) async fn outlive(&self, turn: &mut Turn, step: &str, swapped: &Swapped) {
         let Some(candidacy) = &swapped.outlived else { return };
+        self.conclude(turn, step, candidacy);
         let candidate = words::version(candidacy.candidate());
         let (what, reason, outcome) = match candidacy.failure() {
             Some(failure) => (What::RolledBack, failure.clone(), format!("{candidate} was on its way out: {failure}")),
@@ -90,15 +101,14 @@ impl Live {
     /// Ends the trial of a step because somebody says so.
     pub async fn settle(&self, step: &str, promote: bool, reason: Reason) -> Result<String> {
         let none = || Error::invalid(format!("nothing is on trial in step {step}"));
+        let mut turn = self.turn().await?;
         let candidacy = self.swapper.trial(step).await?.ok_or_else(none)?;
-        if let (true, Some(failure)) = (promote, candidacy.failure()) {
-            return Err(Error::invalid(format!("it has failed: {failure}")));
-        }
         let (point, rewind) = match (promote, candidacy.mode()) {
             (true, Mode::Shadow) => self.rewind_point().await,
             _ => (None, String::new()),
         };
-        let Swapped { pause, .. } = self.swapper.settle(&candidacy, promote).await?.ok_or_else(none)?;
+        let swapped = self.swapper.settle(&candidacy, promote).await?.ok_or_else(none)?;
+        self.conclude(&mut turn, step, &candidacy);
         let candidate = words::version(candidacy.candidate());
         let (what, done) = match promote {
             true => {
@@ -110,7 +120,7 @@ impl Live {
         let report = words::report(&candidacy.report());
         let event = Event { point, ..Event::new(step, what, reason, &done) };
         self.record(event, &candidacy).await;
-        Ok(format!("step {step}: {done}; workers stood still for {pause:.1?}{rewind}\n{report}"))
+        Ok(format!("step {step}: {done}; {}{rewind}\n{report}", words::pause(&swapped)))
     }
 
     /// How the trial of a step stands.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::time::Duration;
-use wasmill_engine::{Candidacy, Cost, Mode, Report};
+use wasmill_engine::{Candidacy, Cost, Mode, Report, Swapped};
 use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::plugin::{Identity, Version};
 
@@ -14,6 +14,22 @@ pub fn identity(identity: &Identity) -> String {
 /// The same of a plugin.
 pub fn version(version: &Version) -> String {
     identity(version.plugin().identity())
+}
+
+/// How long a change has taken.
+pub fn times(swapped: &Swapped) -> String {
+    match swapped.is_pending {
+        true => pause(swapped),
+        false => format!("it took {:.1?}, {} of it", swapped.took, pause(swapped)),
+    }
+}
+
+/// How long workers stood still for a change.
+pub fn pause(swapped: &Swapped) -> String {
+    match swapped.is_pending {
+        true => "the step stands still: the change takes effect when it gets on".into(),
+        false => format!("workers stood still for {:.1?}", swapped.pause),
+    }
 }
 
 /// How a version is tried.

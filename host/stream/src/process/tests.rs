@@ -224,3 +224,18 @@ fn timers_come_with_empty_columns() {
     states.process(&mut Wants, &rows, None).expect("it sees what it wants");
     assert_eq!(states.advance(&mut Wants, 5).expect("it sees what it wants").map(|turned| turned.fired), Some(1));
 }
+
+/// States that are rewritten, with timers of which one was dropped since and one was never there → those that are pending stay,
+/// and no others.
+#[test]
+fn rewriting_makes_no_timers() {
+    let mut states = States::new(&Needs::default());
+    process(&mut states, &mut Remember::default(), &[5, 8]).expect("it works");
+    let first = [i64::MIN, 15, 16];
+    let rewrite = &mut |old: &Binary| Ok(Rewritten { states: old.clone(), timers: vec![Some(first.to_vec())] });
+    let migrated = states.migrated(rewrite).expect("it works");
+    states.adopt(migrated);
+    let fired = states.advance(&mut Remember::default(), 30).expect("it works").expect("a timer is due");
+    let times: Vec<i64> = emitted(&fired, 0).into_iter().map(|(_, time, _)| time).collect();
+    assert_eq!(times, [15], "of 15 and 18");
+}

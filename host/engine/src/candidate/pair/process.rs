@@ -14,9 +14,16 @@ impl Process for Pair<Box<dyn Process>> {
     fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
         let mut halves: Vec<Halves<'_>> = turn.states.iter().map(Halves::read).collect::<Result<_>>()?;
         let pending = by_key(turn.timers, halves.len());
-        // What the candidate has not met is the incumbent's alone, and so are its timers.
-        for (halves, pending) in halves.iter_mut().zip(&pending).filter(|(halves, _)| halves.candidate.is_none()) {
-            halves.timers = [pending.clone(), pending.clone()];
+        for (halves, pending) in halves.iter_mut().zip(&pending) {
+            match halves.candidate {
+                // What the candidate has not met is the incumbent's alone, and so are its timers.
+                None => halves.timers = [pending.clone(), pending.clone()],
+                // Timers that were dropped are nobody's any more.
+                Some(_) => {
+                    let is_pending = |time: &i64| pending.binary_search(time).is_ok();
+                    halves.timers.iter_mut().for_each(|timers| timers.retain(is_pending));
+                }
+            }
         }
         let answer = self.incumbent(turn, &halves)?;
         let is_on = self.candidacy.is_on();
@@ -136,10 +143,11 @@ fn key_of<'t>(turn: &Turn<'t>, origin: u32) -> &'t [u8] {
     if key < turn.keys.len() { turn.keys.get(key) } else { &[] }
 }
 
-/// The timers of each key.
+/// The timers of each key, ascending.
 fn by_key(timers: &Timers, keys: usize) -> Vec<Vec<i64>> {
     let mut lists = vec![Vec::new(); keys];
     timers.iter().for_each(|(key, time)| lists[key as usize].push(time));
+    lists.iter_mut().for_each(|list| list.sort_unstable());
     lists
 }
 

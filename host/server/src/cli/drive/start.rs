@@ -3,7 +3,7 @@
 use super::super::job::{builder, fetcher, host};
 use super::super::requests;
 use crate::control::Control;
-use crate::job::{self, Job, Origin, Outline, Parameters, Plugins};
+use crate::job::{self, Job, Outline, Parameters, Plugins};
 use crate::live::Live;
 use crate::live::hand_over::HandOver;
 use crate::live::history::History;
@@ -67,7 +67,7 @@ async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal
     let (file, parameters) = (job.file.clone(), manner.parameters());
     let load = |step: &str, kept: Kept| {
         let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
-        let origin = Origin::Path("the component that was swapped in".into());
+        let origin = pins::swapped_in();
         plugins.supply(origin.clone(), kept.given);
         job::replacement(&file, &parameters, &mut plugins, step, &origin, kept.grants).map_err(|problems| {
             let drawn = report::draw(&file, &problems, Severity::Error, Style::Plain);
