@@ -14,7 +14,7 @@ mod rewrite;
 mod takeover;
 
 pub use follower::{Follower, Swappable};
-pub use revision::{PluginsAt, Revisions};
+pub use revision::{PluginsAt, Revisions, Runs};
 pub use rewrite::Rewrite;
 pub use takeover::Takeover;
 
@@ -58,7 +58,10 @@ pub struct Swapped {
 impl Swapper {
     /// Replaces plugins by these revisions, until `ended` says that there are no workers any more.
     pub fn new(revisions: Revisions, workers: usize, ended: watch::Receiver<bool>) -> Self {
-        Self { revisions, workers, trials: Arc::default(), ended }
+        let nodes = revisions.newest().plan.clone();
+        let trials = nodes.nodes.iter().enumerate().filter_map(|(index, node)| Some((index, node.trial.clone()?)));
+        let trials = Arc::new(tokio::sync::Mutex::new(trials.collect()));
+        Self { revisions, workers, trials, ended }
     }
 
     /// The plugin of a step whose answers count, and whatever runs when no other one takes over at the moment. During a
@@ -68,7 +71,7 @@ impl Swapper {
         let plan = &self.revisions.newest().plan;
         let index = find(plan, step)?;
         match trials.get(&index) {
-            Some(trial) if trial.mode() == Mode::Probation && trial.failure().is_none() => {
+            Some(trial) if matches!(trial.mode(), Mode::Probation | Mode::Transition) && trial.failure().is_none() => {
                 Ok(trial.candidate().clone())
             }
             Some(trial) => Ok(trial.incumbent().clone()),
@@ -81,6 +84,18 @@ impl Swapper {
         let trials = self.trials.lock().await;
         let index = find(&self.revisions.newest().plan, step)?;
         Ok(trials.get(&index).cloned())
+    }
+
+    /// All trials that are under way, by step.
+    pub async fn trials(&self) -> Vec<(String, Arc<Candidacy>)> {
+        let trials = self.trials.lock().await;
+        let plan = &self.revisions.newest().plan;
+        trials.iter().map(|(&index, trial)| (plan.nodes[index].name.to_string(), trial.clone())).collect()
+    }
+
+    /// Resolves when the incumbent of a trial has no windows left to close. Only in a transition it has any.
+    pub async fn closed(&self, trial: &Candidacy) {
+        trial.closed(self.workers).await;
     }
 
     /// Replaces the plugin of a step, or the decoder of a source. Returns when it runs on all workers. After an error the
@@ -109,6 +124,11 @@ impl Swapper {
         let index = find(&plan, step)?;
         let incumbent = self.incumbent(&trials, index)?;
         self.check(index, &incumbent, &version)?;
+        if mode == Mode::Transition && !matches!(version, Version::Aggregate(_)) {
+            let kind = version.kind();
+            return Err(Error::invalid(format!("step {step} runs plugins of world `{kind}`, and has no windows"))
+                .hint("only aggregations have windows that the version before could close: leave that out here"));
+        }
         let before = incumbent.plugin().identity().clone();
         let candidacy = Candidacy::new(&plan.nodes[index], incumbent, version, mode, bounds);
         let swapped = self.install(index, candidacy.version(), Some(candidacy.clone()), Half::Incumbent).await?;
@@ -140,7 +160,11 @@ impl Swapper {
             (Some(_), true) => Ok(trial.incumbent().clone()),
             _ => {
                 let (name, candidate) = (&node.name, trial.candidate().plugin().identity());
-                let message = format!("{} {} is on trial in step {name}", candidate.name, candidate.version);
+                let how = match trial.mode() {
+                    Mode::Transition => "takes over window by window",
+                    _ => "is on trial",
+                };
+                let message = format!("{} {} {how} in step {name}", candidate.name, candidate.version);
                 Err(Error::invalid(message).hint("end that first: --promote lets it take over, --abort does not"))
             }
         }
@@ -162,17 +186,18 @@ impl Swapper {
         self.unless_ended(self.revisions.are_built(self.workers)).await?;
         let newest = self.revisions.newest();
         let node = &newest.plan.nodes[index];
-        let before = self::version(node)?;
+        let (before, trial) = (self::version(node)?, node.trial.clone());
         let instances = {
             let (version, workers) = (version.clone(), self.workers);
             let instantiate = move || (0..workers).map(|_| version.instantiate()).collect::<Result<Vec<_>>>();
             spawn_blocking(instantiate).await.map_err(|error| Error::internal(format!("instantiate: {error}")))??
         };
         let begun = Instant::now();
-        let takeover = Arc::new(Takeover::new(index, node, version.clone(), half, instances).with(candidacy));
+        let takeover = Arc::new(Takeover::new(index, node, version.clone(), half, instances));
         let plan = newest.plan.revised(|nodes| {
             nodes[index].reserve = vec![before.clone()];
             nodes[index].install(version);
+            nodes[index].trial = candidacy;
         });
         let step = &node.name;
         self.revisions.publish(plan, Some(takeover.clone()));
@@ -189,6 +214,7 @@ impl Swapper {
             // What all rows carry stays as it is: it is enough for the version before.
             let plan = self.revisions.newest().plan.revised(|nodes| {
                 nodes[index].install(before);
+                nodes[index].trial = trial;
                 nodes[index].reserve.clear();
             });
             self.revisions.publish(plan, None);

@@ -12,5 +12,6 @@ mod pressure;
 mod shelf;
 mod stalls;
 mod swaps;
+mod transitions;
 mod vault;
 mod world;

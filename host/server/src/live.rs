@@ -7,7 +7,7 @@ pub mod history;
 mod trials;
 mod words;
 
-use crate::job::{self, Given, JobFile, Origin, Parameters, Plugins, SwapSettings};
+use crate::job::{self, Given, JobFile, OpenWindows, Origin, Parameters, Plugins, SwapSettings};
 use crate::pins;
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
@@ -78,13 +78,19 @@ pub struct Change {
 /// How a version comes into a running job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Entry {
-    /// It takes over, on probation for so long, or for as long as the job file says.
-    TakeOver(Option<Duration>),
+    /// It takes over, on probation for so long; open windows become what this says. `None`: as the job file says.
+    #[allow(missing_docs)]
+    TakeOver { probation: Option<Duration>, open_windows: Option<OpenWindows> },
     /// It runs beside the one that is there for so long.
     Shadow(Duration),
     /// It answers for so many key groups until somebody decides.
     #[allow(missing_docs)]
     Canary { key_groups: u64 },
+}
+
+impl Entry {
+    /// It takes over as the job file says.
+    pub const TAKE_OVER: Self = Self::TakeOver { probation: None, open_windows: None };
 }
 
 impl Live {
@@ -153,9 +159,12 @@ impl Live {
 
     /// Lets a version in that fits.
     async fn enter(&self, step: &str, version: &Version, entry: Entry, reason: Reason) -> Result<String> {
-        let SwapSettings { probation, bounds } = self.settings().swap;
+        let SwapSettings { bounds, .. } = self.settings().swap;
         let (mode, time, what) = match entry {
-            Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
+            Entry::TakeOver { probation, open_windows } => {
+                let (mode, time) = self.settings().swap.mode(version, probation, open_windows);
+                (mode, Some(time), What::Swapped)
+            }
             Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
             Entry::Canary { key_groups } => (Mode::Canary { key_groups }, None, What::Canary),
         };
@@ -174,6 +183,7 @@ impl Live {
             let during = time.map_or(String::new(), |time| format!(" for {}", words::duration(time)));
             let how = match mode {
                 Mode::Probation => format!("{now} in place of {before}, {}{during}", words::mode(mode)),
+                Mode::Transition => format!("{now} in place of {before}, {}, at least{during}", words::mode(mode)),
                 _ => format!("{now} beside {before}, {}{during}", words::mode(mode)),
             };
             (how, swapped)

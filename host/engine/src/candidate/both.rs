@@ -45,7 +45,7 @@ impl Both {
     /// The one whose answers count, or most of them in a canary.
     fn leader(&self) -> &dyn Plugin {
         match self.candidacy.mode {
-            Mode::Probation => self.candidacy.candidate.plugin(),
+            Mode::Probation | Mode::Transition => self.candidacy.candidate.plugin(),
             Mode::Shadow | Mode::Canary { .. } => self.candidacy.incumbent.plugin(),
         }
     }

@@ -6,7 +6,7 @@ use super::output::Outputs;
 use super::worn::Worn;
 use super::{Epoch, Rows};
 use crate::admit::admit;
-use crate::candidate::{Half, PAIRED, incumbent};
+use crate::candidate::{Candidacy, Half, Mode, PAIRED, incumbent, is_old};
 use crate::discards::Discards;
 use crate::graph::{Input, Port};
 use crate::isolate::{Guard, IsolatedAggregate};
@@ -32,9 +32,35 @@ struct AggregateStep {
     /// A version that is about to take over, and the state as it understands it, if it does not understand what is there.
     tried: Option<(Worn<IsolatedAggregate>, Option<Migrated>)>,
     windows: Windows,
+    /// In a transition: the windows that the version before has to close.
+    closing: Option<Closing>,
     heard: Heard,
     /// Decodes what later steps want from the results.
     decoder: Decoder,
+}
+
+/// Windows that a version has opened, and closes before it goes.
+struct Closing {
+    trial: Arc<Candidacy>,
+    /// As long as event time has not come so far, there are some.
+    until: i64,
+}
+
+impl Closing {
+    /// Looks for them. If there are none, the trial is told.
+    fn look(trial: Arc<Candidacy>, windows: &Windows) -> Option<Self> {
+        let until = windows.gone_at(&mut is_old);
+        if until.is_none() {
+            trial.has_closed();
+        }
+        until.map(|until| Self { trial, until })
+    }
+
+    /// Those of a node in a transition.
+    fn of(node: &PlanNode, windows: &Windows) -> Option<Self> {
+        let trial = node.trial.clone().filter(|trial| trial.mode() == Mode::Transition)?;
+        Self::look(trial, windows)
+    }
 }
 
 /// The admitted rows of a parcel.
@@ -77,6 +103,7 @@ impl AggregateStep {
         Ok(Self {
             worn,
             tried: None,
+            closing: Closing::of(node, &windows),
             windows,
             heard: Heard::new(&node.sources, workers),
             decoder: Decoder::new(&node.main().fields),
@@ -110,6 +137,7 @@ impl Swappable for AggregateStep {
         if let Some((worn, migrated)) = self.tried.take().filter(|_| taken) {
             self.worn = worn;
             migrated.into_iter().for_each(|migrated| self.windows.adopt(migrated));
+            self.closing = Closing::of(&self.plan.nodes[self.index], &self.windows);
         }
     }
 }
@@ -159,6 +187,9 @@ impl EpochStep for AggregateStep {
             // What a dead letter holds is for a plugin to read.
             let accumulators = advanced.refused.iter_mut().flat_map(|refused| &mut refused.accumulators);
             accumulators.for_each(|accumulator| *accumulator = incumbent(accumulator));
+        }
+        if let Some(closing) = self.closing.take_if(|closing| closing.until <= watermark) {
+            self.closing = Closing::look(closing.trial, &self.windows);
         }
         let node = &self.plan.nodes[self.index];
         node.ledger.advance_watermark(watermark);

@@ -1,9 +1,9 @@
 //! One version of a plugin takes the place of another one, on every worker at the first row of the same epoch.
 
 use super::Rewrite;
-use crate::candidate::{Candidacy, Half};
+use crate::candidate::Half;
 use crate::plan::{PlanKind, PlanNode};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use wasmill_stream::plugin::{Logic, Version};
@@ -16,8 +16,6 @@ pub struct Takeover {
     pub node: usize,
     /// The version.
     pub version: Version,
-    /// If the version is two, what they are.
-    pub candidacy: Option<Arc<Candidacy>>,
     /// What has to be done to the states that it finds; `None` if it understands them as they are.
     pub rewrite: Option<Rewrite>,
     /// Whether it takes over only if it can on all workers, because states have to be rewritten or rows wait in the step.
@@ -57,13 +55,7 @@ impl Takeover {
         let is_voted_on = rewrite.is_some() || rows_wait;
         let (workers, course) = (instances.len(), watch::Sender::new(Course::default()));
         let instances = Mutex::new(instances);
-        Self { node, version, candidacy: None, rewrite, is_voted_on, workers, instances, course }
-    }
-
-    /// Its version is two.
-    pub fn with(mut self, candidacy: Option<Arc<Candidacy>>) -> Self {
-        self.candidacy = candidacy;
-        self
+        Self { node, version, rewrite, is_voted_on, workers, instances, course }
     }
 
     /// How far it is.

@@ -232,6 +232,7 @@ async fn start(mut job: Job, manner: &Manner, terminal: &Terminal) -> Result<Sta
         let history = History::open(store.clone()).await?;
         let (job, swapper) = ((file, manner.parameters(), declared), running.swapper());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
+        live.watch_transitions().await;
         match Control::listen(&live.file()).await {
             Ok(control) => drop(served.spawn(requests::serve(control, live.clone(), terminal.clone()))),
             Err(error) => terminal.note(&format!("`wasmill swap` will not find this job: {}", error.report())),

@@ -1,13 +1,28 @@
 //! The table `[swap]`: how versions that take over while the job runs have to prove themselves.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use wasmill_engine::Bounds;
+use wasmill_engine::{Bounds, Mode};
 use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::plugin::Version;
 use wasmill_stream::units::Period;
+
+/// What becomes of windows that are open when a version takes over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpenWindows {
+    /// The new version goes on with them.
+    #[default]
+    Continue,
+    /// The version that has opened them closes them.
+    FinishOld,
+}
 
 /// What is asked of a version that takes over in a running job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SwapSettings {
+    /// What becomes of open windows.
+    pub open_windows: OpenWindows,
     /// How long the version before stays ready to be put back.
     pub probation: Duration,
     /// How far the new one may go meanwhile.
@@ -16,13 +31,35 @@ pub struct SwapSettings {
 
 impl Default for SwapSettings {
     fn default() -> Self {
-        Self { probation: Duration::from_secs(30), bounds: Bounds::default() }
+        Self { open_windows: OpenWindows::default(), probation: Duration::from_secs(30), bounds: Bounds::default() }
+    }
+}
+
+impl SwapSettings {
+    /// How a version takes over, and how long the one before stays ready at least. What is not asked for is as the job file
+    /// says; that does not concern versions which have no windows.
+    pub fn mode(
+        &self,
+        version: &Version,
+        probation: Option<Duration>,
+        open_windows: Option<OpenWindows>,
+    ) -> (Mode, Duration) {
+        let in_file = match version {
+            Version::Aggregate(_) => self.open_windows,
+            Version::Transform(_) | Version::Process(_) => OpenWindows::Continue,
+        };
+        let mode = match open_windows.unwrap_or(in_file) {
+            OpenWindows::Continue => Mode::Probation,
+            OpenWindows::FinishOld => Mode::Transition,
+        };
+        (mode, probation.unwrap_or(self.probation))
     }
 }
 
 /// Reads it.
 pub fn read(mut table: Section<'_>, problems: &mut Problems) -> SwapSettings {
     let mut settings = SwapSettings::default();
+    settings.open_windows = table.optional("open_windows", problems).unwrap_or_default();
     if let Some(probation) = table.optional::<Period>("probation", problems) {
         settings.probation = probation.duration();
     }

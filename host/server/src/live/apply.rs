@@ -73,7 +73,7 @@ impl Live {
         for (at, step) in steps.iter().enumerate() {
             // One of the old file that has no plugin any more is no change of a plugin.
             let Some(plugin) = origins.remove(step) else { continue };
-            let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TakeOver(None));
+            let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TAKE_OVER);
             let change = Change { step, plugin, given: None, grants: Grants::default(), entry, reason };
             match self.swap(change).await {
                 Ok(swapped) => done.push(swapped),

@@ -2,6 +2,7 @@
 
 use super::history::{Event, Reason, What};
 use super::{Live, words};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -19,12 +20,17 @@ impl Live {
             // Without a time it ends when somebody says so, or when the candidate fails.
             let end = time.map(|time| Instant::now() + time);
             let far = Instant::now() + Duration::from_secs(u32::MAX.into());
+            let over = async {
+                sleep_until(end.unwrap_or(far)).await;
+                live.swapper.closed(&candidacy).await;
+            };
+            let mut over = pin!(over);
             let mut looks = interval(LOOK);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
                     () = candidacy.failed() => break,
-                    () = sleep_until(end.unwrap_or(far)) => break,
+                    () = &mut over => break,
                     _ = looks.tick() => {
                         candidacy.judge();
                         if !live.is_under_way(&step, &candidacy).await {
@@ -39,6 +45,14 @@ impl Live {
         });
     }
 
+    /// Watches the transitions that the job goes on with.
+    pub async fn watch_transitions(&self) {
+        let probation = self.settings().swap.probation;
+        for (step, candidacy) in self.swapper.trials().await {
+            self.watch_trial(&step, candidacy, Some(probation));
+        }
+    }
+
     async fn is_under_way(&self, step: &str, candidacy: &Arc<Candidacy>) -> bool {
         let trial = self.swapper.trial(step).await.ok().flatten();
         trial.is_some_and(|trial| Arc::ptr_eq(&trial, candidacy))
@@ -47,7 +61,8 @@ impl Live {
     /// Ends a trial as it has gone.
     async fn end_trial(&self, step: &str, candidacy: &Arc<Candidacy>, time: Option<Duration>) -> Result<()> {
         let failure = candidacy.failure();
-        let promote = failure.is_none() && candidacy.mode() == Mode::Probation;
+        let takes_over = matches!(candidacy.mode(), Mode::Probation | Mode::Transition);
+        let promote = failure.is_none() && takes_over;
         if self.swapper.settle(candidacy, promote).await?.is_none() {
             return Ok(());
         }
@@ -55,10 +70,15 @@ impl Live {
         let report = words::report(&candidacy.report());
         let over = words::duration(time.unwrap_or_default());
         let (what, reason, outcome) = match (&failure, candidacy.mode()) {
-            (Some(failure), Mode::Probation) => {
+            (Some(failure), _) if takes_over => {
                 (What::RolledBack, failure.clone(), format!("{incumbent} put back in place of {candidate}: {failure}"))
             }
             (Some(failure), _) => (What::Aborted, failure.clone(), format!("{candidate} called off: {failure}")),
+            (None, Mode::Transition) => {
+                self.remember(step, candidacy.incumbent().clone());
+                let closed = format!("{incumbent} has closed its last window");
+                (What::Promoted, closed.clone(), format!("{candidate} goes on alone: {closed}"))
+            }
             (None, Mode::Probation) => {
                 self.remember(step, candidacy.incumbent().clone());
                 (What::Promoted, format!("no failure in {over}"), format!("{candidate} stays: no failure in {over}"))

@@ -24,6 +24,7 @@ pub fn mode(mode: Mode) -> String {
             format!("as a canary for {:.1} % of the keys", key_groups as f64 * 100.0 / KEY_GROUPS as f64)
         }
         Mode::Probation => "on probation".into(),
+        Mode::Transition => "on probation until the version before has closed the windows that it has opened".into(),
     }
 }
 

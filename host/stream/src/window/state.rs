@@ -191,6 +191,15 @@ impl Windows {
         }
     }
 
+    /// The watermark at which the last of the accumulators is gone that `picks` picks; `None` if there is none of them. Rows may
+    /// let it last longer, and never shorter.
+    pub fn gone_at(&self, picks: &mut dyn FnMut(&[u8]) -> bool) -> Option<i64> {
+        match &self.kind {
+            Kind::Sliding(windows) => windows.gone_at(picks),
+            Kind::Session(windows) => windows.gone_at(picks),
+        }
+    }
+
     /// How many accumulators are held: one per session, or per key and window, or per key and slice of sliding windows.
     pub fn open(&self) -> usize {
         match &self.kind {
