@@ -22,7 +22,7 @@ mod pair;
 mod tally;
 
 pub use difference::Difference;
-pub use halves::{Half, PAIRED, incumbent, is_old, only};
+pub use halves::{Half, PAIRED, half_of, is_old, only};
 pub use tally::{Bounds, Cost, Report};
 
 use crate::plan::PlanNode;
@@ -33,7 +33,7 @@ use tally::{Baseline, Tally};
 use tokio::sync::watch;
 use wasmill_stream::Error;
 use wasmill_stream::key::{self, KEY_GROUPS};
-use wasmill_stream::plugin::Version;
+use wasmill_stream::plugin::{Identity, Version};
 
 /// How a candidate is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,12 @@ impl Candidacy {
         (was != is).then_some(was)
     }
 
+    /// The version of the incumbent's states, if the candidate has to rewrite them when it meets them. In a transition it does
+    /// not meet any.
+    pub fn adopts(&self) -> Option<u32> {
+        self.migrates().filter(|_| self.mode != Mode::Transition)
+    }
+
     /// How it is tried.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -161,6 +167,15 @@ impl Candidacy {
     pub fn report(&self) -> Report {
         let differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.tally.report(&self.baseline, differences, self.failure())
+    }
+
+    /// Whose half it is that a plugin says something about. `by`: the plugin, if it is not the one that answers for the step.
+    pub fn half_of(&self, by: Option<&Identity>) -> Half {
+        let is_candidate = match by {
+            Some(by) => by == self.candidate.plugin().identity(),
+            None => matches!(self.mode, Mode::Probation | Mode::Transition),
+        };
+        if is_candidate { Half::Candidate } else { Half::Incumbent }
     }
 
     /// Whether it is called at all.

@@ -33,4 +33,4 @@ pub use checkpoint::{
 pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Successor, Tolerance};
 pub use run::{Options, Running, Stopper, start};
 pub use stall::Stall;
-pub use swap::{Swapped, Swapper};
+pub use swap::{Migration, Swapped, Swapper};

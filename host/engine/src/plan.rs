@@ -100,8 +100,8 @@ impl Plan {
             let refuses = matches!(node.kind, PlanKind::Sink) && dead_letters.is_some_and(|sink| sink != index);
             let plugin = node.plugin();
             let sides = plugin.map_or(0, |plugin| plugin.needs().sides.len());
-            let guest = plugin.map(|plugin| plugin.ledger().clone());
-            let ledger = StepLedger::new(&*node.name).with_guest(guest, sides);
+            let ledger = StepLedger::new(&*node.name).with_sides(sides);
+            plugin.into_iter().for_each(|plugin| ledger.add_guest(plugin.identity(), plugin.ledger()));
             node.ledger = Arc::new(if refuses { ledger.keeping_refusals() } else { ledger });
         }
         lay_out(&mut nodes);
@@ -126,6 +126,7 @@ impl Plan {
             let index = self.nodes.iter().position(|node| *node.name == *step).ok_or_else(unknown)?;
             let incumbent = self.nodes[index].version().ok_or_else(unknown)?;
             let candidacy = Candidacy::new(&self.nodes[index], incumbent, version, Mode::Transition, bounds);
+            self.nodes[index].list(candidacy.candidate());
             let mut fits = false;
             self = self.revised(|nodes| {
                 fits = nodes[index].install(candidacy.version());
@@ -203,6 +204,12 @@ impl PlanNode {
             _ => return false,
         }
         true
+    }
+
+    /// Lists a version among those whose costs are told.
+    pub fn list(&self, version: &Version) {
+        let plugin = version.plugin();
+        self.ledger.add_guest(plugin.identity(), plugin.ledger());
     }
 
     /// What its plugin and those in reserve need.

@@ -1,5 +1,5 @@
 //! Replacing the plugin of a step while the job runs. A version that fits is instantiated for every worker beside the
-//! running one; then a [`Revision`] says from which epoch on it runs. Rows of earlier epochs are the old version's, rows of
+//! running one, and each instance answers a [`probe`] call without rows; then a [`Revision`] says from which epoch on it runs. Rows of earlier epochs are the old version's, rows of
 //! later ones the new one's, on every worker. Nothing of the dataflow is rebuilt and no state moves: it is the host's.
 //!
 //! A revision also says what rows carry, for the new version may want other fields. They carry what both versions need, so
@@ -9,11 +9,15 @@
 //! stay with the old version.
 
 mod follower;
+mod migration;
+mod probe;
 mod revision;
 mod rewrite;
 mod takeover;
 
 pub use follower::{Follower, Swappable};
+pub use migration::{Migration, rewritten};
+pub use probe::warmed;
 pub use revision::{PluginsAt, Revisions, Runs};
 pub use rewrite::Rewrite;
 pub use takeover::Takeover;
@@ -25,7 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use wasmill_stream::plugin::{Identity, Version};
+use wasmill_stream::plugin::{Identity, Logic, Version};
 use wasmill_stream::{Error, Result};
 
 /// How long a version may take until it has taken over on all workers, from the moment when it is ready.
@@ -51,6 +55,8 @@ pub struct Swapped {
     pub pause: Duration,
     /// From the moment when it was ready until it ran on all workers.
     pub took: Duration,
+    /// How states were rewritten, if they had to be.
+    pub migration: Option<Migration>,
     /// The trial that was under way until then, if another version than the two of it has ended it.
     pub outlived: Option<Arc<Candidacy>>,
 }
@@ -105,7 +111,7 @@ impl Swapper {
         let index = find(&self.revisions.newest().plan, step)?;
         let incumbent = self.incumbent(&trials, index)?;
         self.check(index, &incumbent, &version)?;
-        let swapped = self.install(index, version, None, Half::Incumbent).await?;
+        let swapped = self.install(index, version, None, (Half::Incumbent, warmed)).await?;
         let outlived = trials.remove(&index);
         Ok(Swapped { before: incumbent.plugin().identity().clone(), outlived, ..swapped })
     }
@@ -131,7 +137,8 @@ impl Swapper {
         }
         let before = incumbent.plugin().identity().clone();
         let candidacy = Candidacy::new(&plan.nodes[index], incumbent, version, mode, bounds);
-        let swapped = self.install(index, candidacy.version(), Some(candidacy.clone()), Half::Incumbent).await?;
+        let both = (Half::Incumbent, Version::instantiate as fn(&Version) -> _);
+        let swapped = self.install(index, candidacy.version(), Some(candidacy.clone()), both).await?;
         let outlived = trials.insert(index, candidacy.clone());
         Ok((candidacy, Swapped { before, outlived, ..swapped }))
     }
@@ -145,7 +152,8 @@ impl Swapper {
             true => (candidacy.candidate(), Half::Candidate),
             false => (candidacy.incumbent(), Half::Incumbent),
         };
-        let swapped = self.install(index, version.clone(), None, half).await?;
+        // Both have proven that they answer, and to go back must always be possible.
+        let swapped = self.install(index, version.clone(), None, (half, Version::instantiate)).await?;
         trials.remove(&index);
         Ok(Some(Swapped { before: candidacy.incumbent().plugin().identity().clone(), ..swapped }))
     }
@@ -175,13 +183,14 @@ impl Swapper {
         check(&self.revisions.newest().plan, index, incumbent, version)
     }
 
-    /// Makes a version run in a node. `half`: what stays of states of two versions.
+    /// Makes a version run in a node. `half`: what stays of states of two versions. `make`: how an instance is made, beside the
+    /// workers.
     async fn install(
         &self,
         index: usize,
         version: Version,
         candidacy: Option<Arc<Candidacy>>,
-        half: Half,
+        (half, make): (Half, fn(&Version) -> Result<Logic>),
     ) -> Result<Swapped> {
         self.unless_ended(self.revisions.are_built(self.workers)).await?;
         let newest = self.revisions.newest();
@@ -189,17 +198,24 @@ impl Swapper {
         let (before, trial) = (self::version(node)?, node.trial.clone());
         let instances = {
             let (version, workers) = (version.clone(), self.workers);
-            let instantiate = move || (0..workers).map(|_| version.instantiate()).collect::<Result<Vec<_>>>();
+            let instantiate = move || (0..workers).map(|_| make(&version)).collect::<Result<Vec<_>>>();
             spawn_blocking(instantiate).await.map_err(|error| Error::internal(format!("instantiate: {error}")))??
         };
         let begun = Instant::now();
-        let takeover = Arc::new(Takeover::new(index, node, version.clone(), half, instances));
+        let goes_on_with = match &candidacy {
+            Some(trial) if trial.adopts().is_none() => trial.incumbent(),
+            Some(trial) => trial.candidate(),
+            None => &version,
+        };
+        let goes_on_with = goes_on_with.plugin().state_version();
+        let takeover = Arc::new(Takeover::new(index, node, version.clone(), (half, goes_on_with), instances));
         let plan = newest.plan.revised(|nodes| {
             nodes[index].reserve = vec![before.clone()];
             nodes[index].install(version);
-            nodes[index].trial = candidacy;
+            nodes[index].trial = candidacy.clone();
         });
         let step = &node.name;
+        node.list(candidacy.as_ref().map_or(&takeover.version, |trial| trial.candidate()));
         self.revisions.publish(plan, Some(takeover.clone()));
         let settled = self.unless_ended(tokio::time::timeout(PATIENCE, takeover.settled())).await?;
         if settled.is_err() {
@@ -224,6 +240,7 @@ impl Swapper {
             before: before.plugin().identity().clone(),
             pause: outcome.pause,
             took: begun.elapsed(),
+            migration: outcome.migration,
             outlived: None,
         })
     }

@@ -170,25 +170,27 @@ impl Live {
         };
         let now = words::version(version);
         let incumbent = self.swapper.running(step).await?;
-        let (done, Swapped { before, pause, took, .. }) = if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
-            let swapped = self.swapper.swap(step, version.clone()).await?;
-            self.outlive(step, &swapped).await;
-            self.remember(step, incumbent);
-            (format!("{now} in place of {}", words::identity(&swapped.before)), swapped)
-        } else {
-            let (candidacy, swapped) = self.swapper.try_out(step, version.clone(), mode, bounds).await?;
-            self.outlive(step, &swapped).await;
-            self.watch_trial(step, candidacy, time);
-            let before = words::identity(&swapped.before);
-            let during = time.map_or(String::new(), |time| format!(" for {}", words::duration(time)));
-            let how = match mode {
-                Mode::Probation => format!("{now} in place of {before}, {}{during}", words::mode(mode)),
-                Mode::Transition => format!("{now} in place of {before}, {}, at least{during}", words::mode(mode)),
-                _ => format!("{now} beside {before}, {}{during}", words::mode(mode)),
+        let (done, Swapped { before, pause, took, migration, .. }) =
+            if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
+                let swapped = self.swapper.swap(step, version.clone()).await?;
+                self.outlive(step, &swapped).await;
+                self.remember(step, incumbent);
+                (format!("{now} in place of {}", words::identity(&swapped.before)), swapped)
+            } else {
+                let (candidacy, swapped) = self.swapper.try_out(step, version.clone(), mode, bounds).await?;
+                self.outlive(step, &swapped).await;
+                self.watch_trial(step, candidacy, time);
+                let before = words::identity(&swapped.before);
+                let during = time.map_or(String::new(), |time| format!(" for {}", words::duration(time)));
+                let how = match mode {
+                    Mode::Probation => format!("{now} in place of {before}, {}{during}", words::mode(mode)),
+                    Mode::Transition => format!("{now} in place of {before}, {}, at least{during}", words::mode(mode)),
+                    _ => format!("{now} beside {before}, {}{during}", words::mode(mode)),
+                };
+                (how, swapped)
             };
-            (how, swapped)
-        };
-        let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it");
+        let rewritten = words::migration(migration.as_ref());
+        let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it{rewritten}");
         let event = Event::new(step, what, reason, format!("{done}; {times}"));
         self.history.add(event.about(version.plugin().identity(), Some(&before))).await;
         Ok(format!("step {step}: {done}; {times}"))

@@ -5,9 +5,31 @@ mod aggregate;
 mod process;
 mod transform;
 
+use super::both::Pair;
+use super::halves::wrap;
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::plugin::Rows;
 use wasmill_stream::{Binary, Error, GuestFault, Result};
+
+impl<L> Pair<L> {
+    /// States of the incumbent as pairs, which the candidate has not met. If it has to rewrite them when it meets them, it shows
+    /// with the first ones that it can.
+    fn pair(
+        &mut self,
+        from: u32,
+        states: &Binary,
+        migrate: impl FnOnce(&mut L, u32, &Binary) -> Result<Binary>,
+    ) -> Result<Binary> {
+        if self.candidacy.incumbent().plugin().state_version() != from {
+            return Err(Error::internal(format!("states of version {from} are not those of the version before")));
+        }
+        if !std::mem::replace(&mut self.is_rehearsed, true) && self.candidacy.adopts().is_some() && !states.is_empty() {
+            let rewritten = migrate(&mut self.candidate.logic, from, states)?;
+            check("migrate", rewritten.len(), states.len())?;
+        }
+        Ok(wrap(states))
+    }
+}
 
 /// Some items of a list, by number, and where each is among them.
 struct Chosen {

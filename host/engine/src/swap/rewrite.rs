@@ -26,6 +26,14 @@ impl Rewrite {
         }
     }
 
+    /// The version that a plugin has to rewrite, if it has to.
+    pub fn from(self) -> Option<u32> {
+        match self {
+            Self::Migrate(from) => Some(from),
+            Self::Unpair(_, from) => from,
+        }
+    }
+
     /// Does it. `migrate`: the version's own, given the version that the states have.
     pub fn apply(self, states: &Binary, migrate: &mut dyn FnMut(u32, &Binary) -> Result<Binary>) -> Result<Rewritten> {
         match self {

@@ -69,14 +69,8 @@ pub fn read(mut table: Section<'_>, problems: &mut Problems) -> SwapSettings {
         }
         settings.bounds.rejects = Some(rejects);
     }
-    if let Some((cpu, place)) = table.located::<f64>("cpu", problems) {
-        if cpu.is_nan() || cpu <= 0.0 {
-            let message =
-                format!("swap: `cpu` is {cpu}, expected a multiple of the CPU time that the version before takes");
-            problems.push_hint(place, message, "such as 2.0");
-        }
-        settings.bounds.cpu = Some(cpu);
-    }
+    settings.bounds.cpu = multiple(&mut table, "cpu", "CPU time", problems);
+    settings.bounds.latency = multiple(&mut table, "latency", "time", problems);
     if let Some(([least, most], place)) = table.located::<[f64; 2]>("output", problems) {
         if !(0.0 <= least && least <= most) {
             let message = format!("swap: `output` is [{least}, {most}], expected the least and the most results");
@@ -86,4 +80,50 @@ pub fn read(mut table: Section<'_>, problems: &mut Problems) -> SwapSettings {
     }
     table.finish(problems);
     settings
+}
+
+/// A bound as a multiple of what the version before takes.
+fn multiple(table: &mut Section<'_>, key: &'static str, of: &str, problems: &mut Problems) -> Option<f64> {
+    let (bound, place) = table.located::<f64>(key, problems)?;
+    if bound.is_nan() || bound <= 0.0 {
+        let message =
+            format!("swap: `{key}` is {bound}, expected a multiple of the {of} that the version before takes");
+        problems.push_hint(place, message, "such as 2.0");
+    }
+    Some(bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{JobFile, Parameters, draft};
+
+    /// What is said of a table, and what is made of it.
+    fn read(table: &str) -> (Vec<String>, SwapSettings) {
+        let text = format!(
+            "[source.a]\ntype = \"stdin\"\nevent_time = \"/t: time\"\n[sink.b]\ninput = \"a\"\ntype = \"stdout\"\n[swap]\n{table}"
+        );
+        let mut problems = Problems::default();
+        let nothing = Parameters::new::<String, String>([]);
+        let draft = draft::read(&JobFile::new("job.toml", text.as_str()), &nothing, &mut problems);
+        let said = problems.into_sorted().iter().map(|problem| problem.message.clone()).collect();
+        (said, draft.expect("it is a table").swap)
+    }
+
+    /// Everything that can be said → it is understood; what makes no sense → each is named.
+    #[test]
+    fn tables() {
+        let (problems, settings) = read(
+            "open_windows = \"finish-old\"\nprobation = \"5s\"\nrejects = 0.5\ncpu = 2.0\nlatency = 3.0\noutput = [0.5, 2.0]",
+        );
+        let bounds = Bounds { rejects: Some(0.5), cpu: Some(2.0), latency: Some(3.0), output: Some((0.5, 2.0)) };
+        let probation = Duration::from_secs(5);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(settings, SwapSettings { open_windows: OpenWindows::FinishOld, probation, bounds });
+        let (problems, _) =
+            read("open_windows = \"half\"\nrejects = 1.5\ncpu = nan\nlatency = 0.0\noutput = [2.0, 0.5]");
+        let words = ["`open_windows`", "`rejects` is 1.5", "`cpu` is NaN", "`latency` is 0", "`output` is [2, 0.5]"];
+        assert_eq!(problems.len(), words.len(), "{problems:?}");
+        assert!(problems.iter().zip(words).all(|(problem, words)| problem.contains(words)), "{problems:?}");
+    }
 }

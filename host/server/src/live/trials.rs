@@ -63,25 +63,28 @@ impl Live {
         let failure = candidacy.failure();
         let takes_over = matches!(candidacy.mode(), Mode::Probation | Mode::Transition);
         let promote = failure.is_none() && takes_over;
-        if self.swapper.settle(candidacy, promote).await?.is_none() {
-            return Ok(());
-        }
+        let Some(swapped) = self.swapper.settle(candidacy, promote).await? else { return Ok(()) };
         let (candidate, incumbent) = (words::version(candidacy.candidate()), words::version(candidacy.incumbent()));
-        let report = words::report(&candidacy.report());
+        let (report, figures) = (words::report(&candidacy.report()), words::figures(&candidacy.report()));
+        let rewritten = words::migration(swapped.migration.as_ref());
         let over = words::duration(time.unwrap_or_default());
         let (what, reason, outcome) = match (&failure, candidacy.mode()) {
             (Some(failure), _) if takes_over => {
-                (What::RolledBack, failure.clone(), format!("{incumbent} put back in place of {candidate}: {failure}"))
+                let outcome = format!("{incumbent} put back in place of {candidate}: {failure}; {figures}");
+                (What::RolledBack, failure.clone(), outcome)
             }
-            (Some(failure), _) => (What::Aborted, failure.clone(), format!("{candidate} called off: {failure}")),
+            (Some(failure), _) => {
+                (What::Aborted, failure.clone(), format!("{candidate} called off: {failure}; {figures}"))
+            }
             (None, Mode::Transition) => {
                 self.remember(step, candidacy.incumbent().clone());
                 let closed = format!("{incumbent} has closed its last window");
-                (What::Promoted, closed.clone(), format!("{candidate} goes on alone: {closed}"))
+                (What::Promoted, closed.clone(), format!("{candidate} goes on alone: {closed}{rewritten}"))
             }
             (None, Mode::Probation) => {
                 self.remember(step, candidacy.incumbent().clone());
-                (What::Promoted, format!("no failure in {over}"), format!("{candidate} stays: no failure in {over}"))
+                let well = format!("no failure in {over}");
+                (What::Promoted, well.clone(), format!("{candidate} stays: {well}{rewritten}"))
             }
             (None, _) => {
                 (What::Aborted, format!("{over} are over"), format!("the trial of {candidate} is over: {report}"))
@@ -114,12 +117,12 @@ impl Live {
         if let (true, Some(failure)) = (promote, candidacy.failure()) {
             return Err(Error::invalid(format!("it has failed: {failure}")));
         }
-        let Swapped { pause, .. } = self.swapper.settle(&candidacy, promote).await?.ok_or_else(none)?;
+        let Swapped { pause, migration, .. } = self.swapper.settle(&candidacy, promote).await?.ok_or_else(none)?;
         let candidate = words::version(candidacy.candidate());
         let (what, done) = match promote {
             true => {
                 self.remember(step, candidacy.incumbent().clone());
-                (What::Promoted, format!("{candidate} stays"))
+                (What::Promoted, format!("{candidate} stays{}", words::migration(migration.as_ref())))
             }
             false => (What::Aborted, format!("{} goes on alone", words::version(candidacy.incumbent()))),
         };

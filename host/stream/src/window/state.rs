@@ -6,9 +6,10 @@ use super::grid::Grid;
 use super::session::Sessions;
 use super::sliding::Sliding;
 use crate::checkpoint::{Change, ChangeLog};
-use crate::plugin::{Aggregate, Reject, View};
+use crate::plugin::{Aggregate, Identity, Reject, View};
 use crate::units::Period;
 use crate::{Batch, Binary, Cause, Error, ErrorKind, Firing, Result};
+use std::sync::Arc;
 
 /// What became of the rows of one call of [`Windows::accumulate`]. Rows in neither list are in a window.
 #[derive(Debug, Default)]
@@ -43,6 +44,8 @@ pub struct RefusedWindow {
     pub cause: Cause,
     /// Why, in the plugin's words.
     pub reason: String,
+    /// Which version it was, if it is not the one that answers for the step.
+    pub by: Option<Arc<Identity>>,
 }
 
 /// Accumulators that were rewritten, see [`Windows::migrated`].

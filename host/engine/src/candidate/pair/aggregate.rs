@@ -3,7 +3,8 @@
 use super::{Chosen, adopt, check, column};
 use crate::candidate::both::Pair;
 use crate::candidate::difference::{Difference, text};
-use crate::candidate::halves::{Halves, wrap};
+use crate::candidate::halves::Halves;
+use crate::candidate::member::Member;
 use crate::candidate::pair::transform::rejects;
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Merged, Reject, Selection, View};
@@ -15,6 +16,7 @@ impl Aggregate for Pair<Box<dyn Aggregate>> {
         let own = column(halves.iter().map(|halves| halves.incumbent));
         let mut answer = self.incumbent.logic.accumulate(&own, groups, &self.incumbent.view(batch))?;
         check("accumulate", answer.accumulators.len(), halves.len())?;
+        answer.rejects = self.incumbent.signed(answer.rejects);
         let chosen = self.chosen_groups(&halves, groups, batch);
         let other = self.beside(|both| both.accumulate_beside(&halves, &chosen, groups, batch));
         let mut stored = BinaryBuilder::default();
@@ -72,14 +74,14 @@ impl Aggregate for Pair<Box<dyn Aggregate>> {
         let halves = read(fired.accumulators)?;
         let all: Vec<u32> = (0..halves.len() as u32).collect();
         let own = column(halves.iter().map(|halves| halves.incumbent));
-        let answer = close(&mut *self.incumbent.logic, fired, &all, &own)?;
+        let answer = close(&mut self.incumbent, fired, &all, &own)?;
         let is_on = self.candidacy.is_on();
         let candidacy = &self.candidacy;
         let is_its = |at: usize| candidacy.takes(fired.keys.get(at)) && candidacy.may_meet(&halves[at]);
         let chosen = Chosen::new(halves.len(), |at| is_on && is_its(at));
         let other = self.beside(|both| {
             let states = both.candidates(chosen.numbers.iter().map(|&at| &halves[at as usize]))?;
-            let answer = close(&mut *both.candidate.logic, fired, &chosen.numbers, &states)?;
+            let answer = close(&mut both.candidate, fired, &chosen.numbers, &states)?;
             both.candidacy.tally.results(chosen.numbers.len(), answer.values.len());
             Ok(answer)
         });
@@ -101,10 +103,7 @@ impl Aggregate for Pair<Box<dyn Aggregate>> {
     }
 
     fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary> {
-        match self.candidacy.incumbent.plugin().state_version() == from {
-            true => Ok(wrap(accumulators)),
-            false => Err(Error::internal(format!("states of version {from} are not those of the version before"))),
-        }
+        self.pair(from, accumulators, |logic, from, states| logic.migrate(from, states))
     }
 }
 
@@ -185,6 +184,7 @@ impl Pair<Box<dyn Aggregate>> {
             reject.row = *row;
         }
         self.candidacy.tally.rows(rows.len(), answer.rejects.len());
+        answer.rejects = self.candidate.signed(answer.rejects);
         Ok(answer)
     }
 
@@ -230,7 +230,12 @@ fn read(accumulators: &Binary) -> Result<Vec<Halves<'_>>> {
 
 /// What a version makes of its accumulators of some windows. Its answer has their numbers among all that fire. Where it has
 /// refused all rows, there is no window for it.
-fn close(logic: &mut dyn Aggregate, fired: &Fired<'_>, of: &[u32], accumulators: &Binary) -> Result<Finished> {
+fn close(
+    member: &mut Member<Box<dyn Aggregate>>,
+    fired: &Fired<'_>,
+    of: &[u32],
+    accumulators: &Binary,
+) -> Result<Finished> {
     let full: Vec<u32> = (0..of.len() as u32).filter(|&at| !accumulators.get(at as usize).is_empty()).collect();
     let numbers: Vec<u32> = full.iter().map(|&at| of[at as usize]).collect();
     if numbers.is_empty() {
@@ -238,12 +243,13 @@ fn close(logic: &mut dyn Aggregate, fired: &Fired<'_>, of: &[u32], accumulators:
     }
     let windows: Vec<Firing> = numbers.iter().map(|&at| fired.windows[at as usize]).collect();
     let (keys, accumulators) = (fired.keys.select(&numbers), accumulators.select(&full));
-    let mut answer = logic.finish(&Fired { windows: &windows, keys: &keys, accumulators: &accumulators })?;
+    let mut answer = member.logic.finish(&Fired { windows: &windows, keys: &keys, accumulators: &accumulators })?;
     sound(&answer, windows.len())?;
     let number = |at: u32| numbers[at as usize];
     let origins = answer.origins.map(|origins| origins.into_iter().map(number).collect());
     answer.origins = Some(origins.unwrap_or_else(|| numbers.clone()));
     answer.rejects.iter_mut().for_each(|reject| reject.row = number(reject.row));
+    answer.rejects = member.signed(answer.rejects);
     Ok(answer)
 }
 
