@@ -45,6 +45,8 @@ mod opensearch;
 mod process;
 /// The program on the command line.
 mod program;
+/// Jobs that go back to before a version came.
+mod rewinds;
 /// Versions that fail, put into a running job.
 mod rollbacks;
 /// An archive and results in S3.

@@ -213,6 +213,11 @@ impl Pipeline {
         }
     }
 
+    /// What every sink shows of a stream, by the name of the sink.
+    pub fn lines<T>(&self, stream: Stream, of: &dyn Fn(&[String]) -> T) -> Vec<(String, T)> {
+        self.outlets.iter().map(|outlet| (outlet.to_string(), of(&outlet.lines(self.path(), stream).0))).collect()
+    }
+
     /// Everything that is left of rows that were written and not committed: files and uploads.
     pub fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();

@@ -30,14 +30,24 @@ pub fn interrupt(child: &Child) {
     assert!(status.expect("kill is there").success(), "the child still runs");
 }
 
-/// Cargo builds the programs of a package for the tests of that package only, so it is asked here.
+/// Cargo builds the programs of a package for the tests of that package only, so it is asked here for those: with the features
+/// that everything has in `cargo test`, so that nothing is compiled twice.
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let profile_dir = test.ancestors().nth(2).expect("tests lie in TARGET/PROFILE/deps");
     let target_dir = profile_dir.parent().expect("tests lie in TARGET/PROFILE/deps");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(root()).args(["build", "--bin", "wasmill", "--target-dir"]).arg(target_dir);
+    command.current_dir(root()).args([
+        "test",
+        "--workspace",
+        "--no-run",
+        "--quiet",
+        "--test",
+        "program",
+        "--target-dir",
+    ]);
+    command.arg(target_dir);
     if profile_dir.ends_with("release") {
         command.arg("--release");
     }

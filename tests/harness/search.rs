@@ -15,8 +15,8 @@ pub struct Search {
     deaf: Arc<AtomicBool>,
 }
 
-/// Documents by id, each with its version.
-type Index = BTreeMap<String, (i64, String)>;
+/// Documents by id, each with its version; `None`: it was removed.
+type Index = BTreeMap<String, (i64, Option<String>)>;
 
 impl Search {
     /// Starts an empty one.
@@ -36,7 +36,7 @@ impl Search {
     pub fn documents(&self, index: &str) -> BTreeMap<String, String> {
         let indexes = self.indexes.lock().expect("no thread panics in here");
         let documents = indexes.get(index).into_iter().flatten();
-        documents.map(|(id, (_, document))| (id.clone(), document.clone())).collect()
+        documents.filter_map(|(id, (_, document))| Some((id.clone(), document.clone()?))).collect()
     }
 
     /// Whether it lets everyone wait for an answer.
@@ -47,8 +47,11 @@ impl Search {
 
 fn answer(indexes: &mut BTreeMap<String, Index>, request: &Request) -> Reply {
     let path = request.target.split('?').next().unwrap_or_default().trim_matches('/');
-    if let Some(index) = path.strip_suffix("/_bulk") {
-        return Reply::Json(200, bulk(indexes.entry(index.to_owned()).or_default(), &request.body));
+    if path == "_mget" {
+        return Reply::Json(200, documents(indexes, &request.body));
+    }
+    if path.ends_with("_bulk") {
+        return Reply::Json(200, bulk(indexes, path.strip_suffix("/_bulk"), &request.body));
     }
     match (request.method.as_str(), indexes.contains_key(path)) {
         ("GET", true) => Reply::Json(200, json!({path: {"mappings": {}}}).to_string()),
@@ -57,31 +60,59 @@ fn answer(indexes: &mut BTreeMap<String, Index>, request: &Request) -> Reply {
     }
 }
 
-fn bulk(index: &mut Index, body: &[u8]) -> String {
+/// What there is under some ids.
+fn documents(indexes: &BTreeMap<String, Index>, body: &[u8]) -> String {
+    let wanted: Value = serde_json::from_slice(body).expect("it is JSON");
+    let document = |wanted: &Value| {
+        let Some(index) = wanted["_index"].as_str().and_then(|index| indexes.get(index)) else {
+            return json!({"error": {"type": "index_not_found_exception", "reason": "no such index"}});
+        };
+        match wanted["_id"].as_str().and_then(|id| index.get(id)) {
+            Some((_, Some(document))) => json!({"found": true, "_source": source(document)}),
+            _ => json!({"found": false}),
+        }
+    };
+    json!({"docs": wanted["docs"].as_array().expect("a list").iter().map(document).collect::<Vec<_>>()}).to_string()
+}
+
+fn source(document: &str) -> Value {
+    serde_json::from_str(document).expect("documents are JSON")
+}
+
+fn bulk(indexes: &mut BTreeMap<String, Index>, of_all: Option<&str>, body: &[u8]) -> String {
     let body = std::str::from_utf8(body).expect("bulk requests are text");
     let mut lines = body.lines();
     let mut items = Vec::new();
-    while let (Some(action), Some(document)) = (lines.next(), lines.next()) {
+    while let Some(action) = lines.next() {
         let action: Value = serde_json::from_str(action).expect("an action is JSON");
         let (verb, about) = action.as_object().and_then(|action| action.iter().next()).expect("an action has a verb");
+        let document = (verb != "delete").then(|| lines.next().expect("a document"));
+        let index = about["_index"].as_str().or(of_all).expect("an index");
+        let index = indexes.entry(index.to_owned()).or_default();
         items.push(json!({verb.as_str(): keep(index, verb, about, document)}));
     }
-    let errors = items.iter().any(|item| !item.pointer("/index/error").unwrap_or(&Value::Null).is_null());
-    json!({"took": 1, "errors": errors, "items": items}).to_string()
+    let failed = |item: &Value| item.as_object().is_some_and(|item| item.values().any(|it| it.get("error").is_some()));
+    json!({"took": 1, "errors": items.iter().any(failed), "items": items}).to_string()
 }
 
-fn keep(index: &mut Index, verb: &str, about: &Value, document: &str) -> Value {
+fn keep(index: &mut Index, verb: &str, about: &Value, document: Option<&str>) -> Value {
     // A document without an id would be a new one each time it is sent again.
     let number = index.len();
     let id = about["_id"].as_str().map_or_else(|| format!("#{number}"), str::to_owned);
-    let held = index.get(&id).map(|(version, _)| *version);
+    let held = index.get(&id).map(|(version, document)| (*version, document.is_some()));
+    let is_there = held.is_some_and(|(_, is_there)| is_there);
     let conflict = json!({"status": 409, "error": {"type": "version_conflict_engine_exception", "reason": id}});
     let version = match (verb, about["version"].as_i64(), held) {
-        ("create", _, Some(_)) => return conflict,
-        (_, Some(new), Some(held)) if new < held => return conflict,
+        ("create", _, Some((_, true))) => return conflict,
+        (_, Some(new), Some((held, _))) if new < held => return conflict,
         (_, Some(new), _) => new,
-        (_, None, held) => held.unwrap_or(0) + 1,
+        (_, None, held) => held.map_or(0, |(version, _)| version) + 1,
     };
-    index.insert(id, (version, document.to_owned()));
-    json!({"status": if held.is_some() { 200 } else { 201 }})
+    index.insert(id, (version, document.map(str::to_owned)));
+    let status = match (verb, is_there) {
+        ("delete", false) => 404,
+        (_, true) => 200,
+        (_, false) => 201,
+    };
+    json!({"status": status})
 }

@@ -43,15 +43,20 @@ impl Sink for FileSink {
         Guarantee::ExactlyOnce
     }
 
+    fn withdraws(&self) -> bool {
+        true
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Self { name, target } = *self;
         // With checkpoints a part gets its name by a commit, and until then it does not matter whether it is complete.
         let interval = target.roll_interval().filter(|_| !opening.commits);
-        let Opening { ledger, job, commits, run, prepared, committed } = opening;
+        let Opening { ledger, job, commits, run, prepared, committed, withdrawal, .. } = opening;
         let output = blocking(move || match commits {
             true => {
                 let names = Names::new(&job, &name, run);
-                Staging::open(target, Instant::now, names, (&prepared, committed)).map(Output::Committed)
+                let withdrawn = withdrawal.map(|withdrawal| withdrawal.prepared).unwrap_or_default();
+                Staging::open(target, Instant::now, names, (&prepared, committed), &withdrawn).map(Output::Committed)
             }
             false => Roller::open(target, Instant::now).map(Output::AtOnce),
         });

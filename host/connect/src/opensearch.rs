@@ -9,6 +9,7 @@ mod answer;
 mod bulk;
 mod server;
 mod settings;
+mod undo;
 mod version;
 mod writer;
 
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use bulk::Action;
 use server::Server;
 use settings::{Collection, Settings};
+use undo::Way;
 use version::Versions;
 use wasmill_stream::sink::{Opening, Sink, SinkWriter};
 use wasmill_stream::{Guarantee, Result};
@@ -37,14 +39,23 @@ impl Sink for OpenSearch {
         }
     }
 
+    fn withdraws(&self) -> bool {
+        // Without ids nothing can be found again.
+        self.settings.collection == Collection::Documents
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
-        let versions = Versions::of(opening.run)?;
+        let mut versions = Versions::of(opening.run)?;
         let server = Server::connect(&self.settings).await?;
         let is_data_stream = server.prepare(&self.settings).await?;
+        if let (Some(withdrawal), Some(undo)) = (&opening.withdrawal, &opening.undo) {
+            let way = if is_data_stream { Way::DataStream } else { Way::ById(versions.as_mut()) };
+            undo::put_back(&server, &**undo, withdrawal, way).await?;
+        }
         let action = match is_data_stream {
             true => Action::Create,
             false => Action::Index(versions),
         };
-        Ok(Box::new(Writer::new(server, self.settings, opening.ledger, action)))
+        Ok(Box::new(Writer::new(server, self.settings, opening.ledger, action, opening.undo)))
     }
 }

@@ -106,6 +106,20 @@ impl Backoff {
     }
 }
 
+/// Tries until there is an answer.
+pub async fn patiently<T, F: Future<Output = Result<T>>>(mut act: impl FnMut() -> F) -> Result<T> {
+    let mut backoff = Backoff::new(Patience::ENDLESS);
+    loop {
+        match act().await {
+            Ok(done) => {
+                backoff.succeeded();
+                return Ok(done);
+            }
+            Err(error) => backoff.wait(error).await?,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

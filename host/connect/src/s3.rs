@@ -34,6 +34,10 @@ impl Sink for S3 {
         Guarantee::ExactlyOnce
     }
 
+    fn withdraws(&self) -> bool {
+        true
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Self { name, settings } = *self;
         let bucket = Bucket::open(&settings.bucket).await?;

@@ -38,6 +38,10 @@ struct Lines<R> {
 
 #[async_trait]
 impl<R: Read + Send + 'static> Source for Lines<R> {
+    fn rereads(&self) -> bool {
+        false
+    }
+
     async fn run(self: Box<Self>, intake: Intake) -> Result<()> {
         let Self { name, input } = *self;
         let before = last_line(&intake)?;

@@ -6,16 +6,20 @@
 mod coordinator;
 mod journal;
 mod part;
+mod points;
 mod resume;
 mod runs;
 mod settled;
 mod status;
+mod undo;
 
 pub use coordinator::{Commit, Connections, Coordinator, Standing};
 pub use journal::{COMPONENTS, Fence, Journal, Pruned};
 pub use part::{Content, FINAL, Origin, Reporter, State};
+pub use points::RewindPoints;
 pub use resume::{Resumed, fits};
 pub use status::{Known, Published, ResumedFrom, Status};
+pub use undo::UndoLog;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +35,8 @@ pub struct Checkpoints {
     pub interval: Duration,
     /// How many manifests are kept besides savepoints.
     pub retain: usize,
+    /// How long the job can be rewound to a checkpoint that somebody has asked for with [`RewindPoints`].
+    pub rewind: Duration,
     /// The name of the job.
     pub job: String,
     /// The text of the job file, kept with each checkpoint.

@@ -28,7 +28,8 @@ mod writer;
 
 pub use candidate::{Bounds, Candidacy, Cost, Difference, Mode, Report};
 pub use checkpoint::{
-    COMPONENTS, Checkpoints, Declared, Fence, Journal, Known, Pruned, Published, ResumedFrom, Status, fits,
+    COMPONENTS, Checkpoints, Declared, Fence, Journal, Known, Pruned, Published, ResumedFrom, RewindPoints, Status,
+    fits,
 };
 pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Successor, Tolerance};
 pub use run::{Options, Running, Stopper, start};

@@ -1,7 +1,9 @@
 //! Starting, watching and stopping a job.
 
 use crate::Graph;
-use crate::checkpoint::{Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, Standing, Status};
+use crate::checkpoint::{
+    Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, RewindPoints, Standing, Status, UndoLog,
+};
 use crate::epoch::EpochClock;
 use crate::plan::Plan;
 use crate::stall::{self, Stall};
@@ -20,8 +22,9 @@ use timely::execute::Config;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use wasmill_stream::checkpoint::Store;
 use wasmill_stream::ledger::Ledger;
-use wasmill_stream::sink::{Opening, Sink};
+use wasmill_stream::sink::{Opening, Sink, Undo};
 use wasmill_stream::source::{Delivery, Intake, Source, SourceNote, WorkerQueue, deliver};
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
@@ -69,6 +72,7 @@ pub struct Running {
     status: Option<Status>,
     standing: Option<Standing>,
     swapper: Swapper,
+    rewind_points: Option<RewindPoints>,
     stall: Stall,
     /// Watches for stalls as long as the job runs.
     watch: JoinSet<()>,
@@ -88,6 +92,11 @@ impl Running {
     /// A handle that can replace plugins while the job runs.
     pub fn swapper(&self) -> Swapper {
         self.swapper.clone()
+    }
+
+    /// Asks for checkpoints to which the job can be rewound, if it can be.
+    pub fn rewind_points(&self) -> Option<RewindPoints> {
+        self.rewind_points.clone()
     }
 
     /// Why the job makes no progress, if it makes none.
@@ -190,8 +199,9 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         usage: StateUsage::new(options.state_limit),
     };
     let patience = stall::patience(options.checkpoints.as_ref());
-    let mut coordination = None;
+    let (mut coordination, mut undo) = (None, None);
     if let Some(settings) = options.checkpoints {
+        let (store, can_rewind) = (settings.store.clone(), !settings.rewind.is_zero());
         let Shared { revisions, clock, verdict, .. } = shared.clone();
         let (coordinator, resumed) = Coordinator::begin(settings, &revisions, clock, verdict, workers).await?;
         let (sender, parts) = mpsc::unbounded_channel();
@@ -199,12 +209,13 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         shared.reporter = Some(Reporter::new(shared.clock.clone(), sender, unfinished.clone()));
         shared.resumed = Arc::new(resumed);
         shared.run = coordinator.run_number();
-        coordination = Some((coordinator, parts, unfinished));
+        undo = Some((store, coordinator.undo_is_wanted()));
+        coordination = Some((coordinator, parts, unfinished, can_rewind));
     }
     let ledger = shared.plan.ledger();
     let mut equipment: Vec<Equipment> = (0..workers).map(|_| Equipment::default()).collect();
     let standing = coordination.as_ref().map(|(coordinator, ..)| coordinator.standing());
-    let (tasks, commits) = match open_sinks(&shared, ends.sinks, &mut equipment).await {
+    let (tasks, commits) = match open_sinks(&shared, ends.sinks, undo, &mut equipment).await {
         Ok(opened) => opened,
         Err(error) => return Err(reason(error, standing.as_ref()).await),
     };
@@ -221,6 +232,7 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         status: None,
         standing,
         swapper: Swapper::new(shared.revisions.clone(), workers, ended),
+        rewind_points: None,
         workers: spawn_blocking(move || {
             run_workers(shared, equipment);
             end.send_replace(true);
@@ -228,8 +240,10 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         stall,
         watch,
     };
-    if let Some((coordinator, parts, unfinished)) = coordination {
-        let connections = Connections { parts, sinks: commits, notes, unfinished };
+    if let Some((coordinator, parts, unfinished, can_rewind)) = coordination {
+        let (rewind_points, requests) = RewindPoints::new();
+        let connections = Connections { parts, sinks: commits, notes, unfinished, rewind_points: requests };
+        running.rewind_points = can_rewind.then_some(rewind_points);
         running.status = Some(coordinator.status());
         let verdict = running.verdict.clone();
         running.coordinator.spawn(async move {
@@ -242,12 +256,16 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
     Ok(running)
 }
 
+/// Where sinks keep their undo logs, and whether they have to.
+type Undoing = (Arc<dyn Store>, Arc<AtomicBool>);
+
 /// The tasks of the sinks, and how each is told to commit.
 type OpenSinks = (JoinSet<()>, HashMap<usize, UnboundedSender<Commit>>);
 
 async fn open_sinks(
     shared: &Shared,
     sinks: Vec<(usize, Box<dyn Sink>)>,
+    undo: Option<Undoing>,
     equipment: &mut [Equipment],
 ) -> Result<OpenSinks> {
     let (mut tasks, mut commits) = (JoinSet::new(), HashMap::new());
@@ -258,6 +276,7 @@ async fn open_sinks(
         let node = &shared.plan.nodes[index];
         let (name, ledger) = (node.name.clone(), node.ledger.clone());
         let mark = shared.resumed.sinks.get(&index).cloned().unwrap_or_default();
+        let undo = undo.clone().map(|(store, wanted)| Arc::new(UndoLog::new(store, &name, shared.run, wanted)));
         let opening = Opening {
             ledger: ledger.clone(),
             job: shared.job.to_string(),
@@ -265,6 +284,8 @@ async fn open_sinks(
             run: shared.run,
             prepared: mark.prepared,
             committed: mark.committed,
+            withdrawal: shared.resumed.withdrawals.get(&index).cloned(),
+            undo: undo.clone().map(|undo| undo as Arc<dyn Undo>),
         };
         let opened = sink.open(opening).await.map_err(|error| error.context(format!("sink {name}")))?;
         let (sender, receiver) = mpsc::channel(writer::QUEUE);
@@ -272,11 +293,11 @@ async fn open_sinks(
             worker.sinks.insert(index, sender.clone());
         }
         let is_dead_letters = shared.plan.dead_letters == Some(index);
-        let checkpointing = shared.reporter.clone().map(|reporter| {
+        let checkpointing = shared.reporter.clone().zip(undo).map(|(reporter, undo)| {
             let (commit, wishes) = mpsc::unbounded_channel();
             commits.insert(index, commit);
             let senders = if is_dead_letters { workers + others } else { workers };
-            Checkpointing { reporter, origin: Origin { node: index, worker: 0 }, senders, commits: wishes }
+            Checkpointing { reporter, origin: Origin { node: index, worker: 0 }, senders, commits: wishes, undo }
         });
         let to = dead_letters.clone().map(|dead_letters| DeadLetterBox { from: workers + at - 1, ..dead_letters });
         let refusals = Refusals { from: ledger.clone(), to };

@@ -1,13 +1,14 @@
 //! Drives one sink on the I/O runtime: takes batches from all workers, flushes in time, prepares at barriers, commits when it
 //! is told, closes at the end.
 
-use crate::checkpoint::{Commit, Content, FINAL, Origin, Reporter};
+use crate::checkpoint::{Commit, Content, FINAL, Origin, Reporter, UndoLog};
 use crate::discards::wall_clock;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 use tokio::time::{Instant, sleep_until};
+use wasmill_stream::checkpoint::SinkMark;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, SinkWriter};
 use wasmill_stream::{Batch, Error, Result};
@@ -80,6 +81,8 @@ pub struct Checkpointing {
     pub senders: usize,
     /// Asks it to commit.
     pub commits: UnboundedReceiver<Commit>,
+    /// Where the sink writes down how to take back what it writes.
+    pub undo: Arc<UndoLog>,
 }
 
 /// Drives one sink.
@@ -202,7 +205,8 @@ impl Driver {
         if let Some(to) = &self.refusals.to {
             to.send(What::Barrier(barrier)).await?;
         }
-        checkpointing.reporter.report(checkpointing.origin, barrier, Content::Prepared(prepared));
+        let mark = SinkMark { prepared, committed: false, undo: checkpointing.undo.mark() };
+        checkpointing.reporter.report(checkpointing.origin, barrier, Content::Prepared(mark));
         self.prepared = Some(barrier);
         Ok(())
     }

@@ -306,6 +306,7 @@ impl World {
             store: self.store.clone(),
             interval: Duration::from_millis(10),
             retain: 3,
+            rewind: Duration::from_secs(600),
             job: "test".into(),
             definition: "the job".into(),
             fresh: false,

@@ -33,6 +33,8 @@ fn manifest(fence: &Fence, number: u64) -> Manifest {
         steps: BTreeMap::from([("step".into(), step)]),
         plugins: BTreeMap::new(),
         sinks: BTreeMap::new(),
+        points: Vec::new(),
+        withdrawal: None,
     }
 }
 

@@ -86,6 +86,7 @@ pub fn checkpoints(store: &Arc<Memory>) -> Checkpoints {
         store: store.clone(),
         interval: Duration::from_millis(10),
         retain: 3,
+        rewind: Duration::from_secs(600),
         job: "test".into(),
         definition: "the job".into(),
         fresh: false,

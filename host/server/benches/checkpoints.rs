@@ -120,6 +120,7 @@ async fn start(keys: u64, store: Option<Arc<dyn Store>>) -> Result<(Running, Arc
         store,
         interval: INTERVAL,
         retain: 2,
+        rewind: Duration::ZERO,
         job: "bench".to_owned(),
         definition: String::new(),
         fresh: false,

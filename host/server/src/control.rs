@@ -46,10 +46,12 @@ pub enum Request {
         /// The step.
         step: String,
     },
-    /// Put the version before back, with the state as it is.
+    /// Put the version before back.
     RollBack {
         /// The step.
         step: String,
+        /// Whether the job goes back as well to where it was before the other version came; else the state stays as it is.
+        rewind: bool,
         /// Who wants it, and why.
         reason: Reason,
     },

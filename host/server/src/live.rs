@@ -3,7 +3,9 @@
 
 pub mod apply;
 mod components;
+pub mod hand_over;
 pub mod history;
+pub mod rewind;
 mod trials;
 mod words;
 
@@ -11,14 +13,14 @@ use crate::job::{self, Given, JobFile, OpenWindows, Origin, Parameters, Plugins,
 use crate::pins;
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
-use apply::HandOvers;
+use hand_over::HandOvers;
 use history::{Event, History, Reason, What};
 use miette::Severity;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use wasmill_engine::{Declared, Mode, Swapped, Swapper};
+use wasmill_engine::{Declared, Mode, RewindPoints, Swapped, Swapper};
 use wasmill_plugin::Grants;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
@@ -34,6 +36,8 @@ pub struct Live {
     /// The components that the job file names, as far as they have come in.
     declared: Declared,
     swapper: Swapper,
+    /// Takes checkpoints to which the job can be rewound, if it can be.
+    rewind_points: Option<RewindPoints>,
     history: History,
     /// Keeps the components that take over, so that a restart finds them.
     store: Option<Arc<dyn Store>>,
@@ -99,7 +103,7 @@ impl Live {
         (file, parameters, declared): (JobFile, Parameters, Declared),
         plugins: LoadPlugins,
         swap: SwapSettings,
-        swapper: Swapper,
+        (swapper, rewind_points): (Swapper, Option<RewindPoints>),
         (history, store): (History, Option<Arc<dyn Store>>),
         hand_overs: HandOvers,
         terminal: Terminal,
@@ -108,7 +112,7 @@ impl Live {
         let settings = Settings { file, parameters, plugins, swap };
         let settings = Arc::new(Mutex::new(Arc::new(settings)));
         let (before, approved) = (Arc::default(), Arc::default());
-        Self { settings, declared, swapper, history, store, before, approved, hand_overs, terminal }
+        Self { settings, declared, swapper, rewind_points, history, store, before, approved, hand_overs, terminal }
     }
 
     /// What has become of its plugins.
@@ -170,6 +174,11 @@ impl Live {
         };
         let now = words::version(version);
         let incumbent = self.swapper.running(step).await?;
+        let (point, rewind) = match entry {
+            Entry::TakeOver { .. } | Entry::Canary { .. } => self.rewind_point().await,
+            // Nobody sees what it answers.
+            Entry::Shadow(_) => (None, String::new()),
+        };
         let (done, Swapped { before, pause, took, migration, .. }) =
             if (mode, time) == (Mode::Probation, Some(Duration::ZERO)) {
                 let swapped = self.swapper.swap(step, version.clone()).await?;
@@ -191,9 +200,10 @@ impl Live {
             };
         let rewritten = words::migration(migration.as_ref());
         let times = format!("it took {took:.1?}, workers stood still for {pause:.1?} of it{rewritten}");
-        let event = Event::new(step, what, reason, format!("{done}; {times}"));
+        let mut event = Event::new(step, what, reason, format!("{done}; {times}"));
+        event.point = point;
         self.history.add(event.about(version.plugin().identity(), Some(&before))).await;
-        Ok(format!("step {step}: {done}; {times}"))
+        Ok(format!("step {step}: {done}; {times}{rewind}"))
     }
 
     /// Puts the version before back, with the state as it is now.

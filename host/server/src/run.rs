@@ -7,12 +7,13 @@ use wasmill_stream::ledger::Ledger;
 
 /// Starts a job; one with checkpoints goes on from the newest, unless `fresh`. Needs a tokio runtime.
 pub async fn start(job: Job, fresh: bool) -> Result<Running> {
-    let Job { name, mut options, graph, checkpoint, file, declared, .. } = job;
+    let Job { name, mut options, graph, checkpoint, swap, file, declared, .. } = job;
     if let Some(settings) = checkpoint {
         options.checkpoints = Some(Checkpoints {
             store: settings.place.open().await?,
             interval: settings.interval,
             retain: settings.retain,
+            rewind: swap.rewind,
             job: name,
             definition: file.text().to_owned(),
             fresh,

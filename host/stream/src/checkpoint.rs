@@ -14,6 +14,7 @@ pub use digest::Digest;
 pub use fold::fold;
 pub use join::Join;
 pub use manifest::{
-    FORMAT, Kind, Manifest, PluginMark, Run, Segment, SinkMark, SourceMark, SplitMark, StepMark, Undecodable,
+    FORMAT, Kind, Manifest, PluginMark, RewindPoint, Run, Segment, SinkMark, SourceMark, SplitMark, StepMark,
+    Undecodable, Withdrawn,
 };
 pub use store::{Created, Store};

@@ -4,7 +4,9 @@
 use crate::ledger::StepLedger;
 use crate::{Batch, Guarantee, Result};
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde_json::Value;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,12 +29,48 @@ pub struct Opening {
     /// Whether it has been committed for certain. Then what became visible belongs to its readers: the sink must not miss what
     /// they have taken away.
     pub committed: bool,
+    /// What has to be taken back before anything else: the job has gone back to the checkpoint with `prepared`.
+    pub withdrawal: Option<Withdrawal>,
+    /// Where the sink writes down how to take back what it is about to write, if it has to. `None` in a job without
+    /// checkpoints.
+    pub undo: Option<Arc<dyn Undo>>,
+}
+
+/// Rows that came after the checkpoint to which a job has gone back. After a crash they may be taken back a second time.
+#[derive(Debug, Clone, Default)]
+pub struct Withdrawal {
+    /// What [`SinkWriter::prepare`] has returned since, the oldest first. Any of it may have been committed.
+    pub prepared: Vec<Value>,
+    /// What the sink has kept in its [`Undo`] since, the oldest first, for [`Undo::read`].
+    pub entries: Vec<String>,
+}
+
+/// Notes of a sink about what it is going to change, for one whose rows are visible before a checkpoint commits them.
+#[async_trait]
+pub trait Undo: Debug + Send + Sync {
+    /// Whether what is written now may have to be taken back.
+    fn is_wanted(&self) -> bool;
+
+    /// Keeps an entry. When it returns, the entry survives a crash, and what it is about may be written.
+    async fn keep(&self, entry: Bytes) -> Result<()>;
+
+    /// An entry by its name.
+    async fn read(&self, name: &str) -> Result<Bytes>;
 }
 
 impl Opening {
     /// Of a sink in a job without checkpoints.
     pub fn new(ledger: Arc<StepLedger>) -> Self {
-        Self { ledger, job: String::new(), commits: false, run: 0, prepared: Value::Null, committed: false }
+        Self {
+            ledger,
+            job: String::new(),
+            commits: false,
+            run: 0,
+            prepared: Value::Null,
+            committed: false,
+            withdrawal: None,
+            undo: None,
+        }
     }
 }
 
@@ -52,6 +90,11 @@ pub enum Cut {
 pub trait Sink: Send {
     /// What the sink promises about a row that is delivered twice, printed at start.
     fn guarantee(&self) -> Guarantee;
+
+    /// Whether it can take back rows that are visible already, in a job with checkpoints: see [`Opening::withdrawal`].
+    fn withdraws(&self) -> bool {
+        false
+    }
 
     /// Opens it: creates the folder, the index, the connection. An error ends the job before it has read anything.
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>>;

@@ -43,6 +43,11 @@ pub struct Resume {
 /// A source whose settings were checked. Nothing is opened yet.
 #[async_trait]
 pub trait Source: Send {
+    /// Whether what was read can be read again.
+    fn rereads(&self) -> bool {
+        true
+    }
+
     /// Reads until the source ends or [`Intake::stopped`]. Calls [`Intake::open`] exactly once and before anything else
     /// is sent: the job's watermark waits for it. An error ends the job.
     ///

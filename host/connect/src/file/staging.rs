@@ -1,6 +1,8 @@
 //! Files whose rows count once a checkpoint commits them. A part is written under a name with the mark of the sink and the
 //! number of the run; it gets its own name when a manifest that calls it finished is published. Blocking.
 
+mod withdrawal;
+
 use super::names::Names;
 use super::part::{Clock, Part};
 use super::prepared::{Entry, Prepared};
@@ -39,14 +41,16 @@ pub(super) struct Staging {
 
 impl Staging {
     /// Commits and goes on with what was prepared, if anything was, and removes what came after it. What is known to be
-    /// committed may be gone.
+    /// committed may be gone. `withdrawn`: what was prepared after it and may have been committed, but does not count any
+    /// more.
     pub(super) fn open(
         target: Target,
         clock: Clock,
         names: Names,
         (prepared, is_committed): (&Value, bool),
+        withdrawn: &[Value],
     ) -> Result<Self> {
-        let prepared: Option<Prepared> = saved::prepared(prepared, "file")?;
+        let mut prepared: Option<Prepared> = saved::prepared(prepared, "file")?;
         let folder = match &target {
             Target::File { path, .. } => parent(path).to_path_buf(),
             Target::Folder { path, .. } => path.clone(),
@@ -64,6 +68,7 @@ impl Staging {
             next: 1,
             complete: None,
         };
+        staging.withdraw(withdrawn, &mut prepared)?;
         let needed = prepared.as_ref().and_then(|prepared| prepared.open.as_ref()).map(|open| open.part.clone());
         match prepared {
             Some(prepared) => {

@@ -1,6 +1,7 @@
 //! Reads answers of `_bulk` and decides, item by item, what becomes of a document.
 
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use wasmill_stream::{Error, Result};
 
@@ -44,6 +45,7 @@ struct BulkAnswer {
 enum Item {
     Index(Outcome),
     Create(Outcome),
+    Delete(Outcome),
 }
 
 #[derive(Deserialize)]
@@ -78,7 +80,49 @@ pub fn items(body: &str, documents: usize) -> Result<Answer> {
     if answer.items.len() != documents {
         return Err(Error::unavailable(format!("{} items", answer.items.len())));
     }
-    Ok(Answer::Items(answer.items.into_iter().map(|(Item::Index(it) | Item::Create(it))| fate(it)).collect()))
+    let fate = |item| match item {
+        Item::Index(it) | Item::Create(it) => fate(it),
+        // There is no such document, or not even its index.
+        Item::Delete(it) if it.status == 404 => Fate::Written,
+        Item::Delete(it) => fate(it),
+    };
+    Ok(Answer::Items(answer.items.into_iter().map(fate).collect()))
+}
+
+/// Reads an answer of `_mget`: the documents in the order in which they were asked for, `None` where there is none.
+pub fn documents(body: &str, wanted: usize) -> Result<Vec<Option<Value>>> {
+    #[derive(Deserialize)]
+    struct Documents {
+        docs: Vec<Document>,
+    }
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(rename = "_source")]
+        source: Option<Value>,
+        error: Option<Cause>,
+    }
+    let answer: Documents = serde_json::from_str(body).map_err(|error| {
+        Error::unavailable(format!("not an answer of _mget: \"{}\"", shorten(body, 80))).with_source(error)
+    })?;
+    if answer.docs.len() != wanted {
+        return Err(Error::unavailable(format!("{} documents", answer.docs.len())));
+    }
+    let document = |Document { source, error }| match error {
+        Some(cause) if cause.kind() != "index_not_found_exception" => Err(Error::unavailable(cause.text())),
+        _ => Ok(source),
+    };
+    answer.docs.into_iter().map(document).collect()
+}
+
+/// Reads an answer of `_delete_by_query`: whether it got all that it found.
+pub fn removed(body: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Removed {
+        version_conflicts: u64,
+        failures: Vec<Value>,
+    }
+    serde_json::from_str(body)
+        .is_ok_and(|Removed { version_conflicts, failures }| version_conflicts == 0 && failures.is_empty())
 }
 
 /// Whether an index that was asked for turned out to be a data stream: then it is described by the indexes behind it.
@@ -169,6 +213,31 @@ mod tests {
         ];
         for (status, kind, expected) in cases {
             assert_eq!(item(status, kind), expected, "{status} {kind}");
+        }
+    }
+
+    /// Removing what is not there, or not in an index that is not there, is done; anything else is judged as usual.
+    #[test]
+    fn removing_what_is_gone() {
+        let body = r#"{"items":[{"delete":{"status":404,"result":"not_found"}},
+            {"delete":{"status":404,"error":{"type":"index_not_found_exception","reason":"no such index"}}},
+            {"delete":{"status":429,"error":{"type":"rejected_execution_exception","reason":"why"}}}]}"#;
+        let Ok(Answer::Items(fates)) = items(body, 3) else { panic!("an answer") };
+        let later = Fate::Again("rejected_execution_exception: why".into());
+        assert_eq!(fates, [Fate::Written, Fate::Written, later]);
+    }
+
+    /// Documents that are there, are not, or whose index is not → as it is; a shard that does not answer → another try.
+    #[test]
+    fn documents_as_they_are() {
+        let found = r#"{"docs":[{"_id":"a","found":true,"_source":{"n":1}},{"_id":"b","found":false},
+            {"_id":"c","error":{"type":"index_not_found_exception","reason":"no such index"}}]}"#;
+        let expected = vec![Some(serde_json::json!({"n": 1})), None, None];
+        assert_eq!(documents(found, 3).expect("an answer"), expected);
+        let shard = found.replace("index_not_found_exception", "no_shard_available_action_exception");
+        for (body, wanted) in [(found, 2), (shard.as_str(), 3), ("{}", 0)] {
+            let error = documents(body, wanted).expect_err("no answer");
+            assert_eq!(error.kind(), wasmill_stream::ErrorKind::Unavailable, "{body}");
         }
     }
 

@@ -183,6 +183,11 @@ impl Documents {
         body.freeze()
     }
 
+    /// The line about each.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.items.iter().filter_map(|item| self.body[item.text.clone()].split(|byte| *byte == b'\n').next())
+    }
+
     /// The row that a document was made of.
     pub fn origin(&self, number: usize) -> (&Batch, usize) {
         let item = &self.items[number];

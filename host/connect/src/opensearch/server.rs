@@ -10,6 +10,7 @@ use opensearch::cert::{Certificate, CertificateValidation};
 use opensearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use opensearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use opensearch::http::{Method, StatusCode};
+use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
 use wasmill_stream::{Error, ErrorKind, Result};
@@ -108,6 +109,41 @@ impl Server {
             StatusCode::PAYLOAD_TOO_LARGE => Ok(Answer::TooLarge(answer::reason(413, &reply.body))),
             StatusCode::BAD_REQUEST => Ok(Answer::Malformed(answer::reason(400, &reply.body))),
             _ => Err(self.refusal(&format!("write {documents} documents"), &reply)),
+        }
+    }
+
+    /// The documents in these indexes under these ids, as they are now.
+    pub async fn documents(&self, places: &[(String, String)]) -> Result<Vec<Option<Value>>> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: Vec<_> = places.iter().map(|(index, id)| json!({"_index": index, "_id": id})).collect();
+        let reply = self.send(Method::Post, "/_mget", json!({"docs": wanted}).to_string().into()).await?;
+        match reply.status {
+            status if status.is_success() => answer::documents(&reply.body, places.len())
+                .map_err(|error| error.context(format!("{}: look at {} documents", self.address, places.len()))),
+            _ => Err(self.refusal(&format!("look at {} documents", places.len()), &reply)),
+        }
+    }
+
+    /// Removes documents from a data stream, which takes nothing by id but new ones.
+    pub async fn remove(&self, stream: &str, ids: &[&str]) -> Result<()> {
+        let what = format!("remove {} documents from {stream}", ids.len());
+        // What is not refreshed is not found.
+        let refreshed = self.send(Method::Post, &format!("/{stream}/_refresh"), Bytes::new()).await?;
+        let reply = match refreshed.status {
+            StatusCode::NOT_FOUND => return Ok(()),
+            status if status.is_success() => {
+                let query = json!({"query": {"ids": {"values": ids}}}).to_string();
+                let path = format!("/{stream}/_delete_by_query?conflicts=proceed");
+                self.send(Method::Post, &path, query.into()).await?
+            }
+            _ => refreshed,
+        };
+        match reply.status {
+            status if status.is_success() && answer::removed(&reply.body) => Ok(()),
+            status if status.is_success() => Err(Error::unavailable(format!("{}: {what}: not all", self.address))),
+            _ => Err(self.refusal(&what, &reply)),
         }
     }
 

@@ -5,12 +5,13 @@ use super::answer::{Answer, Fate};
 use super::bulk::{Action, Bulk, Documents};
 use super::server::Server;
 use super::settings::Settings;
+use super::undo;
 use crate::retry::{Backoff, Patience};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::SinkWriter;
+use wasmill_stream::sink::{SinkWriter, Undo};
 use wasmill_stream::{Batch, Error, ErrorKind, Result};
 
 /// How often a document is sent that the server fails over.
@@ -26,14 +27,22 @@ pub struct Writer {
     limit: usize,
     /// The index of all documents; `None` if each names its own.
     index: Option<String>,
+    /// Where it notes what it is going to change.
+    undo: Option<Arc<dyn Undo>>,
 }
 
 impl Writer {
     /// A writer with an empty buffer.
-    pub fn new(server: Server, settings: Settings, ledger: Arc<StepLedger>, action: Action) -> Self {
+    pub fn new(
+        server: Server,
+        settings: Settings,
+        ledger: Arc<StepLedger>,
+        action: Action,
+        undo: Option<Arc<dyn Undo>>,
+    ) -> Self {
         let bulk = Bulk::new(&settings, action);
         let index = settings.index.is_literal().then(|| settings.index.at(0));
-        Self { server, ledger, bulk, limit: settings.batch_bytes, index, settings }
+        Self { server, ledger, bulk, limit: settings.batch_bytes, index, settings, undo }
     }
 
     /// Sends documents until each has met its fate.
@@ -141,6 +150,9 @@ impl SinkWriter for Writer {
             return Ok(());
         }
         let documents = self.bulk.take();
+        if let Some(undo) = self.undo.as_ref().filter(|undo| undo.is_wanted()) {
+            undo::note(&self.server, &**undo, self.index.as_deref(), &documents).await?;
+        }
         self.deliver(documents).await
     }
 

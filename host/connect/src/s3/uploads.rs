@@ -5,18 +5,17 @@
 use super::bucket::{Bucket, is_absent};
 use super::prepared::{Pending, Prepared};
 use crate::mark::mark;
-use crate::retry::{Backoff, Patience};
+use crate::retry::{Backoff, Patience, patiently};
 use crate::saved;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{Attribute, Attributes, GetOptions, ObjectStore, PutMultipartOptions};
+use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutMultipartOptions};
 use serde_json::Value;
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wasmill_stream::checkpoint::Digest;
-use wasmill_stream::sink::Opening;
+use wasmill_stream::sink::{Opening, Withdrawal};
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// Size of a part. What is lost on the way is sent again in pieces of this size; all but the last must have 5 MiB.
@@ -49,7 +48,8 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    /// Completes what was prepared, if anything was and that is not known to be done, and throws away what earlier runs left behind.
+    /// Takes back what does not count any more, completes what was prepared, if anything was and that is not known to be done,
+    /// and throws away what earlier runs left behind.
     pub async fn open(
         bucket: Bucket,
         attributes: Attributes,
@@ -76,8 +76,30 @@ impl Uploads {
             has_orphans: AtomicBool::new(true),
             prefix,
         };
+        uploads.withdraw(opening.withdrawal.as_ref()).await?;
         uploads.commit().await?;
         Ok(uploads)
+    }
+
+    /// Removes objects that came after the checkpoint to which the job has gone back. Uploads that were not completed are
+    /// thrown away with those that were left behind.
+    async fn withdraw(&self, withdrawal: Option<&Withdrawal>) -> Result<()> {
+        for value in withdrawal.iter().flat_map(|withdrawal| &withdrawal.prepared) {
+            let Some(Prepared { uploads }) = saved::prepared(value, "s3")? else { continue };
+            for some in uploads.chunks(AT_A_TIME) {
+                try_join_all(some.iter().map(|pending| self.remove(pending))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, pending: &Pending) -> Result<()> {
+        let path = self.bucket.path(&pending.key)?;
+        patiently(async || match self.bucket.s3.delete(&path).await {
+            Err(error) if !is_absent(&error) => Err(self.bucket.failure(&format!("remove {path}"), error)),
+            _ => Ok(()),
+        })
+        .await
     }
 
     /// Uploads objects, each with what its key begins with, as often as it takes.
@@ -197,19 +219,5 @@ impl Uploads {
         let hint = "did a lifecycle rule abort the upload, or someone remove the object? if a reader has taken it by now, put it \
              back until the job has started; otherwise go on with an older checkpoint: `wasmill checkpoint list JOB`";
         Error::new(ErrorKind::Corrupt, message).hint(hint)
-    }
-}
-
-/// Tries until there is an answer.
-async fn patiently<T, F: Future<Output = Result<T>>>(mut act: impl FnMut() -> F) -> Result<T> {
-    let mut backoff = Backoff::new(Patience::ENDLESS);
-    loop {
-        match act().await {
-            Ok(done) => {
-                backoff.succeeded();
-                return Ok(done);
-            }
-            Err(error) => backoff.wait(error).await?,
-        }
     }
 }

@@ -17,6 +17,7 @@ mod kinesis;
 mod kinesis_servers;
 mod moto;
 mod opensearch;
+mod opensearch_undo;
 mod replay;
 mod replay_resume;
 mod reshards;

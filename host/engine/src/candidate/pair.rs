@@ -12,19 +12,27 @@ use wasmill_stream::plugin::Rows;
 use wasmill_stream::{Binary, Error, GuestFault, Result};
 
 impl<L> Pair<L> {
-    /// States of the incumbent as pairs, which the candidate has not met. If it has to rewrite them when it meets them, it shows
-    /// with the first ones that it can.
+    /// States as pairs, which the candidate has not met. Those of an older version are the incumbent's to rewrite: a job that went
+    /// back in time may find some. If the candidate has to rewrite the incumbent's when it meets them, it shows with the first
+    /// ones that it can.
     fn pair(
         &mut self,
         from: u32,
         states: &Binary,
-        migrate: impl FnOnce(&mut L, u32, &Binary) -> Result<Binary>,
+        migrate: impl Fn(&mut L, u32, &Binary) -> Result<Binary>,
     ) -> Result<Binary> {
-        if self.candidacy.incumbent().plugin().state_version() != from {
-            return Err(Error::internal(format!("states of version {from} are not those of the version before")));
-        }
+        let own = self.candidacy.incumbent().plugin().state_version();
+        let older;
+        let states = match from == own {
+            true => states,
+            false => {
+                older = migrate(&mut self.incumbent.logic, from, states)?;
+                check("migrate", older.len(), states.len())?;
+                &older
+            }
+        };
         if !std::mem::replace(&mut self.is_rehearsed, true) && self.candidacy.adopts().is_some() && !states.is_empty() {
-            let rewritten = migrate(&mut self.candidate.logic, from, states)?;
+            let rewritten = migrate(&mut self.candidate.logic, own, states)?;
             check("migrate", rewritten.len(), states.len())?;
         }
         Ok(wrap(states))

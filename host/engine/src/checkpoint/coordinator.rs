@@ -3,10 +3,12 @@
 use super::Checkpoints;
 use super::journal::{self, Fence, Journal};
 use super::part::{Content, FINAL, Origin, Part};
+use super::points::Points;
 use super::resume::Resumed;
 use super::runs::StateWriter;
 use super::settled::Settled;
 use super::status::{Published, ResumedFrom, Status};
+use super::undo;
 use crate::candidate::PAIRED;
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind, PlanNode};
@@ -22,7 +24,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use wasmill_stream::checkpoint::{Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark};
+use wasmill_stream::checkpoint::{
+    Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark, Withdrawn,
+};
 use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::plugin::Identity;
 use wasmill_stream::source::SourceNote;
@@ -60,6 +64,10 @@ pub struct Coordinator {
     ended: BTreeSet<usize>,
     /// Sinks for which the first manifest holds something that they make visible when they are opened.
     opened: Vec<String>,
+    /// To which checkpoints the job can be rewound.
+    points: Points,
+    /// What sinks take back when they are opened.
+    withdrawal: Option<Withdrawn>,
 }
 
 /// What a coordinator is connected to while the job runs.
@@ -72,6 +80,8 @@ pub struct Connections {
     pub notes: HashMap<usize, SourceNote>,
     /// Whether another run may read on, once all sources have ended.
     pub unfinished: Arc<AtomicBool>,
+    /// Who wants a checkpoint to which the job can be rewound, and is told its number.
+    pub rewind_points: UnboundedReceiver<oneshot::Sender<u64>>,
 }
 
 /// What has changed in the state of a node, on all workers.
@@ -87,6 +97,8 @@ struct Gathering {
     begun: Instant,
     barrier: u64,
     parts: BTreeMap<Origin, Content>,
+    /// Who wants to rewind the job to it, perhaps.
+    wanted: Vec<oneshot::Sender<u64>>,
 }
 
 impl Coordinator {
@@ -144,11 +156,13 @@ impl Coordinator {
                 finals: BTreeMap::new(),
                 ended: BTreeSet::new(),
                 opened: Vec::new(),
+                points: Points::new(settings.rewind, last.map(|last| last.points.clone()).unwrap_or_default()),
+                withdrawal: last.and_then(|last| last.withdrawal),
             };
             let sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
             let opened = sinks.iter().filter(|(_, mark)| !mark.prepared.is_null() && !mark.committed);
             coordinator.opened = opened.map(|(name, _)| name.clone()).collect();
-            let manifest = coordinator.manifest(Kind::Begin, coordinator.fence.number, sinks);
+            let manifest = coordinator.manifest(Kind::Begin, coordinator.fence.number, sinks, false);
             if journal.begin(&manifest).await? == Created::New {
                 return Ok((coordinator, resumed));
             }
@@ -165,6 +179,11 @@ impl Coordinator {
         self.status.clone()
     }
 
+    /// Whether sinks have to keep undo logs. Shared with them.
+    pub fn undo_is_wanted(&self) -> Arc<AtomicBool> {
+        self.points.is_wanted().clone()
+    }
+
     /// Whether this run still is the job's.
     pub fn standing(&self) -> Standing {
         Standing { journal: self.journal.clone(), fence: self.fence.clone(), status: self.status.clone() }
@@ -174,6 +193,7 @@ impl Coordinator {
     /// Tells which.
     pub async fn run(mut self, mut connections: Connections) -> Result<bool> {
         let watch = tokio::spawn(watch(self.standing(), self.verdict.clone()));
+        self.withdrawal = None;
         let opened = std::mem::take(&mut self.opened);
         Settled::new(&self.fence).add(opened, self.journal.store()).await;
         let ended = self.gather(&mut connections).await;
@@ -189,12 +209,16 @@ impl Coordinator {
                 self.gathering.take_if(|gathering| complete(gathering, &self.expected, &self.finals))
             {
                 self.publish(Kind::Periodic, gathering, connections).await?;
-                due = Instant::now() + self.settings.interval;
+                due = Instant::now();
+                if !self.points.are_asked_for() {
+                    due += self.settings.interval;
+                }
             }
             if self.gathering.is_none() && self.finals.len() == self.expected.len() {
                 let unfinished = connections.unfinished.load(Relaxed);
                 let kind = if unfinished { Kind::Stop } else { Kind::End };
-                let last = Gathering { begun: Instant::now(), barrier: FINAL, parts: BTreeMap::new() };
+                let (begun, parts) = (Instant::now(), BTreeMap::new());
+                let last = Gathering { begun, barrier: FINAL, parts, wanted: Vec::new() };
                 return self.publish(kind, last, connections).await.map(|()| true);
             }
             self.status.waits_for(self.gathering.as_ref().map(|gathering| (gathering.begun, self.missing(gathering))));
@@ -206,9 +230,14 @@ impl Coordinator {
                 },
                 // One part will never come, and the other sinks would wait for the last checkpoint.
                 () = self.verdict.sink_closed() => return Ok(false),
+                Some(waiting) = connections.rewind_points.recv() => {
+                    self.points.ask(waiting);
+                    due = Instant::now();
+                }
                 () = sleep_until(due), if self.gathering.is_none() => {
+                    let (begun, parts, wanted) = (Instant::now(), BTreeMap::new(), self.points.served());
                     let barrier = self.clock.request_barrier();
-                    self.gathering = Some(Gathering { begun: Instant::now(), barrier, parts: BTreeMap::new() });
+                    self.gathering = Some(Gathering { begun, barrier, parts, wanted });
                 }
             }
         }
@@ -248,8 +277,8 @@ impl Coordinator {
                     of_node.version = state.version;
                     of_node.logs.push(std::mem::take(&mut state.changes));
                 }
-                Some(Content::Prepared(prepared)) => {
-                    sinks.insert(name, SinkMark { prepared: prepared.clone(), committed: false });
+                Some(Content::Prepared(mark)) => {
+                    sinks.insert(name, mark.clone());
                     // Whoever has ended commits as soon as a manifest names its last part: the others may go on for ever.
                     if !self.ended.contains(&from.node) {
                         commits.push(from.node);
@@ -266,28 +295,46 @@ impl Coordinator {
         }
         self.plugins.pass(gathering.barrier);
         let written = self.store_states(number, changes).await?;
-        let manifest = self.manifest(kind, number, sinks);
+        let manifest = self.manifest(kind, number, sinks, !gathering.wanted.is_empty());
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
         editions.into_iter().for_each(|(note, edition)| note.kept(edition));
         // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
         let mut sinks = manifest.sinks;
         for (node, prepared) in self.commit(commits, &sinks, connections).await? {
-            let mark = SinkMark { prepared: prepared.clone(), committed: false };
-            sinks.insert(self.plan.nodes[node].name.to_string(), mark);
-            self.finals.insert(Origin { node, worker: 0 }, Content::Prepared(prepared));
+            let name = self.plan.nodes[node].name.to_string();
+            let undo = sinks.get(&name).and_then(|mark| mark.undo.clone());
+            let mark = SinkMark { prepared, committed: false, undo };
+            sinks.insert(name, mark.clone());
+            self.finals.insert(Origin { node, worker: 0 }, Content::Prepared(mark));
             self.ended.insert(node);
         }
         if gathering.barrier == FINAL {
-            self.journal.publish(&self.manifest(kind, number + 1, sinks)).await?;
+            let manifest = self.manifest(kind, number + 1, sinks, false);
+            self.journal.publish(&manifest).await?;
             self.fence.number = number + 1;
+        }
+        for waiting in gathering.wanted.drain(..) {
+            // Whoever has wanted one may have lost patience.
+            let _ = waiting.send(number);
         }
         self.status.published(Published { number, took: gathering.begun.elapsed(), pause: longest, written });
         tracing::debug!(number, ?kind, written, took = ?gathering.begun.elapsed(), "checkpoint");
-        if let Err(error) = self.journal.prune(self.settings.retain).await {
+        if let Err(error) = self.prune().await {
             tracing::warn!("remove old checkpoints: {}", error.report());
         }
         Ok(())
+    }
+
+    async fn prune(&mut self) -> Result<()> {
+        if self.points.have_gone() {
+            let oldest = match self.points.oldest() {
+                Some(number) => self.journal.manifest(number).await?,
+                None => None,
+            };
+            undo::forget(self.journal.store(), oldest.as_ref()).await?;
+        }
+        self.journal.prune(self.settings.retain).await.map(drop)
     }
 
     async fn store_states(&mut self, number: u64, changes: BTreeMap<usize, NodeChanges>) -> Result<u64> {
@@ -350,7 +397,7 @@ impl Coordinator {
         }
     }
 
-    fn manifest(&self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>) -> Manifest {
+    fn manifest(&mut self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>, is_point: bool) -> Manifest {
         let plugin = |(node, runs): (&PlanNode, &Option<Runs>)| {
             let runs = runs.as_ref()?;
             let identity = runs.version.plugin().identity().clone();
@@ -375,6 +422,8 @@ impl Coordinator {
             steps: self.steps.clone(),
             plugins: self.plan.nodes.iter().zip(self.plugins.running()).filter_map(plugin).collect(),
             sinks,
+            points: self.points.of_manifest(number, is_point),
+            withdrawal: self.withdrawal,
         }
     }
 }

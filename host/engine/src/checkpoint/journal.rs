@@ -2,6 +2,7 @@
 //! its name, which only one writer can. A run begins with a manifest of its own, so whoever published before finds the next
 //! number taken, or a greater one if that has been removed since, and stops: that is the fence.
 
+mod back;
 mod fence;
 mod published;
 
@@ -9,9 +10,9 @@ pub use fence::Fence;
 
 use published::PUBLISHED;
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use wasmill_stream::checkpoint::{Created, Manifest, PluginMark, Store, Undecodable};
 use wasmill_stream::{Error, ErrorKind, Result, time};
@@ -30,12 +31,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 #[derive(Clone)]
 pub struct Journal {
     store: Arc<dyn Store>,
+    /// What manifests name, by their number: they never change, and many may be kept.
+    known: Arc<Mutex<HashMap<u64, Arc<[String]>>>>,
 }
 
 impl Journal {
     /// The journal in a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, known: Arc::default() }
     }
 
     /// Where it is, for messages.
@@ -201,14 +204,21 @@ impl Journal {
     }
 
     /// Removes manifests beyond the newest `retain`, and the states that neither a manifest nor a savepoint names any more.
-    /// Leaves alone what a run may have written for a manifest that it has not published yet.
+    /// Leaves alone what a run may have written for a manifest that it has not published yet, and the manifests since the
+    /// oldest checkpoint to which the job can be rewound.
     pub async fn prune(&self, retain: usize) -> Result<Pruned> {
         let numbers = self.numbers().await?;
-        let (old, kept) = numbers.split_at(numbers.len().saturating_sub(retain.max(1)));
+        let needed = match numbers.last() {
+            Some(newest) => self.manifest(*newest).await?.and_then(|newest| needed(&newest)).unwrap_or(u64::MAX),
+            None => u64::MAX,
+        };
+        let old = numbers.len().saturating_sub(retain.max(1)).min(numbers.partition_point(|number| *number < needed));
+        let (old, kept) = numbers.split_at(old);
         let named = self.named(kept).await;
         for number in old {
             self.unmark(*number).await?;
             self.store.delete(&manifest_name(*number)).await?;
+            self.known().remove(number);
         }
         let named = named.map_err(|error| error.hint("no state is removed while nobody knows which ones it names"))?;
         let newest = kept.last().copied().unwrap_or(0);
@@ -226,12 +236,22 @@ impl Journal {
     async fn named(&self, numbers: &[u64]) -> Result<BTreeSet<String>> {
         let mut named = BTreeSet::new();
         for number in numbers {
-            named.extend(self.manifest(*number).await?.iter().flat_map(objects));
+            let known = self.known().get(number).cloned();
+            let objects = match known {
+                Some(objects) => objects,
+                None => self.manifest(*number).await?.iter().flat_map(objects).collect(),
+            };
+            named.extend(objects.iter().cloned());
+            self.known().insert(*number, objects);
         }
         for name in self.savepoints().await? {
             named.extend(self.savepoint(&name).await?.iter().flat_map(objects));
         }
         Ok(named)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<u64, Arc<[String]>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store itself.
@@ -281,6 +301,12 @@ fn manifest_name(number: u64) -> String {
 /// The number of the manifest for which an object with state was written; see [`state_name`].
 fn written_for(state: &str) -> Option<u64> {
     state.strip_prefix(STATES)?.split('-').nth(1)?.parse().ok()
+}
+
+/// The oldest manifest that has to be kept so that the job can be rewound.
+fn needed(newest: &Manifest) -> Option<u64> {
+    let point = newest.points.iter().map(|point| point.number);
+    point.chain(newest.withdrawal.map(|withdrawal| withdrawal.after)).min()
 }
 
 fn objects(manifest: &Manifest) -> impl Iterator<Item = String> {

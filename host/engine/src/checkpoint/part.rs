@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
-use wasmill_stream::checkpoint::{Changes, SplitMark};
+use wasmill_stream::checkpoint::{Changes, SinkMark, SplitMark};
 
 /// The barrier behind the last epoch: the operator has ended.
 pub const FINAL: u64 = u64::MAX;
@@ -37,7 +37,7 @@ pub enum Content {
     /// The state of a step.
     State(State),
     /// What a sink has prepared.
-    Prepared(serde_json::Value),
+    Prepared(SinkMark),
 }
 
 /// What a step says of its state.

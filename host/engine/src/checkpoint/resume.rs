@@ -1,17 +1,20 @@
 //! What a job goes on from: the newest manifest, held against the job as it is now, and the states that it names.
 
 use super::journal::Journal;
-use super::runs;
+use super::{runs, undo};
 use crate::candidate::PAIRED;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::plan::{LATENESS, Plan, PlanKind, PlanNode, process_shape, window_shape};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use wasmill_stream::checkpoint::{ANY_GROUP, Change, Changes, Kind, Manifest, SinkMark, SplitMark, StepMark};
+use wasmill_stream::checkpoint::{
+    ANY_GROUP, Change, Changes, Kind, Manifest, SinkMark, SplitMark, StepMark, Withdrawn,
+};
 use wasmill_stream::key::{self, KEY_GROUPS};
+use wasmill_stream::sink::Withdrawal;
 use wasmill_stream::source::Resume;
-use wasmill_stream::{Error, Result};
+use wasmill_stream::{Error, ErrorKind, Result};
 
 /// What a job goes on from.
 #[derive(Default)]
@@ -22,6 +25,8 @@ pub struct Resumed {
     pub steps: HashMap<usize, StepState>,
     /// What sinks have prepared, by node.
     pub sinks: HashMap<usize, SinkMark>,
+    /// What sinks have to take back, by node.
+    pub withdrawals: HashMap<usize, Withdrawal>,
     /// Plugins that are not those of the checkpoint any more, for people.
     pub changed: Vec<String>,
 }
@@ -68,7 +73,8 @@ impl Resumed {
     /// Holds a manifest against the plan and reads what it names. Everything that does not fit is an error that says so.
     pub async fn read(journal: &Journal, manifest: &Manifest, job: &str, plan: &Plan) -> Result<Self> {
         check(manifest, job, &plan.nodes.iter().map(Known::from).collect::<Vec<_>>())?;
-        let mut resumed = Self { changed: changed(manifest, plan), ..Self::default() };
+        let withdrawals = withdrawals(journal, manifest, plan).await?;
+        let mut resumed = Self { changed: changed(manifest, plan), withdrawals, ..Self::default() };
         for (index, node) in plan.nodes.iter().enumerate() {
             match &node.kind {
                 PlanKind::Source { .. } => {
@@ -97,6 +103,28 @@ impl Resumed {
         }
         Ok(resumed)
     }
+}
+
+/// What sinks have to take back before a job goes on from a manifest, by node.
+async fn withdrawals(journal: &Journal, manifest: &Manifest, plan: &Plan) -> Result<HashMap<usize, Withdrawal>> {
+    let mut withdrawals = HashMap::new();
+    let Some(Withdrawn { after, until }) = manifest.withdrawal else { return Ok(withdrawals) };
+    let mut later = Vec::new();
+    for number in after + 1..=until {
+        let gone = || {
+            let message = format!("checkpoint {number} in {} is gone", journal.place());
+            Error::new(ErrorKind::Corrupt, message).hint("it says what sinks have to take back")
+        };
+        later.push(journal.manifest(number).await?.ok_or_else(gone)?);
+    }
+    for (index, node) in plan.nodes.iter().enumerate().filter(|(_, node)| matches!(node.kind, PlanKind::Sink)) {
+        let marks = || later.iter().filter_map(|manifest| manifest.sinks.get(&*node.name));
+        let prepared = marks().map(|mark| mark.prepared.clone()).filter(|prepared| !prepared.is_null()).collect();
+        let mark = manifest.sinks.get(&*node.name).and_then(|mark| mark.undo.as_deref());
+        let entries = undo::since(journal.store(), &node.name, mark).await?;
+        withdrawals.insert(index, Withdrawal { prepared, entries });
+    }
+    Ok(withdrawals)
 }
 
 async fn state(journal: &Journal, mark: &StepMark) -> Result<StepState> {

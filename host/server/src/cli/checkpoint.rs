@@ -10,8 +10,7 @@ use crate::terminal::Terminal;
 use miette::Severity;
 use std::fmt::Write;
 use wasmill_engine::Journal;
-use wasmill_stream::checkpoint::{Created, Kind, Manifest};
-use wasmill_stream::time::iso8601;
+use wasmill_stream::checkpoint::Manifest;
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// List, show, verify, keep or restore the checkpoints of a job.
@@ -209,21 +208,21 @@ async fn restore(journal: &Journal, which: &str, force: bool) -> Result<Exit> {
     // The newest may be the one that is damaged: what counts is its number. Found out first, so that nothing can be published
     // between the two looks.
     let fence = journal.fence().await?;
-    if let (Some(reason), false) = (committed_since(journal, &old).await?, force) {
+    let withdrawn = match journal.withdrawn(&old).await {
+        Err(error) if error.kind() == ErrorKind::Corrupt => None,
+        withdrawn => withdrawn?,
+    };
+    if withdrawn.is_none()
+        && !force
+        && let Some(reason) = committed_since(journal, &old).await?
+    {
         return Err(Error::new(ErrorKind::Denied, reason)
             .hint("they would be written a second time: remove them first, or say --force"));
     }
-    let (number, run) = (fence.number.max(old.number + 1), fence.run.max(old.run + 1));
-    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let manifest =
-        Manifest { number, run, kind: Kind::Restore, at: iso8601(at as i64), writer: fence.writer, ..old.clone() };
-    match journal.begin(&manifest).await? {
-        Created::New => {
-            print(format!("the next start goes on from checkpoint {} of {}\n", old.number, old.at))?;
-            Ok(Exit::Done)
-        }
-        Created::Taken => Err(Error::unavailable("the job has published another checkpoint meanwhile: try again")),
-    }
+    journal.go_back(&old, fence, withdrawn).await?;
+    let first = withdrawn.map_or("", |_| "; first, sinks take back what they have written since");
+    print(format!("the next start goes on from checkpoint {} of {}{first}\n", old.number, old.at))?;
+    Ok(Exit::Done)
 }
 
 /// Why rows that came after a checkpoint may be visible; `None` if there are none. A sink that prepares anything commits with

@@ -6,7 +6,7 @@ use super::requests;
 use crate::control::{Answer, Control, Reply};
 use crate::job::{self, Job, JobFile, Origin, Outline, Parameters, Plugins};
 use crate::live::Live;
-use crate::live::apply::HandOver;
+use crate::live::hand_over::HandOver;
 use crate::live::history::History;
 use crate::pins::{self, Kept};
 use crate::progress::{Progress, Snapshot};
@@ -154,9 +154,13 @@ async fn run_to_end<V: View>(
         match watch_run(started, view(), &mut shutdown, terminal).await? {
             Ended::Exit(exit) => return Ok(exit),
             Ended::HandedOver(hand_over) => {
-                let HandOver { job: next, changes, reply } = *hand_over;
-                let since = Instant::now();
-                under_way = Some(UnderWay { before: file, since, changes, reply, refusal: None });
+                let HandOver { job: next, changes, rewind, reply } = *hand_over;
+                let (since, goes_back) = (Instant::now(), rewind.is_some());
+                let refusal = match rewind {
+                    Some(rewind) => rewind.put_in_force().await.err(),
+                    None => None,
+                };
+                under_way = Some(UnderWay { before: file, since, changes, goes_back, reply, refusal });
                 job = next;
             }
         }
@@ -176,8 +180,10 @@ struct UnderWay {
     /// Since when nothing is read.
     since: Instant,
     changes: Vec<String>,
+    /// Whether it goes back to an older checkpoint.
+    goes_back: bool,
     reply: Option<Reply>,
-    /// Why it could not start as the new file says, and goes back to the one before.
+    /// Why it could not, and goes on as it was.
     refusal: Option<Error>,
 }
 
@@ -185,14 +191,20 @@ impl UnderWay {
     /// The job runs again: says as which.
     async fn done(self, terminal: &Terminal) {
         let (changes, gap) = (self.changes.join("\n"), self.since.elapsed());
-        let answer = match self.refusal {
-            None => {
+        let answer = match (self.refusal, self.goes_back) {
+            (None, false) => {
                 Answer::Done(format!("{changes}\nthe job goes on as the file says; nothing was read for {gap:.1?}"))
             }
-            Some(error) => Answer::Refused(format!(
-                "{changes}\nthe job goes on as it was, it cannot start as the new file says: {}; nothing was read for {gap:.1?}",
-                error.report()
-            )),
+            (None, true) => {
+                Answer::Done(format!("{changes}\nthe job goes on from there; nothing was read for {gap:.1?}"))
+            }
+            (Some(error), goes_back) => {
+                let why = if goes_back { "it cannot go back" } else { "it cannot start as the new file says" };
+                let reason = error.report();
+                Answer::Refused(format!(
+                    "{changes}\nthe job goes on as it was, {why}: {reason}; nothing was read for {gap:.1?}"
+                ))
+            }
         };
         if let Answer::Done(words) | Answer::Refused(words) = &answer {
             terminal.note(words);
@@ -230,7 +242,8 @@ async fn start(mut job: Job, manner: &Manner, terminal: &Terminal) -> Result<Sta
         let shown = terminal.clone();
         let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown))).fetching(fetcher(&shown))));
         let history = History::open(store.clone()).await?;
-        let (job, swapper) = ((file, manner.parameters(), declared), running.swapper());
+        let job = (file, manner.parameters(), declared);
+        let swapper = (running.swapper(), running.rewind_points());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
         live.watch_transitions().await;
         match Control::listen(&live.file()).await {
@@ -272,7 +285,10 @@ async fn watch_run(
             ended = &mut end => break ended.unwrap_or_else(|| Err(stopper.failure().unwrap_or_else(overdue))),
             _ = ticks.tick() => view.show(&progress.snapshot()),
             Some(hand_over) = hand_overs.recv(), if handed_over.is_none() && !stopping => {
-                terminal.note("stopping with a checkpoint, to go on as the new job file says");
+                terminal.note(match hand_over.rewind {
+                    None => "stopping with a checkpoint, to go on as the new job file says",
+                    Some(_) => "stopping, to go back to an older checkpoint",
+                });
                 handed_over = Some(hand_over);
                 stopper.stop();
                 let _ = asked.take().map(|asked| asked.send(()));
@@ -292,8 +308,14 @@ async fn watch_run(
     };
     // Whatever is still drawn goes away before the last words.
     drop(view);
-    if let (Ok(_), Some(hand_over)) = (&ended, handed_over) {
-        return Ok(Ended::HandedOver(Box::new(hand_over)));
+    match (&ended, handed_over) {
+        (Ok(_), Some(hand_over)) => return Ok(Ended::HandedOver(Box::new(hand_over))),
+        // How far it got does not matter any more, unless the job is another host's by now.
+        (Err(error), Some(hand_over)) if hand_over.rewind.is_some() && error.kind() != ErrorKind::Denied => {
+            terminal.note(&error.report());
+            return Ok(Ended::HandedOver(Box::new(hand_over)));
+        }
+        _ => {}
     }
     terminal.note(format!("{}\n\n{}", progress.snapshot(), Summary(&ledger)).trim_end());
     match ended {

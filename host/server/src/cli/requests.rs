@@ -1,7 +1,8 @@
 //! What a running job does when it is asked over its socket.
 
 use crate::control::{self, Answer, Control, Request};
-use crate::live::apply::{Applied, HandOver};
+use crate::live::apply::Applied;
+use crate::live::hand_over::HandOver;
 use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
 use std::time::Duration;
@@ -39,7 +40,10 @@ async fn act(live: &Live, terminal: &Terminal, request: Request) -> Result<Outco
             live.swap(Change { step, plugin, given: None, grants, entry, reason }).await?
         }
         Request::Settle { step, promote, reason } => live.settle(&step, promote, reason).await?,
-        Request::RollBack { step, reason } => live.roll_back(&step, reason).await?,
+        Request::RollBack { step, rewind: true, reason } => {
+            return live.rewind(&step, reason).await.map(|hand_over| Outcome::HandOver(Box::new(hand_over)));
+        }
+        Request::RollBack { step, rewind: false, reason } => live.roll_back(&step, reason).await?,
         Request::Apply { reason } => match live.apply(reason.clone()).await {
             Ok(Applied::Done(done)) => done,
             Ok(Applied::HandOver(hand_over)) => return Ok(Outcome::HandOver(hand_over)),

@@ -27,11 +27,18 @@ pub struct SwapSettings {
     pub probation: Duration,
     /// How far the new one may go meanwhile.
     pub bounds: Bounds,
+    /// How long the job can be rewound to the checkpoint before it.
+    pub rewind: Duration,
 }
 
 impl Default for SwapSettings {
     fn default() -> Self {
-        Self { open_windows: OpenWindows::default(), probation: Duration::from_secs(30), bounds: Bounds::default() }
+        Self {
+            open_windows: OpenWindows::default(),
+            probation: Duration::from_secs(30),
+            bounds: Bounds::default(),
+            rewind: Duration::from_secs(600),
+        }
     }
 }
 
@@ -62,6 +69,9 @@ pub fn read(mut table: Section<'_>, problems: &mut Problems) -> SwapSettings {
     settings.open_windows = table.optional("open_windows", problems).unwrap_or_default();
     if let Some(probation) = table.optional::<Period>("probation", problems) {
         settings.probation = probation.duration();
+    }
+    if let Some(rewind) = table.optional::<Period>("rewind", problems) {
+        settings.rewind = rewind.duration();
     }
     if let Some((rejects, place)) = table.located::<f64>("rejects", problems) {
         if !(0.0..=1.0).contains(&rejects) {
@@ -119,7 +129,15 @@ mod tests {
         let bounds = Bounds { rejects: Some(0.5), cpu: Some(2.0), latency: Some(3.0), output: Some((0.5, 2.0)) };
         let probation = Duration::from_secs(5);
         assert_eq!(problems, [""; 0]);
-        assert_eq!(settings, SwapSettings { open_windows: OpenWindows::FinishOld, probation, bounds });
+        assert_eq!(
+            settings,
+            SwapSettings {
+                open_windows: OpenWindows::FinishOld,
+                probation,
+                bounds,
+                rewind: SwapSettings::default().rewind
+            }
+        );
         let (problems, _) =
             read("open_windows = \"half\"\nrejects = 1.5\ncpu = nan\nlatency = 0.0\noutput = [2.0, 0.5]");
         let words = ["`open_windows`", "`rejects` is 1.5", "`cpu` is NaN", "`latency` is 0", "`output` is [2, 0.5]"];

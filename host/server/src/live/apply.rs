@@ -1,32 +1,18 @@
 //! Another job file for a job that runs: plugins and their settings are swapped; for anything else the job goes on from a
 //! checkpoint, as the new file says. All of it, or nothing.
 
+use super::hand_over::HandOver;
 use super::history::{Event, Reason, What};
 use super::{Change, Entry, Live, Settings};
-use crate::control::Reply;
 use crate::job::diff::{self, Difference, Reach};
 use crate::job::{self, Job, JobFile};
 use crate::report::{self, Style};
 use miette::Severity;
 use std::sync::Arc;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 use wasmill_engine::{Journal, fits};
 use wasmill_plugin::Grants;
 use wasmill_stream::{Error, Result};
-
-/// A job that goes on as another file says.
-pub struct HandOver {
-    /// The job as it is to be.
-    pub job: Job,
-    /// What has changed, for people.
-    pub changes: Vec<String>,
-    /// Who wants to know how it went.
-    pub reply: Option<Reply>,
-}
-
-/// Where jobs go that are to be handed over.
-pub type HandOvers = UnboundedSender<HandOver>;
 
 /// What came of another job file.
 pub enum Applied {
@@ -109,13 +95,7 @@ impl Live {
         if let Err(error) = fits(&settled, &job.name, &job.graph) {
             return Err(error.context(changes.join("; ")));
         }
-        Ok(Applied::HandOver(Box::new(HandOver { job, changes, reply: None })))
-    }
-
-    /// Has the job handed over.
-    pub fn send_over(&self, hand_over: HandOver) {
-        // Nobody listens any more when the job ends.
-        let _ = self.hand_overs.send(hand_over);
+        Ok(Applied::HandOver(Box::new(HandOver::to_file(job, changes))))
     }
 
     /// A change that was refused, for the history.
@@ -125,7 +105,7 @@ impl Live {
 }
 
 /// The job that a file describes, with its plugins.
-async fn examined(settings: Arc<Settings>) -> Result<Job> {
+pub(super) async fn examined(settings: Arc<Settings>) -> Result<Job> {
     let examine = move || {
         let mut plugins = (settings.plugins)()?;
         let examined = job::examine(&settings.file, &settings.parameters(), &mut plugins);

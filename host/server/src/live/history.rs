@@ -31,6 +31,8 @@ pub enum What {
     Aborted,
     /// A version went, and the one before it was put back.
     RolledBack,
+    /// The job went back to where it was before a version came.
+    Rewound,
 }
 
 impl fmt::Display for What {
@@ -43,6 +45,7 @@ impl fmt::Display for What {
             Self::Promoted => "promoted",
             Self::Aborted => "aborted",
             Self::RolledBack => "rolled back",
+            Self::Rewound => "rewound",
         })
     }
 }
@@ -82,6 +85,9 @@ pub struct Event {
     /// Who did it and why.
     #[serde(flatten)]
     pub reason: Reason,
+    /// The number of the checkpoint right before it, if the job can be rewound to that for some time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<u64>,
     /// How it went.
     pub outcome: String,
 }
@@ -91,7 +97,7 @@ impl Event {
     pub fn new(step: &str, what: What, reason: Reason, outcome: impl Into<String>) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let (at, step, outcome) = (iso8601(now as i64), step.to_owned(), outcome.into());
-        Self { at, step, what, version: None, before: None, reason, outcome }
+        Self { at, step, what, version: None, before: None, reason, point: None, outcome }
     }
 
     /// Which version it is about, and which was before it.

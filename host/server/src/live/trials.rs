@@ -91,7 +91,7 @@ impl Live {
             }
         };
         self.note(&format!("step {step}: {outcome}"));
-        self.record(step, what, Reason::automatic(reason), &outcome, candidacy).await;
+        self.record(Event::new(step, what, Reason::automatic(reason), &outcome), candidacy).await;
         Ok(())
     }
 
@@ -107,7 +107,7 @@ impl Live {
                 (What::Promoted, "the next version came".to_owned(), outcome)
             }
         };
-        self.record(step, what, Reason::automatic(reason), &outcome, candidacy).await;
+        self.record(Event::new(step, what, Reason::automatic(reason), &outcome), candidacy).await;
     }
 
     /// Ends the trial of a step because somebody says so.
@@ -117,6 +117,10 @@ impl Live {
         if let (true, Some(failure)) = (promote, candidacy.failure()) {
             return Err(Error::invalid(format!("it has failed: {failure}")));
         }
+        let (point, rewind) = match (promote, candidacy.mode()) {
+            (true, Mode::Shadow) => self.rewind_point().await,
+            _ => (None, String::new()),
+        };
         let Swapped { pause, migration, .. } = self.swapper.settle(&candidacy, promote).await?.ok_or_else(none)?;
         let candidate = words::version(candidacy.candidate());
         let (what, done) = match promote {
@@ -127,8 +131,9 @@ impl Live {
             false => (What::Aborted, format!("{} goes on alone", words::version(candidacy.incumbent()))),
         };
         let report = words::report(&candidacy.report());
-        self.record(step, what, reason, &done, &candidacy).await;
-        Ok(format!("step {step}: {done}; workers stood still for {pause:.1?}\n{report}"))
+        let event = Event { point, ..Event::new(step, what, reason, &done) };
+        self.record(event, &candidacy).await;
+        Ok(format!("step {step}: {done}; workers stood still for {pause:.1?}{rewind}\n{report}"))
     }
 
     /// How the trial of a step stands.
@@ -142,8 +147,7 @@ impl Live {
         }
     }
 
-    async fn record(&self, step: &str, what: What, reason: Reason, outcome: &str, candidacy: &Candidacy) {
-        let event = Event::new(step, what, reason, outcome);
+    async fn record(&self, event: Event, candidacy: &Candidacy) {
         let (candidate, incumbent) = (candidacy.candidate().plugin(), candidacy.incumbent().plugin());
         self.history.add(event.about(candidate.identity(), Some(incumbent.identity()))).await;
     }

@@ -1,7 +1,7 @@
 //! The manifest of a checkpoint: one JSON document behind a line that proves that it is whole.
 //!
 //! ```text
-//! wasmill-manifest 2 8e1f… (XXH3-128 of the format as 4 bytes, little-endian, and the JSON)
+//! wasmill-manifest 3 8e1f… (XXH3-128 of the format as 4 bytes, little-endian, and the JSON)
 //! {"number": 42, …}
 //! ```
 
@@ -14,8 +14,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The format that is written. Older ones can be read, newer ones are refused. Since format 2, positions may have a
-/// sub-sequence number.
-pub const FORMAT: u32 = 2;
+/// sub-sequence number; since format 3, a job that goes on may have to take rows back first.
+pub const FORMAT: u32 = 3;
 
 const MAGIC: &str = "wasmill-manifest";
 
@@ -67,6 +67,30 @@ pub struct Manifest {
     pub plugins: BTreeMap<String, PluginMark>,
     /// The sinks by name.
     pub sinks: BTreeMap<String, SinkMark>,
+    /// The checkpoints to which the job can go back as if nothing had come after them, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<RewindPoint>,
+    /// What sinks have to take back before the job goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<Withdrawn>,
+}
+
+/// A checkpoint to which a job can go back: everything that sinks have done since is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewindPoint {
+    /// Its number.
+    pub number: u64,
+    /// When it was published, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// The checkpoints that a job has gone back over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// The number of the one that it has gone back to.
+    pub after: u64,
+    /// The number of the last one that does not count any more.
+    pub until: u64,
 }
 
 /// Where a source is.
@@ -163,6 +187,9 @@ pub struct SinkMark {
     /// Whether it has made that visible for certain, when this manifest was written. Its readers may have taken it since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub committed: bool,
+    /// The first name that an entry of its undo log can have that was kept after this checkpoint; `None`: it kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
 }
 
 /// Why bytes are no manifest that can be used.
@@ -273,7 +300,9 @@ mod tests {
                     }),
                 },
             )]),
-            sinks: BTreeMap::from([("out".into(), SinkMark { prepared: json!(["a"]), committed: true })]),
+            sinks: BTreeMap::from([("out".into(), SinkMark { prepared: json!(["a"]), committed: true, undo: None })]),
+            points: vec![RewindPoint { number: 40, at: 1_795_000_000_000 }],
+            withdrawal: Some(Withdrawn { after: 40, until: 41 }),
         }
     }
 

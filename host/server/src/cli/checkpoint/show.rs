@@ -61,6 +61,13 @@ pub fn text(manifest: &Manifest) -> String {
     let _ = writeln!(text, "checkpoint {} of job {}, {}", manifest.number, manifest.job, manifest.at);
     let _ = writeln!(text, "  why      {}", why(manifest.kind));
     let _ = writeln!(text, "  run      {}, {} workers, wasmill {}", manifest.run, manifest.workers, manifest.wasmill);
+    if let Some(withdrawal) = manifest.withdrawal {
+        let after = withdrawal.after;
+        let _ = writeln!(text, "  first    sinks take back what they have written since checkpoint {after}");
+    }
+    for point in &manifest.points {
+        let _ = writeln!(text, "  rewind   to checkpoint {} of {}", point.number, iso8601(point.at));
+    }
     for (name, source) in &manifest.sources {
         let _ = writeln!(text, "source {name}");
         if !source.note.is_null() {
