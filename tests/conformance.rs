@@ -88,7 +88,15 @@ pub fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)
     let text = job("type = \"replay\"\npath = \"${in}\"", components);
     let ledger = Job::new(text).set("in", input.display()).set("out", dir.path().display()).run();
     for step in ["parse", "count", "track"] {
-        let guest = ledger.step(step).expect("it is in the job").guest.as_ref().expect("it has a plugin").counts();
+        let guest = ledger
+            .step(step)
+            .expect("it is in the job")
+            .guests()
+            .listed
+            .pop()
+            .expect("it has a plugin")
+            .ledger
+            .counts();
         assert!(guest.faults.is_empty(), "{step}: {:?}", guest.faults);
         assert!(guest.metrics.contains_key("rows"), "{step}");
     }

@@ -170,7 +170,15 @@ fn floods() {
         let ledger = run(job(&settings).append(DEAD_LETTERS), dir.path(), 2_000);
         let ledger = ledger.unwrap_or_else(|error| panic!("{settings}: {}", error.text()));
         assert_eq!(ids(&dir.path().join("survivors.jsonl")).len(), 2_000, "{settings}");
-        let guest = ledger.step("hostile").expect("it is in the job").guest.as_ref().expect("it has a plugin").counts();
+        let guest = ledger
+            .step("hostile")
+            .expect("it is in the job")
+            .guests()
+            .listed
+            .pop()
+            .expect("it has a plugin")
+            .ledger
+            .counts();
         assert!(guest.metrics.len() <= 64, "{settings}");
         assert!(guest.metrics.keys().all(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')));
     }

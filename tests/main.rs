@@ -71,6 +71,8 @@ mod takeover;
 mod taxi;
 /// Hostile components from WebAssembly text.
 mod text_guests;
+/// Versions that close the windows which they have opened.
+mod transitions;
 /// Shadows and canaries.
 mod trials;
 /// A component that imports WASI.

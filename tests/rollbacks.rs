@@ -2,9 +2,10 @@
 //! no dead letters in the job, so a single row that nobody can answer for would end it.
 
 use crate::harness::builds::stamped;
-use crate::harness::live::{at, course, history, listens, obeyed};
+use crate::harness::live::{at, course, history, listens, obeyed, refused};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
+use crate::harness::program::unwrapped;
 use crate::harness::stream::Stream;
 use crate::harness::{cells, data, report, root};
 use crate::oracle::windows::{Row, tumbling};
@@ -49,15 +50,15 @@ fn line(id: i64) -> String {
     value.to_string()
 }
 
-/// Three hostile plugins that do nothing bad, with a window and an order.
-fn job() -> String {
+/// Three hostile plugins that do nothing bad, with a window and an order. `bounds`: of the table `[swap]`.
+fn job(bounds: &str) -> String {
     let hostile = |world: &str| root().join("plugins/hostile").join(world).display().to_string();
     let [transform, aggregator, process] = ["transform", "aggregator", "process"].map(hostile);
     format!(
         r#"
         [swap]
         probation = "10m"
-        cpu = 20.0
+        {bounds}
         [source.rows]
         type = "stdin"
         event_time = "/t: time(unix-ms)"
@@ -91,12 +92,7 @@ fn job() -> String {
 
 /// Lets a version in, feeds rows until it is out again, and returns how long that took, in milliseconds.
 fn rolled_back(stream: &mut Stream, dir: &Path, (step, world, deed, words): Case) -> i64 {
-    let feed = |stream: &mut Stream| {
-        let first = stream.fed() + 1;
-        stream.put((first..first + CHUNK).map(line));
-    };
-    let good = fs::read(component(&format!("hostile/{world}"))).expect("it was built");
-    fs::write(dir.join("bad.wasm"), stamped(&good, deed)).expect("it can be written");
+    make_bad(dir, world, deed);
     let before = history(dir, step).len();
     let said = obeyed(dir, &["swap", "job.toml", step, "bad.wasm", "--why", deed]);
     assert!(said.contains("on probation for 10 min"), "{said}");
@@ -110,8 +106,21 @@ fn rolled_back(stream: &mut Stream, dir: &Path, (step, world, deed, words): Case
     assert_eq!((&swapped["why"], &swapped["version"]), (&json!(deed), &back["version"]));
     let why = back["why"].as_str().expect("a reason");
     assert!(back["by"] == "wasmill" && why.contains(words), "{step}: {deed}: {back}");
-    assert!(back["outcome"].as_str().is_some_and(|outcome| outcome.contains("put back in place of")), "{back}");
+    let outcome = back["outcome"].as_str().expect("words");
+    assert!(outcome.contains("put back in place of") && outcome.contains(" rows seen, "), "{back}");
     at(back) - at(swapped)
+}
+
+/// Puts more rows in.
+fn feed(stream: &mut Stream) {
+    let first = stream.fed() + 1;
+    stream.put((first..first + CHUNK).map(line));
+}
+
+/// A version of a hostile plugin that does this, as `bad.wasm`.
+fn make_bad(dir: &Path, world: &str, deed: &str) {
+    let good = fs::read(component(&format!("hostile/{world}"))).expect("it was built");
+    fs::write(dir.join("bad.wasm"), stamped(&good, deed)).expect("it can be written");
 }
 
 /// Versions of a transform, an aggregator and a process that trap, loop, take all memory, answer nonsense or are too slow, one
@@ -121,7 +130,7 @@ fn rolled_back(stream: &mut Stream, dir: &Path, (step, world, deed, words): Case
 fn versions_that_fail_on_their_first_rows() {
     let dir = tempfile::tempdir().expect("a folder");
     let dir = dir.path();
-    fs::write(dir.join("job.toml"), job()).expect("it can be written");
+    fs::write(dir.join("job.toml"), job("cpu = 20.0")).expect("it can be written");
     let mut stream = Stream::run(dir, &[]);
     listens(dir, "counts");
     stream.put((1..=BEFORE).map(line));
@@ -135,8 +144,7 @@ fn versions_that_fail_on_their_first_rows() {
     let fed = stream.fed();
     stream.end(&["rows", "rows_in", "cells", "counts", "passed"]);
     let lines = |name: &str| data::json_lines(&fs::read_to_string(dir.join(name)).expect("the sink wrote it"));
-    let mut ids: Vec<i64> = lines("passed.jsonl").iter().map(|row| row["id"].as_i64().expect("a number")).collect();
-    ids.sort_unstable();
+    let ids = passed(dir);
     assert!(ids.iter().copied().eq(1..=fed), "{} rows of {fed}", ids.len());
     let mut counts: Vec<(i64, String, i64)> = lines("counts.jsonl").iter().map(count).collect();
     counts.sort();
@@ -145,6 +153,78 @@ fn versions_that_fail_on_their_first_rows() {
         tumbling(&rows, MINUTE).into_iter().map(|((start, _, key), (count, _))| (start, key, count)).collect();
     assert_eq!(counts, expected);
     report(&format!("{} bad versions, the slowest rolled back after {slowest} ms; {fed} rows, none lost", CASES.len()));
+}
+
+/// Versions that trap or never return in a call without rows → refused before they take over, with the reason in the history;
+/// no row is lost.
+#[test]
+fn versions_that_fail_without_rows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    fs::write(dir.join("job.toml"), job("")).expect("it can be written");
+    let mut stream = Stream::run(dir, &[]);
+    listens(dir, "counts");
+    for (step, world) in [("rows_in", "transform"), ("counts", "aggregator"), ("passed", "process")] {
+        for (deed, words) in [("trap", "unreachable"), ("loop", "CPU")] {
+            feed(&mut stream);
+            make_bad(dir, world, &format!(r#"{{"do":"{deed}-without-rows"}}"#));
+            let reason = unwrapped(&refused(dir, &["swap", "job.toml", step, "bad.wasm"]));
+            assert!(reason.contains("probe call: ") && reason.contains(words), "{step}: {deed}: {reason}");
+        }
+        let events = history(dir, step);
+        assert_eq!(course(&events), ["refused", "refused"], "{events:?}");
+        assert!(events[1]["outcome"].as_str().is_some_and(|outcome| outcome.contains("probe call: ")), "{events:?}");
+        let said = obeyed(dir, &["swap", "job.toml", step]);
+        assert!(said.contains("nothing is on trial"), "{said}");
+    }
+    let fed = stream.fed();
+    stream.end(&["rows", "rows_in", "cells", "counts", "passed"]);
+    assert_eq!(passed(dir), Vec::from_iter(1..=fed));
+}
+
+/// What breaks a bound: a step, its world, what the version does there, and words of the reason.
+const BEYOND: [Case; 6] = [
+    ("rows_in", "transform", r#"{"answer":"rejected","every":1}"#, "rows, and 0.001 of all is the bound"),
+    ("rows_in", "transform", r#"{"answer":"many-rows","every":1,"amount":1}"#, "results for each row or window"),
+    ("rows_in", "transform", r#"{"answer":"many-rows","every":1,"amount":2000}"#, "results for each row or window"),
+    ("rows_in", "transform", r#"{"do":"slow","every":1,"amount":20000}"#, "by the clock a row, and 20 times the"),
+    ("counts", "aggregator", r#"{"do":"slow","every":1,"amount":20000}"#, "by the clock a row, and 20 times the"),
+    ("passed", "process", r#"{"do":"slow","every":1,"amount":20000}"#, "by the clock a row, and 20 times the"),
+];
+
+/// Versions that refuse too many rows, give too few or too many results, or take too long, one after the other → each is rolled
+/// back by its bound, with the figures in the history, and the version before goes on with what comes then.
+#[test]
+fn versions_beyond_their_bounds() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let bounds = "rejects = 0.001\nlatency = 20.0\noutput = [0.5, 2.0]";
+    fs::write(dir.join("job.toml"), job(bounds)).expect("it can be written");
+    let mut stream = Stream::run(dir, &[]);
+    listens(dir, "counts");
+    stream.put((1..=BEFORE).map(line));
+    let mut slowest = 0;
+    for case in BEYOND {
+        let (step, _, deed, _) = case;
+        let took = rolled_back(&mut stream, dir, case);
+        report(&format!("{step} {deed}: rolled back after {took} ms"));
+        slowest = slowest.max(took);
+    }
+    let first = stream.fed() + 1;
+    feed(&mut stream);
+    let fed = stream.fed();
+    stream.end(&["rows", "rows_in", "cells", "counts", "passed"]);
+    let after: Vec<i64> = passed(dir).into_iter().filter(|id| *id >= first).collect();
+    assert_eq!(after, Vec::from_iter(first..=fed));
+    report(&format!("{} versions beyond their bounds, the slowest rolled back after {slowest} ms", BEYOND.len()));
+}
+
+/// The numbers of the rows that came through, ascending.
+fn passed(dir: &Path) -> Vec<i64> {
+    let rows = data::json_lines(&fs::read_to_string(dir.join("passed.jsonl")).expect("the sink wrote it"));
+    let mut ids: Vec<i64> = rows.iter().map(|row| row["id"].as_i64().expect("a number")).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// What the hostile aggregator says about a window.

@@ -137,7 +137,7 @@ fn newer(rows: &[Value], window: i64) -> BTreeSet<String> {
 
 /// A canary for 30 % of the keys over two windows, then promoted; a canary of the next version, then called off → the same
 /// keys are answered by it in both windows and no others, after the promotion all are, after the other one none by that; counts and
-/// averages are right throughout.
+/// averages are right throughout, and the balance tells the costs of each version.
 #[test]
 fn canaries_answer_for_their_keys() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -185,5 +185,10 @@ fn canaries_answer_for_their_keys() {
     let fed: Vec<Row> = (0..stream.fed()).map(row).collect();
     assert_eq!((answer.len(), answer), (all.len(), tumbling(&fed, WINDOW)));
     report(&format!("{} of {KEYS} keys were answered by the canary", chosen.len()));
-    stream.end(&["rows", "cells", "averages"]);
+    let said = stream.end(&["rows", "cells", "averages"]);
+    for version in ["cell-average", "cell-average-2", "cell-average-3"] {
+        let cost = said.lines().find_map(|line| line.strip_prefix(&format!("averages: {version} 0.1.0 (")));
+        let calls = cost.and_then(|cost| cost.split_whitespace().nth(1)?.replace(',', "").parse::<u64>().ok());
+        assert!(calls.is_some_and(|calls| calls > 0), "what {version} has cost: {said}");
+    }
 }

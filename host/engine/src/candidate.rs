@@ -2,7 +2,8 @@
 //!
 //! Both are one plugin for everybody else. In a **shadow** the incumbent answers and the candidate is only compared with it.
 //! In a **canary** the candidate answers for some key groups. On **probation** it answers for all, and whenever it fails, the
-//! incumbent answers the same call. A candidate that fails where the incumbent does not is not called again.
+//! incumbent answers the same call. In a **transition** it answers for all windows but those that the incumbent has opened.
+//! A candidate that fails where the incumbent does not is not called again.
 //!
 //! If both understand the same states, one state is enough on probation ([`Fallback`]): calls are pure, so the incumbent can
 //! answer any call with the state that the candidate was given. Else, and where both run side by side, each has a state of
@@ -21,17 +22,18 @@ mod pair;
 mod tally;
 
 pub use difference::Difference;
-pub use halves::{Half, PAIRED, incumbent, only};
+pub use halves::{Half, PAIRED, half_of, is_old, only};
 pub use tally::{Bounds, Cost, Report};
 
 use crate::plan::PlanNode;
 use both::Both;
+use halves::Halves;
 use std::sync::{Arc, Mutex, PoisonError};
 use tally::{Baseline, Tally};
 use tokio::sync::watch;
 use wasmill_stream::Error;
 use wasmill_stream::key::{self, KEY_GROUPS};
-use wasmill_stream::plugin::Version;
+use wasmill_stream::plugin::{Identity, Version};
 
 /// How a candidate is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub enum Mode {
     Canary { key_groups: u64 },
     /// It answers for all.
     Probation,
+    /// It answers for all windows but those that the incumbent has opened: these the incumbent closes. For aggregators.
+    Transition,
 }
 
 /// A candidate on trial in a step, as all workers see it.
@@ -56,6 +60,8 @@ pub struct Candidacy {
     differences: Mutex<Vec<Difference>>,
     /// Why it is not called any more.
     failure: watch::Sender<Option<String>>,
+    /// In a transition: on how many workers the incumbent has closed its windows.
+    closed: watch::Sender<usize>,
 }
 
 impl std::fmt::Debug for Candidacy {
@@ -84,6 +90,7 @@ impl Candidacy {
             tally: Tally::default(),
             differences: Mutex::default(),
             failure: watch::Sender::new(None),
+            closed: watch::Sender::new(0),
         })
     }
 
@@ -102,6 +109,12 @@ impl Candidacy {
     fn migrates(&self) -> Option<u32> {
         let (was, is) = (self.incumbent.plugin().state_version(), self.candidate.plugin().state_version());
         (was != is).then_some(was)
+    }
+
+    /// The version of the incumbent's states, if the candidate has to rewrite them when it meets them. In a transition it does
+    /// not meet any.
+    pub fn adopts(&self) -> Option<u32> {
+        self.migrates().filter(|_| self.mode != Mode::Transition)
     }
 
     /// How it is tried.
@@ -130,6 +143,19 @@ impl Candidacy {
         let _ = self.failure.subscribe().wait_for(Option::is_some).await;
     }
 
+    /// In a transition: the incumbent has closed its windows on one more worker.
+    pub fn has_closed(&self) {
+        self.closed.send_modify(|closed| *closed += 1);
+    }
+
+    /// Resolves when the incumbent has nothing left to close on so many workers. Only in a transition it has anything.
+    pub async fn closed(&self, workers: usize) {
+        if self.mode == Mode::Transition {
+            // It cannot be closed while somebody waits for it here.
+            let _ = self.closed.subscribe().wait_for(|closed| *closed >= workers).await;
+        }
+    }
+
     /// Looks whether it keeps within its bounds. If not, it has failed.
     pub fn judge(&self) {
         if let Some(reason) = self.bounds.broken(&self.baseline, &self.tally) {
@@ -141,6 +167,15 @@ impl Candidacy {
     pub fn report(&self) -> Report {
         let differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.tally.report(&self.baseline, differences, self.failure())
+    }
+
+    /// Whose half it is that a plugin says something about. `by`: the plugin, if it is not the one that answers for the step.
+    pub fn half_of(&self, by: Option<&Identity>) -> Half {
+        let is_candidate = match by {
+            Some(by) => by == self.candidate.plugin().identity(),
+            None => matches!(self.mode, Mode::Probation | Mode::Transition),
+        };
+        if is_candidate { Half::Candidate } else { Half::Incumbent }
     }
 
     /// Whether it is called at all.
@@ -165,7 +200,7 @@ impl Candidacy {
     /// Whether it takes part in what happens to a key.
     fn takes(&self, key: &[u8]) -> bool {
         match self.mode {
-            Mode::Shadow | Mode::Probation => true,
+            Mode::Shadow | Mode::Probation | Mode::Transition => true,
             Mode::Canary { key_groups } => key::group(key::hash(key)) < key_groups,
         }
     }
@@ -173,6 +208,12 @@ impl Candidacy {
     /// Whether its answers count.
     fn leads(&self) -> bool {
         self.mode != Mode::Shadow
+    }
+
+    /// Whether it takes part in what happens to a window whose state is this, if it takes part in what happens to its key.
+    /// In a transition it meets a window when it is opened, or never.
+    fn may_meet(&self, halves: &Halves<'_>) -> bool {
+        self.mode != Mode::Transition || halves.candidate.is_some() || halves.is_fresh()
     }
 
     /// Whether it takes part in everything.

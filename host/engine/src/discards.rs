@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmill_stream::dead_letter::Letters;
 use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::plugin::Identity;
+use wasmill_stream::plugin::{Identity, Reject};
 use wasmill_stream::window::RefusedWindow;
 use wasmill_stream::{Batch, Cause};
 
@@ -36,12 +36,20 @@ impl Discards {
 
     /// A row of a batch cannot go on.
     pub fn row(&mut self, batch: &Batch, row: usize, cause: Cause, reason: &str) {
-        match cause {
-            Cause::Guest(fault) => self.ledger.reject(batch, row, &format!("{fault}: {reason}")),
-            _ => self.ledger.reject(batch, row, reason),
-        }
+        self.ledger.reject(batch, row, reason);
         if let Some(letters) = &mut self.letters {
             letters.row(batch, row, cause, reason);
+        }
+    }
+
+    /// A plugin refuses a row of a batch, or fails on it. `row`: its number there.
+    pub fn reject(&mut self, batch: &Batch, row: usize, reject: &Reject) {
+        match reject.cause {
+            Cause::Guest(fault) => self.ledger.reject(batch, row, &format!("{fault}: {}", reject.reason)),
+            _ => self.ledger.reject(batch, row, &reject.reason),
+        }
+        if let Some(letters) = &mut self.letters {
+            letters.reject(batch, row, reject);
         }
     }
 

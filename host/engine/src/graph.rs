@@ -1,7 +1,8 @@
 //! The job as a graph of nodes, ready to run: everything in it is checked and configured.
 
+use crate::candidate::Bounds;
 use std::time::Duration;
-use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
+use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform, Version};
 use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::Source;
@@ -16,6 +17,18 @@ pub struct Graph {
     /// Where rows go that leave the pipeline. Without it they are only counted, and a plugin that fails on a row ends
     /// the job.
     pub dead_letters: Option<DeadLetters>,
+    /// Versions that take over in steps whose own ones have windows to close.
+    pub successors: Vec<Successor>,
+}
+
+/// A version that was about to take over from that of a step when the job ended.
+pub struct Successor {
+    /// The step.
+    pub step: String,
+    /// The version.
+    pub version: Version,
+    /// How far it may go while the one before is there.
+    pub bounds: Bounds,
 }
 
 /// What the node of the dead letters is called.

@@ -47,7 +47,7 @@ fn bisect(
 
 /// A row that the plugin fails on.
 fn poisoned(row: usize, cause: Cause, reason: String) -> Reject {
-    Reject { row: row as u32, cause, reason }
+    Reject { row: row as u32, cause, reason, by: None }
 }
 
 /// Rejects of a call on rows from `first` on, as rows of the whole.

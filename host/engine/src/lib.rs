@@ -31,7 +31,7 @@ pub use checkpoint::{
     COMPONENTS, Checkpoints, Declared, Fence, Journal, Known, Pruned, Published, ResumedFrom, RewindPoints, Status,
     fits,
 };
-pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Tolerance};
+pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Successor, Tolerance};
 pub use run::{Options, Running, Stopper, start};
 pub use stall::Stall;
-pub use swap::{Swapped, Swapper};
+pub use swap::{Migration, Swapped, Swapper};

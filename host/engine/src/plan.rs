@@ -1,7 +1,8 @@
 //! From the graph to the plan that every worker builds: which fields and which raw values each edge must carry. A field is
 //! decoded once, where its value enters the job or where a plugin rewrote it, and travels with its row to whoever wants it.
 
-use crate::graph::{DEAD_LETTERS, Graph, Input, Node, NodeKind, Port, Tolerance};
+use crate::candidate::{Candidacy, Mode};
+use crate::graph::{DEAD_LETTERS, Graph, Input, Node, NodeKind, Port, Successor, Tolerance};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmill_stream::field::FieldSpec;
@@ -56,6 +57,8 @@ pub struct PlanNode {
     pub kind: PlanKind,
     /// Other versions of its plugin that may run on the same rows: these carry what they need as well.
     pub reserve: Vec<Version>,
+    /// The trial that is under way in it: then its plugin is the two versions of that.
+    pub trial: Option<Arc<Candidacy>>,
 }
 
 /// What a node does, without the parts that are opened only once.
@@ -97,8 +100,8 @@ impl Plan {
             let refuses = matches!(node.kind, PlanKind::Sink) && dead_letters.is_some_and(|sink| sink != index);
             let plugin = node.plugin();
             let sides = plugin.map_or(0, |plugin| plugin.needs().sides.len());
-            let guest = plugin.map(|plugin| plugin.ledger().clone());
-            let ledger = StepLedger::new(&*node.name).with_guest(guest, sides);
+            let ledger = StepLedger::new(&*node.name).with_sides(sides);
+            plugin.into_iter().for_each(|plugin| ledger.add_guest(plugin.identity(), plugin.ledger()));
             node.ledger = Arc::new(if refuses { ledger.keeping_refusals() } else { ledger });
         }
         lay_out(&mut nodes);
@@ -114,6 +117,26 @@ impl Plan {
         change(&mut plan.nodes);
         lay_out(&mut plan.nodes);
         plan
+    }
+
+    /// The same job in the middle of transitions: in these steps other versions take over from those of the graph.
+    pub fn succeeded_by(mut self, successors: Vec<Successor>) -> Result<Self> {
+        for Successor { step, version, bounds } in successors {
+            let unknown = || Error::internal(format!("step {step} has no windows that a version could close"));
+            let index = self.nodes.iter().position(|node| *node.name == *step).ok_or_else(unknown)?;
+            let incumbent = self.nodes[index].version().ok_or_else(unknown)?;
+            let candidacy = Candidacy::new(&self.nodes[index], incumbent, version, Mode::Transition, bounds);
+            self.nodes[index].list(candidacy.candidate());
+            let mut fits = false;
+            self = self.revised(|nodes| {
+                fits = nodes[index].install(candidacy.version());
+                nodes[index].trial = Some(candidacy);
+            });
+            if !fits {
+                return Err(unknown());
+            }
+        }
+        Ok(self)
     }
 
     /// The counters of all nodes.
@@ -181,6 +204,12 @@ impl PlanNode {
             _ => return false,
         }
         true
+    }
+
+    /// Lists a version among those whose costs are told.
+    pub fn list(&self, version: &Version) {
+        let plugin = version.plugin();
+        self.ledger.add_guest(plugin.identity(), plugin.ledger());
     }
 
     /// What its plugin and those in reserve need.
@@ -388,6 +417,7 @@ fn plan_node(index: usize, node: Node, ends: &mut Ends) -> PlanNode {
         sources: Vec::new(),
         kind,
         reserve: Vec::new(),
+        trial: None,
     }
 }
 

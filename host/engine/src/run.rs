@@ -181,8 +181,10 @@ impl Stopper {
 
 /// Starts a job: opens the sinks, then starts workers and sources. I/O runs on the current tokio runtime, plugins on worker
 /// threads of their own.
-pub async fn start(graph: Graph, options: Options) -> Result<Running> {
+pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
+    let successors = std::mem::take(&mut graph.successors);
     let (plan, ends) = Plan::new(graph)?;
+    let plan = plan.succeeded_by(successors)?;
     let workers = options.workers.max(1);
     let plan = Arc::new(plan);
     let clock = Arc::new(EpochClock::new(options.epoch, options.in_flight.bytes()));

@@ -1,5 +1,5 @@
 //! Replacing the plugin of a step while the job runs. A version that fits is instantiated for every worker beside the
-//! running one; then a [`Revision`] says from which epoch on it runs. Rows of earlier epochs are the old version's, rows of
+//! running one, and each instance answers a [`probe`] call without rows; then a [`Revision`] says from which epoch on it runs. Rows of earlier epochs are the old version's, rows of
 //! later ones the new one's, on every worker. Nothing of the dataflow is rebuilt and no state moves: it is the host's.
 //!
 //! A revision also says what rows carry, for the new version may want other fields. They carry what both versions need, so
@@ -9,12 +9,16 @@
 //! stay with the old version.
 
 mod follower;
+mod migration;
+mod probe;
 mod revision;
 mod rewrite;
 mod takeover;
 
 pub use follower::{Follower, Swappable};
-pub use revision::{PluginsAt, Revisions};
+pub use migration::{Migration, rewritten};
+pub use probe::warmed;
+pub use revision::{PluginsAt, Revisions, Runs};
 pub use rewrite::Rewrite;
 pub use takeover::Takeover;
 
@@ -25,7 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use wasmill_stream::plugin::{Identity, Version};
+use wasmill_stream::plugin::{Identity, Logic, Version};
 use wasmill_stream::{Error, Result};
 
 /// How long a version may take until it has taken over on all workers, from the moment when it is ready.
@@ -57,6 +61,8 @@ pub struct Swapped {
     pub took: Duration,
     /// Whether workers stand still that do not run it yet. They will, as soon as they get on.
     pub is_pending: bool,
+    /// How states were rewritten, if they had to be.
+    pub migration: Option<Migration>,
     /// The trial that was under way until then, if another version than the two of it has ended it.
     pub outlived: Option<Arc<Candidacy>>,
 }
@@ -64,7 +70,10 @@ pub struct Swapped {
 impl Swapper {
     /// Replaces plugins by these revisions, until `ended` says that there are no workers any more.
     pub fn new(revisions: Revisions, workers: usize, ended: watch::Receiver<bool>) -> Self {
-        Self { revisions, workers, trials: Arc::default(), ended, patience: PATIENCE }
+        let nodes = revisions.newest().plan.clone();
+        let trials = nodes.nodes.iter().enumerate().filter_map(|(index, node)| Some((index, node.trial.clone()?)));
+        let trials = Arc::new(tokio::sync::Mutex::new(trials.collect()));
+        Self { revisions, workers, trials, ended, patience: PATIENCE }
     }
 
     /// The same, which waits so long for a version to take over on all workers.
@@ -79,7 +88,7 @@ impl Swapper {
         let plan = &self.revisions.newest().plan;
         let index = find(plan, step)?;
         match trials.get(&index) {
-            Some(trial) if trial.mode() == Mode::Probation && trial.failure().is_none() => {
+            Some(trial) if matches!(trial.mode(), Mode::Probation | Mode::Transition) && trial.failure().is_none() => {
                 Ok(trial.candidate().clone())
             }
             Some(trial) => Ok(trial.incumbent().clone()),
@@ -94,6 +103,18 @@ impl Swapper {
         Ok(trials.get(&index).cloned())
     }
 
+    /// All trials that are under way, by step.
+    pub async fn trials(&self) -> Vec<(String, Arc<Candidacy>)> {
+        let trials = self.trials.lock().await;
+        let plan = &self.revisions.newest().plan;
+        trials.iter().map(|(&index, trial)| (plan.nodes[index].name.to_string(), trial.clone())).collect()
+    }
+
+    /// Resolves when the incumbent of a trial has no windows left to close. Only in a transition it has any.
+    pub async fn closed(&self, trial: &Candidacy) {
+        trial.closed(self.workers).await;
+    }
+
     /// Replaces the plugin of a step, or the decoder of a source. Returns when it runs on all workers, or will as soon as they
     /// get on. After an error the version before runs on.
     pub async fn swap(&self, step: &str, version: Version) -> Result<Swapped> {
@@ -101,7 +122,7 @@ impl Swapper {
         let index = find(&self.revisions.newest().plan, step)?;
         let incumbent = self.incumbent(&trials, index)?;
         self.check(index, &incumbent, &version)?;
-        let swapped = self.install(&mut trials, index, version, None, Half::Incumbent).await?;
+        let swapped = self.install(&mut trials, index, version, None, (Half::Incumbent, warmed)).await?;
         Ok(Swapped { before: incumbent.plugin().identity().clone(), ..swapped })
     }
 
@@ -119,10 +140,16 @@ impl Swapper {
         let index = find(&plan, step)?;
         let incumbent = self.incumbent(&trials, index)?;
         self.check(index, &incumbent, &version)?;
+        if mode == Mode::Transition && !matches!(version, Version::Aggregate(_)) {
+            let kind = version.kind();
+            return Err(Error::invalid(format!("step {step} runs plugins of world `{kind}`, and has no windows"))
+                .hint("only aggregations have windows that the version before could close: leave that out here"));
+        }
         let before = incumbent.plugin().identity().clone();
         let candidacy = Candidacy::new(&plan.nodes[index], incumbent, version, mode, bounds);
         let (version, trial) = (candidacy.version(), Some(candidacy.clone()));
-        let swapped = self.install(&mut trials, index, version, trial, Half::Incumbent).await?;
+        let both = (Half::Incumbent, Version::instantiate as fn(&Version) -> _);
+        let swapped = self.install(&mut trials, index, version, trial, both).await?;
         Ok((candidacy, Swapped { before, ..swapped }))
     }
 
@@ -136,7 +163,9 @@ impl Swapper {
             true => (candidacy.candidate(), Half::Candidate),
             false => (candidacy.incumbent(), Half::Incumbent),
         };
-        let swapped = self.install(&mut trials, index, version.clone(), None, half).await?;
+        // Both have proven that they answer, and to go back must always be possible.
+        let made = (half, Version::instantiate as fn(&Version) -> _);
+        let swapped = self.install(&mut trials, index, version.clone(), None, made).await?;
         let before = candidacy.incumbent().plugin().identity().clone();
         Ok(Some(Swapped { before, outlived: None, ..swapped }))
     }
@@ -151,7 +180,11 @@ impl Swapper {
             (Some(_), true) => Ok(trial.incumbent().clone()),
             _ => {
                 let (name, candidate) = (&node.name, trial.candidate().plugin().identity());
-                let message = format!("{} {} is on trial in step {name}", candidate.name, candidate.version);
+                let how = match trial.mode() {
+                    Mode::Transition => "takes over window by window",
+                    _ => "is on trial",
+                };
+                let message = format!("{} {} {how} in step {name}", candidate.name, candidate.version);
                 Err(Error::invalid(message).hint("end that first: --promote lets it take over, --abort does not"))
             }
         }
@@ -162,23 +195,23 @@ impl Swapper {
         check(&self.revisions.newest().plan, index, incumbent, version)
     }
 
-    /// Makes a version run in a node, which ends the trial there. `trial`: the version is the two of this one. `half`: what
-    /// stays of states of two versions.
+    /// Makes a version run in a node, which ends the trial there. `candidacy`: the version is the two of this one. `half`: what
+    /// stays of states of two versions. `make`: how an instance is made, beside the workers.
     async fn install(
         &self,
         trials: &mut Trials,
         index: usize,
         version: Version,
-        trial: Option<Arc<Candidacy>>,
-        half: Half,
+        candidacy: Option<Arc<Candidacy>>,
+        (half, make): (Half, fn(&Version) -> Result<Logic>),
     ) -> Result<Swapped> {
         self.unless_ended(self.revisions.are_built(self.workers)).await?;
         let newest = self.revisions.newest();
         let node = &newest.plan.nodes[index];
-        let before = self::version(node)?;
+        let (before, trial) = (self::version(node)?, node.trial.clone());
         let instances = {
             let (version, workers) = (version.clone(), self.workers);
-            let instantiate = move || (0..workers).map(|_| version.instantiate()).collect::<Result<Vec<_>>>();
+            let instantiate = move || (0..workers).map(|_| make(&version)).collect::<Result<Vec<_>>>();
             spawn_blocking(instantiate).await.map_err(|error| Error::internal(format!("instantiate: {error}")))??
         };
         // Calls that are under way may still fail; from here on nobody waits for anything.
@@ -188,14 +221,22 @@ impl Swapper {
             return Err(Error::invalid(message).hint("--abort puts the version before back"));
         }
         let begun = Instant::now();
-        let takeover = Arc::new(Takeover::new(index, node, version.clone(), half, instances).with(trial.clone()));
+        let goes_on_with = match &candidacy {
+            Some(trial) if trial.adopts().is_none() => trial.incumbent(),
+            Some(trial) => trial.candidate(),
+            None => &version,
+        };
+        let goes_on_with = goes_on_with.plugin().state_version();
+        let takeover = Arc::new(Takeover::new(index, node, version.clone(), (half, goes_on_with), instances));
         let plan = newest.plan.revised(|nodes| {
             nodes[index].reserve = vec![before.clone()];
             nodes[index].install(version);
+            nodes[index].trial = candidacy.clone();
         });
         let step = &node.name;
+        node.list(candidacy.as_ref().map_or(&takeover.version, |trial| trial.candidate()));
         // From here on it is what runs, whether anybody waits for it or not.
-        let outlived = match trial {
+        let outlived = match candidacy {
             Some(trial) => trials.insert(index, trial),
             None => trials.remove(&index),
         };
@@ -211,6 +252,7 @@ impl Swapper {
             // What all rows carry stays as it is: it is enough for the version before.
             let plan = self.revisions.newest().plan.revised(|nodes| {
                 nodes[index].install(before);
+                nodes[index].trial = trial;
                 nodes[index].reserve.clear();
             });
             self.revisions.publish(plan, None);
@@ -225,6 +267,7 @@ impl Swapper {
             pause: outcome.pause,
             took: begun.elapsed(),
             is_pending: outcome.settled < self.workers,
+            migration: outcome.migration,
             outlived,
         })
     }

@@ -3,11 +3,13 @@
 use crate::parts::*;
 use crate::vault::{Memory, Vault};
 use crate::world::{numbered, session_counts, sliding_counts};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::Duration;
 use wasmill_engine::{Checkpoints, Graph, Journal, NodeKind, Options, Port, Running};
+use wasmill_stream::guest_ledger::Took;
 use wasmill_stream::plugin::*;
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
@@ -18,17 +20,48 @@ use wasmill_stream::{Binary, Error, GuestFault, Result};
 #[derive(Clone, Default)]
 pub struct Edition {
     pub number: u32,
-    /// How many more calls fail: of a transform, or on states that it is to rewrite. Instances count together.
+    /// How many more calls fail: of a transform with rows, or on states that it is to rewrite. Instances count together.
     pub failures: Arc<AtomicUsize>,
     /// How many more calls with rows fail.
     pub traps: Arc<AtomicUsize>,
     /// What it adds to what it counts.
     pub surplus: u64,
+    /// Whether it refuses all rows.
+    pub refuses: bool,
+    /// Whether it fails in calls without rows.
+    pub is_hollow: bool,
+    /// Who has made calls without rows, each time, and who has made the others.
+    pub probes: Arc<Mutex<Vec<ThreadId>>>,
+    pub workers: Arc<Mutex<HashSet<ThreadId>>>,
+    /// How many states each call had to rewrite.
+    pub rewritten: Arc<Mutex<Vec<usize>>>,
+    /// After so many states it fails to rewrite any; 0: never.
+    pub brittle: usize,
 }
 
 impl Edition {
     pub fn fails(&self) -> bool {
         self.failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// A call with so many rows.
+    pub fn called(&self, rows: usize) -> Result<()> {
+        let thread = std::thread::current().id();
+        if rows > 0 {
+            self.workers.lock().expect("not poisoned").insert(thread);
+            return Ok(());
+        }
+        self.probes.lock().expect("not poisoned").push(thread);
+        match self.is_hollow {
+            true => Err(Error::guest(GuestFault::Trap, "it fails without rows")),
+            false => Ok(()),
+        }
+    }
+
+    /// The rows that it refuses of so many.
+    pub fn refusals(&self, rows: usize) -> Vec<Reject> {
+        let rows = if self.refuses { rows as u32 } else { 0 };
+        (0..rows).map(|row| Reject::new(row, "it refuses everything")).collect()
     }
 
     pub fn trapped(&self) -> Result<()> {
@@ -83,8 +116,16 @@ pub fn tag(number: u32) -> Tag {
 
 impl Transform for Tag {
     fn transform(&mut self, batch: &View<'_>) -> Result<Transformed> {
-        if self.edition.fails() {
+        if !batch.times.is_empty() && self.edition.fails() {
             return Err(Error::guest(GuestFault::Trap, "it fails on every row"));
+        }
+        self.edition.called(batch.times.len())?;
+        let took = Duration::from_nanos(10 * batch.times.len() as u64);
+        self.native.ledger.call(batch.times.len(), Took { cpu: took, wall: took }, false);
+        if self.edition.refuses {
+            let rejects = self.edition.refusals(batch.times.len());
+            let main = Rows { origins: Some(Vec::new()), values: Some(Binary::default()), ..Rows::default() };
+            return Ok(Transformed { main, rejects, ..Transformed::default() });
         }
         let keys = batch.keys.expect("rows have keys");
         if let Some(values) = batch.values {
@@ -118,7 +159,10 @@ pub fn number_of(version: u32, state: &[u8]) -> u64 {
 /// Rewrites states of an older version, unless it fails.
 pub fn migrate(version: &Edition, from: u32, states: &Binary) -> Result<Binary> {
     assert!(from < version.number && !states.iter().any(<[u8]>::is_empty), "states of an older version");
-    if !states.is_empty() && version.fails() {
+    let mut rewritten = version.rewritten.lock().expect("not poisoned");
+    rewritten.push(states.len());
+    let breaks = version.brittle > 0 && rewritten.iter().sum::<usize>() >= version.brittle;
+    if !states.is_empty() && (breaks || version.fails()) {
         return Err(Error::guest(GuestFault::Fatal, "it does not know this state"));
     }
     Ok(states.iter().map(|state| stored(version.number, number_of(from, state))).collect())
@@ -132,6 +176,11 @@ pub fn count(number: u32) -> Counting {
 impl Aggregate for Counting {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
         assert_eq!(batch.values.is_some(), self.native.needs.reads_values);
+        self.edition.called(groups.len())?;
+        if groups.is_empty() || self.edition.refuses {
+            let rejects = self.edition.refusals(groups.len());
+            return Ok(Accumulated { accumulators: accumulators.clone(), rejects });
+        }
         self.edition.trapped()?;
         let mut counts: Vec<u64> = accumulators.iter().map(|one| number_of(self.edition.number, one)).collect();
         groups.iter().for_each(|&group| counts[group as usize] += 1);
@@ -167,6 +216,12 @@ pub fn numbering(number: u32) -> Numbering {
 
 impl Process for Numbering {
     fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
+        self.edition.called(turn.groups.len())?;
+        if turn.groups.is_empty() || self.edition.refuses {
+            let rejects = self.edition.refusals(turn.groups.len());
+            let main = Rows { origins: Some(Vec::new()), values: Some(Binary::default()), ..Rows::default() };
+            return Ok(Processed { states: turn.states.clone(), main, rejects, ..Processed::default() });
+        }
         self.edition.trapped()?;
         let mut numbers: Vec<u64> = turn.states.iter().map(|state| number_of(self.edition.number, state)).collect();
         let mut values = Vec::new();

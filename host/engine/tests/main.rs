@@ -12,6 +12,7 @@ mod pressure;
 mod shelf;
 mod stalls;
 mod swaps;
+mod transitions;
 mod trials;
 mod vault;
 mod world;

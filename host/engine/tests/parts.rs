@@ -63,7 +63,7 @@ impl Job {
     }
 
     pub fn graph(self) -> Graph {
-        Graph { nodes: self.nodes, dead_letters: None }
+        Graph { nodes: self.nodes, dead_letters: None, successors: Vec::new() }
     }
 }
 

@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
-use wasmill_engine::{DeadLetters, NodeKind, Port, Swapper, Tolerance};
+use wasmill_engine::{Bounds, DeadLetters, Migration, Mode, NodeKind, Port, Swapper, Tolerance};
 use wasmill_stream::plugin::*;
+use wasmill_stream::process::Order;
+use wasmill_stream::units::Period;
+use wasmill_stream::window::WindowSpec;
 use wasmill_stream::{Error, ErrorKind};
 
 /// Swaps one version after the other.
@@ -214,4 +217,122 @@ async fn a_cure_behind_others() {
     let (taken, dead) = (taken.sorted().len(), dead.sorted().len());
     assert!(dead <= 10, "{dead} dead letters");
     assert_eq!(taken + dead, lists.iter().flatten().count());
+}
+
+/// A version of a step with what its edition says.
+fn edited(step: &str, number: u32, edit: impl FnOnce(&mut Edition)) -> (Version, Edition) {
+    let (mut counting, mut numbering, mut tag) = (count(number), numbering(number), tag(number));
+    let edition = match step {
+        "numbers" => &mut numbering.edition,
+        "list" => &mut tag.edition,
+        _ => &mut counting.edition,
+    };
+    edit(edition);
+    let edition = edition.clone();
+    let version = match step {
+        "numbers" => Version::Process(Arc::new(numbering)),
+        "list" => Version::Transform(Arc::new(tag)),
+        _ => Version::Aggregate(Arc::new(counting)),
+    };
+    (version, edition)
+}
+
+/// Versions of every kind that fail in a call without rows → refused with the reason, at once and on trial, before a worker has
+/// called them. One that does well → each of its instances was called once without rows, by nobody who works on rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn probe_calls() {
+    let world = World::new(3_000);
+    let (running, done) = world.start(1, 3).await;
+    let swapper = running.swapper();
+    let runs = async |step| swapper.running(step).await.expect("a step").plugin().identity().version.clone();
+    for step in ["list", "tumbling", "numbers"] {
+        let before = runs(step).await;
+        for mode in [None, Some(Mode::Probation), Some(Mode::Shadow)] {
+            let (version, edition) = edited(step, 2, |edition| edition.is_hollow = true);
+            let error = match mode {
+                None => swapper.swap(step, version).await.expect_err("it fails"),
+                Some(mode) => swapper.try_out(step, version, mode, Bounds::default()).await.err().expect("it fails"),
+            };
+            let reason = error.report();
+            assert!(reason.starts_with("probe call: ") && reason.contains("it fails without rows"), "{reason}");
+            assert!(edition.workers.lock().expect("not poisoned").is_empty(), "{step}: nobody has called it with rows");
+            assert_eq!(
+                (runs(step).await, swapper.trial(step).await.expect("a step").is_some()),
+                (before.clone(), false)
+            );
+        }
+    }
+    for step in ["tumbling", "numbers"] {
+        let (version, edition) = edited(step, 2, |_| {});
+        swapper.swap(step, version).await.expect("it fits");
+        let with_rows = || Some(edition.workers.lock().expect("not poisoned").len()).filter(|workers| *workers > 0);
+        until("rows", with_rows).await;
+        let (probes, workers) =
+            (edition.probes.lock().expect("not poisoned"), edition.workers.lock().expect("not poisoned"));
+        assert_eq!(probes.len(), 3, "{step}: one for each worker");
+        assert!(probes.iter().all(|thread| !workers.contains(thread)), "{step}: {probes:?} and {workers:?}");
+    }
+    done.set(true);
+    assert_balance(&running.wait().await.expect("it ends"));
+    world.check();
+}
+
+/// Versions that cannot rewrite any state, or not the 2,000th, of 2,500 → refused with both versions and the plugin's words, the
+/// first one after a sample only; those that can say how many they have rewritten. On trial, a sample decides, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn states_are_tried_first() {
+    const KEYS: usize = 2_500;
+    let mut job = Job::default();
+    let rows = (0..KEYS as i64).map(|at| (at, format!("k{at}"))).collect();
+    let source = job.source(Lists { then: Then::Wait, ..Lists::new(vec![rows]) }, DISORDER, Mood::Well);
+    let (windows, allowed_lateness) = (WindowSpec::Session { gap: Period::from_millis(1_000_000) }, Period::default());
+    let kinds = [
+        ("windows", NodeKind::Aggregate { plugin: Arc::new(count(1)), windows, allowed_lateness }),
+        ("numbers", NodeKind::Process { plugin: Arc::new(numbering(1)), order: Order::Arrival }),
+    ];
+    for (name, kind) in kinds {
+        let step = job.node(name, &[(source, Port::Main)], kind);
+        job.keep(&format!("{name}_out"), &[(step, Port::Main)]);
+    }
+    let running = wasmill_engine::start(job.graph(), options(1)).await.expect("it starts");
+    let swapper = running.swapper();
+    for step in ["windows", "numbers"] {
+        let ledger = running.ledger().step(step).expect("a step").clone();
+        until("all keys", || (ledger.counts().emitted == KEYS as u64).then_some(())).await;
+        let sizes = |edition: &Edition| edition.rewritten.lock().expect("not poisoned").clone();
+        let cases =
+            [(1, false, "a sample of 1000 of 2500"), (2_000, false, "2500"), (1, true, "a sample of 1000 of 2500")];
+        for (brittle, is_trial, which) in cases {
+            let (version, edition) = edited(step, 2, |edition| edition.brittle = brittle);
+            let error = match is_trial {
+                false => swapper.swap(step, version).await.expect_err("it cannot"),
+                true => {
+                    let tried = swapper.try_out(step, version, Mode::Probation, Bounds::default()).await;
+                    tried.err().expect("it cannot")
+                }
+            };
+            let expected =
+                format!("step {step}: rewrite {which} states from version 1 to 2: it does not know this state");
+            assert_eq!(error.report(), expected);
+            let sizes = sizes(&edition);
+            assert_eq!((sizes[0], sizes.len() > 1), (1_000, brittle > 1), "{step}: {sizes:?}");
+        }
+        let (version, edition) = edited(step, 2, |_| {});
+        let migration = swapper.swap(step, version).await.expect("it can").migration.expect("it had to");
+        let Migration { from, to, states, sample, took, .. } = migration;
+        assert_eq!((from, to, states, sample, took.is_some()), (1, 2, KEYS as u64, 1_000, true));
+        assert_eq!(sizes(&edition).iter().sum::<usize>(), 1_000 + KEYS, "a sample, then all");
+        let (version, edition) = edited(step, 3, |_| {});
+        let tried = swapper.try_out(step, version, Mode::Probation, Bounds::default()).await.expect("it can");
+        let migration = tried.1.migration.expect("it will have to");
+        assert_eq!((migration.states, migration.took), (KEYS as u64, None));
+        assert_eq!(sizes(&edition), [1_000], "the rest when it meets them");
+        let swapped = swapper.settle(&tried.0, true).await.expect("it can").expect("it was on trial");
+        assert_eq!(
+            swapped.migration.map(|migration| (migration.from, migration.to, migration.states)),
+            Some((2, 3, KEYS as u64))
+        );
+    }
+    running.stopper().stop();
+    running.wait().await.expect("it ends");
 }

@@ -12,7 +12,7 @@ use wasmill_stream::plugin::*;
 use wasmill_stream::process::Order;
 use wasmill_stream::{Error, GuestFault, Result};
 
-const NO_BOUNDS: Bounds = Bounds { rejects: None, cpu: None, output: None };
+const NO_BOUNDS: Bounds = Bounds { rejects: None, cpu: None, latency: None, output: None };
 
 /// A job whose one step gets events, with a sink for its dead letters.
 fn job(lists: Lists, kind: NodeKind, tolerance: Tolerance) -> (Graph, Taken, Taken) {

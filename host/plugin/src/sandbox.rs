@@ -9,6 +9,7 @@ use crate::wasi::Inert;
 use cpu_time::ThreadTime;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use wasmill_stream::guest_ledger::Took;
 use wasmill_stream::{Error, Result};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
@@ -60,17 +61,17 @@ impl Sandbox {
         self.store.data_mut().wasi.clock.set(latest);
     }
 
-    /// Runs guest code within an allowance, and says how much CPU time it took. `function` is what messages call it.
+    /// Runs guest code within an allowance, and says how long it took. `function` is what messages call it.
     pub(crate) fn run<R>(
         &mut self,
         function: &str,
         allowance: Allowance,
         guest: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
-    ) -> (Result<R>, Duration) {
+    ) -> (Result<R>, Took) {
         let limit = allowance.cpu.duration();
         self.store.set_hostcall_fuel(usize::try_from(allowance.output.bytes()).unwrap_or(usize::MAX));
         self.store.set_epoch_deadline(engine::ticks(limit));
-        let start = cpu_time();
+        let (start, begun) = (cpu_time(), Instant::now());
         let state = self.store.data_mut();
         state.stop = start.saturating_add(limit);
         state.log.forget();
@@ -78,7 +79,7 @@ impl Sandbox {
         let result = guest(&mut self.store);
         let State { wasi, log, .. } = self.store.data_mut();
         wasi.streams.flush(log);
-        let took = cpu_time().saturating_sub(start);
+        let took = Took { cpu: cpu_time().saturating_sub(start), wall: begun.elapsed() };
         if let Some(bytes) = self.store.data_mut().meter.take_peak() {
             self.account().ledger.memory(bytes);
         }
@@ -90,13 +91,13 @@ impl Sandbox {
     }
 
     /// Counts a call with data, and warns if it was slow.
-    pub(crate) fn count(&self, function: &str, rows: usize, took: Duration) {
+    pub(crate) fn count(&self, function: &str, rows: usize, took: Took) {
         let account = self.account();
-        let slow = took > self.limits.slow.duration();
+        let slow = took.cpu > self.limits.slow.duration();
         account.ledger.call(rows, took, slow);
         if slow && account.slow.passes(Instant::now()) {
             let (step, plugin) = (account.subject.step.as_deref(), &*account.subject.plugin);
-            let (limit, took) = (self.limits.slow, took.as_millis());
+            let (limit, took) = (self.limits.slow, took.cpu.as_millis());
             tracing::warn!(step, plugin, rows, "`{function}` took {took}ms of CPU time, more than {limit}");
         }
     }

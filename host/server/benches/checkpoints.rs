@@ -127,6 +127,6 @@ async fn start(keys: u64, store: Option<Arc<dyn Store>>) -> Result<(Running, Arc
         declared: Default::default(),
     });
     let options = Options { state_limit: ByteCount::new(16 << 30), checkpoints, ..Options::default() };
-    let running = wasmill_engine::start(Graph { nodes, dead_letters: None }, options).await?;
+    let running = wasmill_engine::start(Graph { nodes, dead_letters: None, successors: Vec::new() }, options).await?;
     Ok((running, seen))
 }

@@ -113,7 +113,7 @@ fn measured(runtime: &Runtime, plugins: &mut Plugins, folder: &Path) -> Result<U
     let start = ProcessTime::now();
     let ledger = runtime.block_on(run::to_end(job)).map_err(|error| anyhow!(error.report()))?;
     let used = start.elapsed();
-    let guests = ledger.steps.iter().filter_map(|step| step.guest.as_ref()).map(|guest| guest.counts());
+    let guests = ledger.steps.iter().filter_map(|step| step.guests().listed.pop()).map(|guest| guest.ledger.counts());
     let (plugins, calls) =
         guests.fold((Duration::ZERO, 0), |(cpu, calls), guest| (cpu + guest.cpu, calls + guest.calls));
     let results = ledger.steps.iter().map(|step| step.counts().written).sum();

@@ -1,7 +1,7 @@
 //! How a running job is told what to do: a line of JSON in, a line of JSON out, over a Unix socket that only the user who
 //! runs the job can reach. Its place follows from that of the job file, so whoever names the file finds the job.
 
-use crate::job::{JobFile, Origin};
+use crate::job::{JobFile, OpenWindows, Origin};
 use crate::live::history::{Event, Reason};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::DefaultHasher;
@@ -73,8 +73,9 @@ pub enum Request {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Entry {
-    /// It takes over. The probation in milliseconds; `None`: as the job file says.
-    TakeOver(Option<u64>),
+    /// It takes over. The probation in milliseconds, and what becomes of open windows; `None`: as the job file says.
+    #[allow(missing_docs)]
+    TakeOver { probation: Option<u64>, open_windows: Option<OpenWindows> },
     /// It is compared for so many milliseconds.
     Shadow(u64),
     /// It answers for so many of the 1,024 key groups.

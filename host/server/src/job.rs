@@ -31,7 +31,7 @@ pub use origin::Origin;
 pub use outline::Outline;
 pub use parameters::Parameters;
 pub use plugins::{Builder, Fetcher, Plugins};
-pub use swap::SwapSettings;
+pub use swap::{OpenWindows, SwapSettings};
 pub use trust::Trust;
 pub use uses::Uses;
 
@@ -117,7 +117,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
         outline.dead_letters(outline::sink(kind, dead_letters.sink.as_ref()));
     }
     let dead_letters = dead_letters.map(|settings| settings.dead_letters);
-    let graph = graph.map(|nodes| Graph { nodes, dead_letters });
+    let graph = graph.map(|nodes| Graph { nodes, dead_letters, successors: Vec::new() });
     let declared = graph.iter().flat_map(|graph| &graph.nodes).filter_map(declared).collect();
     let job = graph.map(|graph| Job {
         name,

@@ -11,7 +11,7 @@ mod trials;
 mod turn;
 mod words;
 
-use crate::job::{Given, JobFile, Origin, Parameters, Plugins, SwapSettings};
+use crate::job::{Given, JobFile, OpenWindows, Origin, Parameters, Plugins, SwapSettings};
 use crate::terminal::Terminal;
 use arrival::{Arrival, to_its_end};
 use hand_over::HandOvers;
@@ -83,13 +83,19 @@ pub struct Change {
 /// How a version comes into a running job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Entry {
-    /// It takes over, on probation for so long, or for as long as the job file says.
-    TakeOver(Option<Duration>),
+    /// It takes over, on probation for so long; open windows become what this says. `None`: as the job file says.
+    #[allow(missing_docs)]
+    TakeOver { probation: Option<Duration>, open_windows: Option<OpenWindows> },
     /// It runs beside the one that is there for so long.
     Shadow(Duration),
     /// It answers for so many key groups until somebody decides.
     #[allow(missing_docs)]
     Canary { key_groups: u64 },
+}
+
+impl Entry {
+    /// It takes over as the job file says.
+    pub const TAKE_OVER: Self = Self::TakeOver { probation: None, open_windows: None };
 }
 
 impl Live {
@@ -154,9 +160,12 @@ impl Live {
     /// Lets a version in that fits.
     async fn enter(&self, turn: &mut Turn, arrival: &Arrival) -> Result<String> {
         let Arrival { step, version, entry, reason, .. } = arrival;
-        let SwapSettings { probation, bounds, .. } = self.settings().swap;
+        let swap = self.settings().swap;
         let (mode, time, what) = match *entry {
-            Entry::TakeOver(time) => (Mode::Probation, Some(time.unwrap_or(probation)), What::Swapped),
+            Entry::TakeOver { probation, open_windows } => {
+                let (mode, time) = swap.mode(version, probation, open_windows);
+                (mode, Some(time), What::Swapped)
+            }
             Entry::Shadow(time) => (Mode::Shadow, Some(time), What::Shadow),
             Entry::Canary { key_groups } => (Mode::Canary { key_groups }, None, What::Canary),
         };
@@ -167,7 +176,7 @@ impl Live {
         let now = words::version(version);
         let incumbent = self.swapper.running(step).await?;
         let (point, rewind) = match entry {
-            Entry::TakeOver(_) | Entry::Canary { .. } => self.rewind_point().await,
+            Entry::TakeOver { .. } | Entry::Canary { .. } => self.rewind_point().await,
             // Nobody sees what it answers.
             Entry::Shadow(_) => (None, String::new()),
         };
@@ -181,7 +190,7 @@ impl Live {
             }
             (format!("{now} in place of {}", words::identity(&swapped.before)), swapped)
         } else {
-            let (candidacy, swapped) = self.swapper.try_out(step, version.clone(), mode, bounds).await?;
+            let (candidacy, swapped) = self.swapper.try_out(step, version.clone(), mode, swap.bounds).await?;
             self.outlive(turn, step, &swapped).await;
             turn.entrants.insert(step.clone(), arrival.on_trial(candidacy.clone()));
             self.watch_trial(step, candidacy, time);
@@ -189,11 +198,12 @@ impl Live {
             let during = time.map_or(String::new(), |time| format!(" for {}", words::duration(time)));
             let how = match mode {
                 Mode::Probation => format!("{now} in place of {before}, {}{during}", words::mode(mode)),
+                Mode::Transition => format!("{now} in place of {before}, {}, at least{during}", words::mode(mode)),
                 _ => format!("{now} beside {before}, {}{during}", words::mode(mode)),
             };
             (how, swapped)
         };
-        let times = words::times(&swapped);
+        let times = format!("{}{}", words::times(&swapped), words::migration(swapped.migration.as_ref()));
         let event = Event { point, ..Event::new(step, what, reason.clone(), format!("{done}; {times}")) };
         self.history.add(event.about(version.plugin().identity(), Some(&swapped.before))).await;
         Ok(format!("step {step}: {done}; {times}{rewind}"))

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmill_connect::component_store::SIGNATURE_ENDING;
-use wasmill_engine::{COMPONENTS, Journal, NodeKind};
+use wasmill_engine::{COMPONENTS, Journal, NodeKind, Successor};
 use wasmill_plugin::{Grant, Grants};
 use wasmill_stream::checkpoint::{Manifest, PluginMark, Store};
-use wasmill_stream::plugin::Version;
+use wasmill_stream::plugin::{Identity, Version};
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How many entries of the history can be gone back to.
@@ -57,32 +57,49 @@ pub async fn put_back(
     let mut said = Vec::new();
     for (step, mark) in &newest.plugins {
         let Some(declared) = job.declared.get(step) else { continue };
-        if mark.declared.as_ref() != Some(&declared) {
+        let PluginMark { name, version: number, sha256, .. } = mark;
+        if mark.declared.as_ref() == Some(&declared) {
+            let ran = Identity { name: name.clone(), version: number.clone(), digest: sha256.clone() };
+            let version = kept(step, &ran, store, load).await?;
+            if let Some(node) = job.graph.nodes.iter_mut().find(|node| node.name == *step)
+                && install(&mut node.kind, version)
+            {
+                said.push(format!(
+                    "step {step}: {name} {number} ({sha256:.8}), which was swapped in, not the plugin of the job file"
+                ));
+            }
+        } else if *sha256 != declared {
             continue;
         }
-        let kept = find(store, &mark.sha256).await?.ok_or_else(|| gone(step, mark, store))?;
-        let version = load(step, kept)?;
-        let PluginMark { name, version: number, sha256, .. } = mark;
-        let running = &version.plugin().identity().digest;
-        if running != sha256 {
-            let message = format!("step {step}: {} has {running} under the name of {sha256}", store.place());
-            return Err(Error::new(ErrorKind::Corrupt, message));
-        }
-        if let Some(node) = job.graph.nodes.iter_mut().find(|node| node.name == *step)
-            && install(&mut node.kind, version)
-        {
+        if let Some(successor) = &mark.successor {
+            let (version, bounds) = (kept(step, successor, store, load).await?, job.swap.bounds);
+            job.graph.successors.push(Successor { step: step.clone(), version, bounds });
+            let Identity { name: new, version, digest } = successor;
             said.push(format!(
-                "step {step}: {name} {number} ({sha256:.8}), which was swapped in, not the plugin of the job file"
+                "step {step}: {new} {version} ({digest:.8}) takes over from {name} {number}, which closes the windows that it has opened"
             ));
         }
     }
     Ok(said)
 }
 
-fn gone(step: &str, mark: &PluginMark, store: &dyn Store) -> Error {
-    let PluginMark { name, version, sha256, .. } = mark;
+/// A version that ran in a step, from what the store has kept.
+async fn kept(step: &str, ran: &Identity, store: &dyn Store, load: &LoadVersion<'_>) -> Result<Version> {
+    let digest = &ran.digest;
+    let kept = find(store, digest).await?.ok_or_else(|| gone(step, ran, store))?;
+    let version = load(step, kept)?;
+    let running = &version.plugin().identity().digest;
+    if running != digest {
+        let message = format!("step {step}: {} has {running} under the name of {digest}", store.place());
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    Ok(version)
+}
+
+fn gone(step: &str, ran: &Identity, store: &dyn Store) -> Error {
+    let Identity { name, version, digest } = ran;
     let message = format!(
-        "step {step} ran {name} {version}, and {} has no component with sha256 {sha256} any more",
+        "step {step} ran {name} {version}, and {} has no component with sha256 {digest} any more",
         store.place()
     );
     Error::invalid(message).hint("`wasmill run --as-filed` goes on with the plugin that the job file names")
@@ -174,7 +191,11 @@ pub async fn sweep(store: &Arc<dyn Store>, components: &BTreeMap<String, Arc<[u8
     for savepoint in journal.savepoints().await? {
         manifests.extend(journal.savepoint(&savepoint).await?);
     }
-    named.extend(manifests.iter().flat_map(|manifest| manifest.plugins.values()).map(|mark| mark.sha256.clone()));
+    let marks = manifests.iter().flat_map(|manifest| manifest.plugins.values());
+    named.extend(marks.flat_map(|mark| {
+        let successor = mark.successor.as_ref().map(|successor| &successor.digest);
+        [Some(&mark.sha256), successor].into_iter().flatten().cloned()
+    }));
     let stored = store.list(COMPONENTS).await?;
     for kept in unnamed(&stored, &named) {
         store.delete(&name(kept)).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use wasmill_stream::guest_ledger::{GuestCounts, Metric};
-use wasmill_stream::ledger::{Counts, Ledger, StepLedger};
+use wasmill_stream::ledger::{Counts, Guest, Ledger, StepLedger};
 use wasmill_stream::units::ByteCount;
 
 /// How many reasons of a step are shown.
@@ -65,17 +65,17 @@ impl fmt::Display for Summary<'_> {
 
 /// What the plugins cost, a line each, and the metrics that they keep themselves.
 fn plugins(f: &mut fmt::Formatter<'_>, steps: &[Arc<StepLedger>]) -> fmt::Result {
-    let costs: Vec<_> = steps.iter().filter_map(|step| Some((step, step.guest.as_ref()?.counts()))).collect();
+    let costs: Vec<_> = steps.iter().flat_map(|step| versions(step)).collect();
     if costs.iter().all(|(_, counts)| counts.calls == 0) {
         return Ok(());
     }
     let titles = ["plugin of", "calls", "rows", "CPU", "per row", "longest", "memory", "faults"];
-    let line = |(step, counts): &(&Arc<StepLedger>, GuestCounts)| {
+    let line = |(name, counts): &(String, GuestCounts)| {
         let faults: Vec<_> =
             counts.faults.iter().map(|(fault, count)| format!("{fault} {}", grouped(*count))).collect();
         let per_row = counts.cpu.as_nanos() as u64 / counts.rows.max(1);
         [
-            step.name.clone(),
+            name.clone(),
             grouped(counts.calls),
             grouped(counts.rows),
             time(counts.cpu),
@@ -98,9 +98,15 @@ fn plugins(f: &mut fmt::Formatter<'_>, steps: &[Arc<StepLedger>]) -> fmt::Result
         }
         writeln!(f)?;
     }
+    for step in steps {
+        let forgotten = step.guests().forgotten;
+        if forgotten > 0 {
+            writeln!(f, "{}: {forgotten} versions before these", step.name)?;
+        }
+    }
     for (step, counts) in &costs {
         for (name, metric) in &counts.metrics {
-            write!(f, "{} {name}: ", step.name)?;
+            write!(f, "{step} {name}: ")?;
             match metric {
                 Metric::Counter(count) => writeln!(f, "{}", grouped(*count))?,
                 Metric::Gauge(value) => writeln!(f, "{value}")?,
@@ -111,6 +117,20 @@ fn plugins(f: &mut fmt::Formatter<'_>, steps: &[Arc<StepLedger>]) -> fmt::Result
         }
     }
     Ok(())
+}
+
+/// What the versions of a step's plugin cost, each with its name: that of the step, if there is only one.
+fn versions(step: &StepLedger) -> Vec<(String, GuestCounts)> {
+    let guests = step.guests();
+    let is_only = guests.listed.len() == 1 && guests.forgotten == 0;
+    let named = |Guest { identity, ledger }: &Guest| {
+        let name = match is_only {
+            true => step.name.clone(),
+            false => format!("{}: {} {} ({:.8})", step.name, identity.name, identity.version, identity.digest),
+        };
+        (name, ledger.counts())
+    };
+    guests.listed.iter().map(named).collect()
 }
 
 /// A duration in its fitting unit.
@@ -154,6 +174,8 @@ fn rejects(f: &mut fmt::Formatter<'_>, step: &StepLedger) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmill_stream::guest_ledger::Took;
+    use wasmill_stream::plugin::Identity;
     use wasmill_stream::{Batch, GuestFault, GuestLedger};
 
     /// Every row of a step is found in one of the columns, empty columns are left out, and rejects come with reasons.
@@ -170,11 +192,12 @@ mod tests {
             step.reject(&batch, row, "no pickup");
         }
         let guest = Arc::new(GuestLedger::default());
-        guest.call(12_345, Duration::from_millis(5), false);
+        let cpu = Duration::from_millis(5);
+        guest.call(12_345, Took { cpu, wall: cpu }, false);
         guest.fault(GuestFault::Trap);
         guest.memory(3 << 20);
         guest.metric("cells", |_| Metric::Counter(1_000));
-        let step = step.with_guest(Some(guest), 0);
+        step.add_guest(&identity("1"), &guest);
         let text = Summary(&Ledger { steps: vec![Arc::new(source), Arc::new(step)] }).to_string();
         let expected = "         read  = emitted  + filtered  + rejected
 trips  12,345     12,345           0           0
@@ -190,5 +213,35 @@ cell           1  12,345  5.0 ms   405 ns   5.0 ms   3 MiB  trap 1
 cell cells: 1,000
 ";
         assert_eq!(text, expected);
+    }
+
+    fn identity(version: &str) -> Identity {
+        Identity { name: "cells".into(), version: version.into(), digest: format!("{version}2345678abc") }
+    }
+
+    /// A step with several versions, one of which has come back → each is told once, under its own name; of many the last ones.
+    #[test]
+    fn costs_by_version() {
+        let step = StepLedger::new("cell");
+        let told = |step: StepLedger| Summary(&Ledger { steps: vec![Arc::new(step)] }).to_string();
+        let guest = |calls: u64| {
+            let guest = Arc::new(GuestLedger::default());
+            (0..calls).for_each(|_| guest.call(100, Took::default(), false));
+            guest
+        };
+        let (first, second) = (guest(1), guest(2));
+        for (version, guest) in [("1", &first), ("2", &second), ("1", &first)] {
+            step.add_guest(&identity(version), guest);
+        }
+        let text = told(step);
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("cell: ")).collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].starts_with("cell: cells 1 (12345678)      1   100"), "{text}");
+        assert!(lines[1].starts_with("cell: cells 2 (22345678)      2   200"), "{text}");
+        let step = StepLedger::new("cell");
+        (0..12).for_each(|version| step.add_guest(&identity(&version.to_string()), &guest(1)));
+        let text = told(step);
+        assert!(text.contains("cell: cells 2 (") && !text.contains("cell: cells 1 ("), "{text}");
+        assert!(text.contains("cell: 2 versions before these"), "{text}");
     }
 }

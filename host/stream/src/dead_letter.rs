@@ -2,7 +2,7 @@
 //! written as JSON lines by a sink like any other.
 
 use crate::binary::BinaryBuilder;
-use crate::plugin::Identity;
+use crate::plugin::{Identity, Reject};
 use crate::time::iso8601;
 use crate::window::RefusedWindow;
 use crate::{Batch, Cause, Lineage};
@@ -130,6 +130,19 @@ impl Letters {
         self.pending.push(Pending { letter, time: batch.times[row], lineage });
     }
 
+    /// A row of a batch that a plugin refuses or fails on, maybe not the one of the node.
+    pub fn reject(&mut self, batch: &Batch, row: usize, reject: &Reject) {
+        self.row(batch, row, reject.cause, &reject.reason);
+        self.is_by(reject.by.as_deref());
+    }
+
+    /// The last letter is about what this plugin says.
+    fn is_by(&mut self, plugin: Option<&Identity>) {
+        if let (Some(plugin), Some(last)) = (plugin, self.pending.last_mut()) {
+            last.letter.plugin = Some(plugin.clone());
+        }
+    }
+
     /// A window that the plugin cannot finish.
     pub fn window(&mut self, refused: &RefusedWindow) {
         let mut accumulators: Vec<Payload> = refused.accumulators.iter().map(|bytes| Payload::new(bytes)).collect();
@@ -143,6 +156,7 @@ impl Letters {
             ..self.letter(refused.cause, &refused.reason)
         };
         self.pending.push(Pending { letter, time: refused.window.end - 1, lineage: None });
+        self.is_by(refused.by.as_deref());
     }
 
     /// A timer of a key that the plugin fails on. `time`: when it was due, ms.
@@ -251,6 +265,7 @@ mod tests {
             accumulators: accumulators.iter().map(|one| one.as_bytes().to_vec()).collect(),
             cause: Cause::Rejected,
             reason: "no".to_owned(),
+            by: None,
         };
         [window(&["a"]), window(&["b", "c"])].iter().for_each(|window| letters.window(window));
         let rows = letters.take(0);

@@ -16,6 +16,7 @@ pub struct GuestLedger {
     slow_calls: AtomicU64,
     rows: AtomicU64,
     cpu_nanos: AtomicU64,
+    wall_nanos: AtomicU64,
     longest_nanos: AtomicU64,
     memory: AtomicU64,
     instances: AtomicU64,
@@ -36,6 +37,15 @@ pub enum Metric {
     Histogram { count: u64, sum: f64, min: f64, max: f64 },
 }
 
+/// How long a call took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Took {
+    /// CPU time.
+    pub cpu: Duration,
+    /// By the clock on the wall.
+    pub wall: Duration,
+}
+
 /// A copy of the counters at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GuestCounts {
@@ -47,6 +57,8 @@ pub struct GuestCounts {
     pub rows: u64,
     /// CPU time within calls.
     pub cpu: Duration,
+    /// Time within calls by the clock on the wall: with what they had to wait for.
+    pub wall: Duration,
     /// The longest call, in CPU time.
     pub longest: Duration,
     /// The most linear memory that one instance had, bytes.
@@ -63,11 +75,12 @@ pub struct GuestCounts {
 
 impl GuestLedger {
     /// Counts a call of `rows` rows.
-    pub fn call(&self, rows: usize, cpu: Duration, slow: bool) {
+    pub fn call(&self, rows: usize, Took { cpu, wall }: Took, slow: bool) {
         self.calls.fetch_add(1, Relaxed);
         self.slow_calls.fetch_add(u64::from(slow), Relaxed);
         self.rows.fetch_add(rows as u64, Relaxed);
         self.cpu_nanos.fetch_add(cpu.as_nanos() as u64, Relaxed);
+        self.wall_nanos.fetch_add(wall.as_nanos() as u64, Relaxed);
         self.longest_nanos.fetch_max(cpu.as_nanos() as u64, Relaxed);
     }
 
@@ -109,6 +122,7 @@ impl GuestLedger {
             slow_calls: self.slow_calls.load(Relaxed),
             rows: self.rows.load(Relaxed),
             cpu: Duration::from_nanos(self.cpu_nanos.load(Relaxed)),
+            wall: Duration::from_nanos(self.wall_nanos.load(Relaxed)),
             longest: Duration::from_nanos(self.longest_nanos.load(Relaxed)),
             memory: self.memory.load(Relaxed),
             instances: self.instances.load(Relaxed),

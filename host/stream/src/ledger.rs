@@ -2,6 +2,7 @@
 //! Steps count into their [`StepLedger`] from any thread; the terminal, the final report and the tests read it.
 
 use crate::dead_letter::Letters;
+use crate::plugin::Identity;
 use crate::time::iso8601;
 use crate::window::RefusedWindow;
 use crate::{Batch, Cause, Firing, GuestLedger};
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 const EXAMPLES: usize = 5;
 /// How many different reasons a step keeps apart; a hostile plugin may invent one per row.
 const REASONS: usize = 64;
+/// How many versions of its plugin a step lists.
+const GUESTS: usize = 10;
 
 /// What happened to the rows that a step read. Each row ends in exactly one of the first five.
 #[derive(Debug, Default)]
@@ -50,12 +53,30 @@ pub struct StepLedger {
     rejects: Mutex<Rejects>,
     /// Why the step stands still, if it does.
     paused: Mutex<Option<String>>,
-    /// What its plugin costs and counts.
-    pub guest: Option<Arc<GuestLedger>>,
+    /// What its plugins cost and count, one version after the other.
+    guests: Mutex<Guests>,
     /// Rows that went out by side outputs, by number.
     sides: Vec<AtomicU64>,
     /// Keeps what a sink's other side refuses, if the job keeps dead letters.
     refusals: Option<Mutex<Letters>>,
+}
+
+/// A version of a step's plugin.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// Which.
+    pub identity: Identity,
+    /// What it costs and counts.
+    pub ledger: Arc<GuestLedger>,
+}
+
+/// The versions of a step's plugin.
+#[derive(Debug, Default, Clone)]
+pub struct Guests {
+    /// The last of them.
+    pub listed: Vec<Guest>,
+    /// How many were there before these.
+    pub forgotten: usize,
 }
 
 /// Rejected rows of one step.
@@ -117,11 +138,28 @@ impl StepLedger {
         counter.fetch_add(rows as u64, Relaxed);
     }
 
-    /// The same with the counters of the step's plugin, which has so many side outputs.
-    pub fn with_guest(mut self, guest: Option<Arc<GuestLedger>>, sides: usize) -> Self {
-        self.guest = guest;
+    /// The same for a step whose plugin has so many side outputs.
+    pub fn with_sides(mut self, sides: usize) -> Self {
         self.sides.resize_with(sides, AtomicU64::default);
         self
+    }
+
+    /// Another version of its plugin runs, or is tried. One that was there before is not listed twice.
+    pub fn add_guest(&self, identity: &Identity, ledger: &Arc<GuestLedger>) {
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        if guests.listed.iter().any(|guest| Arc::ptr_eq(&guest.ledger, ledger)) {
+            return;
+        }
+        if guests.listed.len() == GUESTS {
+            guests.listed.remove(0);
+            guests.forgotten += 1;
+        }
+        guests.listed.push(Guest { identity: identity.clone(), ledger: ledger.clone() });
+    }
+
+    /// The versions of its plugin, in the order in which they came.
+    pub fn guests(&self) -> Guests {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts rows that go out by a side output.

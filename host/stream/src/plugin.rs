@@ -106,12 +106,14 @@ pub struct Reject {
     pub cause: Cause,
     /// Why, in the plugin's words.
     pub reason: String,
+    /// Which version it was, if it is not the one that answers for the step.
+    pub by: Option<Arc<Identity>>,
 }
 
 impl Reject {
     /// A row that the plugin refuses.
     pub fn new(row: u32, reason: impl Into<String>) -> Self {
-        Self { row, cause: Cause::Rejected, reason: reason.into() }
+        Self { row, cause: Cause::Rejected, reason: reason.into(), by: None }
     }
 }
 

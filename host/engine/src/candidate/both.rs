@@ -4,6 +4,7 @@ use super::fallback::Fallback;
 use super::halves::PAIRED;
 use super::member::{Member, union};
 use super::{Candidacy, Mode};
+use crate::swap::warmed;
 use std::sync::Arc;
 use wasmill_stream::plugin::{
     Aggregate, AggregatePlugin, Identity, Logic, Needs, Plugin, Process, ProcessPlugin, Transform, TransformPlugin,
@@ -23,6 +24,8 @@ pub struct Pair<L> {
     pub candidacy: Arc<Candidacy>,
     pub incumbent: Member<L>,
     pub candidate: Member<L>,
+    /// Whether the candidate has shown that it can rewrite states of the incumbent.
+    pub is_rehearsed: bool,
 }
 
 impl Both {
@@ -45,7 +48,7 @@ impl Both {
     /// The one whose answers count, or most of them in a canary.
     fn leader(&self) -> &dyn Plugin {
         match self.candidacy.mode {
-            Mode::Probation => self.candidacy.candidate.plugin(),
+            Mode::Probation | Mode::Transition => self.candidacy.candidate.plugin(),
             Mode::Shadow | Mode::Canary { .. } => self.candidacy.incumbent.plugin(),
         }
     }
@@ -54,12 +57,14 @@ impl Both {
     fn instances<L>(&self, of_kind: fn(Logic) -> Option<L>) -> Result<Pair<L>> {
         let candidacy = self.candidacy.clone();
         let misfit = || Error::internal("an incumbent and a candidate of different kinds");
-        let member = |version: &Version| -> Result<Member<L>> {
-            let logic = of_kind(version.instantiate()?).ok_or_else(misfit)?;
-            Ok(Member::new(logic, version.plugin().needs(), &self.needs))
+        let member = |version: &Version, make: fn(&Version) -> Result<Logic>| -> Result<Member<L>> {
+            let logic = of_kind(make(version)?).ok_or_else(misfit)?;
+            Ok(Member::new(logic, version.plugin(), &self.needs))
         };
-        let (incumbent, candidate) = (member(&candidacy.incumbent)?, member(&candidacy.candidate)?);
-        Ok(Pair { candidacy, incumbent, candidate })
+        let incumbent = member(&candidacy.incumbent, Version::instantiate)?;
+        // Alone: behind its incumbent, a failure would only end the trial.
+        let candidate = member(&candidacy.candidate, warmed)?;
+        Ok(Pair { candidacy, incumbent, candidate, is_rehearsed: false })
     }
 }
 

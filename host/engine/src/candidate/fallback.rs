@@ -69,7 +69,10 @@ impl Transform for Fallback<Box<dyn Transform>> {
 
 impl Aggregate for Fallback<Box<dyn Aggregate>> {
     fn accumulate(&mut self, accumulators: &Binary, groups: &[u32], batch: &View<'_>) -> Result<Accumulated> {
-        let answer = self.call(|member| member.logic.accumulate(accumulators, groups, &member.view(batch)))?;
+        let answer = self.call(|member| {
+            let answer = member.logic.accumulate(accumulators, groups, &member.view(batch))?;
+            Ok(Accumulated { rejects: member.signed(answer.rejects), ..answer })
+        })?;
         self.tally().rows(groups.len(), answer.rejects.len());
         Ok(answer)
     }
@@ -79,7 +82,10 @@ impl Aggregate for Fallback<Box<dyn Aggregate>> {
     }
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
-        let answer = self.call(|member| member.logic.finish(fired))?;
+        let answer = self.call(|member| {
+            let answer = member.logic.finish(fired)?;
+            Ok(Finished { rejects: member.signed(answer.rejects), ..answer })
+        })?;
         self.tally().results(fired.windows.len(), answer.values.len());
         Ok(answer)
     }
@@ -96,7 +102,7 @@ impl Process for Fallback<Box<dyn Process>> {
             let values = turn.batch.values;
             let Processed { states, timers, main, sides, rejects } = answer;
             let (main, sides) = (member.main(main, values), member.sides(sides, values));
-            Ok(Processed { states, timers, main, sides, rejects })
+            Ok(Processed { states, timers, main, sides, rejects: member.signed(rejects) })
         })?;
         let rows = turn.groups.len();
         self.tally().rows(rows, answer.rejects.len());

@@ -44,6 +44,11 @@ impl<'a> Halves<'a> {
         Self { incumbent, ..Self::default() }
     }
 
+    /// Whether there is nothing of either.
+    pub fn is_fresh(&self) -> bool {
+        self.incumbent.is_empty() && self.candidate.is_none()
+    }
+
     /// Takes a stored state apart.
     pub fn read(stored: &'a [u8]) -> Result<Self> {
         Self::parse(stored).ok_or_else(|| Error::new(ErrorKind::Corrupt, "a state is not that of two versions"))
@@ -92,9 +97,18 @@ fn timers(bytes: &[u8]) -> Option<(Vec<i64>, &[u8])> {
     Some((timers.as_chunks().0.iter().map(|time| i64::from_le_bytes(*time)).collect(), rest))
 }
 
-/// The incumbent's half of a stored state; nothing of one that cannot be read.
-pub fn incumbent(stored: &[u8]) -> Vec<u8> {
-    Halves::read(stored).map(|halves| halves.incumbent.to_vec()).unwrap_or_default()
+/// One half of a stored state; nothing of one that cannot be read. What the candidate has not met is the incumbent's.
+pub fn half_of(half: Half, stored: &[u8]) -> Vec<u8> {
+    let own = |halves: Halves<'_>| match (half, halves.candidate) {
+        (Half::Candidate, Some(candidate)) => candidate.to_vec(),
+        _ => halves.incumbent.to_vec(),
+    };
+    Halves::read(stored).map(own).unwrap_or_default()
+}
+
+/// Whether only the incumbent has seen all that has led to a stored state.
+pub fn is_old(stored: &[u8]) -> bool {
+    stored.first() == Some(&ONE)
 }
 
 /// States of an incumbent as pairs, which its candidate has not met yet.

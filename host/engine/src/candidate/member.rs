@@ -1,9 +1,10 @@
 //! One of two plugins that are one to everybody else: what it sees of the rows of both, and its answers as both would give
 //! them.
 
+use std::sync::Arc;
 use wasmill_stream::Binary;
 use wasmill_stream::field::FieldSpec;
-use wasmill_stream::plugin::{Needs, Rows, Side, Transformed, View};
+use wasmill_stream::plugin::{Identity, Needs, Plugin, Reject, Rows, Side, Transformed, View};
 
 /// What two plugins need together.
 pub fn union(incumbent: &Needs, candidate: &Needs) -> Needs {
@@ -33,6 +34,7 @@ pub fn union(incumbent: &Needs, candidate: &Needs) -> Needs {
 pub struct Member<L> {
     /// What is called.
     pub logic: L,
+    identity: Arc<Identity>,
     reads_values: bool,
     /// The places of its fields among those of both.
     columns: Vec<usize>,
@@ -41,12 +43,14 @@ pub struct Member<L> {
 }
 
 impl<L> Member<L> {
-    /// With its own needs and those of both.
-    pub fn new(logic: L, own: &Needs, both: &Needs) -> Self {
+    /// An instance of a plugin, which is given what both need.
+    pub fn new(logic: L, plugin: &dyn Plugin, both: &Needs) -> Self {
+        let own = plugin.needs();
         let place = |field: &FieldSpec| both.fields.iter().position(|other| other == field);
         let sides = own.sides.iter().zip(&both.sides).map(|(own, both)| both.writes_values && !own.writes_values);
         Self {
             logic,
+            identity: Arc::new(plugin.identity().clone()),
             reads_values: own.reads_values,
             columns: own.fields.iter().filter_map(place).collect(),
             copies: std::iter::once(both.writes_values && !own.writes_values).chain(sides).collect(),
@@ -74,10 +78,16 @@ impl<L> Member<L> {
         sides.into_iter().map(|(side, rows)| (side, written(rows, values.filter(|_| copies(side))))).collect()
     }
 
+    /// Its refusals, which tell that they are its own.
+    pub fn signed(&self, mut rejects: Vec<Reject>) -> Vec<Reject> {
+        rejects.iter_mut().for_each(|reject| reject.by = Some(self.identity.clone()));
+        rejects
+    }
+
     /// An answer of a transform.
     pub fn transformed(&self, answer: Transformed, values: Option<&Binary>) -> Transformed {
         let Transformed { main, sides, rejects } = answer;
-        Transformed { main: self.main(main, values), sides: self.sides(sides, values), rejects }
+        Transformed { main: self.main(main, values), sides: self.sides(sides, values), rejects: self.signed(rejects) }
     }
 }
 

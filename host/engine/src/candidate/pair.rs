@@ -5,9 +5,39 @@ mod aggregate;
 mod process;
 mod transform;
 
+use super::both::Pair;
+use super::halves::wrap;
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::plugin::Rows;
 use wasmill_stream::{Binary, Error, GuestFault, Result};
+
+impl<L> Pair<L> {
+    /// States as pairs, which the candidate has not met. Those of an older version are the incumbent's to rewrite: a job that went
+    /// back in time may find some. If the candidate has to rewrite the incumbent's when it meets them, it shows with the first
+    /// ones that it can.
+    fn pair(
+        &mut self,
+        from: u32,
+        states: &Binary,
+        migrate: impl Fn(&mut L, u32, &Binary) -> Result<Binary>,
+    ) -> Result<Binary> {
+        let own = self.candidacy.incumbent().plugin().state_version();
+        let older;
+        let states = match from == own {
+            true => states,
+            false => {
+                older = migrate(&mut self.incumbent.logic, from, states)?;
+                check("migrate", older.len(), states.len())?;
+                &older
+            }
+        };
+        if !std::mem::replace(&mut self.is_rehearsed, true) && self.candidacy.adopts().is_some() && !states.is_empty() {
+            let rewritten = migrate(&mut self.candidate.logic, own, states)?;
+            check("migrate", rewritten.len(), states.len())?;
+        }
+        Ok(wrap(states))
+    }
+}
 
 /// Some items of a list, by number, and where each is among them.
 struct Chosen {

@@ -20,6 +20,9 @@ pub struct Bounds {
     pub rejects: Option<f64>,
     /// CPU time per row, as a multiple of the incumbent's.
     pub cpu: Option<f64>,
+    /// Time per row by the clock on the wall, as a multiple of the incumbent's. Not per call: how many rows a call has depends
+    /// on the load.
+    pub latency: Option<f64>,
     /// Results per row, or per fired window, as a multiple of the incumbent's: least and most.
     pub output: Option<(f64, f64)>,
 }
@@ -47,14 +50,13 @@ impl Baseline {
         }
     }
 
-    /// CPU time of the incumbent for a row.
-    fn cpu(&self) -> Option<f64> {
-        per_row(&self.incumbent.counts())
+    /// What takes a row `bound` times as long as in the incumbent, in nanoseconds: in the candidate and in the incumbent.
+    fn broken(&self, bound: Option<f64>, time: fn(&GuestCounts) -> Duration) -> Option<(f64, f64)> {
+        let per_row =
+            |counts: &GuestCounts| (counts.rows >= ENOUGH).then(|| time(counts).as_nanos() as f64 / counts.rows as f64);
+        let (now, before) = (per_row(&self.candidate.counts())?, per_row(&self.incumbent.counts())?);
+        (now > bound? * before).then_some((now, before))
     }
-}
-
-fn per_row(counts: &GuestCounts) -> Option<f64> {
-    (counts.rows >= ENOUGH).then(|| counts.cpu.as_nanos() as f64 / counts.rows as f64)
 }
 
 /// What a candidate has done, on all workers.
@@ -103,13 +105,23 @@ impl Tally {
         let (now, candidate) = (baseline.incumbent.counts(), baseline.candidate.counts());
         let rows = now.rows - baseline.before.rows;
         let cpu = now.cpu.saturating_sub(baseline.before.cpu);
+        let wall = now.wall.saturating_sub(baseline.before.wall);
+        let load = |counter: &AtomicU64| counter.load(Relaxed);
         Report {
+            rejects: load(&self.rejects),
+            sources: load(&self.sources),
+            results: load(&self.results),
             rows: self.rows.load(Relaxed),
             compared: self.compared.load(Relaxed),
             differing: self.differing.load(Relaxed),
             differences,
-            incumbent: Cost { rows, cpu, memory: now.memory },
-            candidate: Cost { rows: candidate.rows, cpu: candidate.cpu, memory: candidate.memory },
+            incumbent: Cost { rows, cpu, wall, memory: now.memory },
+            candidate: Cost {
+                rows: candidate.rows,
+                cpu: candidate.cpu,
+                wall: candidate.wall,
+                memory: candidate.memory,
+            },
             failure,
         }
     }
@@ -125,13 +137,14 @@ impl Bounds {
         {
             return Some(format!("it refuses {rejects} of {rows} rows, and {bound} of all is the bound"));
         }
-        if let (Some(bound), Some(before), Some(now)) =
-            (self.cpu, baseline.cpu(), per_row(&baseline.candidate.counts()))
-            && now > bound * before
-        {
-            return Some(format!(
-                "it takes {now:.0} ns a row, and {bound} times the {before:.0} ns of the version before is the bound"
-            ));
+        let times: [(_, _, fn(&GuestCounts) -> Duration); 2] =
+            [(self.cpu, "of CPU time", |counts| counts.cpu), (self.latency, "by the clock", |counts| counts.wall)];
+        for (bound, of, time) in times {
+            if let (Some((now, before)), Some(bound)) = (baseline.broken(bound, time), bound) {
+                return Some(format!(
+                    "it takes {now:.0} ns {of} a row, and {bound} times the {before:.0} ns of the version before is the bound"
+                ));
+            }
         }
         let (sources, results) = (tally.sources.load(Relaxed), tally.results.load(Relaxed));
         if let (Some((least, most)), Some(before)) = (self.output, baseline.output)
@@ -153,6 +166,12 @@ impl Bounds {
 pub struct Report {
     /// Rows that it was given.
     pub rows: u64,
+    /// Rows that it refused.
+    pub rejects: u64,
+    /// Rows or windows that were to lead to results.
+    pub sources: u64,
+    /// Results that it gave for them.
+    pub results: u64,
     /// Rows, timers and windows whose results were compared.
     pub compared: u64,
     /// How many of them differ.
@@ -174,6 +193,8 @@ pub struct Cost {
     pub rows: u64,
     /// CPU time within its calls.
     pub cpu: Duration,
+    /// The same by the clock on the wall.
+    pub wall: Duration,
     /// The most linear memory that one instance had, bytes.
     pub memory: u64,
 }

@@ -13,7 +13,7 @@ use crate::candidate::PAIRED;
 use crate::epoch::EpochClock;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::stall;
-use crate::swap::{PluginsAt, Revisions};
+use crate::swap::{PluginsAt, Revisions, Runs};
 use crate::verdict::Verdict;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,7 +28,7 @@ use wasmill_stream::checkpoint::{
     Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark, Withdrawn,
 };
 use wasmill_stream::key::KEY_GROUPS;
-use wasmill_stream::plugin::{Identity, Version};
+use wasmill_stream::plugin::Identity;
 use wasmill_stream::source::SourceNote;
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -406,11 +406,13 @@ impl Coordinator {
     }
 
     fn manifest(&mut self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>, is_point: bool) -> Manifest {
-        let plugin = |(node, version): (&PlanNode, &Option<Version>)| {
-            let identity = version.as_ref()?.plugin().identity().clone();
+        let plugin = |(node, runs): (&PlanNode, &Option<Runs>)| {
+            let runs = runs.as_ref()?;
+            let identity = runs.version.plugin().identity().clone();
+            let successor = runs.successor().map(|version| version.plugin().identity().clone());
             let declared = self.settings.declared.get(&node.name).filter(|declared| *declared != identity.digest);
             let Identity { name, version, digest: sha256 } = identity;
-            let mark = PluginMark { name, version, sha256, declared };
+            let mark = PluginMark { name, version, sha256, declared, successor };
             Some((node.name.to_string(), mark))
         };
         Manifest {

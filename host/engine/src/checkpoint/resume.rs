@@ -140,7 +140,11 @@ async fn state(journal: &Journal, mark: &StepMark) -> Result<StepState> {
 /// What is said of each plugin that another component has taken the place of.
 fn changed(manifest: &Manifest, plan: &Plan) -> Vec<String> {
     let changed = |node: &PlanNode| {
-        let (then, now) = (manifest.plugins.get(&*node.name)?, node.identity()?);
+        let then = manifest.plugins.get(&*node.name)?;
+        let now = match &node.trial {
+            Some(trial) => trial.incumbent().plugin().identity().clone(),
+            None => node.identity()?,
+        };
         let short = |digest: &str| digest.get(..12).unwrap_or(digest).to_owned();
         (then.sha256 != now.digest).then(|| {
             let (before, after) = (short(&then.sha256), short(&now.digest));

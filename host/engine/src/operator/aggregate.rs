@@ -6,14 +6,14 @@ use super::output::Outputs;
 use super::worn::Worn;
 use super::{Epoch, Rows};
 use crate::admit::admit;
-use crate::candidate::{Half, PAIRED, incumbent};
+use crate::candidate::{Candidacy, Half, Mode, PAIRED, half_of, is_old};
 use crate::discards::Discards;
 use crate::graph::{Input, Port};
 use crate::isolate::{Guard, IsolatedAggregate};
 use crate::parcel::Parcel;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
-use crate::swap::{Follower, Rewrite, Swappable, Takeover};
+use crate::swap::{Follower, Rewrite, Swappable, Takeover, rewritten};
 use crate::worker::Shared;
 use std::sync::Arc;
 use timely::dataflow::Stream;
@@ -32,9 +32,35 @@ struct AggregateStep {
     /// A version that is about to take over, and the state as it understands it, if it does not understand what is there.
     tried: Option<(Worn<IsolatedAggregate>, Option<Migrated>)>,
     windows: Windows,
+    /// In a transition: the windows that the version before has to close.
+    closing: Option<Closing>,
     heard: Heard,
     /// Decodes what later steps want from the results.
     decoder: Decoder,
+}
+
+/// Windows that a version has opened, and closes before it goes.
+struct Closing {
+    trial: Arc<Candidacy>,
+    /// As long as event time has not come so far, there are some.
+    until: i64,
+}
+
+impl Closing {
+    /// Looks for them. If there are none, the trial is told.
+    fn look(trial: Arc<Candidacy>, windows: &Windows) -> Option<Self> {
+        let until = windows.gone_at(&mut is_old);
+        if until.is_none() {
+            trial.has_closed();
+        }
+        until.map(|until| Self { trial, until })
+    }
+
+    /// Those of a node in a transition.
+    fn of(node: &PlanNode, windows: &Windows) -> Option<Self> {
+        let trial = node.trial.clone().filter(|trial| trial.mode() == Mode::Transition)?;
+        Self::look(trial, windows)
+    }
 }
 
 /// The admitted rows of a parcel.
@@ -77,6 +103,7 @@ impl AggregateStep {
         Ok(Self {
             worn,
             tried: None,
+            closing: Closing::of(node, &windows),
             windows,
             heard: Heard::new(&node.sources, workers),
             decoder: Decoder::new(&node.main().fields),
@@ -100,8 +127,14 @@ impl Swappable for AggregateStep {
         let mut worn = Worn::new(&self.plan.nodes[self.index], takeover.version.clone(), |guard| {
             IsolatedAggregate::new(logic, guard)
         })?;
-        let migrate = |rewrite| migrated(&self.windows, rewrite, &mut worn.logic);
-        let migrated = takeover.rewrite.map(migrate).transpose()?;
+        let windows = &self.windows;
+        let mut migrate = |from: u32, old: &Binary| worn.logic.migrate(from, old);
+        let migrated = rewritten(
+            takeover,
+            || windows.accumulators(),
+            &mut migrate,
+            |rewrite| windows.migrated(&mut |old| rewrite(old).map(|new| new.states)),
+        )?;
         self.tried = Some((worn, migrated));
         Ok(())
     }
@@ -110,6 +143,7 @@ impl Swappable for AggregateStep {
         if let Some((worn, migrated)) = self.tried.take().filter(|_| taken) {
             self.worn = worn;
             migrated.into_iter().for_each(|migrated| self.windows.adopt(migrated));
+            self.closing = Closing::of(&self.plan.nodes[self.index], &self.windows);
         }
     }
 }
@@ -143,7 +177,7 @@ impl EpochStep for AggregateStep {
         let view = View::of(batch, &lens.needs, lens.columns(admitted.from));
         let taken = self.windows.accumulate(logic, keys, hashes, &view)?;
         for reject in &taken.rejects {
-            discards.row(batch, reject.row as usize, reject.cause, &reject.reason);
+            discards.reject(batch, reject.row as usize, reject);
         }
         StepLedger::add(&ledger.late, taken.late.len());
         StepLedger::add(&ledger.emitted, batch.len() - taken.late.len() - taken.rejects.len());
@@ -156,9 +190,15 @@ impl EpochStep for AggregateStep {
         let watermark = self.heard.watermark();
         let mut advanced = self.windows.advance(watermark, &mut self.worn.logic)?;
         if self.state_version() & PAIRED != 0 {
-            // What a dead letter holds is for a plugin to read.
-            let accumulators = advanced.refused.iter_mut().flat_map(|refused| &mut refused.accumulators);
-            accumulators.for_each(|accumulator| *accumulator = incumbent(accumulator));
+            // What a dead letter holds is for the plugin to read that it names.
+            let trial = self.plan.nodes[self.index].trial.as_ref();
+            for refused in &mut advanced.refused {
+                let half = trial.map_or(Half::Incumbent, |trial| trial.half_of(refused.by.as_deref()));
+                refused.accumulators.iter_mut().for_each(|accumulator| *accumulator = half_of(half, accumulator));
+            }
+        }
+        if let Some(closing) = self.closing.take_if(|closing| closing.until <= watermark) {
+            self.closing = Closing::look(closing.trial, &self.windows);
         }
         let node = &self.plan.nodes[self.index];
         node.ledger.advance_watermark(watermark);

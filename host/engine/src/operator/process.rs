@@ -15,7 +15,7 @@ use crate::isolate::{Guard, IsolatedProcess};
 use crate::parcel::Parcel;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
-use crate::swap::{Follower, Rewrite, Swappable, Takeover};
+use crate::swap::{Follower, Rewrite, Swappable, Takeover, rewritten};
 use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -132,8 +132,8 @@ impl ProcessStep {
         for reject in &turned.answer.rejects {
             let row = reject.row as usize;
             match origins.and_then(|origins| origins.get(row)) {
-                Some((batch, row)) => discards.row(batch, *row as usize, reject.cause, &reject.reason),
-                None => discards.row(batch, row, reject.cause, &reject.reason),
+                Some((batch, row)) => discards.reject(batch, *row as usize, reject),
+                None => discards.reject(batch, row, reject),
             }
         }
         let ledger = &self.plan.nodes[self.index].ledger;
@@ -284,8 +284,9 @@ impl Swappable for ProcessStep {
             IsolatedProcess::new(logic, guard)
         })?;
         self.backlog.has(&worn.lens.needs)?;
-        let migrate = |rewrite| migrated(&self.states, rewrite, &mut worn.logic);
-        let migrated = takeover.rewrite.map(migrate).transpose()?;
+        let states = &self.states;
+        let mut migrate = |from: u32, old: &Binary| worn.logic.migrate(from, old);
+        let migrated = rewritten(takeover, || states.states(), &mut migrate, |rewrite| states.migrated(rewrite))?;
         self.tried = Some((worn, migrated));
         Ok(())
     }

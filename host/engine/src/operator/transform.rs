@@ -113,7 +113,7 @@ impl Swappable for TransformStep {
 /// Counts what became of the rows of a transform's batch, but for those that led to output rows: their number is returned.
 pub fn count(batch: &Batch, answer: &Transformed, discards: &mut Discards) -> Result<usize> {
     for reject in &answer.rejects {
-        discards.row(batch, reject.row as usize, reject.cause, &reject.reason);
+        discards.reject(batch, reject.row as usize, reject);
     }
     let emitted = emitted(batch.len(), &answer.main, &answer.sides);
     let filtered = batch.len().checked_sub(emitted + answer.rejects.len()).ok_or_else(|| {

@@ -2,6 +2,7 @@
 //! when it has done with all epochs before; what all have left is forgotten.
 
 use super::takeover::Takeover;
+use crate::candidate::{Candidacy, Mode};
 use crate::epoch::EpochClock;
 use crate::operator::Epoch;
 use crate::plan::{Plan, PlanNode};
@@ -76,14 +77,37 @@ impl Revisions {
 /// Which version of each node's plugin runs behind a barrier.
 pub struct PluginsAt {
     at: Arc<Revision>,
-    running: Vec<Option<Version>>,
+    running: Vec<Option<Runs>>,
+}
+
+/// What a node goes on with after a restart.
+#[derive(Clone)]
+pub struct Runs {
+    /// Its plugin. A trial does not survive a restart: of two versions it is the incumbent.
+    pub version: Version,
+    /// The transition that it is the incumbent of. That does survive.
+    transition: Option<Arc<Candidacy>>,
+}
+
+impl Runs {
+    fn of(node: &PlanNode, version: Option<Version>) -> Option<Self> {
+        let Some(trial) = &node.trial else { return Some(Self { version: version?, transition: None }) };
+        let transition = Some(trial.clone()).filter(|trial| trial.mode() == Mode::Transition);
+        Some(Self { version: trial.incumbent().clone(), transition })
+    }
+
+    /// The version that takes over from it when it has closed its windows, unless that has failed.
+    pub fn successor(&self) -> Option<&Version> {
+        let transition = self.transition.as_ref().filter(|transition| transition.failure().is_none());
+        transition.map(|transition| transition.candidate())
+    }
 }
 
 impl PluginsAt {
     /// Those that the job begins with.
     pub fn new(revisions: &Revisions) -> Self {
         let at = revisions.newest();
-        let running = at.plan.nodes.iter().map(PlanNode::version).collect();
+        let running = at.plan.nodes.iter().map(|node| Runs::of(node, node.version())).collect();
         Self { at, running }
     }
 
@@ -91,16 +115,15 @@ impl PluginsAt {
     pub fn pass(&mut self, barrier: Epoch) {
         while let Some(next) = self.at.next().filter(|next| next.from <= barrier).cloned() {
             if let Some(takeover) = next.takeover.as_ref().filter(|takeover| takeover.decision() == Some(true)) {
-                // A trial does not survive a restart, which goes on with the incumbent.
-                let incumbent = takeover.candidacy.as_ref().map(|candidacy| candidacy.incumbent());
-                self.running[takeover.node] = Some(incumbent.unwrap_or(&takeover.version).clone());
+                let node = &next.plan.nodes[takeover.node];
+                self.running[takeover.node] = Runs::of(node, Some(takeover.version.clone()));
             }
             self.at = next;
         }
     }
 
-    /// By node. Of two versions the incumbent.
-    pub fn running(&self) -> &[Option<Version>] {
+    /// By node.
+    pub fn running(&self) -> &[Option<Runs>] {
         &self.running
     }
 }

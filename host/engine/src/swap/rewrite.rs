@@ -17,11 +17,20 @@ impl Rewrite {
     /// Between two versions of states. `half`: which is taken if they are those of two versions of the plugin.
     pub fn between(was: u32, half: Half, is: u32) -> Option<Self> {
         match was & PAIRED {
-            0 => (was != is).then_some(Self::Migrate(was)),
+            _ if was == is => None,
+            0 => Some(Self::Migrate(was)),
             _ => {
                 let incumbent = was & !PAIRED;
                 Some(Self::Unpair(half, (incumbent != is).then_some(incumbent)))
             }
+        }
+    }
+
+    /// The version that a plugin has to rewrite, if it has to.
+    pub fn from(self) -> Option<u32> {
+        match self {
+            Self::Migrate(from) => Some(from),
+            Self::Unpair(_, from) => from,
         }
     }
 

@@ -1,9 +1,9 @@
 //! One version of a plugin takes the place of another one, on every worker at the first row of the same epoch.
 
-use super::Rewrite;
-use crate::candidate::{Candidacy, Half};
+use super::{Migration, Rewrite};
+use crate::candidate::{Half, PAIRED};
 use crate::plan::{PlanKind, PlanNode};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use wasmill_stream::plugin::{Logic, Version};
@@ -16,10 +16,10 @@ pub struct Takeover {
     pub node: usize,
     /// The version.
     pub version: Version,
-    /// If the version is two, what they are.
-    pub candidacy: Option<Arc<Candidacy>>,
     /// What has to be done to the states that it finds; `None` if it understands them as they are.
     pub rewrite: Option<Rewrite>,
+    /// The version of the states that its plugin, or its candidate, goes on with.
+    goes_on_with: u32,
     /// Whether it takes over only if it can on all workers, because states have to be rewritten or rows wait in the step.
     is_voted_on: bool,
     workers: usize,
@@ -39,6 +39,8 @@ pub struct Course {
     pub pause: Duration,
     /// Why it does not take over.
     pub refused: Option<Refusal>,
+    /// How states were rewritten so far, if they have to be.
+    pub migration: Option<Migration>,
 }
 
 /// Why a version does not take over.
@@ -50,20 +52,38 @@ pub struct Refusal {
 
 impl Takeover {
     /// With instances for all workers. `before`: the node as it is now. `half`: what stays of states of two versions.
-    pub fn new(node: usize, before: &PlanNode, version: Version, half: Half, instances: Vec<Logic>) -> Self {
+    pub fn new(
+        node: usize,
+        before: &PlanNode,
+        version: Version,
+        (half, goes_on_with): (Half, u32),
+        instances: Vec<Logic>,
+    ) -> Self {
         let was = before.plugin().filter(|_| before.shape().is_some()).map(|plugin| plugin.state_version());
         let rewrite = was.and_then(|was| Rewrite::between(was, half, version.plugin().state_version()));
         let rows_wait = matches!(before.kind, PlanKind::Process { order: Order::EventTime, .. });
         let is_voted_on = rewrite.is_some() || rows_wait;
         let (workers, course) = (instances.len(), watch::Sender::new(Course::default()));
         let instances = Mutex::new(instances);
-        Self { node, version, candidacy: None, rewrite, is_voted_on, workers, instances, course }
+        Self { node, version, rewrite, goes_on_with, is_voted_on, workers, instances, course }
     }
 
-    /// Its version is two.
-    pub fn with(mut self, candidacy: Option<Arc<Candidacy>>) -> Self {
-        self.candidacy = candidacy;
-        self
+    /// The versions from and to which a plugin has to rewrite states, if it has to.
+    pub fn versions(&self) -> Option<(u32, u32)> {
+        let from = self.rewrite.and_then(Rewrite::from)?;
+        (from != self.goes_on_with).then_some((from, self.goes_on_with))
+    }
+
+    /// Whether its version is two, of which the candidate rewrites states when it meets them.
+    pub fn is_trial(&self) -> bool {
+        self.version.plugin().state_version() & PAIRED != 0
+    }
+
+    /// A worker has rewritten its states.
+    pub fn migrated(&self, migration: Migration) {
+        self.course.send_modify(|course| {
+            course.migration = Some(course.migration.map_or(migration, |others| others.and(migration)));
+        });
     }
 
     /// How far it is.

@@ -81,7 +81,9 @@ fn read_grants(names: &[String]) -> Result<Grants> {
 impl From<control::Entry> for Entry {
     fn from(entry: control::Entry) -> Self {
         match entry {
-            control::Entry::TakeOver(probation) => Self::TakeOver(probation.map(Duration::from_millis)),
+            control::Entry::TakeOver { probation, open_windows } => {
+                Self::TakeOver { probation: probation.map(Duration::from_millis), open_windows }
+            }
             control::Entry::Shadow(time) => Self::Shadow(Duration::from_millis(time)),
             control::Entry::Canary(key_groups) => Self::Canary { key_groups },
         }

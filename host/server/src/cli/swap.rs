@@ -3,7 +3,7 @@
 use super::Exit;
 use super::stdout::print;
 use crate::control::{Answer, Entry, Request, ask};
-use crate::job::Origin;
+use crate::job::{OpenWindows, Origin};
 use crate::live::history::Reason;
 use std::path::{Path, PathBuf};
 use wasmill_plugin::Grant;
@@ -20,11 +20,16 @@ go along: a plugin with a newer version of its state rewrites them, or is refuse
 Then the new plugin is on probation, as [swap] in the job file says, 30 s if it says nothing. If it fails meanwhile, or breaks
 a bound, the old one answers the same call and is put back; no row is lost.
 
+With --open-windows finish-old, or open_windows = \"finish-old\" under [swap], the old plugin closes the windows that it has
+opened, key by key, and the new one has those that are opened from then on. Until the last of them is closed both run, the new
+one is on probation, and no other plugin is let in; a restart goes on with that. Promoted before, the new one goes on with them.
+
 The step keeps its settings, limits and grants of the job file. A version that imports more than was granted is refused, with
 what is new and what it means; --grant approves it for this component and those that take over from it.
 
 Examples:
   wasmill swap job.toml averages new.wasm --why \"half-hour windows\"
+  wasmill swap job.toml averages new.wasm --open-windows finish-old
   wasmill swap job.toml averages new.wasm --shadow 5m     compare it on the same rows; nobody sees what it answers
   wasmill swap job.toml averages new.wasm --canary 10%    let it answer for a tenth of the key groups
   wasmill swap job.toml averages                          how the trial stands
@@ -46,6 +51,9 @@ pub struct Arguments {
     /// How long the old plugin stays ready to be put back; 0s: not at all
     #[arg(long, value_name = "TIME", requires = "plugin", value_parser = period, group = "entry")]
     probation: Option<Period>,
+    /// What becomes of windows that are open: the new plugin goes on with them, or the old one closes them
+    #[arg(long, value_name = "HOW", requires = "plugin", value_enum, conflicts_with_all = ["shadow", "canary"])]
+    open_windows: Option<OpenWindows>,
     /// Run it beside the old plugin for so long, on the same rows, and only compare
     #[arg(long, value_name = "TIME", requires = "plugin", value_parser = period, group = "entry")]
     shadow: Option<Period>,
@@ -86,7 +94,7 @@ impl Arguments {
         match (self.shadow, self.canary) {
             (Some(time), _) => Entry::Shadow(millis(time)),
             (None, Some(key_groups)) => Entry::Canary(key_groups),
-            (None, None) => Entry::TakeOver(self.probation.map(millis)),
+            (None, None) => Entry::TakeOver { probation: self.probation.map(millis), open_windows: self.open_windows },
         }
     }
 }

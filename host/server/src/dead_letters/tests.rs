@@ -269,7 +269,8 @@ mod job {
         let (kept, witness) = (Kept::default(), Witness::default());
         let nodes = vec![node("trips", &[], source()), node("out", &[0], sink(kept.clone()))];
         let letters = witness.watch(Box::new(Kept::default()));
-        let mut graph = Graph { nodes, dead_letters: Some(DeadLetters { sink: letters, late: false }) };
+        let mut graph =
+            Graph { nodes, dead_letters: Some(DeadLetters { sink: letters, late: false }), successors: Vec::new() };
         replay.feed(&mut graph);
         assert_eq!(replay.records(), 5);
         let left_out: Vec<_> = replay.left_out().collect();
@@ -336,7 +337,7 @@ mod job {
             node("totals", &[1], sink(Kept::default())),
             node("lines", &[1], sink(Plain)),
         ];
-        let graph = Graph { nodes, dead_letters: None };
+        let graph = Graph { nodes, dead_letters: None, successors: Vec::new() };
         let concerns = |step: &str| {
             let mut replay = Replay::default();
             replay.add(on_line(1, DeadLetter { step: step.into(), ..of_record("trips/0", "1", b"") }));

@@ -69,7 +69,7 @@ impl Live {
                 Some(Kept { given, grants }) => (pins::swapped_in(), Some(given), grants),
                 None => (plugin, None, Grants::default()),
             };
-            let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TakeOver(None));
+            let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TAKE_OVER);
             let change = Change { step, plugin, given, grants, entry, reason };
             arrivals.push(self.load(settings.clone(), change).await?);
         }

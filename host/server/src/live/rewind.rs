@@ -82,6 +82,7 @@ impl Live {
         let mut event = Event::new(step, What::Rewound, reason, &change);
         (event.version, event.before) = (undone.version.clone(), undone.before.clone());
         let (step, declared, history) = (step.to_owned(), job.declared.clone(), self.history.clone());
+        self.leave().await?;
         let rewind = Rewind { point, step, declared, store, history, event };
         self.leave().await?;
         Ok(HandOver { job, changes: vec![change], rewind: Some(rewind), reply: None })
@@ -98,8 +99,16 @@ impl Rewind {
         let too_late = || Error::invalid(format!("checkpoint {} is kept no longer", point.number));
         let withdrawn = journal.withdrawn(&point).await?.ok_or_else(too_late)?;
         // The other steps stay with what they run now.
-        let now = newest.plugins.into_iter().filter(|(name, _)| *name != step);
-        point.plugins.extend(now);
+        let now: Vec<_> = newest.plugins.into_iter().filter(|(name, _)| *name != step).collect();
+        for (name, mut mark) in now {
+            let then = point.plugins.get(&name).map(|then| (&then.sha256, &then.successor));
+            if point.steps.get(&name).is_some_and(|state| state.paired) && then != Some((&mark.sha256, &mark.successor))
+            {
+                // The second halves of its states there are not its successor's.
+                mark.successor = None;
+            }
+            point.plugins.insert(name, mark);
+        }
         for (name, mark) in &mut point.plugins {
             pin(mark, declared.get(name));
         }

@@ -3,6 +3,7 @@
 use super::history::{Event, Reason, What};
 use super::turn::Turn;
 use super::{Live, words};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -20,12 +21,17 @@ impl Live {
             // Without a time it ends when somebody says so, or when the candidate fails.
             let end = time.map(|time| Instant::now() + time);
             let far = Instant::now() + Duration::from_secs(u32::MAX.into());
+            let over = async {
+                sleep_until(end.unwrap_or(far)).await;
+                live.swapper.closed(&candidacy).await;
+            };
+            let mut over = pin!(over);
             let mut looks = interval(LOOK);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
                     () = candidacy.failed() => break,
-                    () = sleep_until(end.unwrap_or(far)) => break,
+                    () = &mut over => break,
                     _ = looks.tick() => {
                         candidacy.judge();
                         if !live.is_under_way(&step, &candidacy).await {
@@ -40,6 +46,14 @@ impl Live {
         });
     }
 
+    /// Watches the transitions that the job goes on with.
+    pub async fn watch_transitions(&self) {
+        let probation = self.settings().swap.probation;
+        for (step, candidacy) in self.swapper.trials().await {
+            self.watch_trial(&step, candidacy, Some(probation));
+        }
+    }
+
     async fn is_under_way(&self, step: &str, candidacy: &Arc<Candidacy>) -> bool {
         let trial = self.swapper.trial(step).await.ok().flatten();
         trial.is_some_and(|trial| Arc::ptr_eq(&trial, candidacy))
@@ -47,31 +61,40 @@ impl Live {
 
     /// Ends a trial as it has gone.
     async fn end_trial(&self, step: &str, candidacy: &Arc<Candidacy>, time: Option<Duration>) -> Result<()> {
-        // A trial does not go on in the next run of the job.
+        // A trial does not go on in the next run of the job, unless that is told.
         let Ok(mut turn) = self.turn().await else { return Ok(()) };
-        let promote = candidacy.failure().is_none() && candidacy.mode() == Mode::Probation;
+        let takes_over = matches!(candidacy.mode(), Mode::Probation | Mode::Transition);
+        let promote = candidacy.failure().is_none() && takes_over;
         let mut settled = self.swapper.settle(candidacy, promote).await;
         // It may fail at the last moment.
         let has_failed = settled.is_err() && promote && candidacy.failure().is_some();
         if has_failed {
             settled = self.swapper.settle(candidacy, false).await;
         }
-        if settled?.is_none() {
-            return Ok(());
-        }
+        let Some(swapped) = settled? else { return Ok(()) };
         self.conclude(&mut turn, step, candidacy);
         let failure = candidacy.failure().filter(|_| has_failed || !promote);
         let (candidate, incumbent) = (words::version(candidacy.candidate()), words::version(candidacy.incumbent()));
-        let report = words::report(&candidacy.report());
+        let (report, figures) = (words::report(&candidacy.report()), words::figures(&candidacy.report()));
+        let rewritten = words::migration(swapped.migration.as_ref());
         let over = words::duration(time.unwrap_or_default());
         let (what, reason, outcome) = match (&failure, candidacy.mode()) {
-            (Some(failure), Mode::Probation) => {
-                (What::RolledBack, failure.clone(), format!("{incumbent} put back in place of {candidate}: {failure}"))
+            (Some(failure), _) if takes_over => {
+                let outcome = format!("{incumbent} put back in place of {candidate}: {failure}; {figures}");
+                (What::RolledBack, failure.clone(), outcome)
             }
-            (Some(failure), _) => (What::Aborted, failure.clone(), format!("{candidate} called off: {failure}")),
+            (Some(failure), _) => {
+                (What::Aborted, failure.clone(), format!("{candidate} called off: {failure}; {figures}"))
+            }
+            (None, Mode::Transition) => {
+                self.remember(step, candidacy.incumbent().clone());
+                let closed = format!("{incumbent} has closed its last window");
+                (What::Promoted, closed.clone(), format!("{candidate} goes on alone: {closed}{rewritten}"))
+            }
             (None, Mode::Probation) => {
                 self.remember(step, candidacy.incumbent().clone());
-                (What::Promoted, format!("no failure in {over}"), format!("{candidate} stays: no failure in {over}"))
+                let well = format!("no failure in {over}");
+                (What::Promoted, well.clone(), format!("{candidate} stays: {well}{rewritten}"))
             }
             (None, _) => {
                 (What::Aborted, format!("{over} are over"), format!("the trial of {candidate} is over: {report}"))
@@ -113,7 +136,7 @@ impl Live {
         let (what, done) = match promote {
             true => {
                 self.remember(step, candidacy.incumbent().clone());
-                (What::Promoted, format!("{candidate} stays"))
+                (What::Promoted, format!("{candidate} stays{}", words::migration(swapped.migration.as_ref())))
             }
             false => (What::Aborted, format!("{} goes on alone", words::version(candidacy.incumbent()))),
         };

@@ -1,8 +1,9 @@
 //! What is said about versions and how they do.
 
+use crate::progress::grouped;
 use std::fmt::Write as _;
 use std::time::Duration;
-use wasmill_engine::{Candidacy, Cost, Mode, Report, Swapped};
+use wasmill_engine::{Candidacy, Cost, Migration, Mode, Report, Swapped};
 use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::plugin::{Identity, Version};
 
@@ -40,6 +41,7 @@ pub fn mode(mode: Mode) -> String {
             format!("as a canary for {:.1} % of the keys", key_groups as f64 * 100.0 / KEY_GROUPS as f64)
         }
         Mode::Probation => "on probation".into(),
+        Mode::Transition => "on probation until the version before has closed the windows that it has opened".into(),
     }
 }
 
@@ -52,9 +54,13 @@ pub fn trial(step: &str, candidacy: &Candidacy) -> String {
 
 /// What a trial has shown.
 pub fn report(report: &Report) -> String {
-    let Report { rows, compared, differing, differences, incumbent, candidate, failure } = report;
+    let Report { rows, compared, differing, differences, incumbent, candidate, failure, .. } = report;
     let mut text = format!("{rows} rows seen; {compared} answers compared, {differing} differ\n");
-    let _ = writeln!(text, "  CPU      {}, the version before {}", cpu(candidate), cpu(incumbent));
+    let [cpu, wall]: [fn(&Cost) -> Duration; 2] = [|cost| cost.cpu, |cost| cost.wall];
+    for (what, time) in [("CPU", cpu), ("latency", wall)] {
+        let (now, before) = (per_row(candidate, time), per_row(incumbent, time));
+        let _ = writeln!(text, "  {what:<9}{now}, the version before {before}");
+    }
     let _ =
         writeln!(text, "  memory   {} KiB, the version before {} KiB", candidate.memory >> 10, incumbent.memory >> 10);
     if let Some(failure) = failure {
@@ -73,10 +79,37 @@ pub fn report(report: &Report) -> String {
     text.trim_end().to_owned()
 }
 
-fn cpu(cost: &Cost) -> String {
+/// The same in a few numbers.
+pub fn figures(report: &Report) -> String {
+    let Report { rows, rejects, sources, results, candidate, .. } = report;
+    let (cpu, wall) = (per_row(candidate, |cost| cost.cpu), per_row(candidate, |cost| cost.wall));
+    format!(
+        "{} rows seen, {} refused, {} results of {} rows or windows, {cpu} of CPU time, {wall} by the clock",
+        grouped(*rows),
+        grouped(*rejects),
+        grouped(*results),
+        grouped(*sources)
+    )
+}
+
+fn per_row(cost: &Cost, time: fn(&Cost) -> Duration) -> String {
     match cost.rows {
         0 => "unknown".into(),
-        rows => format!("{} ns a row", cost.cpu.as_nanos() / u128::from(rows)),
+        rows => format!("{} ns a row", time(cost).as_nanos() / u128::from(rows)),
+    }
+}
+
+/// How states were rewritten, if they had to be: the end of a sentence.
+pub fn migration(migration: Option<&Migration>) -> String {
+    let Some(Migration { from, to, states, sample, projected, took }) = migration else { return String::new() };
+    let (states, sample) = (grouped(*states), grouped(*sample));
+    match took {
+        Some(took) => format!(
+            "; {states} states rewritten from version {from} to {to} in {took:.1?}, {sample} of them tried before (by which it should take {projected:.1?})"
+        ),
+        None => format!(
+            "; {sample} of {states} states tried from version {from} to {to}: to rewrite all will take about {projected:.1?}"
+        ),
     }
 }
 

@@ -106,7 +106,7 @@ impl Judge {
         let given = Some(Given { component: taken.content.bytes.clone(), signature });
         let (step, plugin) = (name.to_owned(), Origin::Path(path.to_owned()));
         // Nobody has approved anything by putting a file there.
-        let (grants, entry, reason) = (Grants::default(), Entry::TakeOver(None), reason(path));
+        let (grants, entry, reason) = (Grants::default(), Entry::TAKE_OVER, reason(path));
         self.live.swap(Change { step, plugin, given, grants, entry, reason }).await.map(Some)
     }
 

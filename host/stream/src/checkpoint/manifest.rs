@@ -6,6 +6,7 @@
 //! ```
 
 use super::Digest;
+use crate::plugin::Identity;
 use crate::position::Position;
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -172,6 +173,9 @@ pub struct PluginMark {
     /// The digest of the component that the job file named, if it was another one: a version was swapped in since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<String>,
+    /// The version that takes over from it as soon as it has closed the windows that it has opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Identity>,
 }
 
 /// What a sink has prepared.
@@ -284,7 +288,17 @@ mod tests {
             steps: BTreeMap::from([("cells".into(), step)]),
             plugins: BTreeMap::from([(
                 "cells".into(),
-                PluginMark { name: "average".into(), version: "1.0".into(), sha256: "ab".repeat(32), declared: None },
+                PluginMark {
+                    name: "average".into(),
+                    version: "1.0".into(),
+                    sha256: "ab".repeat(32),
+                    declared: None,
+                    successor: Some(Identity {
+                        name: "average".into(),
+                        version: "1.1".into(),
+                        digest: "cd".repeat(32),
+                    }),
+                },
             )]),
             sinks: BTreeMap::from([("out".into(), SinkMark { prepared: json!(["a"]), committed: true, undo: None })]),
             points: vec![RewindPoint { number: 40, at: 1_795_000_000_000 }],

@@ -64,9 +64,9 @@ impl<'a> Outbox<'a> {
         let mut keys = std::mem::take(&mut self.keys).finish();
         self.outcome.fired += windows.len();
         let refused = |reject: Reject, windows: &[Firing], keys: &Binary, accumulators| {
-            let Reject { row, cause, reason } = reject;
+            let Reject { row, cause, reason, by } = reject;
             let (window, key) = (windows[row as usize], keys.get(row as usize).to_vec());
-            RefusedWindow { window, key, accumulators, cause, reason }
+            RefusedWindow { window, key, accumulators, cause, reason, by }
         };
         if !unmerged.is_empty() {
             let rows: Vec<u32> = unmerged.iter().map(|unmerged| unmerged.reject.row).collect();

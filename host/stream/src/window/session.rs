@@ -159,6 +159,12 @@ impl Sessions {
         }
     }
 
+    pub(super) fn gone_at(&self, picks: &mut dyn FnMut(&[u8]) -> bool) -> Option<i64> {
+        let sessions = self.keys.slots().flat_map(|slot| &self.keys[slot].value.sessions);
+        let picked = sessions.filter(|session| picks(session.accumulator.get()));
+        picked.map(|session| session.end.saturating_add(self.allowed_lateness)).max()
+    }
+
     // === rows ===
 
     pub(super) fn accumulate(

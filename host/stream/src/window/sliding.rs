@@ -76,6 +76,11 @@ impl Sliding {
         self.slices.iter_mut().for_each(|open| open.replace(new));
     }
 
+    pub(super) fn gone_at(&self, picks: &mut dyn FnMut(&[u8]) -> bool) -> Option<i64> {
+        let last = self.slices.iter().rev().find(|open| open.cells().any(&mut *picks));
+        last.map(|open| open.drops_at)
+    }
+
     // === rows ===
 
     pub(super) fn accumulate(

@@ -6,9 +6,10 @@ use super::grid::Grid;
 use super::session::Sessions;
 use super::sliding::Sliding;
 use crate::checkpoint::{Change, ChangeLog};
-use crate::plugin::{Aggregate, Reject, View};
+use crate::plugin::{Aggregate, Identity, Reject, View};
 use crate::units::Period;
 use crate::{Batch, Binary, Cause, Error, ErrorKind, Firing, Result};
+use std::sync::Arc;
 
 /// What became of the rows of one call of [`Windows::accumulate`]. Rows in neither list are in a window.
 #[derive(Debug, Default)]
@@ -43,6 +44,8 @@ pub struct RefusedWindow {
     pub cause: Cause,
     /// Why, in the plugin's words.
     pub reason: String,
+    /// Which version it was, if it is not the one that answers for the step.
+    pub by: Option<Arc<Identity>>,
 }
 
 /// Accumulators that were rewritten, see [`Windows::migrated`].
@@ -188,6 +191,15 @@ impl Windows {
         match &self.kind {
             Kind::Sliding(windows) => windows.accumulators(),
             Kind::Session(windows) => windows.accumulators(),
+        }
+    }
+
+    /// The watermark at which the last of the accumulators is gone that `picks` picks; `None` if there is none of them. Rows may
+    /// let it last longer, and never shorter.
+    pub fn gone_at(&self, picks: &mut dyn FnMut(&[u8]) -> bool) -> Option<i64> {
+        match &self.kind {
+            Kind::Sliding(windows) => windows.gone_at(picks),
+            Kind::Session(windows) => windows.gone_at(picks),
         }
     }
 

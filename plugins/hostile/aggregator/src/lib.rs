@@ -63,6 +63,7 @@ impl Hostile {
     fn accumulate(&self, accumulators: &Binary, groups: &[u32], batch: &Batch) -> Result<Accumulated, Failure> {
         let ids = batch.fields.first().and_then(|ids| ids.ints());
         let ids = ids.ok_or_else(|| Failure::Fatal("the host sent no column of s64 for field /id".into()))?;
+        self.r#do.in_call(ids.len());
         let bad = ids.iter().filter(|id| *id % self.every == 0).count();
         (0..bad).for_each(|_| self.r#do.to_row(self.amount));
         let mut counts: Vec<u64> = accumulators.iter().map(count).collect();
@@ -114,7 +115,7 @@ impl Hostile {
             Answer::NotUtf8Result => Finished { values: each(b"\"\xff\xc3(\""), ..honest },
             Answer::RejectedResult => Finished { rejects: vec![reject(0, "both")], ..honest },
             Answer::NotUtf8Reason => none(&not_utf8()),
-            Answer::LoopInFinish => {
+            Answer::LoopInFinish if windows > 0 => {
                 Deed::Loop.to_row(0);
                 honest
             }

@@ -34,6 +34,10 @@ pub enum Deed {
     MetricFlood,
     /// Sets gauges and observes numbers that are none, under names that are none.
     BadMetrics,
+    /// Executes `unreachable` in a call without rows.
+    TrapWithoutRows,
+    /// Never returns from a call without rows.
+    LoopWithoutRows,
     /// Panics in `configure`.
     PanicInConfigure,
     /// Never returns from `configure`.
@@ -53,10 +57,20 @@ impl Deed {
         }
     }
 
+    /// What is done in a call with so many rows, if that is none.
+    pub fn in_call(self, rows: usize) {
+        match self {
+            Self::TrapWithoutRows if rows == 0 => trap(),
+            Self::LoopWithoutRows if rows == 0 => forever(),
+            _ => {}
+        }
+    }
+
     /// What is done to a bad row.
     pub fn to_row(self, amount: usize) {
         match self {
-            Self::Nothing | Self::PanicInConfigure | Self::LoopInConfigure | Self::LongRefusal => {}
+            Self::Nothing | Self::TrapWithoutRows | Self::LoopWithoutRows => {}
+            Self::PanicInConfigure | Self::LoopInConfigure | Self::LongRefusal => {}
             Self::Loop => forever(),
             Self::Memory => take_memory(),
             Self::Recursion => drop(black_box(recurse(u64::MAX))),

@@ -65,6 +65,7 @@ impl Hostile {
     fn process(&self, turn: Turn) -> Result<Output, Failure> {
         let ids = turn.batch.fields.first().and_then(|ids| ids.ints());
         let ids = ids.ok_or_else(|| Failure::Fatal("the host sent no column of s64 for field /id".into()))?;
+        self.r#do.in_call(ids.len());
         let bad: Vec<u32> = (0..).zip(ids).filter(|(_, id)| *id % self.every == 0).map(|(row, _)| row).collect();
         bad.iter().for_each(|_| self.r#do.to_row(self.amount));
         let Turn { states, mut timers, watermark, .. } = turn;

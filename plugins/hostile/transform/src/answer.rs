@@ -26,6 +26,8 @@ pub enum Answer {
     UnknownSide,
     /// Rows for one side output, twice.
     SameSideTwice,
+    /// A refusal, as it should be.
+    Rejected,
     /// A refusal of a row that was not in the batch.
     UnknownReject,
     /// A refusal of a row that it also gives back.
@@ -98,6 +100,7 @@ impl Answer {
             Self::UndeclaredValues => Rows { values: same(b"{}"), ..all() }.into(),
             Self::UnknownSide => Columns { sides: vec![aside(1)], ..Columns::default() },
             Self::SameSideTwice => Columns { sides: vec![aside(0), aside(0)], ..Columns::default() },
+            Self::Rejected => refused(vec![reject(bad, "bad".into())]),
             Self::UnknownReject => refused(vec![reject(rows, "unknown".into())]),
             Self::RejectedOrigin => Columns { rejects: vec![reject(bad, "both".into())], ..Columns::default() },
             Self::RejectedTwice => refused(vec![reject(bad, "once".into()), reject(bad, "twice".into())]),

@@ -49,6 +49,7 @@ impl BatchTransform for Hostile {
         let this = self.chosen();
         let ids =
             batch.fields.first().and_then(|ids| ids.ints()).ok_or("the host sent no column of s64 for field /id")?;
+        this.r#do.in_call(ids.len());
         let bad: Vec<u32> = (0..).zip(ids).filter(|(_, id)| *id % this.every == 0).map(|(row, _)| row).collect();
         bad.iter().for_each(|_| this.r#do.to_row(this.amount));
         match bad.first() {

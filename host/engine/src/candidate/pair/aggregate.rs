@@ -3,7 +3,8 @@
 use super::{Chosen, adopt, check, column};
 use crate::candidate::both::Pair;
 use crate::candidate::difference::{Difference, text};
-use crate::candidate::halves::{Halves, wrap};
+use crate::candidate::halves::Halves;
+use crate::candidate::member::Member;
 use crate::candidate::pair::transform::rejects;
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::plugin::{Accumulated, Aggregate, Finished, Fired, Merged, Reject, Selection, View};
@@ -15,6 +16,7 @@ impl Aggregate for Pair<Box<dyn Aggregate>> {
         let own = column(halves.iter().map(|halves| halves.incumbent));
         let mut answer = self.incumbent.logic.accumulate(&own, groups, &self.incumbent.view(batch))?;
         check("accumulate", answer.accumulators.len(), halves.len())?;
+        answer.rejects = self.incumbent.signed(answer.rejects);
         let chosen = self.chosen_groups(&halves, groups, batch);
         let other = self.beside(|both| both.accumulate_beside(&halves, &chosen, groups, batch));
         let mut stored = BinaryBuilder::default();
@@ -45,6 +47,8 @@ impl Aggregate for Pair<Box<dyn Aggregate>> {
         let mut met = vec![self.candidacy.takes_all(); count as usize];
         let known = halves.iter().zip(groups).filter(|(halves, _)| halves.candidate.is_some());
         known.for_each(|(_, &group)| met[group as usize] = true);
+        let unknown = halves.iter().zip(groups).filter(|(halves, _)| !self.candidacy.may_meet(halves));
+        unknown.for_each(|(_, &group)| met[group as usize] = false);
         let is_on = self.candidacy.is_on();
         let chosen = Chosen::new(count as usize, |result| is_on && met[result]);
         let other = self.beside(|both| {
@@ -68,24 +72,21 @@ impl Aggregate for Pair<Box<dyn Aggregate>> {
 
     fn finish(&mut self, fired: &Fired<'_>) -> Result<Finished> {
         let halves = read(fired.accumulators)?;
+        let all: Vec<u32> = (0..halves.len() as u32).collect();
         let own = column(halves.iter().map(|halves| halves.incumbent));
-        let answer = self.incumbent.logic.finish(&Fired { accumulators: &own, ..*fired })?;
-        sound(&answer, halves.len())?;
+        let answer = close(&mut self.incumbent, fired, &all, &own)?;
         let is_on = self.candidacy.is_on();
-        let chosen = Chosen::new(halves.len(), |at| is_on && self.candidacy.takes(fired.keys.get(at)));
+        let candidacy = &self.candidacy;
+        let is_its = |at: usize| candidacy.takes(fired.keys.get(at)) && candidacy.may_meet(&halves[at]);
+        let chosen = Chosen::new(halves.len(), |at| is_on && is_its(at));
         let other = self.beside(|both| {
             let states = both.candidates(chosen.numbers.iter().map(|&at| &halves[at as usize]))?;
-            let windows: Vec<Firing> = chosen.numbers.iter().map(|&at| fired.windows[at as usize]).collect();
-            let keys = fired.keys.select(&chosen.numbers);
-            let part = Fired { windows: &windows, keys: &keys, accumulators: &states };
-            let answer = both.candidate.logic.finish(&part)?;
-            sound(&answer, windows.len())?;
-            both.candidacy.tally.results(windows.len(), answer.values.len());
+            let answer = close(&mut both.candidate, fired, &chosen.numbers, &states)?;
+            both.candidacy.tally.results(chosen.numbers.len(), answer.values.len());
             Ok(answer)
         });
         let Some(other) = other.filter(|_| !chosen.is_empty()) else { return Ok(answer) };
-        let mine = results(&answer, halves.len(), |at| at);
-        let theirs = results(&other, chosen.numbers.len(), |at| chosen.numbers[at as usize]);
+        let (mine, theirs) = (results(&answer), results(&other));
         self.compare_windows(fired, &chosen, &mine, &theirs);
         if !self.candidacy.leads() {
             return Ok(answer);
@@ -95,20 +96,14 @@ impl Aggregate for Pair<Box<dyn Aggregate>> {
         together.sort_by_key(|(at, _)| *at);
         let mut rejects: Vec<_> =
             answer.rejects.iter().filter(|reject| !chosen.has(reject.row as usize)).cloned().collect();
-        rejects.extend(other.rejects.iter().cloned().map(|mut reject| {
-            reject.row = chosen.numbers[reject.row as usize];
-            reject
-        }));
+        rejects.extend(other.rejects.iter().cloned());
         rejects.sort_by_key(|reject| reject.row);
         let origins = together.iter().map(|(at, _)| *at).collect();
         Ok(Finished { origins: Some(origins), values: column(together.iter().map(|(_, value)| *value)), rejects })
     }
 
     fn migrate(&mut self, from: u32, accumulators: &Binary) -> Result<Binary> {
-        match self.candidacy.incumbent.plugin().state_version() == from {
-            true => Ok(wrap(accumulators)),
-            false => Err(Error::internal(format!("states of version {from} are not those of the version before"))),
-        }
+        self.pair(from, accumulators, |logic, from, states| logic.migrate(from, states))
     }
 }
 
@@ -130,7 +125,8 @@ impl Pair<Box<dyn Aggregate>> {
         }
     }
 
-    /// The groups that the candidate takes part in: those that it has met, and others as the keys of their rows say.
+    /// The groups that the candidate takes part in: those that it has met, and others as the keys of their rows say, if it
+    /// may meet them.
     fn chosen_groups(&self, halves: &[Halves<'_>], groups: &[u32], batch: &View<'_>) -> Chosen {
         let mut takes = vec![self.candidacy.takes_all(); halves.len()];
         if !self.candidacy.takes_all() {
@@ -140,7 +136,7 @@ impl Pair<Box<dyn Aggregate>> {
             halves.iter().zip(&mut takes).for_each(|(halves, takes)| *takes |= halves.candidate.is_some());
         }
         let is_on = self.candidacy.is_on();
-        Chosen::new(halves.len(), |group| is_on && takes[group])
+        Chosen::new(halves.len(), |group| is_on && takes[group] && self.candidacy.may_meet(&halves[group]))
     }
 
     /// The candidate's states.
@@ -188,6 +184,7 @@ impl Pair<Box<dyn Aggregate>> {
             reject.row = *row;
         }
         self.candidacy.tally.rows(rows.len(), answer.rejects.len());
+        answer.rejects = self.candidate.signed(answer.rejects);
         Ok(answer)
     }
 
@@ -231,10 +228,34 @@ fn read(accumulators: &Binary) -> Result<Vec<Halves<'_>>> {
     accumulators.iter().map(Halves::read).collect()
 }
 
-/// The results with their windows, by number.
-fn results(answer: &Finished, count: usize, number: impl Fn(u32) -> u32) -> Vec<(u32, &[u8])> {
-    let origins = answer.origins.clone().unwrap_or_else(|| (0..count as u32).collect());
-    origins.into_iter().map(number).zip(answer.values.iter()).collect()
+/// What a version makes of its accumulators of some windows. Its answer has their numbers among all that fire. Where it has
+/// refused all rows, there is no window for it.
+fn close(
+    member: &mut Member<Box<dyn Aggregate>>,
+    fired: &Fired<'_>,
+    of: &[u32],
+    accumulators: &Binary,
+) -> Result<Finished> {
+    let full: Vec<u32> = (0..of.len() as u32).filter(|&at| !accumulators.get(at as usize).is_empty()).collect();
+    let numbers: Vec<u32> = full.iter().map(|&at| of[at as usize]).collect();
+    if numbers.is_empty() {
+        return Ok(Finished { origins: Some(Vec::new()), ..Finished::default() });
+    }
+    let windows: Vec<Firing> = numbers.iter().map(|&at| fired.windows[at as usize]).collect();
+    let (keys, accumulators) = (fired.keys.select(&numbers), accumulators.select(&full));
+    let mut answer = member.logic.finish(&Fired { windows: &windows, keys: &keys, accumulators: &accumulators })?;
+    sound(&answer, windows.len())?;
+    let number = |at: u32| numbers[at as usize];
+    let origins = answer.origins.map(|origins| origins.into_iter().map(number).collect());
+    answer.origins = Some(origins.unwrap_or_else(|| numbers.clone()));
+    answer.rejects.iter_mut().for_each(|reject| reject.row = number(reject.row));
+    answer.rejects = member.signed(answer.rejects);
+    Ok(answer)
+}
+
+/// The results, each with the number of its window.
+fn results(answer: &Finished) -> Vec<(u32, &[u8])> {
+    answer.origins.iter().flatten().copied().zip(answer.values.iter()).collect()
 }
 
 /// What would lead to nothing if it were believed.

@@ -4,11 +4,11 @@ use super::transform::{rejects, sides};
 use super::{Chosen, adopt, ascending, check, column};
 use crate::candidate::both::Pair;
 use crate::candidate::difference::{self, Difference, Given, text};
-use crate::candidate::halves::{Halves, wrap};
+use crate::candidate::halves::Halves;
 use crate::isolate::{Joined, JoinedSides};
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::plugin::{Process, Processed, Reject, Selection, Timers, Turn};
-use wasmill_stream::{Binary, Error, ErrorKind, Result, time};
+use wasmill_stream::{Binary, ErrorKind, Result, time};
 
 impl Process for Pair<Box<dyn Process>> {
     fn process(&mut self, turn: &Turn<'_>) -> Result<Processed> {
@@ -48,10 +48,7 @@ impl Process for Pair<Box<dyn Process>> {
     }
 
     fn migrate(&mut self, from: u32, states: &Binary) -> Result<Binary> {
-        match self.candidacy.incumbent.plugin().state_version() == from {
-            true => Ok(wrap(states)),
-            false => Err(Error::internal(format!("states of version {from} are not those of the version before"))),
-        }
+        self.pair(from, states, |logic, from, states| logic.migrate(from, states))
     }
 }
 
@@ -65,7 +62,7 @@ impl Pair<Box<dyn Process>> {
         let values = turn.batch.values;
         let Processed { states, timers, main, sides, rejects } = answer;
         let (main, sides) = (self.incumbent.main(main, values), self.incumbent.sides(sides, values));
-        Ok(Processed { states, timers, main, sides, rejects })
+        Ok(Processed { states, timers, main, sides, rejects: self.incumbent.signed(rejects) })
     }
 
     /// What the candidate makes of its keys, unless it fails.
@@ -112,7 +109,7 @@ impl Pair<Box<dyn Process>> {
         sound(&answer, chosen.numbers.len())?;
         let Processed { states, timers, main, sides, rejects } = answer;
         let (main, sides) = (self.candidate.main(main, view.values), self.candidate.sides(sides, view.values));
-        Ok(Processed { states, timers, main, sides, rejects })
+        Ok(Processed { states, timers, main, sides, rejects: self.candidate.signed(rejects) })
     }
 
     fn compare(&self, turn: &Turn<'_>, rows: usize, incumbent: &Processed, candidate: &Processed) {

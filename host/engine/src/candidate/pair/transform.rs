@@ -22,7 +22,7 @@ impl Transform for Pair<Box<dyn Transform>> {
                 }
                 Ok(answer)
             }
-            Mode::Canary { .. } | Mode::Probation => self.split(batch),
+            Mode::Canary { .. } | Mode::Probation | Mode::Transition => self.split(batch),
         }
     }
 }

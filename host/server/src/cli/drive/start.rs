@@ -121,6 +121,7 @@ pub(super) async fn start(
         let job = (file, manner.parameters(), declared);
         let swapper = (running.swapper(), running.rewind_points());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
+        live.watch_transitions().await;
         served.spawn(listen(live.clone(), terminal.clone()));
         if manner.watch {
             served.spawn(watch::watch(live, refused.map(str::to_owned), terminal.clone()));

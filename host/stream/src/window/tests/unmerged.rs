@@ -58,6 +58,7 @@ fn slices_that_cannot_be_merged() {
         accumulators: [13u32, 2].map(|id| id.to_le_bytes().to_vec()).into(),
         cause: TRAP,
         reason: "thirteen".to_owned(),
+        by: None,
     };
     assert_eq!(refused, [window]);
     assert_eq!(bench.windows.open(), 0);
