@@ -213,7 +213,8 @@ fn versions_beyond_their_bounds() {
     let first = stream.fed() + 1;
     feed(&mut stream);
     let fed = stream.fed();
-    stream.end(&["rows", "rows_in", "cells", "counts", "passed"]);
+    // Behind that step there are as many rows as it made.
+    stream.end(&["rows", "rows_in"]);
     let after: Vec<i64> = passed(dir).into_iter().filter(|id| *id >= first).collect();
     assert_eq!(after, Vec::from_iter(first..=fed));
     report(&format!("{} versions beyond their bounds, the slowest rolled back after {slowest} ms", BEYOND.len()));

@@ -123,6 +123,20 @@ impl World {
     async fn newest(&self) -> Manifest {
         Journal::new(self.store.clone()).newest().await.expect("it is whole").expect("there is one")
     }
+
+    /// Waits until the newest manifest says this of all steps.
+    async fn says(&self, of_step: impl Fn(&Manifest, &str) -> bool) {
+        let watch = async {
+            loop {
+                let newest = self.newest().await;
+                if STEPS.iter().all(|step| of_step(&newest, step)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), watch).await.expect("the manifest says so");
+    }
 }
 
 struct Window {
@@ -243,13 +257,7 @@ async fn a_transition_survives_a_restart() {
         (mark.version.clone(), successor, manifest.steps.get(step).is_some_and(|step| step.paired))
     };
     let under_way = ("1".to_owned(), Some("2".to_owned()), true);
-    loop {
-        let newest = world.newest().await;
-        if STEPS.iter().all(|step| named(&newest, step) == under_way) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    world.says(|newest, step| named(newest, step) == under_way).await;
     running.stopper().abort(Error::internal("a crash"));
     // Its source would wait there for ever.
     gate.set(true);
@@ -272,13 +280,7 @@ async fn a_transition_survives_a_restart() {
         assert_eq!(transition.failure(), None, "{step}");
     }
     let alone = ("2".to_owned(), None, false);
-    loop {
-        let newest = world.newest().await;
-        if STEPS.iter().all(|step| named(&newest, step) == alone && newest.steps[*step].state_version == 2) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    world.says(|newest, step| named(newest, step) == alone && newest.steps[step].state_version == 2).await;
     for step in STEPS {
         let expected = world.expected(step, world.watermark(false), |window| window.before > 0);
         until("all windows", || (world.vaults[step].rows().len() >= expected.len()).then_some(())).await;

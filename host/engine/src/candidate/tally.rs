@@ -27,6 +27,9 @@ pub struct Bounds {
     pub output: Option<(f64, f64)>,
 }
 
+/// One of the times that a version takes.
+type TimeOf = fn(&GuestCounts) -> Duration;
+
 /// What the incumbent had done before, and what it goes on doing.
 pub struct Baseline {
     incumbent: Arc<GuestLedger>,
@@ -51,7 +54,7 @@ impl Baseline {
     }
 
     /// What takes a row `bound` times as long as in the incumbent, in nanoseconds: in the candidate and in the incumbent.
-    fn broken(&self, bound: Option<f64>, time: fn(&GuestCounts) -> Duration) -> Option<(f64, f64)> {
+    fn broken(&self, bound: Option<f64>, time: TimeOf) -> Option<(f64, f64)> {
         let per_row =
             |counts: &GuestCounts| (counts.rows >= ENOUGH).then(|| time(counts).as_nanos() as f64 / counts.rows as f64);
         let (now, before) = (per_row(&self.candidate.counts())?, per_row(&self.incumbent.counts())?);
@@ -137,7 +140,7 @@ impl Bounds {
         {
             return Some(format!("it refuses {rejects} of {rows} rows, and {bound} of all is the bound"));
         }
-        let times: [(_, _, fn(&GuestCounts) -> Duration); 2] =
+        let times: [(_, _, TimeOf); 2] =
             [(self.cpu, "of CPU time", |counts| counts.cpu), (self.latency, "by the clock", |counts| counts.wall)];
         for (bound, of, time) in times {
             if let (Some((now, before)), Some(bound)) = (baseline.broken(bound, time), bound) {

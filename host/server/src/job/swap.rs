@@ -66,7 +66,9 @@ impl SwapSettings {
 /// Reads it.
 pub fn read(mut table: Section<'_>, problems: &mut Problems) -> SwapSettings {
     let mut settings = SwapSettings::default();
-    settings.open_windows = table.optional("open_windows", problems).unwrap_or_default();
+    if let Some(open_windows) = table.optional("open_windows", problems) {
+        settings.open_windows = open_windows;
+    }
     if let Some(probation) = table.optional::<Period>("probation", problems) {
         settings.probation = probation.duration();
     }
