@@ -35,11 +35,19 @@ impl Page {
             values.push(record.data.as_ref());
             sequences.push(sequence);
         }
+        let children = answer.child_shards;
+        // A shard that seems closed would never be read again. The service says with every answer how far behind it is; what
+        // says neither that nor how to go on is a body that got lost on its way.
+        if answer.next_shard_iterator.is_none() && answer.millis_behind_latest.is_none() && children.is_none() {
+            return Err(Error::unavailable(
+                "no answer of GetRecords: expected NextShardIterator, MillisBehindLatest or ChildShards",
+            ));
+        }
         Ok(Self {
             records: Records { values: values.finish(), sequences, may_have_aggregates },
             next: answer.next_shard_iterator,
             at_tip: answer.millis_behind_latest == Some(0),
-            children: answer.child_shards.map(|all| all.into_iter().map(Shard::from).collect()),
+            children: children.map(|all| all.into_iter().map(Shard::from).collect()),
         })
     }
 }

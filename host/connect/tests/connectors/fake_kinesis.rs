@@ -31,6 +31,10 @@ pub enum Fault {
     Cut,
     /// A proxy answers.
     Html,
+    /// An answer without a body.
+    NoBody,
+    /// An object without anything in it.
+    Braces,
     /// The connection closes without an answer.
     HungUp,
 }
@@ -268,6 +272,8 @@ impl State {
                 Reply::Cut(200, page, keep)
             }
             Some(Fault::Html) => Reply::Full(200, "<html>under construction</html>".to_owned()),
+            Some(Fault::NoBody) => Reply::Full(200, String::new()),
+            Some(Fault::Braces) => Reply::Full(200, "{}".to_owned()),
             Some(Fault::HungUp) => Reply::HangUp,
         }
     }

@@ -61,14 +61,14 @@ async fn keeps_the_promises_of_a_source() {
     source_suite::stops_while_it_waits(source(&fake.server.address, ""), 2).await;
 }
 
-/// Three shards (more than one page of ListShards) are read through throttles, broken, cut and foreign answers, lost
+/// Three shards (more than one page of ListShards) are read through throttles, broken, cut, empty and foreign answers, lost
 /// connections, expired iterators and empty pages → every record once, in order, with its own sequence number.
 #[tokio::test]
 async fn faults_lose_and_double_nothing() {
     use Fault::*;
     let fake = FakeKinesis::start(["a", "b", "c"].map(|id| (id, shard(id, 100)))).await;
     fake.state().page = 7;
-    let script = [Throttled, Expired, Broken, Empty, Cut, HungUp, Html, Empty, Expired, Throttled];
+    let script = [Throttled, Expired, Broken, Empty, Cut, NoBody, HungUp, Braces, Html, Empty, Expired, Throttled];
     for (turn, id) in ["a", "b", "c"].into_iter().enumerate() {
         let faults = script.iter().cycle().skip(turn * 3).take(script.len());
         // A page after each fault, so that there is something to lose.
