@@ -74,6 +74,21 @@ async fn a_poisonous_document_ends() {
     assert_eq!(counts(&ledger), (2, 1));
 }
 
+/// Two halves of a request, in each of which the server fails over a document for a while → both are written: what became of
+/// the first half is no try of the second.
+#[tokio::test]
+async fn tries_are_counted_by_document() {
+    let fake = FakeSearch::start().await;
+    let fails_over = |document| vec![Turn::Except(vec![(document, 500, "null_pointer_exception")]); 3];
+    let whole = Turn::Refuse(413, "");
+    fake.state().script =
+        [vec![whole], fails_over("<0>"), vec![Turn::Except(vec![])], fails_over("<1>")].concat().into();
+    let ledger =
+        write_batches(sink(&fake.server.address, ""), &[records(0, documents(0..2))]).await.expect("nothing fatal");
+    assert_eq!(counts(&ledger), (2, 0), "{:?}", ledger.rejects());
+    assert_eq!(fake.state().bulk_sizes(), [2, 1, 1, 1, 1, 1, 1, 1, 1]);
+}
+
 /// Requests are halved until they fit, later ones are made smaller at once; the one document that never fits is rejected.
 #[tokio::test]
 async fn too_large_is_halved() {
