@@ -97,6 +97,14 @@ pub struct AwsAccess {
 /// Reads `endpoint`, the address of an emulator, a private gateway or a search domain.
 pub fn check_endpoint(section: &mut Section<'_>, problems: &mut Problems) -> Option<Url> {
     let (text, place) = section.located::<String>("endpoint", problems)?;
+    // Messages and logs name addresses, and what stands before an `@` may be a password. So this message does not.
+    if text.contains('@') {
+        let message = format!("{}: `endpoint` must be an address without a user name or password", section.title());
+        let hint = "take what ends with @ out: OpenSearch has `username` and `password` for it, AWS `access_key_id` and \
+                    `secret_access_key`";
+        problems.push_hint(place, message, hint);
+        return None;
+    }
     match Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => Some(url),
         _ => {

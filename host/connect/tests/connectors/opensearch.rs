@@ -380,6 +380,12 @@ fn settings_are_checked() {
     let announced = "endpoint = \"http://127.0.0.1:1\"\nindex = \"x\"\ndata_stream = true\nmappings = { a = 1 }";
     let problems = harness::sink("opensearch", announced).err().expect("a mistake");
     assert!(problems[0].message.contains("`mappings` are not for a data stream"), "{problems:?}");
+    let text = "endpoint = \"ftp://admin:${SECRET}@host\"\nindex = \"x\"";
+    let problems = harness::sink("opensearch", text).err().expect("a mistake");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("without a user name"), "{problems:?}");
+    assert!(problems[0].hint.as_ref().is_some_and(|hint| hint.contains("`username`")), "{problems:?}");
+    assert!(!format!("{problems:?}").contains(harness::SECRET), "{problems:?}");
     let text = "index = \"Trips\"\nauth = \"basic\"\npassword = \"x\"\ncollection = \"vector\"\n";
     let problems = harness::sink("opensearch", text).err().expect("mistakes");
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
