@@ -164,6 +164,8 @@ impl Replay {
             };
             settings.push(named(end.0, end.1.map(|records| records.to_string())));
             settings.extend(markers.settings().map(|(name, value)| named(name, Some(value))));
+            // Earlier versions wrote it behind the first record.
+            settings.push(named("first_marker", Some("behind the third record".to_owned())));
         }
         settings
     }
