@@ -163,6 +163,22 @@ async fn an_index_per_day() {
     assert_eq!(indexes, ["trips-1970.01.01", "trips-1970.01.02"]);
 }
 
+/// An index that follows event time, on a server that has none of them yet and answers with an empty list → what the job file
+/// says about them holds.
+#[tokio::test]
+async fn no_index_of_a_pattern() {
+    let fake = FakeSearch::start().await;
+    fake.state().other = Some((200, "{}"));
+    for (more, action) in [("data_stream = true", "create"), ("data_stream = false", "index"), ("", "index")] {
+        let text = format!("endpoint = \"{}\"\nindex = \"trips-{{+%Y}}\"\n{more}", fake.server.address);
+        let sink = harness::sink("opensearch", &text).expect("good settings");
+        write_batches(sink, &[records(0, ["{}"])]).await.expect("nothing fatal");
+        let state = fake.state();
+        let bulk = state.requests.last().map(|request| String::from_utf8_lossy(&request.body).into_owned());
+        assert!(bulk.is_some_and(|bulk| bulk.starts_with(&format!("{{\"{action}\":"))), "{more}: {:?}", state.requests);
+    }
+}
+
 /// The job file's mappings create an index that is missing.
 #[tokio::test]
 async fn mappings_create_the_index() {
