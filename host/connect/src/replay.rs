@@ -31,7 +31,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::field::FieldSpec;
-use wasmill_stream::source::{Intake, Source, SplitSender};
+use wasmill_stream::source::{CaughtUp, Intake, Source, SplitSender};
 use wasmill_stream::{Error, ErrorKind, Positions, Result, SplitId};
 
 pub use settings::check;
@@ -226,7 +226,7 @@ async fn wait(due: Instant, senders: &[Option<SplitSender>], intake: &Intake) ->
     }
     if due > now + NOTICEABLE {
         for sender in senders.iter().flatten() {
-            sender.caught_up().await?;
+            sender.caught_up(CaughtUp::UntilNext).await?;
         }
     }
     tokio::select! {

@@ -12,12 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use wasmill_stream::source::SplitSender;
+use wasmill_stream::source::{CaughtUp, SplitSender};
 use wasmill_stream::{Error, ExtendedSequence, Result, Sequence};
 
 /// How often a shard that is silent says so in the note, which the retention of hours is compared with, and how often the
 /// log hears of user records that are left out.
 const REPEAT: Duration = Duration::from_secs(60);
+
+/// How long at least an empty page stands for the shard: reads take their time, and one may fail.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the readers of all shards share.
 pub struct Shared {
@@ -106,7 +109,7 @@ impl ShardReader {
             let pause = match turn {
                 Ok(Turn::Closed(children)) => return Ok(Ending::Closed(children)),
                 Ok(Turn::CaughtUp) if settings.until_tip => return Ok(Ending::AtTip),
-                Ok(Turn::CaughtUp) => settings.poll_interval.max(settings.read_interval),
+                Ok(Turn::CaughtUp) => settings.pause(),
                 Ok(Turn::More) | Err(_) => settings.read_interval,
             };
             match turn {
@@ -184,7 +187,8 @@ impl ShardReader {
             return Ok(Turn::More);
         }
         self.note_silence(asked, cursor);
-        self.sender.caught_up().await?;
+        let again_within = (self.shared.settings.pause() * 3).max(LOOK_AGAIN);
+        self.sender.caught_up(CaughtUp::Looked { again_within }).await?;
         Ok(Turn::CaughtUp)
     }
 

@@ -6,7 +6,7 @@ use crate::http::refusing_address;
 use crate::source_suite;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use wasmill_stream::source::{Resume, Source};
+use wasmill_stream::source::{CaughtUp, Resume, Source};
 use wasmill_stream::{Error, ErrorKind, SplitId};
 
 /// Settings for a server at `address` that a test wants to be quick.
@@ -105,6 +105,21 @@ async fn empty_is_not_caught_up() {
     listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
     listener.stop();
     listener.finish().await.expect("a stop is no failure");
+}
+
+/// A shard at its tip → it says for how long that stands: a few polls, and not for ever. An outage is no silence.
+#[tokio::test]
+async fn an_empty_page_does_not_stand_for_ever() {
+    let fake = FakeKinesis::start([("a", shard("a", 1))]).await;
+    for (interval, seconds) in [("1ms", 5), ("3s", 9)] {
+        let settings = settings(&fake.server.address, "")
+            .replace("poll_interval = \"1ms\"", &format!("poll_interval = \"{interval}\""));
+        let mut listener = listen(harness::source("kinesis", &settings).expect("good settings"));
+        listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+        let expected = CaughtUp::Looked { again_within: Duration::from_secs(seconds) };
+        assert_eq!(listener.splits[&split("a")].knows, Some(expected));
+        listener.kill();
+    }
 }
 
 /// `start = "latest"` skips what is old. A record that comes between the first iterator and its expiry is not skipped.
