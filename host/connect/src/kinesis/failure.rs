@@ -78,6 +78,11 @@ pub fn is_unknown_place<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespons
     matches!(code, Some("InvalidArgumentException" | "ResourceNotFoundException"))
 }
 
+/// Whether there is no such shard or stream, or not any more.
+pub fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.as_service_error().and_then(|answer| answer.code()) == Some("ResourceNotFoundException")
+}
+
 fn kind(code: &str, status: u16) -> ErrorKind {
     if PASSING.contains(&code) || status >= 500 || matches!(status, 0 | 408 | 429) {
         ErrorKind::Unavailable

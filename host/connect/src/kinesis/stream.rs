@@ -1,10 +1,14 @@
 //! One stream on one server: the four calls that reading needs. Nothing is tried again in here.
 
 use super::aggregate::Hashes;
-use super::failure::{failure, is_expired_iterator, is_unknown_place};
+use super::failure::{failure, is_expired_iterator, is_not_found, is_unknown_place};
 use super::page::Page;
+use super::plan::same_stream;
 use super::settings::Settings;
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::http::HttpResponse;
+use aws_sdk_kinesis::error::SdkError;
+use aws_sdk_kinesis::operation::describe_stream_summary::{DescribeStreamSummaryError, DescribeStreamSummaryOutput};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{ChildShard, HashKeyRange, ShardIteratorType};
 use serde::{Deserialize, Serialize};
@@ -68,12 +72,24 @@ pub enum Place {
     At(ExtendedSequence),
 }
 
+impl Place {
+    /// The record that was handed on last, if there was one.
+    pub fn position(self) -> Option<ExtendedSequence> {
+        match self {
+            Self::At(position) => Some(position),
+            Self::Oldest | Self::Since(_) => None,
+        }
+    }
+}
+
 /// What a request for an iterator gave.
 pub enum Sought {
     /// An iterator. It lives for five minutes.
     Iterator(String),
     /// There is no such record any more.
     Unknown(Error),
+    /// There is no such shard, or no such stream, any more.
+    Gone(Error),
 }
 
 /// What a read gave.
@@ -82,6 +98,8 @@ pub enum Fetched {
     Page(Page),
     /// The iterator was too old.
     Expired,
+    /// There is no such shard, or no such stream, any more.
+    Gone(Error),
 }
 
 impl Stream {
@@ -106,9 +124,30 @@ impl Stream {
 
     /// Which stream it is.
     pub async fn describe(&self) -> Result<Description> {
+        let answer = self.summary().await.map_err(|error| failure(format!("{self}: describe it"), error))?;
+        self.description(answer)
+    }
+
+    /// What has become of the stream. An error if it is not the one that it was.
+    pub async fn describe_again(&self, was: &Identity) -> Result<Description> {
+        let now = match self.summary().await {
+            Ok(answer) => self.description(answer)?,
+            Err(error) if is_not_found(&error) => {
+                let error = failure("describe it".to_owned(), error);
+                return Err(Error::invalid(format!("{self} was deleted while it was read")).with_source(error));
+            }
+            Err(error) => return Err(failure(format!("{self}: describe it"), error)),
+        };
+        same_stream(was, &now.identity).map_err(|error| error.context(self))?;
+        Ok(now)
+    }
+
+    async fn summary(&self) -> Result<DescribeStreamSummaryOutput, SdkError<DescribeStreamSummaryError, HttpResponse>> {
         let request = self.client.describe_stream_summary();
-        let request = request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone());
-        let answer = request.send().await.map_err(|error| failure(format!("{self}: describe it"), error))?;
+        request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone()).send().await
+    }
+
+    fn description(&self, answer: DescribeStreamSummaryOutput) -> Result<Description> {
         let summary = answer.stream_description_summary;
         let summary = summary.ok_or_else(|| Error::unavailable(format!("{self}: an empty description")))?;
         let created = summary.stream_creation_timestamp.to_millis().map_err(|error| {
@@ -162,6 +201,7 @@ impl Stream {
                 None => Err(Error::unavailable(format!("{self}: {shard} gave no iterator"))),
             },
             (Err(error), Place::At(_)) if is_unknown_place(&error) => Ok(Sought::Unknown(failure(subject(), error))),
+            (Err(error), _) if is_not_found(&error) => Ok(Sought::Gone(failure(subject(), error))),
             // The service takes no time that its own clock has not reached.
             (Err(error), Place::Since(_)) if is_unknown_place(&error) => {
                 let error = failure(subject(), error);
@@ -178,6 +218,7 @@ impl Stream {
         match request.set_stream_arn(self.arn.clone()).send().await {
             Ok(answer) => Page::of(answer).map(Fetched::Page).map_err(|error| error.context(shard).context(self)),
             Err(error) if is_expired_iterator(&error) => Ok(Fetched::Expired),
+            Err(error) if is_not_found(&error) => Ok(Fetched::Gone(failure(format!("{self}: read {shard}"), error))),
             Err(error) => Err(failure(format!("{self}: read {shard}"), error)),
         }
     }

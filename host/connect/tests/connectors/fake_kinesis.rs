@@ -68,6 +68,8 @@ pub struct State {
     pub refusal: Option<(u16, &'static str)>,
     /// Runs when an iterator expires.
     pub on_expiry: Option<OnExpiry>,
+    /// How many seconds ago all records arrived.
+    pub age: f64,
     /// How many records a page holds at most.
     pub page: usize,
     /// Whether the last page of a closed shard names its children.
@@ -222,7 +224,7 @@ impl State {
         let Some(shard) = self.shards.get(id) else { return error(400, "ResourceNotFoundException") };
         let given = body["StartingSequenceNumber"].as_str();
         let numbered = || (0..shard.records.len()).find(|number| Some(sequence(*number).as_str()) == given);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+        let now = now();
         let next = match body["ShardIteratorType"].as_str() {
             Some("TRIM_HORIZON") => Some(0),
             // All records that a test adds later are newer than any time that a reader can name.
@@ -279,11 +281,13 @@ impl State {
     }
 
     fn page(&self, id: &str, from: usize, limit: usize) -> String {
+        let arrived = now() - self.age;
         let Some(shard) = self.shards.get(id) else { return String::new() };
         let from = from.max(shard.trimmed);
         let to = shard.records.len().min(from + limit.min(self.page));
         let records = (from..to).map(|number| {
-            json!({"SequenceNumber": sequence(number), "PartitionKey": "k", "Data": base64(&shard.records[number])})
+            json!({"SequenceNumber": sequence(number), "PartitionKey": "k", "Data": base64(&shard.records[number]),
+                "ApproximateArrivalTimestamp": arrived})
         });
         let mut answer = json!({"Records": records.collect::<Vec<_>>(),
             "MillisBehindLatest": if to < shard.records.len() { 1_000 } else { 0 }});
@@ -298,6 +302,10 @@ impl State {
         }
         answer.to_string()
     }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }
 
 /// The hash keys of a shard, the last included.

@@ -320,6 +320,93 @@ async fn a_shard_that_is_gone() {
     assert!(listener.checkpoint().splits["a"].done);
 }
 
+/// A shard that the stream forgets while it is behind its end, with records that were not read → a gap that names it; skipped,
+/// the shard is done and its children are read.
+#[tokio::test]
+async fn a_shard_that_vanishes_while_it_is_read() {
+    for on_gap in ["fail", "skip"] {
+        let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 5) })]).await;
+        fake.state().page = 2;
+        fake.state().faults.insert("a".to_owned(), [vec![None], vec![Some(Fault::Broken); 100_000]].concat().into());
+        let mut listener = listen(source(&fake.server.address, &format!("on_gap = \"{on_gap}\"")));
+        listener.listen_until(|splits| of_a(splits, |a| a.records.len() == 2)).await;
+        {
+            let mut state = fake.state();
+            state.split("a");
+            state.put(0, "child".to_owned());
+            state.shards.remove("a");
+        }
+        if on_gap == "fail" {
+            let error = listener.finish().await.expect_err("a gap");
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert_names(&error, &["stream trips", ": a: ", &sequence(1), "may be lost", "on_gap = \"skip\""]);
+            continue;
+        }
+        listener.listen_until(|splits| splits.len() == 3 && splits.values().all(|s| s.done || s.caught_up > 0)).await;
+        assert!(listener.splits[&split("a")].done);
+        assert_eq!(listener.records, ["a 0", "a 1", "child"]);
+        let gaps = &listener.checkpoint().note["gaps"];
+        assert_eq!((gaps[0]["shard"].as_str(), gaps[0]["after"].as_str()), (Some("a"), Some(sequence(1).as_str())));
+        assert!(gaps[1].is_null(), "{gaps}");
+    }
+}
+
+/// A shard of which nothing was read yet, and that the stream forgets within its retention → nothing can be lost with it, and
+/// its children are read.
+#[tokio::test]
+async fn an_empty_shard_that_vanishes() {
+    let fake = FakeKinesis::start([("a", shard("old", 5))]).await;
+    fake.state().faults.insert("a".to_owned(), [Some(Fault::Expired)].into());
+    fake.state().on_expiry = Some(Box::new(|shards: &mut BTreeMap<String, FakeShard>| {
+        shards.remove("a");
+        shards.insert("b".to_owned(), FakeShard { parents: vec!["a".to_owned()], ..shard("b", 2) });
+    }));
+    let mut listener = listen(source(&fake.server.address, "start = \"latest\""));
+    listener.listen_until(|splits| splits.get(&split("b")).is_some_and(|b| b.caught_up > 0)).await;
+    assert_eq!(listener.records, ["b 0", "b 1"]);
+    assert!(listener.checkpoint().note["gaps"].is_null());
+}
+
+/// A stream that is deleted while it is read → the job stops and says so.
+#[tokio::test]
+async fn a_stream_that_is_deleted() {
+    let fake = FakeKinesis::start([("a", shard("a", 5))]).await;
+    let mut listener = listen(source(&fake.server.address, "on_gap = \"skip\""));
+    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+    fake.state().refusal = Some((400, "ResourceNotFoundException"));
+    let error = listener.finish().await.expect_err("there is no stream");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_names(&error, &["stream trips", &fake.server.address, "was deleted while it was read"]);
+}
+
+/// A job that stops when a shard has ended and before its child has begun, longer or less long after the last record of the
+/// shard than the stream keeps records → a gap at the start of the child, or none.
+#[tokio::test]
+async fn a_child_that_was_never_read() {
+    for (hours, is_gap) in [(20, false), (25, true)] {
+        let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 5) })]).await;
+        let child = "shardId-000000000000";
+        {
+            let mut state = fake.state();
+            state.age = f64::from(hours) * 3_600.0;
+            state.split("a");
+            state.faults.insert(child.to_owned(), vec![Some(Fault::Broken); 100_000].into());
+        }
+        let mut listener = listen(source(&fake.server.address, ""));
+        listener.listen_until(|splits| of_a(splits, |a| a.done)).await;
+        let checkpoint = listener.checkpoint();
+        listener.kill();
+        fake.state().faults.clear();
+        let mut listener = go_on(source(&fake.server.address, ""), checkpoint);
+        if is_gap {
+            let error = listener.finish().await.expect_err("a gap");
+            assert_names(&error, &["stream trips", &format!(": {child}: "), "the start", "24 h"]);
+        } else {
+            listener.listen_until(|splits| splits.get(&split(child)).is_some_and(|child| child.caught_up > 0)).await;
+        }
+    }
+}
+
 /// A stream that was deleted and created again under its name, while the job was away or while it reads → the job stops,
 /// says so, and has read nothing of the new one.
 #[tokio::test]
