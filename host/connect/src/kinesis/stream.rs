@@ -5,9 +5,10 @@ use super::failure::{failure, is_expired_iterator, is_not_found, is_unknown_plac
 use super::page::Page;
 use super::plan::same_stream;
 use super::settings::Settings;
+use crate::aws::Doubt;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::http::HttpResponse;
-use aws_sdk_kinesis::error::SdkError;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::describe_stream_summary::{DescribeStreamSummaryError, DescribeStreamSummaryOutput};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{ChildShard, HashKeyRange, ShardIteratorType};
@@ -18,6 +19,7 @@ use wasmill_stream::{Error, ExtendedSequence, Result};
 /// A stream and the client to read it.
 pub struct Stream {
     client: Client,
+    doubt: Doubt,
     name: String,
     arn: Option<String>,
     region: String,
@@ -115,6 +117,7 @@ impl Stream {
         }
         Ok(Self {
             client: Client::from_conf(config.build()),
+            doubt: Doubt::new(access.credentials),
             name: stream.clone(),
             arn: settings.arn.clone(),
             region: access.region,
@@ -124,7 +127,7 @@ impl Stream {
 
     /// Which stream it is.
     pub async fn describe(&self) -> Result<Description> {
-        let answer = self.summary().await.map_err(|error| failure(format!("{self}: describe it"), error))?;
+        let answer = self.summary().await.map_err(|error| self.failure("describe it", error))?;
         self.description(answer)
     }
 
@@ -133,10 +136,10 @@ impl Stream {
         let now = match self.summary().await {
             Ok(answer) => self.description(answer)?,
             Err(error) if is_not_found(&error) => {
-                let error = failure("describe it".to_owned(), error);
+                let error = failure("describe it".to_owned(), error, &self.doubt);
                 return Err(Error::invalid(format!("{self} was deleted while it was read")).with_source(error));
             }
-            Err(error) => return Err(failure(format!("{self}: describe it"), error)),
+            Err(error) => return Err(self.failure("describe it", error)),
         };
         same_stream(was, &now.identity).map_err(|error| error.context(self))?;
         Ok(now)
@@ -144,7 +147,7 @@ impl Stream {
 
     async fn summary(&self) -> Result<DescribeStreamSummaryOutput, SdkError<DescribeStreamSummaryError, HttpResponse>> {
         let request = self.client.describe_stream_summary();
-        request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone()).send().await
+        self.heard(request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone()).send().await)
     }
 
     fn description(&self, answer: DescribeStreamSummaryOutput) -> Result<Description> {
@@ -168,7 +171,7 @@ impl Stream {
                 Some(token) => request.next_token(token),
                 None => request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone()),
             };
-            let answer = request.send().await.map_err(|error| failure(format!("{self}: list shards"), error))?;
+            let answer = self.heard(request.send().await).map_err(|error| self.failure("list shards", error))?;
             shards.extend(answer.shards().iter().map(shard));
             token = answer.next_token;
             if token.is_none() {
@@ -194,33 +197,47 @@ impl Stream {
                 .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
                 .starting_sequence_number(place.sequence.to_string()),
         };
-        let subject = || format!("{self}: get an iterator for {shard}");
-        match (request.send().await, place) {
+        let subject = format!("get an iterator for {shard}");
+        match (self.heard(request.send().await), place) {
             (Ok(answer), _) => match answer.shard_iterator {
                 Some(iterator) => Ok(Sought::Iterator(iterator)),
                 None => Err(Error::unavailable(format!("{self}: {shard} gave no iterator"))),
             },
-            (Err(error), Place::At(_)) if is_unknown_place(&error) => Ok(Sought::Unknown(failure(subject(), error))),
-            (Err(error), _) if is_not_found(&error) => Ok(Sought::Gone(failure(subject(), error))),
+            (Err(error), Place::At(_)) if is_unknown_place(&error) => {
+                Ok(Sought::Unknown(self.failure(&subject, error)))
+            }
+            (Err(error), _) if is_not_found(&error) => Ok(Sought::Gone(self.failure(&subject, error))),
             // The service takes no time that its own clock has not reached.
             (Err(error), Place::Since(_)) if is_unknown_place(&error) => {
-                let error = failure(subject(), error);
+                let error = self.failure(&subject, error);
                 Err(Error::unavailable("the time to start at has not come yet: is this clock ahead?")
                     .with_source(error))
             }
-            (Err(error), _) => Err(failure(subject(), error)),
+            (Err(error), _) => Err(self.failure(&subject, error)),
         }
     }
 
     /// Reads up to `limit` records of `shard`.
     pub async fn fetch(&self, shard: &str, iterator: &str, limit: i32) -> Result<Fetched> {
         let request = self.client.get_records().shard_iterator(iterator).limit(limit);
-        match request.set_stream_arn(self.arn.clone()).send().await {
+        match self.heard(request.set_stream_arn(self.arn.clone()).send().await) {
             Ok(answer) => Page::of(answer).map(Fetched::Page).map_err(|error| error.context(shard).context(self)),
             Err(error) if is_expired_iterator(&error) => Ok(Fetched::Expired),
-            Err(error) if is_not_found(&error) => Ok(Fetched::Gone(failure(format!("{self}: read {shard}"), error))),
-            Err(error) => Err(failure(format!("{self}: read {shard}"), error)),
+            Err(error) if is_not_found(&error) => Ok(Fetched::Gone(self.failure(&format!("read {shard}"), error))),
+            Err(error) => Err(self.failure(&format!("read {shard}"), error)),
         }
+    }
+
+    /// An answer shows that the server takes the credentials.
+    fn heard<T, E>(&self, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, SdkError<E, HttpResponse>> {
+        answer.inspect(|_| self.doubt.taken())
+    }
+
+    fn failure<E>(&self, what: &str, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        failure(format!("{self}: {what}"), error, &self.doubt)
     }
 
     fn name_unless_arn(&self) -> Option<String> {

@@ -66,6 +66,8 @@ pub struct State {
     pub faults: BTreeMap<String, VecDeque<Option<Fault>>>,
     /// Faults of every call before a shard is read.
     pub refusal: Option<(u16, &'static str)>,
+    /// How many calls were refused by `refusal`.
+    pub refused: usize,
     /// Runs when an iterator expires.
     pub on_expiry: Option<OnExpiry>,
     /// How many seconds ago all records arrived.
@@ -176,6 +178,7 @@ impl State {
     fn answer(&mut self, request: &Request) -> Reply {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         if let Some((status, code)) = self.refusal {
+            self.refused += 1;
             return error(status, code);
         }
         if let Some(name) = body["StreamName"].as_str().filter(|name| *name != STREAM) {

@@ -425,6 +425,33 @@ async fn a_stream_that_was_created_again() {
     }
 }
 
+/// A server that took the keys and refuses them for a while, or says that they have expired → the job waits, and goes on.
+#[tokio::test]
+async fn refused_keys_are_waited_for() {
+    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 1) })]).await;
+    let mut listener = listen(source(&fake.server.address, ""));
+    for (round, code) in
+        ["InvalidSignatureException", "UnrecognizedClientException", "ExpiredTokenException"].into_iter().enumerate()
+    {
+        listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0 && a.records.len() == round + 1)).await;
+        {
+            let mut state = fake.state();
+            (state.refusal, state.refused) = (Some((400, code)), 0);
+            state.put(0, code);
+        }
+        let refused = async {
+            while fake.state().refused < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(harness::PATIENCE, refused).await.expect("it is asked again");
+        fake.state().refusal = None;
+    }
+    listener.listen_until(|splits| of_a(splits, |a| a.records.len() == 4)).await;
+    listener.stop();
+    listener.finish().await.expect("a stop is no failure");
+}
+
 /// A job that stops while its server does nothing but fail ends at once and well.
 #[tokio::test]
 async fn a_stop_needs_no_server() {
