@@ -2,10 +2,13 @@
 //! Retries are not the SDK's business here but those of `retry`.
 
 mod credentials;
+mod doubt;
 
 use crate::secret::Secret;
 pub use credentials::CachedCredentials;
+pub use doubt::Doubt;
 
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -78,9 +81,7 @@ impl AwsSettings {
             denied("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role")
                 .with_source(error)
         })?;
-        let shared = SharedCredentialsProvider::new(credentials.clone());
-        let config = config.into_builder().credentials_provider(shared).build();
-        Ok(AwsAccess { config, region, credentials })
+        Ok(AwsAccess::over(config, region, credentials))
     }
 }
 
@@ -94,9 +95,28 @@ pub struct AwsAccess {
     pub credentials: CachedCredentials,
 }
 
+impl AwsAccess {
+    /// Access with these credentials, which clients of the SDK ask for with each request: there is one cache, ours, that can be
+    /// told that credentials were refused.
+    fn over(config: SdkConfig, region: String, credentials: CachedCredentials) -> Self {
+        let shared = SharedCredentialsProvider::new(credentials.clone());
+        let config =
+            config.into_builder().credentials_provider(shared).identity_cache(IdentityCache::no_cache()).build();
+        Self { config, region, credentials }
+    }
+}
+
 /// Reads `endpoint`, the address of an emulator, a private gateway or a search domain.
 pub fn check_endpoint(section: &mut Section<'_>, problems: &mut Problems) -> Option<Url> {
     let (text, place) = section.located::<String>("endpoint", problems)?;
+    // Messages and logs name addresses, and what stands before an `@` may be a password. So this message does not.
+    if text.contains('@') {
+        let message = format!("{}: `endpoint` must be an address without a user name or password", section.title());
+        let hint = "take what ends with @ out: OpenSearch has `username` and `password` for it, AWS `access_key_id` and \
+                    `secret_access_key`";
+        problems.push_hint(place, message, hint);
+        return None;
+    }
     match Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => Some(url),
         _ => {

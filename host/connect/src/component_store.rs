@@ -4,6 +4,7 @@
 
 mod artifact;
 mod downloads;
+mod manifest;
 mod object;
 mod reference;
 

@@ -26,7 +26,7 @@ use crate::retry::{Backoff, Patience};
 use async_trait::async_trait;
 use lineage::Lineage;
 use note::{Note, Notebook};
-use plan::{Known, Plan, same_stream};
+use plan::{Known, Plan};
 use settings::Settings;
 use shard::{Ended, Ending, ShardReader, Shared};
 use std::sync::Arc;
@@ -137,10 +137,15 @@ impl Reading {
 
     /// A shard is read: announces its children, then says that it is done, then lets them begin.
     async fn end(&mut self, ended: Ended) -> Result<()> {
-        let Ended { shard, sender, ending } = ended;
-        if let Ending::Closed(children) = ending {
-            self.announce_children(&shard, children.unwrap_or_default()).await?;
+        let Ended { shard, sender, arrived, ending } = ended;
+        match ending {
+            Ending::Closed(children) => self.announce_children(&shard, children.unwrap_or_default()).await?,
+            // What it was split or merged into has been listed for as long as it was closed.
+            Ending::Gone(listed) => self.announce(listed).await?,
+            Ending::AtTip => {}
         }
+        // Before any checkpoint says that it is done.
+        self.shared.notebook.ended(&shard, arrived, self.lineage.children(&shard));
         sender.done().await?;
         self.lineage.ended(&shard);
         self.start_ready();
@@ -194,14 +199,14 @@ impl Reading {
         Ok(())
     }
 
-    /// The reason why a stream cannot be read any more, if it is another one by now.
+    /// The reason why a stream cannot be read any more, if it is gone or another one by now.
     async fn explain(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Invalid {
             return error;
         }
         let Shared { stream, description, .. } = &*self.shared;
-        match stream.describe().await.and_then(|now| same_stream(&description.identity, &now.identity)) {
-            Err(other) if other.kind() == ErrorKind::Invalid => other.context(stream),
+        match stream.describe_again(&description.identity).await {
+            Err(other) if other.kind() == ErrorKind::Invalid => other,
             _ => error,
         }
     }

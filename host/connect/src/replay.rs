@@ -31,7 +31,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::field::FieldSpec;
-use wasmill_stream::source::{Intake, Source, SplitSender};
+use wasmill_stream::source::{CaughtUp, Intake, Source, SplitSender};
 use wasmill_stream::{Error, ErrorKind, Positions, Result, SplitId};
 
 pub use settings::check;
@@ -164,6 +164,8 @@ impl Replay {
             };
             settings.push(named(end.0, end.1.map(|records| records.to_string())));
             settings.extend(markers.settings().map(|(name, value)| named(name, Some(value))));
+            // Earlier versions wrote it behind the first record.
+            settings.push(named("first_marker", Some("behind the third record".to_owned())));
         }
         settings
     }
@@ -224,7 +226,7 @@ async fn wait(due: Instant, senders: &[Option<SplitSender>], intake: &Intake) ->
     }
     if due > now + NOTICEABLE {
         for sender in senders.iter().flatten() {
-            sender.caught_up().await?;
+            sender.caught_up(CaughtUp::UntilNext).await?;
         }
     }
     tokio::select! {

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
 use wasmill_stream::config::{Problems, Section};
-use wasmill_stream::source::{Intake, Source, SplitSender};
+use wasmill_stream::source::{CaughtUp, Intake, Source, SplitSender};
 use wasmill_stream::{Error, ErrorKind, Position, Positions, Result, SplitId};
 
 /// How long the input must be silent for the split to be caught up.
@@ -63,7 +63,7 @@ impl<R: Read + Send + 'static> Source for Lines<R> {
                     }
                     None => return Err(Error::new(ErrorKind::Corrupt, "its reader panicked")),
                 },
-                () = tokio::time::sleep(SILENCE) => split.caught_up().await?,
+                () = tokio::time::sleep(SILENCE) => split.caught_up(CaughtUp::UntilNext).await?,
                 () = intake.stopped() => return Ok(()),
             }
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// Records of one split, in order, as they were read.
@@ -26,9 +27,22 @@ pub enum SplitEvent {
     /// Records.
     Rows(Chunk),
     /// There is nothing to read at the moment. Only a split that has caught up may be declared idle.
-    CaughtUp,
+    CaughtUp(CaughtUp),
     /// The split has ended for good and holds no watermark any more.
     Done,
+}
+
+/// What a split that has caught up knows. Its next records end it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaughtUp {
+    /// It would know of the next record: there is none until then.
+    UntilNext,
+    /// It has looked just now, and nobody knows of what has come since. If it cannot look again within this time, nobody
+    /// knows whether it has caught up.
+    Looked {
+        /// The longest time to its next look.
+        again_within: Duration,
+    },
 }
 
 /// Where a source goes on: what a checkpoint knows of it.
@@ -316,8 +330,8 @@ impl SplitSender {
     }
 
     /// Says that the split has nothing to read at the moment.
-    pub async fn caught_up(&self) -> Result<()> {
-        self.send(SplitEvent::CaughtUp).await
+    pub async fn caught_up(&self, caught_up: CaughtUp) -> Result<()> {
+        self.send(SplitEvent::CaughtUp(caught_up)).await
     }
 
     /// Says that the split has ended. Returns when its worker knows: what is sent after that, for whatever split, is in no

@@ -2,6 +2,7 @@
 //! Each split has its own; a source's is the minimum of its splits, taken before any exchange.
 
 use crate::field::FieldSpec;
+use crate::source::CaughtUp;
 use crate::units::Period;
 
 /// How the rows of a source get their event time.
@@ -30,7 +31,7 @@ pub enum Strategy {
 pub struct WatermarkSpec {
     /// How a split's watermark follows its rows.
     pub strategy: Strategy,
-    /// A split that has caught up and stays silent so long is left out of the minimum. `None`: it holds the watermark.
+    /// A split that has found nothing to read for so long is left out of the minimum. `None`: it holds the watermark.
     pub idle_timeout: Option<Period>,
     /// The watermark of a split never runs ahead of the wall clock by more than this.
     pub max_future: Period,
@@ -88,15 +89,24 @@ impl Progress {
 pub struct SplitClock {
     spec: WatermarkSpec,
     watermark: i64,
-    caught_up: bool,
+    quiet: Option<Quiet>,
     last_row: i64,
     done: bool,
+}
+
+/// A split has caught up.
+#[derive(Debug)]
+struct Quiet {
+    /// There was nothing to read up to here.
+    confirmed: i64,
+    /// From here on nobody knows.
+    holds_until: i64,
 }
 
 impl SplitClock {
     /// A split that was just opened.
     pub fn new(spec: WatermarkSpec, now: i64) -> Self {
-        Self { spec, watermark: i64::MIN, caught_up: false, last_row: now, done: false }
+        Self { spec, watermark: i64::MIN, quiet: None, last_row: now, done: false }
     }
 
     /// The same, at the watermark that the split had when a checkpoint was taken.
@@ -132,8 +142,14 @@ impl SplitClock {
     }
 
     /// The split has nothing to read at the moment.
-    pub fn caught_up(&mut self) {
-        self.caught_up = true;
+    pub fn caught_up(&mut self, caught_up: CaughtUp, now: i64) {
+        self.quiet = Some(match caught_up {
+            CaughtUp::UntilNext => Quiet { confirmed: i64::MAX, holds_until: i64::MAX },
+            CaughtUp::Looked { again_within } => {
+                let millis = i64::try_from(again_within.as_millis()).unwrap_or(i64::MAX);
+                Quiet { confirmed: now, holds_until: now.saturating_add(millis) }
+            }
+        });
     }
 
     /// The split has ended.
@@ -146,16 +162,20 @@ impl SplitClock {
         if self.done {
             return Progress::Done;
         }
-        let silent = now.saturating_sub(self.last_row);
-        match self.spec.idle_timeout {
-            Some(timeout) if self.caught_up && silent >= timeout.millis() => Progress::Idle,
-            _ => Progress::At(self.watermark),
+        // A split that cannot be read is not silent: what it was found to be silent for counts, not how long ago that was.
+        let is_idle = |timeout: &Period| {
+            let quiet = self.quiet.as_ref().filter(|quiet| now < quiet.holds_until);
+            quiet.is_some_and(|quiet| now.min(quiet.confirmed).saturating_sub(self.last_row) >= timeout.millis())
+        };
+        match self.spec.idle_timeout.as_ref().is_some_and(is_idle) {
+            true => Progress::Idle,
+            false => Progress::At(self.watermark),
         }
     }
 
     fn active(&mut self, now: i64) {
         self.last_row = now;
-        self.caught_up = false;
+        self.quiet = None;
     }
 
     fn clamp(&self, time: i64, now: i64) -> i64 {
@@ -172,6 +192,7 @@ mod tests {
     use super::*;
     use proptest::prelude::{Just, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
     use proptest::strategy::Strategy as _;
+    use std::time::Duration;
 
     const NOW: i64 = 1_700_000_000_000;
 
@@ -192,19 +213,57 @@ mod tests {
         assert_eq!(split.progress(NOW), Progress::At(NOW + 299_000));
     }
 
-    /// Only a split that is both silent long enough and caught up is idle; its next row brings it back.
+    /// Has looked, and will again within five seconds.
+    const LOOKED: CaughtUp = CaughtUp::Looked { again_within: Duration::from_secs(5) };
+
+    /// Only a split that has found nothing for long enough is idle, as long as it goes on looking or would know; its next row
+    /// brings it back.
     #[test]
     fn idleness_needs_silence_and_having_caught_up() {
         let mut split = clock(Strategy::BoundedDisorder(Period::from_millis(0)));
         split.rows(5, NOW);
         assert_eq!(split.progress(NOW + 60_000), Progress::At(5));
-        split.caught_up();
-        assert_eq!(split.progress(NOW + 29_999), Progress::At(5));
-        assert_eq!(split.progress(NOW + 30_000), Progress::Idle);
+        split.caught_up(LOOKED, NOW + 29_999);
+        assert_eq!(split.progress(NOW + 30_000), Progress::At(5));
+        split.caught_up(LOOKED, NOW + 30_000);
+        assert_eq!(split.progress(NOW + 34_999), Progress::Idle);
+        assert_eq!(split.progress(NOW + 35_000), Progress::At(5));
         split.rows(7, NOW + 40_000);
-        assert_eq!(split.progress(NOW + 60_000), Progress::At(7));
+        assert_eq!(split.progress(NOW + 90_000), Progress::At(7));
+        split.caught_up(CaughtUp::UntilNext, NOW + 41_000);
+        assert_eq!(split.progress(NOW + 69_999), Progress::At(7));
+        assert_eq!(split.progress(NOW + 70_000), Progress::Idle);
         split.finish();
-        assert_eq!(split.progress(NOW + 60_000), Progress::Done);
+        assert_eq!(split.progress(NOW + 90_000), Progress::Done);
+    }
+
+    /// Three splits, of which two cannot be read for three times the idle time; one was idle by then and one had just caught
+    /// up → the third does not take the watermark past the rows that come to them meanwhile.
+    #[test]
+    fn an_outage_is_no_silence() {
+        const MINUTE: i64 = 60_000;
+        let mut splits = [(); 3].map(|()| clock(Strategy::BoundedDisorder(Period::from_millis(MINUTE))));
+        let mut watermark = i64::MIN;
+        for now in (NOW..NOW + 5 * MINUTE).step_by(1_000) {
+            let [quiet, busy, readable] = &mut splits;
+            readable.rows(now, now);
+            // The outage begins after two minutes and lasts for a minute and a half.
+            let is_down = (NOW + 2 * MINUTE..NOW + 3 * MINUTE + 30_000).contains(&now);
+            if now == NOW {
+                quiet.rows(now, now);
+            }
+            if !is_down {
+                quiet.caught_up(LOOKED, now);
+                busy.rows(now, now);
+                busy.caught_up(LOOKED, now);
+            }
+            let progress = splits.iter().fold(Progress::Done, |all, split| all.meet(split.progress(now)));
+            watermark = progress.watermark(watermark);
+            if is_down {
+                assert!(watermark <= NOW + 2 * MINUTE, "after {} s", (now - NOW) / 1_000);
+            }
+        }
+        assert!(watermark > NOW + 3 * MINUTE, "it goes on when all can be read again");
     }
 
     /// With markers only markers count, and an older marker changes nothing.
@@ -252,7 +311,7 @@ mod tests {
                 match kind {
                     0 => split.rows(value, now),
                     1 => split.marker(value, now),
-                    2 => split.caught_up(),
+                    2 => split.caught_up(LOOKED, now),
                     _ => now += 20_000,
                 }
                 let next = split.progress(now).watermark(watermark);

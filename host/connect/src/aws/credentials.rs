@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 const EARLY: Duration = Duration::from_secs(5 * 60);
 /// How long credentials without an end are kept; whoever rotates them in a file or a profile is noticed after that.
 const UNDATED: Duration = Duration::from_secs(15 * 60);
-/// How long to wait before the chain is asked again while it gives nothing fresher.
+/// How long to wait before the chain is asked again while it gives nothing fresher, or nothing that is taken.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// A chain of credentials and what it gave last.
@@ -28,6 +28,7 @@ pub struct CachedCredentials {
 
 struct Held {
     credentials: Credentials,
+    since: SystemTime,
     until: SystemTime,
 }
 
@@ -35,6 +36,16 @@ impl CachedCredentials {
     /// Nothing held yet.
     pub fn new(chain: SharedCredentialsProvider) -> Self {
         Self { chain, held: Arc::default() }
+    }
+
+    /// Asks the chain again for the next request, as those that are held were refused; not more often than it makes sense.
+    pub fn renew(&self) {
+        // Whoever has the lock is asking it.
+        let Ok(mut held) = self.held.try_lock() else { return };
+        let now = SystemTime::now();
+        if let Some(held) = held.as_mut().filter(|held| now >= held.since + AGAIN) {
+            held.until = now;
+        }
     }
 
     /// Valid credentials. When fresh ones cannot be had, the old ones serve until their end.
@@ -53,7 +64,7 @@ impl CachedCredentials {
             (Err(error), _) => return Err(error),
         };
         let until = credentials.expiry().map_or(now + UNDATED, |end| (end - EARLY).max(now + AGAIN).min(end));
-        *held = Some(Held { credentials: credentials.clone(), until });
+        *held = Some(Held { credentials: credentials.clone(), since: now, until });
         Ok(credentials)
     }
 }
@@ -91,6 +102,9 @@ impl CredentialProvider for CachedCredentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::AwsAccess;
+    use aws_config::retry::RetryConfig;
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
     use aws_credential_types::provider;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -128,6 +142,51 @@ mod tests {
             held.until -= age;
         }
         (cached.current().await, asked.load(Relaxed))
+    }
+
+    /// Credentials that were refused → the chain is asked again, but not right after it was asked; if it gives none the old
+    /// ones serve.
+    #[tokio::test]
+    async fn refused_ones_are_replaced() {
+        let chain = Chain { life: Duration::from_secs(3_600), good: 2, ..Chain::default() };
+        let asked = chain.asked.clone();
+        let cached = CachedCredentials::new(SharedCredentialsProvider::new(chain));
+        let key = async || cached.current().await.expect("valid").access_key_id().to_owned();
+        let expected = [("key 0", "key 0"), ("key 1", "key 1"), ("key 1", "key 1")];
+        for (round, (young, renewed)) in expected.into_iter().enumerate() {
+            assert_eq!(key().await, young);
+            cached.renew();
+            assert_eq!(key().await, renewed, "it was asked a moment ago");
+            assert_eq!(asked.load(Relaxed), round + 1);
+            if let Some(held) = cached.held.lock().await.as_mut() {
+                held.since -= AGAIN;
+            }
+            cached.renew();
+        }
+    }
+
+    /// Credentials that were replaced → the next request of a client of the SDK has the new ones.
+    #[tokio::test]
+    async fn clients_hold_none_themselves() {
+        let chain = Chain { life: Duration::from_secs(3_600), good: 9, ..Chain::default() };
+        let asked = chain.asked.clone();
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let credentials = CachedCredentials::new(SharedCredentialsProvider::new(chain));
+        let access = AwsAccess::over(config, "eu-west-1".to_owned(), credentials);
+        let config = aws_sdk_kinesis::config::Builder::from(&access.config).endpoint_url("http://127.0.0.1:1").build();
+        let client = aws_sdk_kinesis::Client::from_conf(config);
+        for round in 1..=3 {
+            client.list_streams().send().await.expect_err("nobody listens there");
+            assert_eq!(asked.load(Relaxed), round);
+            if let Some(held) = access.credentials.held.lock().await.as_mut() {
+                held.since -= AGAIN;
+            }
+            access.credentials.renew();
+        }
     }
 
     /// Credentials are kept while they are young, replaced before their end, and used to their end when there are no others.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{Error as Refusal, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use wasmill_stream::checkpoint::{Created, Store};
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -38,18 +38,20 @@ impl BucketStore {
     async fn probe(&self) -> Result<()> {
         let path = self.path(PROBE)?;
         self.write(&path, Bytes::from_static(b"1"), PutMode::Overwrite).await?;
-        // Were it not refused, two hosts could both believe that they own the job.
-        match self.write(&path, Bytes::from_static(b"2"), PutMode::Create).await {
+        // Were it not refused, two hosts could both believe that they own the job. A server in trouble, or one that does not
+        // know conditions, refuses too, but for another reason.
+        let error = match self.put_as(&path, Bytes::from_static(b"2"), PutMode::Create).await {
             Ok(()) => {
                 let what = "a conditional put (If-None-Match) overwrites: checkpoints would not be safe there";
-                Err(Error::invalid(format!("{}: {what}", self.place)).hint("use another server or a folder"))
+                return Err(Error::invalid(format!("{}: {what}", self.place)).hint("use another server or a folder"));
             }
-            Err(error) if error.kind() == ErrorKind::Unavailable => match self.read(&path).await? {
-                Some(bytes) if bytes == "1" => Ok(()),
-                _ => Err(error),
-            },
-            Err(error) => Err(error),
+            Err(error) => error,
+        };
+        let is_proof = matches!(error, Refusal::Precondition { .. } | Refusal::AlreadyExists { .. });
+        if is_proof && self.read(&path).await?.is_some_and(|bytes| bytes == "1") {
+            return Ok(());
         }
+        Err(self.bucket.failure(&format!("put {path} on the condition that it is not there"), error))
     }
 
     fn path(&self, name: &str) -> Result<Path> {
@@ -63,8 +65,13 @@ impl BucketStore {
     }
 
     async fn write(&self, path: &Path, bytes: Bytes, mode: PutMode) -> Result<()> {
-        let put = self.bucket.s3.put_opts(path, bytes.into(), PutOptions { mode, ..PutOptions::default() }).await;
-        put.map(drop).map_err(|error| self.bucket.failure(&format!("put {path}"), error))
+        let put = self.put_as(path, bytes, mode).await;
+        put.map_err(|error| self.bucket.failure(&format!("put {path}"), error))
+    }
+
+    async fn put_as(&self, path: &Path, bytes: Bytes, mode: PutMode) -> Result<(), Refusal> {
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.bucket.s3.put_opts(path, bytes.into(), options).await.map(drop)
     }
 
     async fn read(&self, path: &Path) -> Result<Option<Bytes>> {

@@ -9,10 +9,11 @@ use crate::retry::{Backoff, Patience};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
-use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest};
+use oci_client::errors::{DigestError, OciDistributionError};
+use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
+use std::io;
 use std::time::Duration;
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -64,10 +65,12 @@ async fn fetch_in_time(
 }
 
 /// The registry of one artifact.
-struct Registry<'a> {
-    client: Client,
-    auth: RegistryAuth,
-    artifact: &'a Artifact,
+pub(super) struct Registry<'a> {
+    pub(super) client: Client,
+    /// For requests whose answers the client would read without a limit.
+    pub(super) http: reqwest::Client,
+    pub(super) auth: RegistryAuth,
+    pub(super) artifact: &'a Artifact,
     patience: Patience,
 }
 
@@ -85,13 +88,15 @@ impl<'a> Registry<'a> {
             platform_resolver: None,
             ..ClientConfig::default()
         };
-        let client = Client::try_from(config)
-            .map_err(|error| Error::invalid(format!("{artifact}: set up TLS")).with_source(error))?;
+        let tls = || format!("{artifact}: set up TLS");
+        let client = Client::try_from(config).map_err(|error| Error::invalid(tls()).with_source(error))?;
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+        let http = http.map_err(|error| Error::invalid(tls()).with_source(error))?;
         let auth = match &settings.user {
             Some((name, password)) => RegistryAuth::Basic(name.clone(), password.reveal().to_owned()),
             None => RegistryAuth::Anonymous,
         };
-        Ok(Self { client, auth, artifact, patience: settings.patience })
+        Ok(Self { client, http, auth, artifact, patience: settings.patience })
     }
 
     /// The error for a reference that names no digest: says which one it would be now.
@@ -99,20 +104,15 @@ impl<'a> Registry<'a> {
         let Artifact { registry, repository, tag, .. } = self.artifact;
         let tag = tag.as_deref().unwrap_or("latest");
         let tagged = Reference::with_tag(registry.clone(), repository.clone(), tag.to_owned());
-        let ask = || self.client.fetch_manifest_digest(&tagged, &self.auth);
-        match self.patiently("ask for its digest", ask).await {
+        let ask = || async {
+            let digest = self.client.fetch_manifest_digest(&tagged, &self.auth).await;
+            digest.map_err(|error| self.failure("ask for its digest", error))
+        };
+        match self.patiently(ask).await {
             Ok(digest) => Error::invalid(format!("{} is not pinned by a digest, and tags move", self.artifact))
                 .hint(format!("it is {digest} now: write {}@{digest}", self.artifact.place())),
             Err(error) => error,
         }
-    }
-
-    /// The bytes of the manifest, which have this digest.
-    async fn manifest(&self, digest: &str) -> Result<Bytes> {
-        let pinned = self.reference(digest);
-        let pull = || self.client.pull_manifest_raw(&pinned, &self.auth, &[OCI_IMAGE_MEDIA_TYPE]);
-        let (bytes, _) = self.patiently("get its manifest", pull).await?;
-        self.verified("manifest", bytes, digest)
     }
 
     /// The one layer that is a component, and the signature of it.
@@ -140,47 +140,48 @@ impl<'a> Registry<'a> {
     /// The bytes of a layer, which have its digest.
     async fn blob(&self, layer: &OciDescriptor, most: u64) -> Result<Bytes> {
         let place = self.reference(&layer.digest);
+        let what = "get its component";
         let pull = || async {
-            let stream = self.client.pull_blob_stream(&place, layer).await?.stream;
-            Ok(super::gather(stream.map_err(|error| Error::unavailable("read it").with_source(error)), most).await)
+            let begun = self.client.pull_blob_stream(&place, layer).await;
+            let stream = begun.map_err(|error| self.failure(what, error))?.stream;
+            super::gather(stream.map_err(broken), most)
+                .await
+                .map_err(|error| error.context(what).context(self.artifact))
         };
         self.client.store_auth_if_needed(&self.artifact.registry, &self.auth).await;
-        let bytes = self.patiently("get its component", pull).await?;
-        self.verified("component", bytes.map_err(|error| error.context(self.artifact))?, &layer.digest)
+        let bytes = self.patiently(pull).await?;
+        self.verified("component", bytes, &layer.digest)
     }
 
-    fn verified(&self, what: &str, bytes: Bytes, digest: &str) -> Result<Bytes> {
+    pub(super) fn verified(&self, what: &str, bytes: Bytes, digest: &str) -> Result<Bytes> {
         let found = super::sha256(&bytes);
         match found == digest {
             true => Ok(bytes),
             false => {
                 let message = format!("{}: the registry gave another {what} than was asked for", self.artifact);
-                Err(Error::new(ErrorKind::Denied, format!("{message}: expected {digest}, found {found}")))
+                Err(Error::new(ErrorKind::Denied, format!("{message}: expected the digest {digest}, found {found}")))
             }
         }
     }
 
-    fn reference(&self, digest: &str) -> Reference {
+    pub(super) fn reference(&self, digest: &str) -> Reference {
         let Artifact { registry, repository, .. } = self.artifact;
         Reference::with_digest(registry.clone(), repository.clone(), digest.to_owned())
     }
 
     /// Asks the registry as often as it takes, if it makes sense to ask again.
-    async fn patiently<T, F>(&self, what: &str, mut ask: impl FnMut() -> F) -> Result<T>
-    where
-        F: Future<Output = Result<T, OciDistributionError>>,
-    {
+    pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(&self, mut ask: impl FnMut() -> F) -> Result<T> {
         let mut backoff = Backoff::new(self.patience);
         loop {
             match ask().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => backoff.wait(self.failure(what, error)).await?,
+                Err(error) => backoff.wait(error).await?,
             }
         }
     }
 
     /// What a failed request means.
-    fn failure(&self, what: &str, error: OciDistributionError) -> Error {
+    pub(super) fn failure(&self, what: &str, error: OciDistributionError) -> Error {
         use OciDistributionError as E;
         let said = error.to_string();
         let (kind, hint) = match &error {
@@ -203,4 +204,13 @@ impl<'a> Registry<'a> {
         let plain = Error::new(kind, report);
         hint.into_iter().fold(plain, Error::hint)
     }
+}
+
+/// What has become of a download that broke off: only one that the registry has completed shows that it is another one.
+fn broken(error: io::Error) -> Error {
+    let kind = match error.get_ref() {
+        Some(inner) if inner.is::<DigestError>() => ErrorKind::Denied,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, "read it").with_source(error)
 }

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wasmill_stream::checkpoint::Digest;
@@ -189,10 +189,34 @@ impl Part {
         Ok(Progress { bytes: self.bytes, lines: self.lines, digest: Some(self.hasher.digest()) })
     }
 
-    /// Puts it on the disk and gives it its name. Nothing may be written after that.
-    pub(super) fn complete(&mut self) -> Result<()> {
+    /// Puts it on the disk and gives it its name, which must be free unless it may `replace` a file. Nothing may be written
+    /// after that, but after an error another call goes on where it was.
+    pub(super) fn complete(&mut self, replace: bool) -> Result<()> {
         self.sync()?;
-        fs::rename(&self.unfinished, &self.path).map_err(|error| failed("rename", &self.unfinished, error))
+        let rename =
+            || fs::rename(&self.unfinished, &self.path).map_err(|error| failed("rename", &self.unfinished, error));
+        if replace {
+            return rename();
+        }
+        // A rename would silently take the place of a file that somebody else has written; a link is refused.
+        match fs::hard_link(&self.unfinished, &self.path) {
+            Ok(()) => self.discard(),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let file = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+                if file(&self.unfinished) == file(&self.path) {
+                    // The call before this one came so far.
+                    return self.discard();
+                }
+                let (part, path) = (self.unfinished.display(), self.path.display());
+                let message = format!("`{path}` exists by now, and `{part}` is to become it");
+                Err(Error::invalid(message).hint(format!("move `{path}` away and rename `{part}`")))
+            }
+            // There are file systems without links.
+            Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+                rename()
+            }
+            Err(error) => Err(failed("name", &self.path, error)),
+        }
     }
 
     /// Removes it.
@@ -247,7 +271,7 @@ mod tests {
             part.file = roomy;
             part.write(&mut Vec::new()).expect("there is room again");
             part.write(&mut b"three and many more\n".to_vec()).expect("there is room");
-            part.complete().expect("there is room");
+            part.complete(false).expect("there is room");
             let bytes = fs::read(&path).expect("a complete file");
             let mut text = String::new();
             match gzip {

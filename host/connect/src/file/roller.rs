@@ -109,7 +109,7 @@ impl Roller {
         }
         match &mut self.part {
             Some(part) if part.lines() == 0 && matches!(self.target, Target::Folder { .. }) => part.discard(),
-            Some(part) => part.complete(),
+            Some(part) => part.complete(matches!(self.target, Target::File { overwrite: true, .. })),
             None => Ok(()),
         }?;
         self.part = None;
@@ -119,7 +119,7 @@ impl Roller {
     fn complete_full(&mut self) -> Result<()> {
         let Target::Folder { rolling, .. } = &self.target else { return Ok(()) };
         let Some(part) = self.part.as_mut().filter(|part| rolling.is_due(part)) else { return Ok(()) };
-        part.complete()?;
+        part.complete(false)?;
         self.part = None;
         Ok(())
     }
@@ -134,8 +134,10 @@ impl Roller {
                 let name = format!("part-{:06}.jsonl{}", self.next, if *gzip { ".gz" } else { "" });
                 let path = path.join(name);
                 self.next += 1;
+                // Another sink that writes into the same folder may be ahead. As long as it writes a part the unfinished
+                // name is taken, and afterwards the other one; it is looked for while nobody else can begin this part.
                 match Part::create(path.clone(), part::unfinished(&path), *gzip, false, self.clock) {
-                    // Another sink writes into the same folder and was faster.
+                    Ok(part) if path.exists() => part.discard()?,
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     result => return result.map_err(|error| failed("create", &part::unfinished(&path), error)),
                 }

@@ -1,5 +1,6 @@
 //! What a failed call to Kinesis means for the reader: try again, tell the user, or take a new iterator.
 
+use crate::aws::Doubt;
 use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
@@ -17,21 +18,27 @@ const PASSING: &[&str] = &[
     "ResourceInUseException",
     // The list is started again.
     "ExpiredNextTokenException",
-    // Fresh credentials, or a clock that was put right.
-    "ExpiredToken",
-    "ExpiredTokenException",
+    // A clock that was put right, which the client does itself when it has read the answer.
     "RequestExpired",
     "RequestTimeTooSkewed",
+];
+
+/// Codes that fresh credentials cure.
+const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException"];
+
+/// Codes that fresh credentials may cure, or a clock that was put right.
+const DOUBTFUL: &[&str] = &[
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
 ];
 
 /// Codes that say who the caller is or what it may do.
 const DENIED: &[&str] = &[
     "AccessDeniedException",
-    "UnrecognizedClientException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "IncompleteSignature",
-    "IncompleteSignatureException",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
     "NotAuthorized",
@@ -45,7 +52,7 @@ const DENIED: &[&str] = &[
 ];
 
 /// The host's error for a failed call. `subject` names the stream and what was asked of it.
-pub fn failure<E>(subject: String, error: SdkError<E, HttpResponse>) -> Error
+pub fn failure<E>(subject: String, error: SdkError<E, HttpResponse>, doubt: &Doubt) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
@@ -63,7 +70,15 @@ where
         Some(message) => format!("{subject}: {code} (HTTP {status}): {message}"),
         None => format!("{subject}: {code} (HTTP {status})"),
     };
-    Error::new(kind(code, status), message)
+    let kind = match code {
+        code if DOUBTFUL.contains(&code) => doubt.refused(),
+        code if EXPIRED.contains(&code) => {
+            doubt.expired();
+            ErrorKind::Unavailable
+        }
+        code => kind(code, status),
+    };
+    Error::new(kind, message)
 }
 
 /// Whether an iterator has to be replaced. Matched by code: emulators and SDK versions disagree on the type.
@@ -76,6 +91,11 @@ pub fn is_expired_iterator<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResp
 pub fn is_unknown_place<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let code = error.as_service_error().and_then(|answer| answer.code());
     matches!(code, Some("InvalidArgumentException" | "ResourceNotFoundException"))
+}
+
+/// Whether there is no such shard or stream, or not any more.
+pub fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.as_service_error().and_then(|answer| answer.code()) == Some("ResourceNotFoundException")
 }
 
 fn kind(code: &str, status: u16) -> ErrorKind {
@@ -97,10 +117,9 @@ mod tests {
     fn codes_have_consequences() {
         let cases = [
             ("ProvisionedThroughputExceededException", 400, ErrorKind::Unavailable),
-            ("ExpiredTokenException", 400, ErrorKind::Unavailable),
             ("InternalFailure", 500, ErrorKind::Unavailable),
             ("an answer without a code", 503, ErrorKind::Unavailable),
-            ("UnrecognizedClientException", 400, ErrorKind::Denied),
+            ("AccessDeniedException", 400, ErrorKind::Denied),
             ("an answer without a code", 403, ErrorKind::Denied),
             ("ResourceNotFoundException", 400, ErrorKind::Invalid),
         ];

@@ -52,6 +52,12 @@ impl<R> Lineage<R> {
         ready
     }
 
+    /// The children of a shard that have not begun.
+    pub fn children<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a str> {
+        let is_child = move |shard: &Shard| shard.parents.iter().any(|parent| parent == id);
+        self.waiting.iter().filter(move |(shard, _)| is_child(shard)).map(|(shard, _)| shard.id.as_str())
+    }
+
     /// The shards that wait.
     pub fn waiting(&self) -> impl Iterator<Item = &str> {
         self.waiting.iter().map(|(shard, _)| shard.id.as_str())
@@ -86,6 +92,7 @@ mod tests {
         }
         assert!(lineage.knows("old") && lineage.knows("ab") && !lineage.knows("e"));
         assert!(lineage.knows_children("a") && !lineage.knows_children("c"));
+        assert_eq!(lineage.children("ab").collect::<Vec<_>>(), ["c", "d"]);
         assert_eq!(ready(&mut lineage), ["a", "b"]);
         lineage.ended("a");
         assert_eq!(ready(&mut lineage), [""; 0]);

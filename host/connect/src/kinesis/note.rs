@@ -24,6 +24,13 @@ pub struct Note {
     /// Where reading began, if that was a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Pinned>,
+    /// When the first run began, in milliseconds. Notes of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<i64>,
+    /// Shards that appeared since: all their records arrived after this time, in milliseconds. Those whose parents have not
+    /// ended may be missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub since: BTreeMap<String, i64>,
     /// Shards that a run before this one has finished, as long as the stream lists them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub finished: BTreeSet<String>,
@@ -85,7 +92,14 @@ impl Note {
         // and the service says of no record when exactly it goes.
         let margin = (retention / 10).min(3_600_000);
         let silence = self.silent.get(shard).filter(|silence| silence.after <= position);
-        silence.is_some_and(|silence| now.saturating_sub(silence.at) < retention - margin)
+        let is_kept = |time: i64| now.saturating_sub(time) < retention - margin;
+        silence.is_some_and(|silence| is_kept(silence.at))
+            || (position.is_none() && self.since(shard).is_none_or(is_kept))
+    }
+
+    /// What a shard has that is wanted arrived after this time. `None`: nobody knows.
+    fn since(&self, shard: &str) -> Option<i64> {
+        self.since.get(shard).copied().or(self.begun)
     }
 }
 
@@ -118,6 +132,18 @@ impl Notebook {
     /// User records of a shard were left out because they belong to others.
     pub fn elsewhere(&self, shard: &str, records: u64) {
         self.change(|note| *note.elsewhere.entry(shard.to_owned()).or_default() += records);
+    }
+
+    /// A shard is read to its end. What its children have came after its last record, and after any silence of it.
+    pub fn ended<'a>(&self, shard: &str, arrived: Option<i64>, children: impl Iterator<Item = &'a str>) {
+        self.change(|note| {
+            let silent = note.silent.get(shard).map(|silence| silence.at);
+            let Some(after) = arrived.max(silent).max(note.since.get(shard).copied()) else { return };
+            for child in children {
+                let since = note.since.entry(child.to_owned()).or_insert(after);
+                *since = after.max(*since);
+            }
+        });
     }
 
     /// Records may be lost.

@@ -13,6 +13,8 @@ pub struct Page {
     pub records: Records,
     /// The iterator to go on with; `None` at the end of a closed shard.
     pub next: Option<String>,
+    /// When the last record arrived, by the server's clock, in milliseconds.
+    pub arrived: Option<i64>,
     /// Whether the server says that there is nothing behind this page.
     pub at_tip: bool,
     /// The children of a closed shard, from servers that name them.
@@ -35,11 +37,21 @@ impl Page {
             values.push(record.data.as_ref());
             sequences.push(sequence);
         }
+        let children = answer.child_shards;
+        // A shard that seems closed would never be read again. The service says with every answer how far behind it is; what
+        // says neither that nor how to go on is a body that got lost on its way.
+        if answer.next_shard_iterator.is_none() && answer.millis_behind_latest.is_none() && children.is_none() {
+            return Err(Error::unavailable(
+                "no answer of GetRecords: expected NextShardIterator, MillisBehindLatest or ChildShards",
+            ));
+        }
+        let arrived = records.last().and_then(|record| record.approximate_arrival_timestamp?.to_millis().ok());
         Ok(Self {
+            arrived,
             records: Records { values: values.finish(), sequences, may_have_aggregates },
             next: answer.next_shard_iterator,
             at_tip: answer.millis_behind_latest == Some(0),
-            children: answer.child_shards.map(|all| all.into_iter().map(Shard::from).collect()),
+            children: children.map(|all| all.into_iter().map(Shard::from).collect()),
         })
     }
 }

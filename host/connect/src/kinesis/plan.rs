@@ -76,16 +76,18 @@ impl Known<'_> {
                 (None, Some(at)) => Place::Since(at),
                 (None, None) => Place::Oldest,
             };
-            if let (Some(_), Place::Since(at), Start::Latest) = (mark, place, self.settings.start)
-                && at < self.now - self.retention()
-                && !self.is_whole(&plan.note, &shard.id, None)
-            {
+            // What its parents still have is older, and is met first.
+            let follows =
+                shard.parents.iter().any(|parent| ids.contains(parent) && !plan.note.finished.contains(parent));
+            let is_begun = mark.is_some() && place.position().is_none() && !follows;
+            if is_begun && !self.is_whole(&plan.note, &shard.id, None) {
                 plan.gaps.push(self.gap(&shard.id, None));
             }
             plan.open.push((shard, place));
         }
         plan.note.silent.retain(|id, _| ids.contains(id));
         plan.note.elsewhere.retain(|id, _| ids.contains(id));
+        plan.note.since.retain(|id, _| ids.contains(id));
         Ok(plan)
     }
 
@@ -99,6 +101,8 @@ impl Known<'_> {
             stream: self.description.identity.clone(),
             until_tip: self.settings.until_tip,
             start: at.map(|at| Pinned { at, shards: shards.clone() }),
+            begun: Some(self.now),
+            since: BTreeMap::new(),
             finished: BTreeSet::new(),
             silent: BTreeMap::new(),
             elsewhere: BTreeMap::new(),

@@ -99,6 +99,11 @@ impl Settings {
             max_records: check_max_records(section, problems),
         }
     }
+
+    /// The time between two reads of a shard that has caught up.
+    pub fn pause(&self) -> Duration {
+        self.poll_interval.max(self.read_interval)
+    }
 }
 
 /// The name of a stream, and its ARN if that was given.

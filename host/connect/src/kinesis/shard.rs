@@ -12,12 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use wasmill_stream::source::SplitSender;
+use wasmill_stream::source::{CaughtUp, SplitSender};
 use wasmill_stream::{Error, ExtendedSequence, Result, Sequence};
 
 /// How often a shard that is silent says so in the note, which the retention of hours is compared with, and how often the
 /// log hears of user records that are left out.
 const REPEAT: Duration = Duration::from_secs(60);
+
+/// How long at least an empty page stands for the shard: reads take their time, and one may fail.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the readers of all shards share.
 pub struct Shared {
@@ -51,6 +54,8 @@ pub struct Ended {
     pub shard: String,
     /// The way of its records, which still has to be told that it is done.
     pub sender: SplitSender,
+    /// When its last record arrived, by the server's clock, if it was read.
+    pub arrived: Option<i64>,
     /// Why.
     pub ending: Ending,
 }
@@ -60,6 +65,8 @@ pub struct Ended {
 pub enum Ending {
     /// It was split or merged and is read to its end. Its children, if the server named them.
     Closed(Option<Vec<Shard>>),
+    /// The stream has forgotten it. These are the shards that the stream has.
+    Gone(Vec<Shard>),
     /// It has caught up, and the job asked for no more.
     AtTip,
 }
@@ -70,6 +77,8 @@ struct Cursor {
     iterator: Option<String>,
     /// The record with which the next page should begin: it was handed on before, or some of its user records were.
     known: Option<ExtendedSequence>,
+    /// When the last record that was read arrived, by the server's clock.
+    arrived: Option<i64>,
     /// When the note last heard that the shard is silent.
     noted: Option<Instant>,
     /// When the log last heard that user records were left out.
@@ -84,29 +93,32 @@ enum Turn {
     CaughtUp,
     /// The shard is closed and read.
     Closed(Option<Vec<Shard>>),
+    /// The stream has forgotten the shard, and has these.
+    Gone(Vec<Shard>),
 }
 
 impl ShardReader {
     /// Reads until the shard ends or the job stops. Does not say that the shard is done.
     pub async fn run(self, place: Place) -> Result<Ended> {
+        let mut cursor = Cursor { place, iterator: None, known: None, arrived: None, noted: None, warned: None };
         let ending = tokio::select! {
-            ending = self.read(place) => ending?,
+            ending = self.read(&mut cursor) => ending?,
             () = self.sender.stopped() => return Err(stopped()),
         };
-        Ok(Ended { shard: self.shard, sender: self.sender, ending })
+        Ok(Ended { shard: self.shard, sender: self.sender, arrived: cursor.arrived, ending })
     }
 
-    async fn read(&self, place: Place) -> Result<Ending> {
+    async fn read(&self, cursor: &mut Cursor) -> Result<Ending> {
         let settings = &self.shared.settings;
-        let mut cursor = Cursor { place, iterator: None, known: None, noted: None, warned: None };
         let mut backoff = Backoff::new(Patience::ENDLESS);
         loop {
             let begun = Instant::now();
-            let turn = self.turn(&mut cursor).await;
+            let turn = self.turn(cursor).await;
             let pause = match turn {
                 Ok(Turn::Closed(children)) => return Ok(Ending::Closed(children)),
+                Ok(Turn::Gone(shards)) => return Ok(Ending::Gone(shards)),
                 Ok(Turn::CaughtUp) if settings.until_tip => return Ok(Ending::AtTip),
-                Ok(Turn::CaughtUp) => settings.poll_interval.max(settings.read_interval),
+                Ok(Turn::CaughtUp) => settings.pause(),
                 Ok(Turn::More) | Err(_) => settings.read_interval,
             };
             match turn {
@@ -121,7 +133,11 @@ impl ShardReader {
     async fn turn(&self, cursor: &mut Cursor) -> Result<Turn> {
         let iterator = match &cursor.iterator {
             Some(iterator) => iterator.clone(),
-            None => self.iterator(cursor).await?,
+            None => match self.iterator(cursor).await? {
+                Sought::Iterator(iterator) => iterator,
+                Sought::Unknown(error) => return Err(error),
+                Sought::Gone(error) => return self.gone(error, cursor).await,
+            },
         };
         let _page = self.shared.pages.acquire().await.map_err(|_| stopped())?;
         let asked = wall_clock();
@@ -131,32 +147,48 @@ impl ShardReader {
                 cursor.iterator = None;
                 Ok(Turn::More)
             }
+            Fetched::Gone(error) => self.gone(error, cursor).await,
         }
     }
 
-    async fn iterator(&self, cursor: &mut Cursor) -> Result<String> {
+    async fn iterator(&self, cursor: &mut Cursor) -> Result<Sought> {
         let mut sought = self.shared.stream.iterator(&self.shard, cursor.place).await?;
-        cursor.known = match cursor.place {
-            Place::At(place) => Some(place),
-            Place::Oldest | Place::Since(_) => None,
-        };
+        cursor.known = cursor.place.position();
         if let (Sought::Unknown(error), Some(known)) = (&sought, cursor.known) {
             tracing::debug!("{}", error.report());
-            self.missed(known, None).await?;
-            cursor.known = None;
             sought = self.shared.stream.iterator(&self.shard, Place::Oldest).await?;
-        }
-        match sought {
-            Sought::Iterator(iterator) => {
-                cursor.iterator = Some(iterator.clone());
-                Ok(iterator)
+            if let Sought::Iterator(_) = sought {
+                self.missed(known, None).await?;
+                cursor.known = None;
             }
-            Sought::Unknown(error) => Err(error),
         }
+        if let Sought::Iterator(iterator) = &sought {
+            cursor.iterator = Some(iterator.clone());
+        }
+        Ok(sought)
+    }
+
+    /// The server does not know the shard. If the stream is there, it has forgotten the shard, with all records behind the
+    /// place where reading was.
+    async fn gone(&self, error: Error, cursor: &Cursor) -> Result<Turn> {
+        let shared = &self.shared;
+        let now = shared.stream.describe_again(&shared.description.identity).await?;
+        let shards = shared.stream.shards().await?;
+        if shards.iter().any(|shard| shard.id == self.shard) {
+            let message = format!("{}: {} is listed, but cannot be read", shared.stream, self.shard);
+            return Err(Error::unavailable(message).with_source(error));
+        }
+        let (after, time, retention) = (cursor.place.position(), wall_clock(), now.retention_millis());
+        if !shared.notebook.look(|note| note.is_whole(&self.shard, after, time, retention)) {
+            shared.judge(Gap { shard: self.shard.clone(), after, before: None, noticed_at: time })?;
+        }
+        tracing::info!(shard = self.shard, "{}: a shard is gone", shared.stream);
+        Ok(Turn::Gone(shards))
     }
 
     async fn hand_on(&self, page: Page, asked: i64, cursor: &mut Cursor) -> Result<Turn> {
-        let Page { records, next, at_tip, children } = page;
+        let Page { records, arrived, next, at_tip, children } = page;
+        cursor.arrived = arrived.or(cursor.arrived);
         let (empty, first) = (records.sequences.is_empty(), records.sequences.first().copied());
         let mut after = None;
         if let Some(known) = cursor.known.filter(|_| !empty || at_tip || next.is_none()) {
@@ -184,7 +216,8 @@ impl ShardReader {
             return Ok(Turn::More);
         }
         self.note_silence(asked, cursor);
-        self.sender.caught_up().await?;
+        let again_within = (self.shared.settings.pause() * 3).max(LOOK_AGAIN);
+        self.sender.caught_up(CaughtUp::Looked { again_within }).await?;
         Ok(Turn::CaughtUp)
     }
 
@@ -194,11 +227,7 @@ impl ShardReader {
             return;
         }
         cursor.noted = Some(Instant::now());
-        let after = match cursor.place {
-            Place::At(place) => Some(place),
-            Place::Oldest | Place::Since(_) => None,
-        };
-        self.shared.notebook.silent(&self.shard, Silence { after, at });
+        self.shared.notebook.silent(&self.shard, Silence { after: cursor.place.position(), at });
     }
 
     /// So many user records of a page belong to other shards.
@@ -222,8 +251,7 @@ impl ShardReader {
     /// another stream.
     async fn missed(&self, known: ExtendedSequence, next: Option<Sequence>) -> Result<()> {
         let shared = &self.shared;
-        let now = shared.stream.describe().await?;
-        super::plan::same_stream(&shared.description.identity, &now.identity)?;
+        let now = shared.stream.describe_again(&shared.description.identity).await?;
         let (time, retention) = (wall_clock(), now.retention_millis());
         if shared.notebook.look(|note| note.is_whole(&self.shard, Some(known), time, retention)) {
             return Ok(());
@@ -241,7 +269,7 @@ impl Shared {
         let to = gap.before.map_or("the oldest that is kept".to_owned(), |before| before.to_string());
         if self.settings.on_gap == OnGap::Fail {
             return Err(Error::invalid(format!(
-                "{stream}: {shard}: records between {from} and {to} may be lost: the job was away for longer than the {hours} h \
+                "{stream}: {shard}: records between {from} and {to} may be lost: the job was away, or behind, for longer than the {hours} h \
                  that the stream keeps records (on_gap = \"skip\" goes on without them)"
             )));
         }

@@ -1,10 +1,15 @@
 //! One stream on one server: the four calls that reading needs. Nothing is tried again in here.
 
 use super::aggregate::Hashes;
-use super::failure::{failure, is_expired_iterator, is_unknown_place};
+use super::failure::{failure, is_expired_iterator, is_not_found, is_unknown_place};
 use super::page::Page;
+use super::plan::same_stream;
 use super::settings::Settings;
+use crate::aws::Doubt;
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::http::HttpResponse;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::operation::describe_stream_summary::{DescribeStreamSummaryError, DescribeStreamSummaryOutput};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{ChildShard, HashKeyRange, ShardIteratorType};
 use serde::{Deserialize, Serialize};
@@ -14,6 +19,7 @@ use wasmill_stream::{Error, ExtendedSequence, Result};
 /// A stream and the client to read it.
 pub struct Stream {
     client: Client,
+    doubt: Doubt,
     name: String,
     arn: Option<String>,
     region: String,
@@ -68,12 +74,24 @@ pub enum Place {
     At(ExtendedSequence),
 }
 
+impl Place {
+    /// The record that was handed on last, if there was one.
+    pub fn position(self) -> Option<ExtendedSequence> {
+        match self {
+            Self::At(position) => Some(position),
+            Self::Oldest | Self::Since(_) => None,
+        }
+    }
+}
+
 /// What a request for an iterator gave.
 pub enum Sought {
     /// An iterator. It lives for five minutes.
     Iterator(String),
     /// There is no such record any more.
     Unknown(Error),
+    /// There is no such shard, or no such stream, any more.
+    Gone(Error),
 }
 
 /// What a read gave.
@@ -82,6 +100,8 @@ pub enum Fetched {
     Page(Page),
     /// The iterator was too old.
     Expired,
+    /// There is no such shard, or no such stream, any more.
+    Gone(Error),
 }
 
 impl Stream {
@@ -97,6 +117,7 @@ impl Stream {
         }
         Ok(Self {
             client: Client::from_conf(config.build()),
+            doubt: Doubt::new(access.credentials),
             name: stream.clone(),
             arn: settings.arn.clone(),
             region: access.region,
@@ -106,9 +127,30 @@ impl Stream {
 
     /// Which stream it is.
     pub async fn describe(&self) -> Result<Description> {
+        let answer = self.summary().await.map_err(|error| self.failure("describe it", error))?;
+        self.description(answer)
+    }
+
+    /// What has become of the stream. An error if it is not the one that it was.
+    pub async fn describe_again(&self, was: &Identity) -> Result<Description> {
+        let now = match self.summary().await {
+            Ok(answer) => self.description(answer)?,
+            Err(error) if is_not_found(&error) => {
+                let error = failure("describe it".to_owned(), error, &self.doubt);
+                return Err(Error::invalid(format!("{self} was deleted while it was read")).with_source(error));
+            }
+            Err(error) => return Err(self.failure("describe it", error)),
+        };
+        same_stream(was, &now.identity).map_err(|error| error.context(self))?;
+        Ok(now)
+    }
+
+    async fn summary(&self) -> Result<DescribeStreamSummaryOutput, SdkError<DescribeStreamSummaryError, HttpResponse>> {
         let request = self.client.describe_stream_summary();
-        let request = request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone());
-        let answer = request.send().await.map_err(|error| failure(format!("{self}: describe it"), error))?;
+        self.heard(request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone()).send().await)
+    }
+
+    fn description(&self, answer: DescribeStreamSummaryOutput) -> Result<Description> {
         let summary = answer.stream_description_summary;
         let summary = summary.ok_or_else(|| Error::unavailable(format!("{self}: an empty description")))?;
         let created = summary.stream_creation_timestamp.to_millis().map_err(|error| {
@@ -129,7 +171,7 @@ impl Stream {
                 Some(token) => request.next_token(token),
                 None => request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone()),
             };
-            let answer = request.send().await.map_err(|error| failure(format!("{self}: list shards"), error))?;
+            let answer = self.heard(request.send().await).map_err(|error| self.failure("list shards", error))?;
             shards.extend(answer.shards().iter().map(shard));
             token = answer.next_token;
             if token.is_none() {
@@ -155,31 +197,47 @@ impl Stream {
                 .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
                 .starting_sequence_number(place.sequence.to_string()),
         };
-        let subject = || format!("{self}: get an iterator for {shard}");
-        match (request.send().await, place) {
+        let subject = format!("get an iterator for {shard}");
+        match (self.heard(request.send().await), place) {
             (Ok(answer), _) => match answer.shard_iterator {
                 Some(iterator) => Ok(Sought::Iterator(iterator)),
                 None => Err(Error::unavailable(format!("{self}: {shard} gave no iterator"))),
             },
-            (Err(error), Place::At(_)) if is_unknown_place(&error) => Ok(Sought::Unknown(failure(subject(), error))),
+            (Err(error), Place::At(_)) if is_unknown_place(&error) => {
+                Ok(Sought::Unknown(self.failure(&subject, error)))
+            }
+            (Err(error), _) if is_not_found(&error) => Ok(Sought::Gone(self.failure(&subject, error))),
             // The service takes no time that its own clock has not reached.
             (Err(error), Place::Since(_)) if is_unknown_place(&error) => {
-                let error = failure(subject(), error);
+                let error = self.failure(&subject, error);
                 Err(Error::unavailable("the time to start at has not come yet: is this clock ahead?")
                     .with_source(error))
             }
-            (Err(error), _) => Err(failure(subject(), error)),
+            (Err(error), _) => Err(self.failure(&subject, error)),
         }
     }
 
     /// Reads up to `limit` records of `shard`.
     pub async fn fetch(&self, shard: &str, iterator: &str, limit: i32) -> Result<Fetched> {
         let request = self.client.get_records().shard_iterator(iterator).limit(limit);
-        match request.set_stream_arn(self.arn.clone()).send().await {
+        match self.heard(request.set_stream_arn(self.arn.clone()).send().await) {
             Ok(answer) => Page::of(answer).map(Fetched::Page).map_err(|error| error.context(shard).context(self)),
             Err(error) if is_expired_iterator(&error) => Ok(Fetched::Expired),
-            Err(error) => Err(failure(format!("{self}: read {shard}"), error)),
+            Err(error) if is_not_found(&error) => Ok(Fetched::Gone(self.failure(&format!("read {shard}"), error))),
+            Err(error) => Err(self.failure(&format!("read {shard}"), error)),
         }
+    }
+
+    /// An answer shows that the server takes the credentials.
+    fn heard<T, E>(&self, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, SdkError<E, HttpResponse>> {
+        answer.inspect(|_| self.doubt.taken())
+    }
+
+    fn failure<E>(&self, what: &str, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        failure(format!("{self}: {what}"), error, &self.doubt)
     }
 
     fn name_unless_arn(&self) -> Option<String> {

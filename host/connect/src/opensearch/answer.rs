@@ -126,13 +126,14 @@ pub fn removed(body: &str) -> bool {
 }
 
 /// Whether an index that was asked for turned out to be a data stream: then it is described by the indexes behind it.
-pub fn is_data_stream(body: &str) -> bool {
+/// `None`: there is nothing yet that has a name of the pattern which was asked for.
+pub fn is_data_stream(body: &str) -> Option<bool> {
     #[derive(Deserialize)]
     struct Index {
         data_stream: Option<String>,
     }
-    let indexes: Option<BTreeMap<String, Index>> = serde_json::from_str(body).ok();
-    indexes.is_some_and(|indexes| indexes.values().any(|index| index.data_stream.is_some()))
+    let indexes: BTreeMap<String, Index> = serde_json::from_str(body).unwrap_or_default();
+    (!indexes.is_empty()).then(|| indexes.values().any(|index| index.data_stream.is_some()))
 }
 
 /// The reason in the body of a refused request, or as much of the body as says something.

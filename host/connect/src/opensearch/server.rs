@@ -75,12 +75,14 @@ impl Server {
         let wanted = settings.data_stream;
         match (reply.status, &settings.mappings) {
             (StatusCode::OK, _) => match (answer::is_data_stream(&reply.body), wanted) {
-                (is, Some(wanted)) if is != wanted => Err(Error::invalid(format!(
+                // Nothing matches the pattern: as if there were no such index.
+                (None, wanted) => Ok(wanted.unwrap_or(false)),
+                (Some(is), Some(wanted)) if is != wanted => Err(Error::invalid(format!(
                     "{}: {index} is {}, but the job file says `data_stream = {wanted}`",
                     self.address,
                     if is { "a data stream" } else { "an index and no data stream" }
                 ))),
-                (is, _) => Ok(is),
+                (Some(is), _) => Ok(is),
             },
             // The first document creates it, from a template if there is one.
             (StatusCode::NOT_FOUND, None) => Ok(wanted.unwrap_or(false)),

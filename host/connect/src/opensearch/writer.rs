@@ -14,7 +14,7 @@ use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{SinkWriter, Undo};
 use wasmill_stream::{Batch, Error, ErrorKind, Result};
 
-/// How often a document is sent that the server fails over.
+/// How often the server may fail over a document.
 const TRIES: u32 = 6;
 
 /// An open sink.
@@ -48,19 +48,18 @@ impl Writer {
     /// Sends documents until each has met its fate.
     async fn deliver(&mut self, documents: Documents) -> Result<()> {
         let mut backoff = Backoff::new(Patience::ENDLESS);
-        let mut rounds = 0;
+        let mut failures = vec![0; documents.len()];
         let mut requests: Vec<Vec<usize>> = vec![(0..documents.len()).collect()];
         while let Some(numbers) = requests.pop() {
             let body = documents.request(&numbers);
             let bytes = body.len();
             match self.server.bulk(self.index.as_deref(), body, numbers.len()).await {
                 Ok(Answer::Items(fates)) => {
-                    let left = self.settle(&documents, &numbers, fates, rounds)?;
+                    let left = self.settle(&documents, &numbers, fates, &mut failures)?;
                     let Some(reason) = left.reason else {
                         backoff.succeeded();
                         continue;
                     };
-                    rounds += 1;
                     requests.push(left.numbers);
                     backoff.wait(Error::unavailable(format!("{} refused for now: {reason}", self.server))).await?;
                 }
@@ -78,14 +77,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Counts the documents whose fate is known. The others are left.
-    fn settle(&self, documents: &Documents, numbers: &[usize], fates: Vec<Fate>, rounds: u32) -> Result<Left> {
+    /// Counts the documents whose fate is known. The others are left. `failures`: how often the server has failed over each.
+    fn settle(&self, documents: &Documents, numbers: &[usize], fates: Vec<Fate>, failures: &mut [u32]) -> Result<Left> {
         let mut left = Left { numbers: Vec::new(), reason: None };
         let mut fatal = None;
         for (&number, fate) in numbers.iter().zip(fates) {
+            failures[number] += u32::from(matches!(fate, Fate::Failed(_)));
             match fate {
                 Fate::Written => self.count_written(),
-                Fate::Failed(reason) if rounds + 1 >= TRIES => self.reject(documents, number, &reason),
+                Fate::Failed(reason) if failures[number] >= TRIES => self.reject(documents, number, &reason),
                 Fate::Again(reason) | Fate::Failed(reason) => {
                     left.numbers.push(number);
                     left.reason = Some(reason);

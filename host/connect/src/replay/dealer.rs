@@ -109,19 +109,19 @@ impl Dealer {
     ) {
         for row in 0..values.len() {
             let time = times.and_then(|times| times[row]);
-            let now = time.map(|time| self.clock.advance(time));
+            let now = time.and_then(|time| self.clock.advance(time));
             if let (Some(slice), Some(now)) = (self.slice, now)
                 && now >= self.slice_end
             {
                 self.flush(values, cues);
-                let start = now.div_euclid(slice) * slice;
+                let start = now.div_euclid(slice).saturating_mul(slice);
                 self.slice_end = start.saturating_add(slice);
                 cues.push(Cue::Wait(start));
             }
             let split = homes.map_or(self.turn, |homes| homes[row] as usize);
             self.turn = (self.turn + 1) % self.splits.len();
             self.splits[split].rows.push(row as u32);
-            if let (Some(markers), Some(time), Some(now)) = (&mut self.markers, time, now)
+            if let (Some(markers), Some(time)) = (&mut self.markers, time)
                 && let Some(marker) = markers.after(time, now)
             {
                 self.flush(values, cues);
@@ -173,17 +173,18 @@ fn times(column: &Column) -> Vec<Option<i64>> {
 }
 
 /// The event time of the stream: what the last three records have all reached. One or two records from the far future
-/// therefore neither hold up the replay nor push the markers ahead.
+/// therefore neither hold up the replay nor push the markers ahead, also if they are the first.
 #[derive(Default)]
 struct Clock {
-    recent: Option<[i64; 3]>,
+    recent: [Option<i64>; 2],
 }
 
 impl Clock {
-    fn advance(&mut self, time: i64) -> i64 {
-        let [_, a, b] = self.recent.unwrap_or([time; 3]);
-        self.recent = Some([a, b, time]);
-        a.min(b).min(time)
+    /// The event time with this record, once there are three.
+    fn advance(&mut self, time: i64) -> Option<i64> {
+        let [a, b] = self.recent;
+        self.recent = [b, Some(time)];
+        Some(a?.min(b?).min(time))
     }
 }
 

@@ -26,10 +26,10 @@ impl Markers {
         [("marker_interval", millis(self.interval)), ("marker_disorder", millis(self.disorder))]
     }
 
-    /// The marker to write after a record of this time, now that the stream has come to `now`.
-    pub fn after(&mut self, time: i64, now: i64) -> Option<Binary> {
+    /// The marker to write after a record of this time, now that the stream has come to `now`, if that is known.
+    pub fn after(&mut self, time: i64, now: Option<i64>) -> Option<Binary> {
         self.latest = self.latest.max(Some(time));
-        let due = now.saturating_sub(self.disorder).div_euclid(self.interval) * self.interval;
+        let due = now?.saturating_sub(self.disorder).div_euclid(self.interval).saturating_mul(self.interval);
         if self.marked.is_some_and(|marked| marked >= due) {
             return None;
         }

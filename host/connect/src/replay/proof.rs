@@ -108,10 +108,11 @@ fn sample(path: &Path, end: u64) -> io::Result<Digest> {
 }
 
 fn same_settings(before: &[(String, String)], now: &[(String, String)]) -> Result<()> {
-    match before.iter().zip(now).find(|(before, now)| before != now) {
-        Some(((name, before), (_, now))) => Err(changed(name, before, now)),
-        None => Ok(()),
+    if let Some(((name, before), (_, now))) = before.iter().zip(now).find(|(before, now)| before != now) {
+        return Err(changed(name, before, now));
     }
+    // A version that did not know a setting did what none of its values means.
+    now.get(before.len()).map_or(Ok(()), |(name, now)| Err(changed(name, "unknown", now)))
 }
 
 fn changed(setting: &str, before: &str, now: &str) -> Error {
@@ -224,6 +225,9 @@ mod tests {
             let error = follows(now).expect_err(word);
             assert!(error.contains(word), "{word}: {error}");
         }
+        let more = Proof { dealing: [setting("x"), setting("new")].concat(), ..proof(2, "x", "1") };
+        let error = follows(more).expect_err("an older version").to_string();
+        assert!(error.contains("`seed` was unknown when the checkpoint was made and is new now"), "{error}");
         let error = proof(2, "x", "1").check_splits(3).expect_err("another number").to_string();
         assert!(error.contains("`splits` was 2 when the checkpoint was made and is 3"), "{error}");
     }

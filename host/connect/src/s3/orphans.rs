@@ -99,7 +99,13 @@ impl Uploads {
         let body = String::from_utf8_lossy(&body);
         if !status.is_success() {
             let body: String = body.chars().take(300).collect();
-            return Err(broken(format!("status {status}: {body}").into()));
+            let kind = match status.as_u16() {
+                401 | 403 => ErrorKind::Denied,
+                // There are servers that do not know this request.
+                404 | 405 | 501 => ErrorKind::Invalid,
+                _ => ErrorKind::Unavailable,
+            };
+            return Err(Error::new(kind, format!("{}: {what}: status {status}: {body}", self.bucket.place)));
         }
         quick_xml::de::from_str(&body).map_err(|error| broken(error.into()))
     }

@@ -171,6 +171,20 @@ async fn conditions_must_count() {
     patiently(|| store.put("m", Bytes::new())).await;
 }
 
+/// A server that answers every conditional put with a failure of its own → it has not shown that it keeps conditions, and is
+/// not used.
+#[tokio::test]
+async fn a_failure_is_no_proof() {
+    let fake = FakeS3::start().await;
+    let settings = format!("to = \"s3://lake/jobs\"\n{}", fake.access());
+    for answer in [(501, "NotImplemented"), (503, "SlowDown")] {
+        fake.state().conditional = Some(answer);
+        let error = store_place(&settings).expect("good settings").open().await.err().expect("nothing is proved");
+        let report = error.report();
+        assert!(report.contains("on the condition that it is not there") && report.contains(answer.1), "{report}");
+    }
+}
+
 /// What is no place is found, with what else is wrong.
 #[test]
 fn settings() {

@@ -31,6 +31,10 @@ pub enum Fault {
     Cut,
     /// A proxy answers.
     Html,
+    /// An answer without a body.
+    NoBody,
+    /// An object without anything in it.
+    Braces,
     /// The connection closes without an answer.
     HungUp,
 }
@@ -62,8 +66,12 @@ pub struct State {
     pub faults: BTreeMap<String, VecDeque<Option<Fault>>>,
     /// Faults of every call before a shard is read.
     pub refusal: Option<(u16, &'static str)>,
+    /// How many calls were refused by `refusal`.
+    pub refused: usize,
     /// Runs when an iterator expires.
     pub on_expiry: Option<OnExpiry>,
+    /// How many seconds ago all records arrived.
+    pub age: f64,
     /// How many records a page holds at most.
     pub page: usize,
     /// Whether the last page of a closed shard names its children.
@@ -170,6 +178,7 @@ impl State {
     fn answer(&mut self, request: &Request) -> Reply {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         if let Some((status, code)) = self.refusal {
+            self.refused += 1;
             return error(status, code);
         }
         if let Some(name) = body["StreamName"].as_str().filter(|name| *name != STREAM) {
@@ -218,7 +227,7 @@ impl State {
         let Some(shard) = self.shards.get(id) else { return error(400, "ResourceNotFoundException") };
         let given = body["StartingSequenceNumber"].as_str();
         let numbered = || (0..shard.records.len()).find(|number| Some(sequence(*number).as_str()) == given);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+        let now = now();
         let next = match body["ShardIteratorType"].as_str() {
             Some("TRIM_HORIZON") => Some(0),
             // All records that a test adds later are newer than any time that a reader can name.
@@ -268,16 +277,20 @@ impl State {
                 Reply::Cut(200, page, keep)
             }
             Some(Fault::Html) => Reply::Full(200, "<html>under construction</html>".to_owned()),
+            Some(Fault::NoBody) => Reply::Full(200, String::new()),
+            Some(Fault::Braces) => Reply::Full(200, "{}".to_owned()),
             Some(Fault::HungUp) => Reply::HangUp,
         }
     }
 
     fn page(&self, id: &str, from: usize, limit: usize) -> String {
+        let arrived = now() - self.age;
         let Some(shard) = self.shards.get(id) else { return String::new() };
         let from = from.max(shard.trimmed);
         let to = shard.records.len().min(from + limit.min(self.page));
         let records = (from..to).map(|number| {
-            json!({"SequenceNumber": sequence(number), "PartitionKey": "k", "Data": base64(&shard.records[number])})
+            json!({"SequenceNumber": sequence(number), "PartitionKey": "k", "Data": base64(&shard.records[number]),
+                "ApproximateArrivalTimestamp": arrived})
         });
         let mut answer = json!({"Records": records.collect::<Vec<_>>(),
             "MillisBehindLatest": if to < shard.records.len() { 1_000 } else { 0 }});
@@ -292,6 +305,10 @@ impl State {
         }
         answer.to_string()
     }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }
 
 /// The hash keys of a shard, the last included.

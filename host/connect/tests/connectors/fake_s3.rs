@@ -54,6 +54,8 @@ pub struct State {
     pub flips: usize,
     /// Whether the condition of a put is overlooked, as by some servers.
     pub ignores_conditions: bool,
+    /// What every conditional put is answered, which has no effect then.
+    pub conditional: Option<(u16, &'static str)>,
     /// The error code of an object that is not there.
     pub missing: Option<(u16, &'static str)>,
     /// Every request so far.
@@ -198,6 +200,9 @@ impl State {
 
     fn put(&mut self, asked: &Asked<'_>) -> Reply {
         let is_conditional = asked.request.header("if-none-match") == "*" && !self.ignores_conditions;
+        if let (true, Some((status, code))) = (is_conditional, self.conditional) {
+            return failure(status, code);
+        }
         if is_conditional && self.objects.contains_key(&asked.key) {
             return failure(412, "PreconditionFailed");
         }

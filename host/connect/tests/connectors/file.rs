@@ -110,6 +110,42 @@ async fn parts_roll_by_time() {
     assert_eq!(lines(&folder.path().join("part-000002.jsonl")), rows(2));
 }
 
+/// Two sinks in one folder, one of which has completed several parts before the other needs its second → each part has a
+/// name of its own, and no row is missing.
+#[tokio::test]
+async fn two_sinks_share_a_folder() {
+    let folder = tempdir().expect("a folder");
+    let (mut fast, _) = open(to(folder.path(), "roll_bytes = \"1 B\"")).await;
+    let (mut slow, _) = open(to(folder.path(), "roll_bytes = \"1 B\"")).await;
+    let all = rows(8);
+    for (at, row) in all.iter().enumerate() {
+        let writer = if at < 5 { &mut fast } else { &mut slow };
+        writer.write(batch(std::slice::from_ref(row))).await.expect("a write");
+        writer.flush().await.expect("a flush");
+    }
+    fast.close().await.expect("the end");
+    slow.close().await.expect("the end");
+    let mut written = all_lines(folder.path());
+    written.sort();
+    assert_eq!(written, all);
+}
+
+/// Somebody else takes the name of a part, or of the one file, while it is written → the sink says so, and both files stay.
+#[tokio::test]
+async fn a_name_that_is_taken_meanwhile() {
+    let folder = tempdir().expect("a folder");
+    let one = folder.path().join("one.jsonl");
+    for (sink, path) in [(to(folder.path(), ""), folder.path().join("part-000001.jsonl")), (to(&one, ""), one)] {
+        let (mut writer, _) = open(sink).await;
+        writer.write(batch(&rows(1))).await.expect("a write");
+        fs::write(&path, "mine\n").expect("a file");
+        let error = writer.close().await.expect_err("the name is taken");
+        assert!(error.report().contains(&format!("`{}` exists by now", path.display())), "{}", error.report());
+        assert_eq!(lines(&path), ["mine"]);
+        assert_eq!(lines(&path.with_extension("jsonl.part")), rows(1));
+    }
+}
+
 /// Without rows a folder stays empty, and one file is an empty file.
 #[tokio::test]
 async fn no_rows() {

@@ -13,7 +13,7 @@ use wasmill_connect::checkpoint_store::{self, StorePlace};
 use wasmill_connect::{SINKS, SOURCES};
 use wasmill_stream::config::{Problem, Problems, Section};
 use wasmill_stream::sink::Sink;
-use wasmill_stream::source::{Chunk, Delivery, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue};
+use wasmill_stream::source::{CaughtUp, Chunk, Delivery, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue};
 use wasmill_stream::{ExtendedSequence, Position, Positions, Result, SplitId};
 
 /// Longer than anything takes, so that a hang becomes a failure.
@@ -85,6 +85,8 @@ pub struct Heard {
     pub records: Vec<(Place, String)>,
     /// How often it had nothing to read.
     pub caught_up: usize,
+    /// What it knew when it last said so.
+    pub knows: Option<CaughtUp>,
     /// Whether it has ended.
     pub done: bool,
 }
@@ -230,7 +232,10 @@ impl Listener {
                 let heard = self.splits.get_mut(&split).expect("a split is opened before it speaks");
                 assert!(!heard.done, "{split} says nothing after its end");
                 match event {
-                    SplitEvent::CaughtUp => heard.caught_up += 1,
+                    SplitEvent::CaughtUp(caught_up) => {
+                        heard.caught_up += 1;
+                        heard.knows = Some(caught_up);
+                    }
                     SplitEvent::Done => {
                         heard.done = true;
                         self.ended.push(split);

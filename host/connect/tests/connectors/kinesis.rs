@@ -6,7 +6,7 @@ use crate::http::refusing_address;
 use crate::source_suite;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use wasmill_stream::source::{Resume, Source};
+use wasmill_stream::source::{CaughtUp, Resume, Source};
 use wasmill_stream::{Error, ErrorKind, SplitId};
 
 /// Settings for a server at `address` that a test wants to be quick.
@@ -61,14 +61,14 @@ async fn keeps_the_promises_of_a_source() {
     source_suite::stops_while_it_waits(source(&fake.server.address, ""), 2).await;
 }
 
-/// Three shards (more than one page of ListShards) are read through throttles, broken, cut and foreign answers, lost
+/// Three shards (more than one page of ListShards) are read through throttles, broken, cut, empty and foreign answers, lost
 /// connections, expired iterators and empty pages → every record once, in order, with its own sequence number.
 #[tokio::test]
 async fn faults_lose_and_double_nothing() {
     use Fault::*;
     let fake = FakeKinesis::start(["a", "b", "c"].map(|id| (id, shard(id, 100)))).await;
     fake.state().page = 7;
-    let script = [Throttled, Expired, Broken, Empty, Cut, HungUp, Html, Empty, Expired, Throttled];
+    let script = [Throttled, Expired, Broken, Empty, Cut, NoBody, HungUp, Braces, Html, Empty, Expired, Throttled];
     for (turn, id) in ["a", "b", "c"].into_iter().enumerate() {
         let faults = script.iter().cycle().skip(turn * 3).take(script.len());
         // A page after each fault, so that there is something to lose.
@@ -105,6 +105,21 @@ async fn empty_is_not_caught_up() {
     listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
     listener.stop();
     listener.finish().await.expect("a stop is no failure");
+}
+
+/// A shard at its tip → it says for how long that stands: a few polls, and not for ever. An outage is no silence.
+#[tokio::test]
+async fn an_empty_page_does_not_stand_for_ever() {
+    let fake = FakeKinesis::start([("a", shard("a", 1))]).await;
+    for (interval, seconds) in [("1ms", 5), ("3s", 9)] {
+        let settings = settings(&fake.server.address, "")
+            .replace("poll_interval = \"1ms\"", &format!("poll_interval = \"{interval}\""));
+        let mut listener = listen(harness::source("kinesis", &settings).expect("good settings"));
+        listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+        let expected = CaughtUp::Looked { again_within: Duration::from_secs(seconds) };
+        assert_eq!(listener.splits[&split("a")].knows, Some(expected));
+        listener.kill();
+    }
 }
 
 /// `start = "latest"` skips what is old. A record that comes between the first iterator and its expiry is not skipped.
@@ -305,6 +320,93 @@ async fn a_shard_that_is_gone() {
     assert!(listener.checkpoint().splits["a"].done);
 }
 
+/// A shard that the stream forgets while it is behind its end, with records that were not read → a gap that names it; skipped,
+/// the shard is done and its children are read.
+#[tokio::test]
+async fn a_shard_that_vanishes_while_it_is_read() {
+    for on_gap in ["fail", "skip"] {
+        let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 5) })]).await;
+        fake.state().page = 2;
+        fake.state().faults.insert("a".to_owned(), [vec![None], vec![Some(Fault::Broken); 100_000]].concat().into());
+        let mut listener = listen(source(&fake.server.address, &format!("on_gap = \"{on_gap}\"")));
+        listener.listen_until(|splits| of_a(splits, |a| a.records.len() == 2)).await;
+        {
+            let mut state = fake.state();
+            state.split("a");
+            state.put(0, "child".to_owned());
+            state.shards.remove("a");
+        }
+        if on_gap == "fail" {
+            let error = listener.finish().await.expect_err("a gap");
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert_names(&error, &["stream trips", ": a: ", &sequence(1), "may be lost", "on_gap = \"skip\""]);
+            continue;
+        }
+        listener.listen_until(|splits| splits.len() == 3 && splits.values().all(|s| s.done || s.caught_up > 0)).await;
+        assert!(listener.splits[&split("a")].done);
+        assert_eq!(listener.records, ["a 0", "a 1", "child"]);
+        let gaps = &listener.checkpoint().note["gaps"];
+        assert_eq!((gaps[0]["shard"].as_str(), gaps[0]["after"].as_str()), (Some("a"), Some(sequence(1).as_str())));
+        assert!(gaps[1].is_null(), "{gaps}");
+    }
+}
+
+/// A shard of which nothing was read yet, and that the stream forgets within its retention → nothing can be lost with it, and
+/// its children are read.
+#[tokio::test]
+async fn an_empty_shard_that_vanishes() {
+    let fake = FakeKinesis::start([("a", shard("old", 5))]).await;
+    fake.state().faults.insert("a".to_owned(), [Some(Fault::Expired)].into());
+    fake.state().on_expiry = Some(Box::new(|shards: &mut BTreeMap<String, FakeShard>| {
+        shards.remove("a");
+        shards.insert("b".to_owned(), FakeShard { parents: vec!["a".to_owned()], ..shard("b", 2) });
+    }));
+    let mut listener = listen(source(&fake.server.address, "start = \"latest\""));
+    listener.listen_until(|splits| splits.get(&split("b")).is_some_and(|b| b.caught_up > 0)).await;
+    assert_eq!(listener.records, ["b 0", "b 1"]);
+    assert!(listener.checkpoint().note["gaps"].is_null());
+}
+
+/// A stream that is deleted while it is read → the job stops and says so.
+#[tokio::test]
+async fn a_stream_that_is_deleted() {
+    let fake = FakeKinesis::start([("a", shard("a", 5))]).await;
+    let mut listener = listen(source(&fake.server.address, "on_gap = \"skip\""));
+    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+    fake.state().refusal = Some((400, "ResourceNotFoundException"));
+    let error = listener.finish().await.expect_err("there is no stream");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_names(&error, &["stream trips", &fake.server.address, "was deleted while it was read"]);
+}
+
+/// A job that stops when a shard has ended and before its child has begun, longer or less long after the last record of the
+/// shard than the stream keeps records → a gap at the start of the child, or none.
+#[tokio::test]
+async fn a_child_that_was_never_read() {
+    for (hours, is_gap) in [(20, false), (25, true)] {
+        let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 5) })]).await;
+        let child = "shardId-000000000000";
+        {
+            let mut state = fake.state();
+            state.age = f64::from(hours) * 3_600.0;
+            state.split("a");
+            state.faults.insert(child.to_owned(), vec![Some(Fault::Broken); 100_000].into());
+        }
+        let mut listener = listen(source(&fake.server.address, ""));
+        listener.listen_until(|splits| of_a(splits, |a| a.done)).await;
+        let checkpoint = listener.checkpoint();
+        listener.kill();
+        fake.state().faults.clear();
+        let mut listener = go_on(source(&fake.server.address, ""), checkpoint);
+        if is_gap {
+            let error = listener.finish().await.expect_err("a gap");
+            assert_names(&error, &["stream trips", &format!(": {child}: "), "the start", "24 h"]);
+        } else {
+            listener.listen_until(|splits| splits.get(&split(child)).is_some_and(|child| child.caught_up > 0)).await;
+        }
+    }
+}
+
 /// A stream that was deleted and created again under its name, while the job was away or while it reads → the job stops,
 /// says so, and has read nothing of the new one.
 #[tokio::test]
@@ -321,6 +423,33 @@ async fn a_stream_that_was_created_again() {
         assert_names(&error, &["stream trips", &arn(), "deleted and created again"]);
         assert!(listener.records.is_empty());
     }
+}
+
+/// A server that took the keys and refuses them for a while, or says that they have expired → the job waits, and goes on.
+#[tokio::test]
+async fn refused_keys_are_waited_for() {
+    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("a", 1) })]).await;
+    let mut listener = listen(source(&fake.server.address, ""));
+    for (round, code) in
+        ["InvalidSignatureException", "UnrecognizedClientException", "ExpiredTokenException"].into_iter().enumerate()
+    {
+        listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0 && a.records.len() == round + 1)).await;
+        {
+            let mut state = fake.state();
+            (state.refusal, state.refused) = (Some((400, code)), 0);
+            state.put(0, code);
+        }
+        let refused = async {
+            while fake.state().refused < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(harness::PATIENCE, refused).await.expect("it is asked again");
+        fake.state().refusal = None;
+    }
+    listener.listen_until(|splits| of_a(splits, |a| a.records.len() == 4)).await;
+    listener.stop();
+    listener.finish().await.expect("a stop is no failure");
 }
 
 /// A job that stops while its server does nothing but fail ends at once and well.

@@ -5,6 +5,7 @@
 mod aggregate;
 mod aggregates;
 mod checkpoint_store;
+mod component_store;
 mod crash_suite;
 mod fake_kinesis;
 mod fake_s3;

@@ -74,6 +74,21 @@ async fn a_poisonous_document_ends() {
     assert_eq!(counts(&ledger), (2, 1));
 }
 
+/// Two halves of a request, in each of which the server fails over a document for a while → both are written: what became of
+/// the first half is no try of the second.
+#[tokio::test]
+async fn tries_are_counted_by_document() {
+    let fake = FakeSearch::start().await;
+    let fails_over = |document| vec![Turn::Except(vec![(document, 500, "null_pointer_exception")]); 3];
+    let whole = Turn::Refuse(413, "");
+    fake.state().script =
+        [vec![whole], fails_over("<0>"), vec![Turn::Except(vec![])], fails_over("<1>")].concat().into();
+    let ledger =
+        write_batches(sink(&fake.server.address, ""), &[records(0, documents(0..2))]).await.expect("nothing fatal");
+    assert_eq!(counts(&ledger), (2, 0), "{:?}", ledger.rejects());
+    assert_eq!(fake.state().bulk_sizes(), [2, 1, 1, 1, 1, 1, 1, 1, 1]);
+}
+
 /// Requests are halved until they fit, later ones are made smaller at once; the one document that never fits is rejected.
 #[tokio::test]
 async fn too_large_is_halved() {
@@ -146,6 +161,22 @@ async fn an_index_per_day() {
     let indexes: Vec<_> =
         fake.state().documents.keys().filter_map(|key| key.split('/').next().map(str::to_owned)).collect();
     assert_eq!(indexes, ["trips-1970.01.01", "trips-1970.01.02"]);
+}
+
+/// An index that follows event time, on a server that has none of them yet and answers with an empty list → what the job file
+/// says about them holds.
+#[tokio::test]
+async fn no_index_of_a_pattern() {
+    let fake = FakeSearch::start().await;
+    fake.state().other = Some((200, "{}"));
+    for (more, action) in [("data_stream = true", "create"), ("data_stream = false", "index"), ("", "index")] {
+        let text = format!("endpoint = \"{}\"\nindex = \"trips-{{+%Y}}\"\n{more}", fake.server.address);
+        let sink = harness::sink("opensearch", &text).expect("good settings");
+        write_batches(sink, &[records(0, ["{}"])]).await.expect("nothing fatal");
+        let state = fake.state();
+        let bulk = state.requests.last().map(|request| String::from_utf8_lossy(&request.body).into_owned());
+        assert!(bulk.is_some_and(|bulk| bulk.starts_with(&format!("{{\"{action}\":"))), "{more}: {:?}", state.requests);
+    }
 }
 
 /// The job file's mappings create an index that is missing.
@@ -365,6 +396,12 @@ fn settings_are_checked() {
     let announced = "endpoint = \"http://127.0.0.1:1\"\nindex = \"x\"\ndata_stream = true\nmappings = { a = 1 }";
     let problems = harness::sink("opensearch", announced).err().expect("a mistake");
     assert!(problems[0].message.contains("`mappings` are not for a data stream"), "{problems:?}");
+    let text = "endpoint = \"ftp://admin:${SECRET}@host\"\nindex = \"x\"";
+    let problems = harness::sink("opensearch", text).err().expect("a mistake");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("without a user name"), "{problems:?}");
+    assert!(problems[0].hint.as_ref().is_some_and(|hint| hint.contains("`username`")), "{problems:?}");
+    assert!(!format!("{problems:?}").contains(harness::SECRET), "{problems:?}");
     let text = "index = \"Trips\"\nauth = \"basic\"\npassword = \"x\"\ncollection = \"vector\"\n";
     let problems = harness::sink("opensearch", text).err().expect("mistakes");
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();

@@ -302,7 +302,7 @@ async fn reaping_is_tried_again() {
     assert!(fake.state().uploads.is_empty());
 }
 
-/// Who may not list uploads can work all the same.
+/// Who may not list uploads can work all the same, and is refused once.
 #[tokio::test]
 async fn listing_is_denied() {
     let fake = FakeS3::start().await;
@@ -310,6 +310,8 @@ async fn listing_is_denied() {
     let (mut writer, _) = published(&fake, &rows(3)).await;
     writer.commit().await.expect("a commit");
     assert_eq!(stored(&fake), rows(3));
+    let asked = fake.state().calls.iter().filter(|call| **call == Call::Uploads).count();
+    assert_eq!(asked, 1, "what is denied is not asked for again");
 }
 
 /// Keys follow from sink, run and number, and objects say whose they are.

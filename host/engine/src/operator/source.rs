@@ -147,7 +147,7 @@ impl SourceStep {
                             return Ok(Turn::Rows(batch));
                         }
                     }
-                    SplitEvent::CaughtUp => split.clock.caught_up(),
+                    SplitEvent::CaughtUp(caught_up) => split.clock.caught_up(caught_up, now),
                     SplitEvent::Done => split.clock.finish(),
                 }
             }

@@ -36,26 +36,28 @@ fn numbering() {
     assert_eq!(two, [r#"0@1: {"t":1} {"t":3}"#, r#"1@1: {"t":2}"#, r#"1@2: {"t":4}"#]);
 }
 
-/// Records of one slice of event time are played together, late ones at once, unreadable ones with their neighbours.
+/// Records of one slice of event time are played together, late ones at once, unreadable ones with their neighbours, and
+/// those before the third at once.
 #[test]
 fn slices() {
     let timed = run(1, &[100, 101, 102, 125, 126, 127, 90]).values;
     let values = [&b"broken"[..]].into_iter().chain(timed.iter()).chain([&b"{}"[..]]).collect();
     let script = script(&mut dealer(1, Some(10), None), vec![Run { first: 1, values }]);
     let expected = [
-        "0@1: broken",
+        r#"0@1: broken {"t":100} {"t":101}"#,
         "wait 100",
-        r#"0@2: {"t":100} {"t":101} {"t":102} {"t":125} {"t":126}"#,
+        r#"0@4: {"t":102} {"t":125} {"t":126}"#,
         "wait 120",
         r#"0@7: {"t":127} {"t":90} {}"#,
     ];
     assert_eq!(script, expected);
 }
 
-/// Two records from the far future neither make the stream wait nor push a marker ahead of what follows.
+/// Records from the far future, the first of the stream and then two in a row → they neither make the stream wait nor push a
+/// marker ahead of what follows.
 #[test]
 fn far_future_is_not_believed() {
-    let times = [0, 1, 2, 9_000_000, 9_000_000, 3, 4, 5];
+    let times = [9_000_000, 0, 1, 2, 9_000_000, 9_000_000, 3, 4, 5];
     let markers = Markers::new(Period::from_millis(1000), Period::from_millis(0));
     let script = script(&mut dealer(1, Some(10), Some(markers)), vec![run(1, &times)]);
     let waits: Vec<_> = script.iter().filter(|line| line.starts_with("wait")).collect();
@@ -65,6 +67,23 @@ fn far_future_is_not_believed() {
     assert!(marks[0].contains("1970-01-01T00:00:00.000Z") && marks[1].contains("02:30:00.001Z"), "{script:?}");
 }
 
+/// The earliest time there is, three times → waits and markers stay in order, none of them from the other end of time.
+#[test]
+fn the_beginning_of_time() {
+    let times = [i64::MIN, i64::MIN, i64::MIN, 0, 1, 2];
+    let markers = Markers::new(Period::from_millis(1000), Period::from_millis(500));
+    let script = script(&mut dealer(1, Some(1000), Some(markers)), vec![run(1, &times)]);
+    let waits: Vec<_> = script.iter().filter(|line| line.starts_with("wait")).collect();
+    assert_eq!(waits, ["wait -9223372036854775808", "wait 0"]);
+    let marks: Vec<_> = script.iter().filter(|line| line.contains("watermark")).collect();
+    assert_eq!(marks.len(), 3, "{script:?}");
+    assert!(marks[0].contains("\"-292275055-05-16T16:47:04.192Z"), "{script:?}");
+    assert!(
+        marks[1].contains("1969-12-31T23:59:59.000Z") && marks[2].contains("1970-01-01T00:00:00.003Z"),
+        "{script:?}"
+    );
+}
+
 /// A marker goes into every split right behind the record that made it due, and is numbered like a record.
 #[test]
 fn markers_are_dealt_to_all() {
@@ -72,11 +91,12 @@ fn markers_are_dealt_to_all() {
     let script = script(&mut dealer(2, None, Some(markers)), vec![run(1, &[1500, 1600, 2500, 2500, 2500, 2600])]);
     let marker = |time| format!("{{\"type\":\"watermark\",\"watermark\":\"1970-01-01T00:00:{time}Z\"}}");
     let expected = [
-        r#"0@1: {"t":1500}"#.to_owned(),
-        format!("0@2: {}", marker("01.000")),
-        format!("1@1: {}", marker("01.000")),
-        r#"0@3: {"t":2500} {"t":2500}"#.to_owned(),
-        r#"1@2: {"t":1600} {"t":2500}"#.to_owned(),
+        r#"0@1: {"t":1500} {"t":2500}"#.to_owned(),
+        r#"1@1: {"t":1600}"#.to_owned(),
+        format!("0@3: {}", marker("01.000")),
+        format!("1@2: {}", marker("01.000")),
+        r#"0@4: {"t":2500}"#.to_owned(),
+        r#"1@3: {"t":2500}"#.to_owned(),
         format!("0@5: {}", marker("02.000")),
         format!("1@4: {}", marker("02.000")),
         r#"1@5: {"t":2600}"#.to_owned(),
