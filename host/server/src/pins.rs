@@ -242,7 +242,7 @@ mod tests {
     /// Components that are named and others, with what belongs to them → the others go, each behind what belongs to it.
     #[test]
     fn components_go_last() {
-        let stored = ["a", "a.grants", "a.minisig", "b", "b.minisig", "c"].map(|kept| name(kept)).to_vec();
+        let stored = ["a", "a.grants", "a.minisig", "b", "b.minisig", "c"].map(name).to_vec();
         let named = BTreeSet::from(["b".to_owned()]);
         assert_eq!(unnamed(&stored, &named), ["a.grants", "a.minisig", "a", "c"]);
     }
