@@ -9,6 +9,7 @@ mod aggregate;
 mod chunks;
 mod failure;
 mod lineage;
+mod loss;
 mod note;
 /// Packing user records, to unpack them.
 #[cfg(test)]

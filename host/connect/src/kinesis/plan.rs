@@ -36,7 +36,7 @@ pub struct Known<'a> {
 impl Known<'_> {
     /// The note of the run before. An error if it was about another stream.
     pub fn note(&self) -> Result<Option<Note>> {
-        let Some(note) = Note::of(self.resume)? else { return Ok(None) };
+        let Some(mut note) = Note::of(self.resume)? else { return Ok(None) };
         same_stream(&note.stream, &self.description.identity)?;
         if note.until_tip != self.settings.until_tip {
             let (was, is) = if note.until_tip { ("with", "without") } else { ("without", "with") };
@@ -44,6 +44,10 @@ impl Known<'_> {
                 "the checkpoint was made {was} until = \"tip\" and the job file is {is} it: shards that were left at their \
                  tip cannot be told from shards that ended; put it back, or give this source another name"
             )));
+        }
+        // Notes of earlier versions tell when reading began only if it began with what was the latest then.
+        if let (None, Start::Latest, Some(start)) = (note.begun, self.settings.start, &note.start) {
+            note.begun = Some(start.at);
         }
         Ok(Some(note))
     }
@@ -79,8 +83,8 @@ impl Known<'_> {
             // What its parents still have is older, and is met first.
             let follows =
                 shard.parents.iter().any(|parent| ids.contains(parent) && !plan.note.finished.contains(parent));
-            let is_begun = mark.is_some() && place.position().is_none() && !follows;
-            if is_begun && !self.is_whole(&plan.note, &shard.id, None) {
+            let is_unread = mark.is_some() && place.position().is_none() && !follows;
+            if is_unread && !self.is_whole(&plan.note, &shard.id, None) {
                 plan.gaps.push(self.gap(&shard.id, None));
             }
             plan.open.push((shard, place));

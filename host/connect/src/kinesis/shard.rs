@@ -2,9 +2,9 @@
 
 use super::aggregate::Hashes;
 use super::chunks::Chunks;
-use super::note::{Gap, Notebook, Silence};
+use super::note::{Notebook, Silence};
 use super::page::Page;
-use super::settings::{OnGap, Settings};
+use super::settings::Settings;
 use super::stream::{Description, Fetched, Place, Shard, Sought, Stream};
 use super::wall_clock;
 use crate::retry::{Backoff, Patience};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use wasmill_stream::source::{CaughtUp, SplitSender};
-use wasmill_stream::{Error, ExtendedSequence, Result, Sequence};
+use wasmill_stream::{Error, ExtendedSequence, Result};
 
 /// How often a shard that is silent says so in the note, which the retention of hours is compared with, and how often the
 /// log hears of user records that are left out.
@@ -136,7 +136,7 @@ impl ShardReader {
             None => match self.iterator(cursor).await? {
                 Sought::Iterator(iterator) => iterator,
                 Sought::Unknown(error) => return Err(error),
-                Sought::Gone(error) => return self.gone(error, cursor).await,
+                Sought::Gone(error) => return self.gone(error, cursor.place).await.map(Turn::Gone),
             },
         };
         let _page = self.shared.pages.acquire().await.map_err(|_| stopped())?;
@@ -147,7 +147,7 @@ impl ShardReader {
                 cursor.iterator = None;
                 Ok(Turn::More)
             }
-            Fetched::Gone(error) => self.gone(error, cursor).await,
+            Fetched::Gone(error) => self.gone(error, cursor.place).await.map(Turn::Gone),
         }
     }
 
@@ -166,24 +166,6 @@ impl ShardReader {
             cursor.iterator = Some(iterator.clone());
         }
         Ok(sought)
-    }
-
-    /// The server does not know the shard. If the stream is there, it has forgotten the shard, with all records behind the
-    /// place where reading was.
-    async fn gone(&self, error: Error, cursor: &Cursor) -> Result<Turn> {
-        let shared = &self.shared;
-        let now = shared.stream.describe_again(&shared.description.identity).await?;
-        let shards = shared.stream.shards().await?;
-        if shards.iter().any(|shard| shard.id == self.shard) {
-            let message = format!("{}: {} is listed, but cannot be read", shared.stream, self.shard);
-            return Err(Error::unavailable(message).with_source(error));
-        }
-        let (after, time, retention) = (cursor.place.position(), wall_clock(), now.retention_millis());
-        if !shared.notebook.look(|note| note.is_whole(&self.shard, after, time, retention)) {
-            shared.judge(Gap { shard: self.shard.clone(), after, before: None, noticed_at: time })?;
-        }
-        tracing::info!(shard = self.shard, "{}: a shard is gone", shared.stream);
-        Ok(Turn::Gone(shards))
     }
 
     async fn hand_on(&self, page: Page, asked: i64, cursor: &mut Cursor) -> Result<Turn> {
@@ -245,43 +227,6 @@ impl ShardReader {
                 self.shared.stream
             );
         }
-    }
-
-    /// The record behind which to go on is not kept any more. An error if records may be lost with it, or if it was one of
-    /// another stream.
-    async fn missed(&self, known: ExtendedSequence, next: Option<Sequence>) -> Result<()> {
-        let shared = &self.shared;
-        let now = shared.stream.describe_again(&shared.description.identity).await?;
-        let (time, retention) = (wall_clock(), now.retention_millis());
-        if shared.notebook.look(|note| note.is_whole(&self.shard, Some(known), time, retention)) {
-            return Ok(());
-        }
-        let gap = Gap { shard: self.shard.clone(), after: Some(known), before: next, noticed_at: time };
-        shared.judge(gap)
-    }
-}
-
-impl Shared {
-    /// What becomes of a job that may have lost records.
-    pub fn judge(&self, gap: Gap) -> Result<()> {
-        let (stream, shard, hours) = (&self.stream, &gap.shard, self.description.retention_hours);
-        let from = gap.after.map_or("the start".to_owned(), |after| after.to_string());
-        let to = gap.before.map_or("the oldest that is kept".to_owned(), |before| before.to_string());
-        if self.settings.on_gap == OnGap::Fail {
-            return Err(Error::invalid(format!(
-                "{stream}: {shard}: records between {from} and {to} may be lost: the job was away, or behind, for longer than the {hours} h \
-                 that the stream keeps records (on_gap = \"skip\" goes on without them)"
-            )));
-        }
-        tracing::warn!(
-            shard,
-            from,
-            to,
-            retention_hours = hours,
-            "{stream}: records may be lost, going on without them"
-        );
-        self.notebook.gap(gap);
-        Ok(())
     }
 }
 
