@@ -2,6 +2,7 @@
 
 mod answers;
 mod barriers;
+mod bounds;
 mod candidates;
 mod checkpoints;
 mod editions;
