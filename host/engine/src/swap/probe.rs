@@ -3,17 +3,18 @@
 
 use wasmill_stream::field::Decoder;
 use wasmill_stream::plugin::{Fired, Logic, Needs, Timers, Turn, Version, View};
-use wasmill_stream::{Binary, Error, GuestFault, Result};
+use wasmill_stream::{Binary, Error, ErrorKind, GuestFault, Result};
 
 /// An instance that has answered a call without rows. Not for the threads of workers: it may take as long as any call.
 pub fn warmed(version: &Version) -> Result<Logic> {
     let mut logic = version.instantiate()?;
-    probe(&mut logic, version.plugin().needs()).map_err(|error| {
-        error
+    match probe(&mut logic, version.plugin().needs()) {
+        // It has answered: later.
+        Err(error) if !matches!(error.kind(), ErrorKind::Guest(GuestFault::Retry)) => Err(error
             .context("probe call")
-            .hint("each instance is called once without rows before it takes over; it has to answer")
-    })?;
-    Ok(logic)
+            .hint("each instance is called once without rows before it takes over; it has to answer")),
+        _ => Ok(logic),
+    }
 }
 
 fn probe(logic: &mut Logic, needs: &Needs) -> Result<()> {
