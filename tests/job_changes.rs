@@ -120,30 +120,6 @@ fn refused_once() {
     pipeline.check();
 }
 
-/// A version that fails on every row has paused its step, so that the job cannot stop well → another job file is refused and
-/// the job goes on as it was; `rollback --rewind` is possible all the same, and then it is as if neither had been.
-#[test]
-fn paused() {
-    let pipeline = Pipeline::new(Input::new(20_000), pipeline::local());
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(4_000) });
-    let before = pipeline.wait_for_progress(&mut host, 0);
-    let hostile = fs::read(component("hostile/transform")).expect("it was built");
-    let bad = pipeline.path().join("bad.wasm");
-    fs::write(&bad, builds::stamped(&hostile, r#"{"do":"trap","every":1}"#)).expect("it can be written");
-    let (code, said) = swap(&pipeline, "cells", &bad);
-    assert_eq!(code, Some(0), "{said}");
-    until("the pause", || host.text().contains("paused").then_some(()));
-    edit(&pipeline, |text| text.replace("epoch = \"10ms\"", "epoch = \"20ms\""));
-    let (code, said) = apply(&pipeline);
-    let said = unwrapped(&said);
-    assert!(code == Some(2) && said.contains("the job goes on as it was") && said.contains("paused"), "{said}");
-    let (code, stdout, stderr) = output(wasmill(pipeline.path()).args(["rollback", "job.toml", "cells", "--rewind"]));
-    assert_eq!(code, Some(0), "{stdout}{stderr}: {}", host.text());
-    pipeline.wait_for_progress(&mut host, before);
-    host.wait().well();
-    pipeline.check();
-}
-
 /// Another build of a plugin.
 fn another(plugin: &str, number: usize) -> Vec<u8> {
     builds::another(&fs::read(component(plugin)).expect("it was built"), number)

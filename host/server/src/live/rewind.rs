@@ -82,7 +82,6 @@ impl Live {
         let mut event = Event::new(step, What::Rewound, reason, &change);
         (event.version, event.before) = (undone.version.clone(), undone.before.clone());
         let (step, declared, history) = (step.to_owned(), job.declared.clone(), self.history.clone());
-        self.leave().await?;
         let rewind = Rewind { point, step, declared, store, history, event };
         self.leave().await?;
         Ok(HandOver { job, changes: vec![change], rewind: Some(rewind), reply: None })
