@@ -94,8 +94,9 @@ fn failing() {
         let (pipeline, _) = with_index(2_000);
         let inject = format!("inject={calls}:error=EIO:when=4..40+3");
         let trace = format!("trace={calls}");
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
         let pipeline = pipeline.every("20ms");
+        let traced = pipeline.path().join("trace.txt").display().to_string();
+        let strace = ["strace", "-f", "-qq", "-o", &traced, "-e", &trace, "-e", &inject];
         let ended = pipeline.start_under(&strace, Turn { workers: 2, rate: Some(2_000) }).wait();
         if ended.code != Some(0) {
             assert_eq!(ended.code, Some(1), "{calls}: {}", ended.log);
@@ -104,7 +105,9 @@ fn failing() {
         }
         pipeline.check();
         assert_eq!(pipeline.leftovers(), Vec::<String>::new(), "{calls}");
-        outcomes.push(format!("{calls}: exit code {:?}", ended.code));
+        let failed = std::fs::read_to_string(&traced).expect("strace wrote it").matches("(INJECTED)").count();
+        assert!(failed > 0, "{calls}: none has failed");
+        outcomes.push(format!("{calls}: {failed} failed, exit code {:?}", ended.code));
     }
     report(&outcomes.join("; "));
 }

@@ -137,6 +137,34 @@ fn swap(pipeline: &Pipeline, step: &str, plugin: &Path) -> (Option<i32>, String)
     (code, format!("{stdout}{stderr}"))
 }
 
+/// The store has lost the component that was swapped in → the next start names it and says what helps, and with `--as-filed` the
+/// job goes on with the one of its file.
+#[test]
+fn a_component_that_has_gone() {
+    let pipeline = Pipeline::new(Input::new(8_000), pipeline::local());
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+    pipeline.wait_for_progress(&mut host, 0);
+    let (bytes, path) = (another("cell-average", 7), pipeline.path().join("other.wasm"));
+    fs::write(&path, &bytes).expect("it can be written");
+    let (code, said) = swap(&pipeline, "averages", &path);
+    assert_eq!(code, Some(0), "{said}");
+    let digest = sha256(&bytes);
+    until("a checkpoint that names it", || {
+        let newest = pipeline.manifests().newest()?;
+        (newest.plugins.get("averages")?.sha256 == digest).then_some(())
+    });
+    host.kill();
+    let kept = pipeline.path().join("checkpoints/pipeline/plugin").join(&digest);
+    fs::remove_file(kept).expect("it was kept");
+    let ended = pipeline.finish();
+    let said = unwrapped(&ended.log);
+    assert!(ended.code == Some(2) && said.contains(&format!("has no component with sha256 {digest}")), "{said}");
+    let mut command = wasmill(pipeline.path());
+    command.arg("run").arg(pipeline.write_job(None)).arg("--as-filed");
+    Host::start(&mut command, &pipeline.path().join("as-filed.log")).wait().well();
+    pipeline.check();
+}
+
 /// A run that has got further than the one before.
 fn started(pipeline: &Pipeline) -> Host {
     let before = pipeline.progress();

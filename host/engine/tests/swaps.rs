@@ -251,7 +251,7 @@ async fn probe_calls() {
             let (version, edition) = edited(step, 2, |edition| edition.is_hollow = true);
             let error = match mode {
                 None => swapper.swap(step, version).await.expect_err("it fails"),
-                Some(mode) => swapper.try_out(step, version, mode, Bounds::default()).await.err().expect("it fails"),
+                Some(mode) => swapper.try_out(step, version, mode, Bounds::default()).await.expect_err("it fails"),
             };
             let reason = error.report();
             assert!(reason.starts_with("probe call: ") && reason.contains("it fails without rows"), "{reason}");
@@ -308,7 +308,7 @@ async fn states_are_tried_first() {
                 false => swapper.swap(step, version).await.expect_err("it cannot"),
                 true => {
                     let tried = swapper.try_out(step, version, Mode::Probation, Bounds::default()).await;
-                    tried.err().expect("it cannot")
+                    tried.expect_err("it cannot")
                 }
             };
             let expected =

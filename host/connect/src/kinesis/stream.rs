@@ -147,7 +147,8 @@ impl Stream {
 
     async fn summary(&self) -> Result<DescribeStreamSummaryOutput, SdkError<DescribeStreamSummaryError, HttpResponse>> {
         let request = self.client.describe_stream_summary();
-        self.heard(request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone()).send().await)
+        let request = request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone());
+        request.send().await.inspect(|_| self.doubt.taken())
     }
 
     fn description(&self, answer: DescribeStreamSummaryOutput) -> Result<Description> {
@@ -171,7 +172,11 @@ impl Stream {
                 Some(token) => request.next_token(token),
                 None => request.set_stream_name(self.name_unless_arn()).set_stream_arn(self.arn.clone()),
             };
-            let answer = self.heard(request.send().await).map_err(|error| self.failure("list shards", error))?;
+            let answer = request
+                .send()
+                .await
+                .inspect(|_| self.doubt.taken())
+                .map_err(|error| self.failure("list shards", error))?;
             shards.extend(answer.shards().iter().map(shard));
             token = answer.next_token;
             if token.is_none() {
@@ -198,7 +203,7 @@ impl Stream {
                 .starting_sequence_number(place.sequence.to_string()),
         };
         let subject = format!("get an iterator for {shard}");
-        match (self.heard(request.send().await), place) {
+        match (request.send().await.inspect(|_| self.doubt.taken()), place) {
             (Ok(answer), _) => match answer.shard_iterator {
                 Some(iterator) => Ok(Sought::Iterator(iterator)),
                 None => Err(Error::unavailable(format!("{self}: {shard} gave no iterator"))),
@@ -220,17 +225,12 @@ impl Stream {
     /// Reads up to `limit` records of `shard`.
     pub async fn fetch(&self, shard: &str, iterator: &str, limit: i32) -> Result<Fetched> {
         let request = self.client.get_records().shard_iterator(iterator).limit(limit);
-        match self.heard(request.set_stream_arn(self.arn.clone()).send().await) {
+        match request.set_stream_arn(self.arn.clone()).send().await.inspect(|_| self.doubt.taken()) {
             Ok(answer) => Page::of(answer).map(Fetched::Page).map_err(|error| error.context(shard).context(self)),
             Err(error) if is_expired_iterator(&error) => Ok(Fetched::Expired),
             Err(error) if is_not_found(&error) => Ok(Fetched::Gone(self.failure(&format!("read {shard}"), error))),
             Err(error) => Err(self.failure(&format!("read {shard}"), error)),
         }
-    }
-
-    /// An answer shows that the server takes the credentials.
-    fn heard<T, E>(&self, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, SdkError<E, HttpResponse>> {
-        answer.inspect(|_| self.doubt.taken())
     }
 
     fn failure<E>(&self, what: &str, error: SdkError<E, HttpResponse>) -> Error
