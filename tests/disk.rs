@@ -90,7 +90,7 @@ fn failing() {
         return;
     }
     let mut outcomes = Vec::new();
-    for calls in ["fsync", "fdatasync", "?link,linkat", "?rename,renameat,renameat2"] {
+    for calls in ["fsync", "?link,linkat", "?rename,renameat,renameat2"] {
         let (pipeline, _) = with_index(2_000);
         let inject = format!("inject={calls}:error=EIO:when=4..40+3");
         let trace = format!("trace={calls}");
