@@ -1,5 +1,12 @@
 //! Asks for barriers, gathers the parts of a checkpoint, publishes it, and has the sinks commit.
 
+mod commit;
+mod gathering;
+mod standing;
+
+pub use commit::Commit;
+pub use standing::Standing;
+
 use super::Checkpoints;
 use super::journal::{self, Fence, Journal};
 use super::part::{Content, FINAL, Origin, Part};
@@ -11,33 +18,26 @@ use super::status::{Published, ResumedFrom, Status};
 use super::undo;
 use crate::candidate::PAIRED;
 use crate::epoch::EpochClock;
-use crate::plan::{Plan, PlanKind, PlanNode};
+use crate::plan::{Plan, PlanNode};
 use crate::stall;
 use crate::swap::{PluginsAt, Revisions, Runs};
 use crate::verdict::Verdict;
-use serde_json::Value;
+use gathering::{Gathering, Roster};
+use standing::watch;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use wasmill_stream::Result;
 use wasmill_stream::checkpoint::{
     Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark, Withdrawn,
 };
 use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::plugin::Identity;
 use wasmill_stream::source::SourceNote;
-use wasmill_stream::{Error, ErrorKind, Result};
-
-/// How often a run looks whether another one has taken over, and whether a checkpoint is late.
-const WATCH: Duration = Duration::from_secs(2);
-
-/// Tells a sink to commit. It answers when it has; after the last barrier with what it would prepare now, which names
-/// nothing that is committed.
-pub struct Commit(pub oneshot::Sender<Option<Value>>);
 
 /// Coordinates the checkpoints of one run.
 pub struct Coordinator {
@@ -57,11 +57,10 @@ pub struct Coordinator {
     steps: BTreeMap<String, StepMark>,
     /// How often the state of each node was rewritten before the last barrier.
     rewrites: BTreeMap<usize, u64>,
-    expected: BTreeSet<Origin>,
-    /// The parts of the barrier that is under way.
+    /// Who hands over parts.
+    roster: Roster,
+    /// The barrier that is under way.
     gathering: Option<Gathering>,
-    /// The last parts of operators that have ended.
-    finals: BTreeMap<Origin, Content>,
     /// Sinks that have ended and committed: their last part is what they said after that.
     ended: BTreeSet<usize>,
     /// Sinks for which the first manifest holds something that they make visible when they are opened.
@@ -94,14 +93,6 @@ struct NodeChanges {
     watermark: Option<i64>,
     version: u32,
     rewrites: u64,
-}
-
-struct Gathering {
-    begun: Instant,
-    barrier: u64,
-    parts: BTreeMap<Origin, Content>,
-    /// Who wants to rewind the job to it, perhaps.
-    wanted: Vec<oneshot::Sender<u64>>,
 }
 
 impl Coordinator {
@@ -137,7 +128,7 @@ impl Coordinator {
             let fence = if settings.fresh { journal.fence().await? } else { Fence::after(last) };
             let mut coordinator = Self {
                 journal: journal.clone(),
-                expected: expected(&plan, workers),
+                roster: Roster::new(&plan, workers),
                 sources: last.map(|last| last.sources.clone()).unwrap_or_default(),
                 steps: last.map(|last| last.steps.clone()).unwrap_or_default(),
                 settings: settings.clone(),
@@ -157,7 +148,6 @@ impl Coordinator {
                 workers,
                 rewrites: BTreeMap::new(),
                 gathering: None,
-                finals: BTreeMap::new(),
                 ended: BTreeSet::new(),
                 opened: Vec::new(),
                 points: Points::new(settings.rewind, last.map(|last| last.points.clone()).unwrap_or_default()),
@@ -211,26 +201,23 @@ impl Coordinator {
         // The first one comes at once: a source that has noted where "latest" was reads nothing before that is kept.
         let mut due = Instant::now();
         loop {
-            if let Some(gathering) =
-                self.gathering.take_if(|gathering| complete(gathering, &self.expected, &self.finals))
-            {
+            if let Some(gathering) = self.gathering.take_if(|gathering| self.roster.is_complete(gathering)) {
                 self.publish(Kind::Periodic, gathering, connections).await?;
                 due = Instant::now();
                 if !self.points.are_asked_for() {
                     due += self.settings.interval;
                 }
             }
-            if self.gathering.is_none() && self.finals.len() == self.expected.len() {
+            if self.gathering.is_none() && self.roster.has_ended() {
                 let unfinished = connections.unfinished.load(Relaxed);
                 let kind = if unfinished { Kind::Stop } else { Kind::End };
-                let (begun, parts) = (Instant::now(), BTreeMap::new());
-                let last = Gathering { begun, barrier: FINAL, parts, wanted: Vec::new() };
-                return self.publish(kind, last, connections).await.map(|()| true);
+                return self.publish(kind, Gathering::new(FINAL, Vec::new()), connections).await.map(|()| true);
             }
-            self.status.waits_for(self.gathering.as_ref().map(|gathering| (gathering.begun, self.missing(gathering))));
+            let missing = |gathering: &Gathering| (gathering.begun, self.roster.missing(gathering, &self.plan));
+            self.status.waits_for(self.gathering.as_ref().map(missing));
             tokio::select! {
                 part = connections.parts.recv() => match part {
-                    Some(part) => self.take(part),
+                    Some(part) => self.roster.take(part, self.gathering.as_mut()),
                     // The workers have gone without ending: the job has failed.
                     None => return Ok(false),
                 },
@@ -241,27 +228,11 @@ impl Coordinator {
                     due = Instant::now();
                 }
                 () = sleep_until(due), if self.gathering.is_none() => {
-                    let (begun, parts, wanted) = (Instant::now(), BTreeMap::new(), self.points.served());
-                    let barrier = self.clock.request_barrier();
-                    self.gathering = Some(Gathering { begun, barrier, parts, wanted });
+                    let (wanted, barrier) = (self.points.served(), self.clock.request_barrier());
+                    self.gathering = Some(Gathering::new(barrier, wanted));
                 }
             }
         }
-    }
-
-    fn take(&mut self, part: Part) {
-        if part.barrier == FINAL {
-            self.finals.insert(part.from, part.content);
-        } else if let Some(gathering) = self.gathering.as_mut().filter(|gathering| gathering.barrier == part.barrier) {
-            gathering.parts.insert(part.from, part.content);
-        }
-    }
-
-    /// Who has not handed over a part, for people.
-    fn missing(&self, gathering: &Gathering) -> String {
-        let missing = self.expected.iter().filter(|from| !has_part(gathering, &self.finals, from));
-        let names: BTreeSet<&str> = missing.map(|from| &*self.plan.nodes[from.node].name).collect();
-        Vec::from_iter(names).join(", ")
     }
 
     async fn publish(&mut self, kind: Kind, mut gathering: Gathering, connections: &Connections) -> Result<()> {
@@ -269,29 +240,27 @@ impl Coordinator {
         let number = self.fence.number + 1;
         let mut changes: BTreeMap<usize, NodeChanges> = BTreeMap::new();
         let (mut sinks, mut commits, mut longest) = (BTreeMap::new(), Vec::new(), Duration::ZERO);
-        for from in self.expected.clone() {
+        for from in self.roster.members() {
             let name = self.plan.nodes[from.node].name.to_string();
-            let mut own = gathering.parts.remove(&from);
-            match own.as_mut().or_else(|| self.finals.get_mut(&from)) {
-                Some(Content::Splits(splits)) => {
+            self.roster.with_part(&mut gathering, &from, |part| match part {
+                Content::Splits(splits) => {
                     self.sources.entry(name).or_default().splits.append(splits);
                 }
-                Some(Content::State(state)) => {
+                Content::State(state) => {
                     longest = longest.max(std::mem::take(&mut state.pause));
                     let (of_node, watermark) = (changes.entry(from.node).or_default(), state.watermark);
                     of_node.watermark = Some(of_node.watermark.map_or(watermark, |lowest| lowest.min(watermark)));
                     (of_node.version, of_node.rewrites) = (state.version, state.rewrites);
                     of_node.logs.push(std::mem::take(&mut state.changes));
                 }
-                Some(Content::Prepared(mark)) => {
+                Content::Prepared(mark) => {
                     sinks.insert(name, mark.clone());
                     // Whoever has ended commits as soon as a manifest names its last part: the others may go on for ever.
                     if !self.ended.contains(&from.node) {
                         commits.push(from.node);
                     }
                 }
-                None => {}
-            }
+            });
         }
         let mut editions = Vec::new();
         for (source, note) in &connections.notes {
@@ -312,7 +281,7 @@ impl Coordinator {
             let undo = sinks.get(&name).and_then(|mark| mark.undo.clone());
             let mark = SinkMark { prepared, committed: false, undo };
             sinks.insert(name, mark.clone());
-            self.finals.insert(Origin { node, worker: 0 }, Content::Prepared(mark));
+            self.roster.end(Origin { node, worker: 0 }, Content::Prepared(mark));
             self.ended.insert(node);
         }
         if gathering.barrier == FINAL {
@@ -366,45 +335,6 @@ impl Coordinator {
         Ok(writer.written)
     }
 
-    /// Has sinks commit, all at once, and notes which have. Returns what those answer that have ended. `marks`: what the
-    /// newest manifest has of the sinks.
-    async fn commit(
-        &self,
-        nodes: Vec<usize>,
-        marks: &BTreeMap<String, SinkMark>,
-        connections: &Connections,
-    ) -> Result<Vec<(usize, Value)>> {
-        let (mut answers, mut pending) = (JoinSet::new(), BTreeSet::new());
-        for node in nodes {
-            let (done, answer) = oneshot::channel();
-            // A writer that is gone has said why.
-            let name = self.plan.nodes[node].name.to_string();
-            pending.insert(name.clone());
-            let gone = || Error::closed(format!("sink {name} has ended"));
-            let sender = connections.sinks.get(&node).ok_or_else(gone)?;
-            sender.send(Commit(done)).map_err(|_| gone())?;
-            answers.spawn(async move { (node, name, answer.await) });
-        }
-        let (mut settled, mut last) = (Settled::new(&self.fence), Vec::new());
-        // One that takes long must not keep the others from being noted.
-        loop {
-            let whom = Vec::from_iter(pending.iter().map(String::as_str)).join(", ");
-            self.status.waits_now_for(format!("the commit of {whom}"));
-            let Some(first) = answers.join_next().await else { return Ok(last) };
-            let mut names = Vec::new();
-            for answer in std::iter::once(first).chain(std::iter::from_fn(|| answers.try_join_next())) {
-                let panicked = |error| Error::internal(format!("wait for a commit: {error}"));
-                let (node, name, prepared) = answer.map_err(panicked)?;
-                let prepared = prepared.map_err(|_| Error::closed(format!("sink {name} has ended")))?;
-                last.extend(prepared.map(|prepared| (node, prepared)));
-                pending.remove(&name);
-                names.push(name);
-            }
-            names.retain(|name| marks.get(name).is_some_and(|mark| !mark.prepared.is_null()));
-            settled.add(names, self.journal.store()).await;
-        }
-    }
-
     fn manifest(&mut self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>, is_point: bool) -> Manifest {
         let plugin = |(node, runs): (&PlanNode, &Option<Runs>)| {
             let runs = runs.as_ref()?;
@@ -433,60 +363,5 @@ impl Coordinator {
             points: self.points.of_manifest(number, is_point),
             withdrawal: self.withdrawal,
         }
-    }
-}
-
-/// Everyone who hands over parts.
-fn expected(plan: &Plan, workers: usize) -> BTreeSet<Origin> {
-    let of_node = |(node, plan_node): (usize, &PlanNode)| {
-        let origins = match plan_node.kind {
-            PlanKind::Transform { .. } => 0,
-            PlanKind::Sink => 1,
-            PlanKind::Source { .. } | PlanKind::Aggregate { .. } | PlanKind::Process { .. } => workers,
-        };
-        (0..origins).map(move |worker| Origin { node, worker })
-    };
-    plan.nodes.iter().enumerate().flat_map(of_node).collect()
-}
-
-fn has_part(gathering: &Gathering, finals: &BTreeMap<Origin, Content>, from: &Origin) -> bool {
-    gathering.parts.contains_key(from) || finals.contains_key(from)
-}
-
-/// An operator that has ended has nothing to add: its last part stands for every barrier since.
-fn complete(gathering: &Gathering, expected: &BTreeSet<Origin>, finals: &BTreeMap<Origin, Content>) -> bool {
-    expected.iter().all(|from| has_part(gathering, finals, from))
-}
-
-/// Whether a run still is the job's.
-#[derive(Clone)]
-pub struct Standing {
-    journal: Journal,
-    fence: Fence,
-    status: Status,
-}
-
-impl Standing {
-    /// The error of a run whose job another one has taken over. While the store does not answer, nobody can publish there.
-    pub async fn lost(&self) -> Option<Error> {
-        let number = self.status.look().last.unwrap_or(self.fence.number);
-        let fence = Fence { number, ..self.fence.clone() };
-        self.journal.check(&fence).await.err().filter(|error| error.kind() == ErrorKind::Denied)
-    }
-}
-
-/// Looks now and then whether another run has taken over, and says once what holds up a checkpoint.
-async fn watch(standing: Standing, verdict: Arc<Verdict>) {
-    let mut stalled = None;
-    loop {
-        tokio::time::sleep(WATCH).await;
-        if let Some(error) = standing.lost().await {
-            return verdict.fail(error);
-        }
-        let known = standing.status.look();
-        if let Some(reason) = known.stalled.as_ref().filter(|reason| stalled.as_ref() != Some(*reason)) {
-            tracing::warn!("stalled: {reason}");
-        }
-        stalled = known.stalled;
     }
 }

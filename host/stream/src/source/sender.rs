@@ -1,0 +1,95 @@
+//! The way of records into the job, which makes a source wait when the job is behind.
+
+use super::queue::{closed, taken, wait_for_stop};
+use super::{CaughtUp, Chunk, Delivery, HoldUps, SplitEvent, WorkerQueue, deliver};
+use crate::{Binary, Error, Positions, Result, SplitId};
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// The way of one split's records into the job.
+pub struct SplitSender {
+    pub(super) split: SplitId,
+    pub(super) queue: WorkerQueue,
+    pub(super) budget: Arc<Semaphore>,
+    pub(super) budget_bytes: u32,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) hold_ups: HoldUps,
+}
+
+impl Drop for SplitSender {
+    fn drop(&mut self) {
+        self.reads_on();
+    }
+}
+
+impl SplitSender {
+    /// The split's id.
+    pub fn split(&self) -> &SplitId {
+        &self.split
+    }
+
+    /// Hands over records. Waits while the job has too many bytes in flight: this is where back-pressure reaches a source.
+    pub async fn rows(&self, values: Binary, positions: Positions) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        // Many records may have few bytes, or none; where they stood is in memory as long as they are.
+        let cost = ((values.total_bytes() + positions.bytes()) as u64).clamp(1, u64::from(self.budget_bytes)) as u32;
+        let permit = tokio::select! {
+            biased;
+            permit = self.budget.clone().acquire_many_owned(cost) => permit.map_err(|_| closed())?,
+            () = wait_for_stop(self.stop.clone()) => return Err(closed()),
+        };
+        let values = values.guard(|bytes| Bytes::from_owner(Budgeted { bytes, _permit: permit }));
+        self.send(SplitEvent::Rows(Chunk { values, positions })).await
+    }
+
+    /// Says why nothing can be read at the moment although there may be more. It is tried again.
+    pub fn held_up(&self, reason: &Error) {
+        self.hold_ups.set(&self.split, Some(reason.report()));
+    }
+
+    /// Says that reading goes on.
+    pub fn reads_on(&self) {
+        self.hold_ups.set(&self.split, None);
+    }
+
+    /// Says that the split has nothing to read at the moment.
+    pub async fn caught_up(&self, caught_up: CaughtUp) -> Result<()> {
+        self.send(SplitEvent::CaughtUp(caught_up)).await
+    }
+
+    /// Says that the split has ended. Returns when its worker knows: what is sent after that, for whatever split, is in no
+    /// checkpoint without this end.
+    pub async fn done(self) -> Result<()> {
+        self.send(SplitEvent::Done).await?;
+        taken(&self.queue).await
+    }
+
+    /// Whether the job wants its sources to stop reading.
+    pub fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Resolves when the job wants its sources to stop reading.
+    pub async fn stopped(&self) {
+        wait_for_stop(self.stop.clone()).await;
+    }
+
+    async fn send(&self, event: SplitEvent) -> Result<()> {
+        deliver(&self.queue, Delivery::Event(self.split.clone(), event)).await
+    }
+}
+
+/// Bytes that give their share of the budget back when the last batch that shares them is dropped.
+struct Budgeted {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Budgeted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
