@@ -90,6 +90,17 @@ fn job(bounds: &str) -> String {
     )
 }
 
+/// Lets one version after the other in, and returns how long the slowest took to be out again, in milliseconds.
+fn all_rolled_back(stream: &mut Stream, dir: &Path, cases: &[Case]) -> i64 {
+    let mut slowest = 0;
+    for case in cases {
+        let took = rolled_back(stream, dir, *case);
+        report(&format!("{} {}: rolled back after {took} ms", case.0, case.2));
+        slowest = slowest.max(took);
+    }
+    slowest
+}
+
 /// Lets a version in, feeds rows until it is out again, and returns how long that took, in milliseconds.
 fn rolled_back(stream: &mut Stream, dir: &Path, (step, world, deed, words): Case) -> i64 {
     make_bad(dir, world, deed);
@@ -134,13 +145,7 @@ fn versions_that_fail_on_their_first_rows() {
     let mut stream = Stream::run(dir, &[]);
     listens(dir, "counts");
     stream.put((1..=BEFORE).map(line));
-    let mut slowest = 0;
-    for case in CASES {
-        let (step, _, deed, _) = case;
-        let took = rolled_back(&mut stream, dir, case);
-        report(&format!("{step} {deed}: rolled back after {took} ms"));
-        slowest = slowest.max(took);
-    }
+    let slowest = all_rolled_back(&mut stream, dir, &CASES);
     let fed = stream.fed();
     stream.end(&["rows", "rows_in", "cells", "counts", "passed"]);
     let lines = |name: &str| data::json_lines(&fs::read_to_string(dir.join(name)).expect("the sink wrote it"));
@@ -203,13 +208,7 @@ fn versions_beyond_their_bounds() {
     let mut stream = Stream::run(dir, &[]);
     listens(dir, "counts");
     stream.put((1..=BEFORE).map(line));
-    let mut slowest = 0;
-    for case in BEYOND {
-        let (step, _, deed, _) = case;
-        let took = rolled_back(&mut stream, dir, case);
-        report(&format!("{step} {deed}: rolled back after {took} ms"));
-        slowest = slowest.max(took);
-    }
+    let slowest = all_rolled_back(&mut stream, dir, &BEYOND);
     let first = stream.fed() + 1;
     feed(&mut stream);
     let fed = stream.fed();

@@ -6,6 +6,7 @@ use crate::live::history::{Event, Reason};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -111,8 +112,11 @@ impl Control {
         let failed = |error| Error::unavailable(format!("listen on {}", path.display())).with_source(error);
         // Left over from a process that was killed.
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
+        }
+        if let Some(folder) = path.parent() {
+            tidy(folder, PATIENCE).await;
         }
         let listener = UnixListener::bind(&path).map_err(failed)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
@@ -197,6 +201,19 @@ pub async fn ask(file: &Path, request: &Request) -> Result<Answer> {
     })
 }
 
+/// Removes the sockets of a folder whose processes were killed. One that was just made may not listen yet: they are older than
+/// this. What cannot be removed disturbs nobody.
+async fn tidy(folder: &Path, older: Duration) {
+    for socket in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let made = socket.metadata().and_then(|metadata| metadata.modified());
+        let is_old = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > older));
+        let is_refused = |error: std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
+        if is_old && UnixStream::connect(socket.path()).await.is_err_and(is_refused) {
+            let _ = std::fs::remove_file(socket.path());
+        }
+    }
+}
+
 /// Where the job of a file listens: in a folder of the user's, under a name that the path of the file gives. Socket names are
 /// short by law of the system, so it is not the path itself.
 fn socket(file: &Path) -> Result<PathBuf> {
@@ -206,7 +223,7 @@ fn socket(file: &Path) -> Result<PathBuf> {
     file.hash(&mut hasher);
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let folder = set("XDG_RUNTIME_DIR").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    let folder = folder.ok_or_else(|| Error::invalid("neither XDG_RUNTIME_DIR nor HOME is set"))?.join("wasmill");
+    let folder = folder.ok_or_else(|| Error::invalid("neither XDG_RUNTIME_DIR nor HOME is set"))?.join("wasmill/run");
     let failed = |error| Error::unavailable(format!("make {}", folder.display())).with_source(error);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
     Ok(folder.join(format!("{:016x}.sock", hasher.finish())))
@@ -259,5 +276,19 @@ mod tests {
         let mut refusal = String::new();
         BufReader::new(silent).read_line(&mut refusal).await.expect("an answer");
         assert!(refusal.contains("no request within 5ms"), "{refusal}");
+    }
+    /// The socket of a process that was killed, beside one that listens → it is gone, and the other one is not.
+    #[tokio::test]
+    async fn tidies_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [dead, live] = ["dead", "live"].map(|name| folder.path().join(name));
+        drop(UnixListener::bind(&dead).expect("it listens"));
+        let listener = UnixListener::bind(&live).expect("it listens");
+        tidy(folder.path(), Duration::from_secs(60)).await;
+        assert!(dead.exists(), "it may not listen yet");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        tidy(folder.path(), Duration::ZERO).await;
+        assert!(!dead.exists() && live.exists());
+        drop(listener);
     }
 }
