@@ -35,7 +35,7 @@ fn is_told_before_and_after_a_restart() {
     fs::write(dir.join("again.wasm"), another(&first, 1)).expect("it can be written");
     fs::write(dir.join("broken.wasm"), &first[..first.len() / 2]).expect("it can be written");
     let second = version(2);
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(4_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(1_000) });
     listens(dir, "averages");
     pipeline.wait_for_progress(&mut host, 0);
     assert!(obeyed(dir, &["history", "job.toml"]).contains("nothing has been swapped"));
@@ -88,7 +88,7 @@ fn is_told_before_and_after_a_restart() {
     host.signal("TERM");
     host.wait().well();
     assert_eq!(history(dir, "averages"), events, "of a job that does not run");
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(4_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(1_000) });
     listens(dir, "averages");
     pipeline.wait_for_progress(&mut host, pipeline.progress());
     assert_eq!(history(dir, "averages"), events, "of the next run");
@@ -97,8 +97,6 @@ fn is_told_before_and_after_a_restart() {
     assert!(reason.contains("known to this run") && reason.contains("brings one back"), "{reason}");
     swap_now(dir, &[&version(3)]);
     assert_eq!(course(&history(dir, "averages")), [&expected[..], &["swapped"][..]].concat());
-    host.signal("TERM");
-    host.wait().well();
-    pipeline.finish().well();
+    pipeline.rest(host);
     pipeline.check();
 }

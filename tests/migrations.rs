@@ -108,7 +108,7 @@ fn windows_stay_open_through_three_versions() {
 const MANY: i64 = 120_000;
 const MANY_KEYS: i64 = 40_000;
 /// All of them make two windows.
-const PACE: Pace = Pace { step: 10, rate: 20_000 };
+const PACE: Pace = Pace { step: 10, rate: 5_000 };
 
 /// Writes the job of the kills, and returns its rows.
 fn many(dir: &Path) -> Vec<Row> {
@@ -168,7 +168,7 @@ fn kills_in_the_middle() {
             early += usize::from(!answered);
             host = start(dir.path());
         }
-        let log = host.wait().well();
+        let log = versions::rest(dir.path(), host);
         assert!(round == 0 || log.contains("going on from checkpoint"), "{log}");
         let text = fs::read_to_string(dir.path().join("results.jsonl")).expect("the sink wrote it");
         let results = json_lines(&text);
@@ -204,6 +204,7 @@ fn the_version_before_cannot_go_on() {
     assert_eq!(ended.code, Some(2), "{reason}");
     assert!(reason.contains("averages") && reason.contains("version 2"), "{reason}");
     place(dir.path(), 1);
+    versions::hurry(dir.path());
     start(dir.path()).wait().well();
     let text = fs::read_to_string(dir.path().join("results.jsonl")).expect("the sink wrote it");
     assert_eq!(answer(&json_lines(&text)), tumbling(&rows, WINDOW));

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Records per second, and how many there are.
-const RATE: usize = 4_000;
-const RECORDS: usize = 48_000;
+const RATE: usize = 3_000;
+const RECORDS: usize = 90_000;
 
 /// What is wrong with each result of the bad version.
 const MISTAKE: &str = "avarage";
@@ -92,7 +92,7 @@ fn as_if_it_had_never_run() {
     // There is nothing left to rewind.
     let reason = refused(dir, &["rollback", "job.toml", "averages", "--rewind"]);
     assert!(unwrapped(&reason).contains("is kept no longer"), "{reason}");
-    host.wait().well();
+    pipeline.rest(host);
     pipeline.check();
     assert_eq!(pipeline.leftovers(), Vec::<String>::new());
     assert!(!dir.join("checkpoints/pipeline/undo").exists() || undo(dir).is_empty(), "{:?}", undo(dir));
@@ -144,7 +144,7 @@ fn killed_on_the_way_back() {
         });
         assert!(mistakes(&pipeline).iter().all(|(_, wrong)| *wrong == 0), "{}", host.text());
     }
-    host.wait().well();
+    pipeline.rest(host);
     pipeline.check();
     report(&format!("{rounds} kills, {half_way} of them while rows were taken back"));
 }

@@ -18,7 +18,7 @@ use std::time::Instant;
 /// Records per second.
 const RATE: usize = 5_000;
 /// So many records there are for each swap: what is left of them goes through in the end, as fast as it can.
-const RECORDS: usize = 3_000;
+const RECORDS: usize = 8_000;
 /// The steps of [`PLUGINS`].
 const STEPS: [&str; 3] = ["cells", "averages", "alerts"];
 /// So many versions of the aggregator, each of which understands the states of those before.

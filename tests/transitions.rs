@@ -14,8 +14,8 @@ use std::fs;
 
 const START: i64 = 1_356_998_400_000;
 const WINDOW: i64 = 600_000;
-/// A window takes five seconds.
-const PACE: Pace = Pace { step: 30, rate: 4_000 };
+/// A window takes a quarter of a minute.
+const PACE: Pace = Pace { step: 30, rate: 1_500 };
 /// Three windows of rows.
 const ROWS: i64 = 3 * WINDOW / PACE.step;
 /// Keys come in no order, and most of them more than once in a window.
@@ -38,8 +38,8 @@ fn a_kill_in_a_transition() {
     let manifests = versions::manifests(dir);
     let mut host = start(dir);
     listens(dir, "averages");
-    // In the middle of the second window.
-    reaches(dir, &mut host, ROWS * 4 / 10);
+    // In the second window.
+    reaches(dir, &mut host, ROWS * 35 / 100);
     let finish_old = ["--open-windows", "finish-old"];
     let key = component("cell-key").display().to_string();
     let reason = unwrapped(&refused(dir, &[&["swap", "job.toml", "cells", &key], &finish_old[..]].concat()));
@@ -71,7 +71,8 @@ fn a_kill_in_a_transition() {
         mark(&manifests.newest()?).filter(|mark| mark.name == "cell-average-3" && mark.successor.is_none())
     });
     assert_eq!(json!(mark.sha256), closed["version"]["sha256"]);
-    let log = host.wait().well();
+    let log = host.text();
+    versions::rest(dir, host);
     assert!(log.contains("takes over from cell-average 0.1.0, which closes the windows"), "{log}");
 
     let text = fs::read_to_string(dir.join("results.jsonl")).expect("the sink wrote it");
