@@ -149,6 +149,31 @@ fn killed_on_the_way_back() {
     report(&format!("{rounds} kills, {half_way} of them while rows were taken back"));
 }
 
+/// `kill -9` before a job has taken another checkpoint behind the one before a version, so that the next run begins with a
+/// manifest that repeats it → what that checkpoint has made visible stays when the job goes back to it.
+#[test]
+fn killed_before_the_next_checkpoint() {
+    let pipeline = job(RECORDS / 4, "rewinds-repeated").every("60s");
+    let (dir, turn) = (pipeline.path(), Turn { workers: 2, rate: Some(RATE / 2) });
+    let mut host = pipeline.start(turn);
+    let before = pipeline.wait_for_progress(&mut host, 0);
+    listens(dir, "averages");
+    swap(&pipeline, "averages", "bad.wasm");
+    assert!(pipeline.progress() > before, "the checkpoint before the version");
+    host.kill();
+    let point = pipeline.manifests().newest().expect("there is one");
+    assert_eq!(point.points.last().map(|last| last.number), Some(point.number), "nothing came after it");
+    report(&format!(
+        "{} sinks had prepared something",
+        point.sinks.values().filter(|mark| !mark.prepared.is_null()).count()
+    ));
+    let host = pipeline.start(turn);
+    listens(dir, "averages");
+    obeyed(dir, &["rollback", "job.toml", "averages", "--rewind"]);
+    pipeline.rest(host);
+    pipeline.check();
+}
+
 /// A job that is not there any more goes back the same way with `checkpoint restore`, without `--force`.
 #[test]
 fn restored_without_a_host() {

@@ -7,7 +7,7 @@ use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::program::unwrapped;
 use crate::harness::report;
-use crate::harness::versions::{self, Pace, reaches, start, version};
+use crate::harness::versions::{self, Pace, place, reaches, start, version};
 use crate::oracle::windows::{Answer, Row, tumbling};
 use serde_json::{Value, json};
 use std::fs;
@@ -26,11 +26,22 @@ fn row(id: i64) -> Row {
     Row { key: format!("{}|{}", key % 90, key / 90), time: START + id * PACE.step, amount: id % 90 }
 }
 
+/// As below, with a version that somebody has put to where the job file finds it.
+#[test]
+fn a_kill_in_a_transition_of_the_file() {
+    killed_in_a_transition(true);
+}
+
 /// Version 3 takes over in the middle of a window, and the host is killed before that closes → version 1 closes the windows that
 /// it has opened, in the next run, version 3 those that were opened from then on and never a state of another version; then
 /// it goes on alone, and every window is right.
 #[test]
 fn a_kill_in_a_transition() {
+    killed_in_a_transition(false);
+}
+
+/// `is_filed`: whether the job file names the version when the job starts again.
+fn killed_in_a_transition(is_filed: bool) {
     let dir = tempfile::tempdir().expect("a folder");
     let dir = dir.path();
     let rows: Vec<Row> = (0..ROWS).map(row).collect();
@@ -44,7 +55,12 @@ fn a_kill_in_a_transition() {
     let key = component("cell-key").display().to_string();
     let reason = unwrapped(&refused(dir, &[&["swap", "job.toml", "cells", &key], &finish_old[..]].concat()));
     assert!(reason.contains("has no windows"), "{reason}");
-    let said = obeyed(dir, &["swap", "job.toml", "averages", &version(3)]);
+    let mut third = version(3);
+    if is_filed {
+        place(dir, 3);
+        third = "averages.wasm".to_owned();
+    }
+    let said = obeyed(dir, &["swap", "job.toml", "averages", &third]);
     assert!(said.contains("until the version before has closed the windows that it has opened"), "{said}");
     let mark = |newest: &wasmill_stream::checkpoint::Manifest| newest.plugins.get("averages").cloned();
     until("a checkpoint with both", || mark(&manifests.newest()?).filter(|mark| mark.successor.is_some()));
