@@ -8,6 +8,7 @@ pub mod builds;
 pub mod cells;
 pub mod chance;
 pub mod data;
+pub mod fleet;
 pub mod guests;
 pub mod host;
 pub mod http;

@@ -45,7 +45,7 @@ impl Kept {
 }
 
 /// Makes a version of a component for a step, with what the job file says of that.
-pub type LoadVersion<'a> = dyn Fn(&str, Kept) -> Result<Version> + 'a;
+pub type LoadVersion<'a> = dyn Fn(&str, Kept) -> Result<Version> + Send + Sync + 'a;
 
 /// Has the job run what the newest checkpoint says, where that is another component than the job file names. Says what.
 pub async fn put_back(
