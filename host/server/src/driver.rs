@@ -17,9 +17,10 @@ use start::{Started, start};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::block_in_place;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use under_way::{Before, UnderWay};
-use wasmill_engine::Status;
+use wasmill_engine::{Status, Swapper};
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -51,6 +52,8 @@ pub struct Observed {
     pub ledger: Ledger,
     /// Its checkpoints, if it keeps any.
     pub checkpoints: Option<Status>,
+    /// What knows which plugins it runs.
+    pub swapper: Swapper,
 }
 
 /// How a job ends that does not fail.
@@ -95,7 +98,7 @@ pub async fn run_to_end<V: View>(
             }
             (Err(error), Some(hand_over)) if hand_over.refusal.is_none() => {
                 refused = Some(before.text());
-                job = hand_over.before.examine(&manner.parameters(), terminal)?;
+                job = block_in_place(|| hand_over.before.examine(&manner.parameters(), terminal))?;
                 under_way = Some(UnderWay { refusal: Some(error), ..hand_over });
                 continue;
             }
@@ -113,7 +116,8 @@ pub async fn run_to_end<V: View>(
                 };
                 refused = refusal.as_ref().map(|_| next.file.text().to_owned());
                 job = match &refusal {
-                    Some(_) => before.examine(&manner.parameters(), terminal)?,
+                    // It compiles: what else runs here must not wait for that.
+                    Some(_) => block_in_place(|| before.examine(&manner.parameters(), terminal))?,
                     None => next,
                 };
                 let is_back = goes_back && refusal.is_none();
@@ -138,7 +142,10 @@ async fn watch_run(
         from.changed.iter().for_each(|changed| terminal.note(&format!("another plugin since then in {changed}")));
     }
     let mut progress = Progress::new(ledger.clone(), &outline, checkpoints.clone(), running.stall().clone());
-    view.begin(Observed { ledger: ledger.clone(), checkpoints: checkpoints.clone() }, progress.snapshot());
+    view.begin(
+        Observed { ledger: ledger.clone(), checkpoints: checkpoints.clone(), swapper: running.swapper() },
+        progress.snapshot(),
+    );
     let mut ticks = interval_at(Instant::now() + view.interval(), view.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = false;

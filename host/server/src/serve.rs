@@ -11,6 +11,8 @@ mod status;
 pub use fleet::Fleet;
 pub use status::{JobStatus, State};
 
+pub use crate::driver::Ending;
+
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
 use api::Guard;
@@ -40,14 +42,14 @@ pub struct Settings {
     pub parameters: Vec<(String, String)>,
 }
 
-/// Runs the jobs of a folder until somebody asks for the end. A second time ends it at once. Returns whether it ended well.
-pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Terminal) -> Result<bool> {
+/// Runs the jobs of a folder until somebody asks for the end. A second time ends it at once.
+pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Terminal) -> Result<Ending> {
     let Settings { jobs, listen, parameters } = settings;
     if !listen.ip().is_loopback() {
         return Err(Error::invalid(format!(
             "{listen} can be reached from other machines, and the API asks nobody who he is"
         ))
-        .hint("listen on 127.0.0.1, and let a proxy with TLS and a log-in stand before it"));
+        .hint("listen on 127.0.0.1; from elsewhere a tunnel leads there, such as `ssh -L 9180:127.0.0.1:9180`"));
     }
     let failed = |error| Error::unavailable(format!("listen on {listen}")).with_source(error);
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -60,17 +62,16 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
         fleet.folder().display()
     ));
     let router = api::router(fleet.clone(), Guard::of(address));
-    let api = tokio::spawn(async move { axum::serve(listener, router).await });
+    // It ends with the runtime.
+    tokio::spawn(async move { axum::serve(listener, router).await });
     let watch = tokio::spawn(follow(fleet.clone(), terminal.clone()));
     shutdown.asked().await;
     watch.abort();
     terminal.note("stopping: every job takes its last checkpoint; Ctrl-C again to end at once");
-    let ended = tokio::select! {
-        () = fleet.leave() => true,
-        () = shutdown.asked() => false,
-    };
-    api.abort();
-    Ok(ended)
+    tokio::select! {
+        left = fleet.leave() => left.map(|()| Ending::Done),
+        () = shutdown.asked() => Ok(Ending::Interrupted),
+    }
 }
 
 /// Has the jobs follow their folder.

@@ -27,9 +27,13 @@ pub fn plugins(terminal: &Terminal) -> Result<Plugins> {
     Ok(Plugins::new(host()?, Some(builder(terminal))).fetching(fetcher(terminal)))
 }
 
-/// Makes the job of a file. What is wrong with it is the error.
+/// Makes the job of a file. What is wrong with it is the error; what is odd has been printed.
 pub fn make(file: &JobFile, parameters: &Parameters, terminal: &Terminal) -> Result<Job> {
     let examined = job::examine(file, parameters, &mut plugins(terminal)?);
+    let warnings = report::draw(file, &examined.warnings, Severity::Warning, Style::Plain);
+    if !warnings.is_empty() {
+        terminal.note(&warnings);
+    }
     examined.job.ok_or_else(|| {
         let drawn = report::draw(file, &examined.problems, Severity::Error, Style::Plain);
         Error::invalid(format!("{}\n{drawn}", problems(examined.problems.len(), file)))

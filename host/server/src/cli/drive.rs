@@ -17,10 +17,16 @@ pub fn drive<V: View>(job: Job, manner: Manner, view: impl FnMut() -> V, termina
     });
     // After a second Ctrl-C there may be threads that never end by themselves.
     runtime.shutdown_background();
-    Ok(match ended? {
-        Ending::Done => Exit::Done,
-        Ending::Interrupted => Exit::Interrupted,
-    })
+    ended.map(Exit::from)
+}
+
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Done => Self::Done,
+            Ending::Interrupted => Self::Interrupted,
+        }
+    }
 }
 
 /// The runtime of sources and sinks. They wait most of the time; workers have threads of their own.

@@ -16,7 +16,7 @@ There is a job for each file NAME.toml in the folder. A file that comes starts o
 one that changes is applied to the running job, as are plugins that change. While there is a file NAME.paused the job is paused.
 
 A job that fails is started again, after a second at first and five minutes at most; the others do not notice. One whose file or
-plugins are wrong, or that another host runs, waits until somebody changes that or restarts it.
+plugins are wrong, or that another host runs, waits until its file changes or somebody restarts it.
 
 `wasmill swap`, `rollback`, `apply`, `history` and `checkpoint` work on the job files of the folder as on any other.
 
@@ -60,5 +60,5 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     });
     // After a second Ctrl-C there may be threads that never end by themselves.
     runtime.shutdown_background();
-    Ok(if ended? { Exit::Done } else { Exit::Interrupted })
+    ended.map(Exit::from)
 }

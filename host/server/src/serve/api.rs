@@ -27,7 +27,7 @@ const LONGEST_BODY: usize = 1 << 20;
 #[openapi(info(
     title = "wasmill",
     description = "Jobs of a wasmill host: how they are, and what can be done to them. Durations are in seconds, moments are \
-                   RFC 3339 in UTC. Whatever is refused comes with a JSON object `error`, and `hint` where there is a way."
+                   RFC 3339 in UTC. Whatever is refused comes with a JSON object that has the reason as `error`."
 ))]
 struct Document;
 
@@ -36,6 +36,7 @@ pub fn router(fleet: Arc<Fleet>, guard: Guard) -> Router {
     let (routes, document) = described().split_for_parts();
     routes
         .route("/api/v1/openapi.json", get(|| async { Json(document) }))
+        .fallback(refusal::nowhere)
         .with_state(fleet)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(from_fn_with_state(guard, guard::check))

@@ -1,20 +1,19 @@
 //! The jobs of a host: one for each file `NAME.toml` in a folder, paused as long as there is a file `NAME.paused` beside it.
 
-use super::hosted::{Hosted, Wish};
-use super::keeper::Keeper;
+use super::hosted::{Hosted, Target};
+use super::keeper::{Keeper, hostable};
 use crate::digest::sha256;
 use crate::job::{JobFile, Parameters};
 use crate::terminal::Terminal;
 use crate::watch::Bell;
-use crate::workshop;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::timeout;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
 use wasmill_stream::{Error, Result};
 
 /// How long jobs may take for their last checkpoints when the host ends.
@@ -30,21 +29,24 @@ pub struct Fleet {
     /// Rings when something may have changed, for all jobs.
     bell: Arc<Bell>,
     terminal: Terminal,
-    jobs: Mutex<BTreeMap<String, Entry>>,
-    keepers: Mutex<JoinSet<()>>,
+    jobs: Mutex<Jobs>,
 }
 
-/// A job, and its files as they were when they were looked at last.
-struct Entry {
-    hosted: Arc<Hosted>,
-    digest: String,
-    is_paused: bool,
+#[derive(Default)]
+struct Jobs {
+    /// Those that there are files of.
+    hosted: BTreeMap<String, Arc<Hosted>>,
+    /// Who keeps them, and those that are still on their way out.
+    keepers: BTreeMap<String, JoinHandle<()>>,
+    /// No more are started.
+    is_closed: bool,
 }
 
 /// A job as its files say.
 struct Found {
     file: PathBuf,
-    digest: String,
+    /// Its digest; `None`: it cannot be read now.
+    digest: Option<String>,
     is_paused: bool,
 }
 
@@ -52,7 +54,7 @@ impl Fleet {
     /// The jobs of a folder, of which none has been looked at. `parameters`: values of `${NAME}` in their files.
     pub fn new(folder: PathBuf, parameters: Vec<(String, String)>, terminal: Terminal) -> Self {
         let bell = Arc::new(Bell::new(terminal.clone()));
-        Self { folder, parameters, bell, terminal, jobs: Mutex::default(), keepers: Mutex::default() }
+        Self { folder, parameters, bell, terminal, jobs: Mutex::default() }
     }
 
     /// What rings when something may have changed.
@@ -67,46 +69,57 @@ impl Fleet {
 
     /// All of them, by name.
     pub fn jobs(&self) -> Vec<Arc<Hosted>> {
-        self.entries().values().map(|entry| entry.hosted.clone()).collect()
+        self.known().hosted.values().cloned().collect()
     }
 
     /// The one of this name.
     pub fn job(&self, name: &str) -> Result<Arc<Hosted>> {
         let unknown = || Error::invalid(format!("there is no job {name}"));
-        self.entries().get(name).map(|entry| entry.hosted.clone()).ok_or_else(unknown)
+        self.known().hosted.get(name).cloned().ok_or_else(unknown)
     }
 
-    /// Looks at the folder, and has jobs come, go, pause and go on as it says. Needs a tokio runtime.
+    /// Looks at the folder, and has jobs come, go, pause and go on as it says. A file that cannot be read changes nothing, and is
+    /// the error. Needs a tokio runtime.
     pub fn look(&self) -> Result<()> {
-        let mut found = self.find()?;
-        while self.keepers().try_join_next().is_some() {}
-        let mut jobs = self.entries();
-        jobs.retain(|name, entry| {
+        // One look after the other: what was seen before must not undo what was seen after.
+        let mut jobs = self.known();
+        if jobs.is_closed {
+            return Err(Error::unavailable("the host is stopping"));
+        }
+        let (found, problem) = self.find()?;
+        jobs.hosted.retain(|name, hosted| {
             let stays = found.contains_key(name);
             if !stays {
                 self.terminal.note(&format!("{name}: its file has gone"));
-                entry.hosted.wish(Wish::Leave);
+                hosted.leave();
             }
             stays
         });
-        for (name, entry) in jobs.iter_mut() {
-            let Some(Found { digest, is_paused, .. }) = found.remove(name) else { continue };
-            if std::mem::replace(&mut entry.is_paused, is_paused) != is_paused {
-                entry.hosted.wish(if is_paused { Wish::Pause } else { Wish::Resume });
-            }
-            if entry.digest != digest {
-                entry.digest = digest;
-                entry.hosted.wish(Wish::Changed);
-            }
-        }
         for (name, Found { file, digest, is_paused }) in found {
-            let (hosted, wishes) = Hosted::new(name.clone(), file);
-            let terminal = self.terminal.of_job(&name);
-            let keeper = Keeper::new(hosted.clone(), wishes, self.parameters.clone(), self.bell.clone(), terminal);
-            self.keepers().spawn(keeper.keep(is_paused));
-            jobs.insert(name, Entry { hosted, digest, is_paused });
+            let Some(digest) = digest else { continue };
+            match jobs.hosted.get(&name) {
+                Some(hosted) => hosted.follow(&digest, is_paused),
+                None => self.begin(&mut jobs, name, file, digest, is_paused),
+            }
         }
-        Ok(())
+        problem.map_or(Ok(()), Err)
+    }
+
+    fn begin(&self, jobs: &mut Jobs, name: String, file: PathBuf, digest: String, is_paused: bool) {
+        let target = if is_paused { Target::Paused } else { Target::Run { file: digest, restarts: 0 } };
+        let hosted = Arc::new(Hosted::new(name.clone(), file, target));
+        let terminal = self.terminal.of_job(&name);
+        let keeper = Keeper::new(hosted.clone(), self.parameters.clone(), self.bell.clone(), terminal);
+        let before = jobs.keepers.remove(&name);
+        let kept = tokio::spawn(async move {
+            // One of the same name may still be taking its last checkpoint.
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            keeper.keep().await;
+        });
+        jobs.keepers.insert(name.clone(), kept);
+        jobs.hosted.insert(name, hosted);
     }
 
     /// Pauses a job, or has it go on. It stays so when the host is started again.
@@ -125,11 +138,6 @@ impl Fleet {
         Ok(hosted)
     }
 
-    /// Whether a job is paused.
-    pub fn is_paused(&self, name: &str) -> bool {
-        self.entries().get(name).is_some_and(|entry| entry.is_paused)
-    }
-
     /// Writes the file of a job, new or not, once it has been examined.
     pub async fn write(&self, name: &str, text: String) -> Result<Arc<Hosted>> {
         if !is_name(name) {
@@ -140,12 +148,15 @@ impl Fleet {
         let path = self.folder.join(format!("{name}.toml"));
         let (file, terminal) = (JobFile::new(&path, text), self.terminal.of_job(name));
         let parameters = Parameters::new(self.parameters.iter().cloned());
-        let making = spawn_blocking(move || workshop::make(&file, &parameters, &terminal).map(|_| file));
+        let making = spawn_blocking(move || hostable(&file, &parameters, &terminal).map(|_| file));
         let file = making.await.map_err(|error| Error::internal(format!("examine a job: {error}")))??;
         let failed = |error| Error::unavailable(format!("write {}", path.display())).with_source(error);
-        // Whoever looks meanwhile sees the one before, whole.
-        let draft = path.with_extension("draft");
-        fs::write(&draft, file.text()).and_then(|()| fs::rename(&draft, &path)).map_err(failed)?;
+        {
+            // One after the other. Whoever looks from outside sees the one before, whole.
+            let _jobs = self.known();
+            let draft = path.with_extension("draft");
+            fs::write(&draft, file.text()).and_then(|()| fs::rename(&draft, &path)).map_err(failed)?;
+        }
         self.look()?;
         self.job(name)
     }
@@ -160,40 +171,52 @@ impl Fleet {
         self.look()
     }
 
-    /// Stops all jobs, each with a checkpoint.
-    pub async fn leave(&self) {
-        for job in self.jobs() {
-            job.wish(Wish::Leave);
+    /// Stops all jobs for good, each with a checkpoint. Jobs that take too long for that are an error.
+    pub async fn leave(&self) -> Result<()> {
+        let keepers = {
+            let mut jobs = self.known();
+            jobs.is_closed = true;
+            jobs.hosted.values().for_each(|hosted| hosted.leave());
+            std::mem::take(&mut jobs.keepers)
+        };
+        let until = Instant::now() + LAST_CHECKPOINTS;
+        let mut late = Vec::new();
+        for (name, keeper) in keepers {
+            if timeout_at(until, keeper).await.is_err() {
+                late.push(name);
+            }
         }
-        let mut keepers = std::mem::take(&mut *self.keepers());
-        let all = async { while keepers.join_next().await.is_some() {} };
-        if timeout(LAST_CHECKPOINTS, all).await.is_err() {
-            self.terminal.note("some jobs could not finish in time: they go on from the checkpoint before");
+        match late.is_empty() {
+            true => Ok(()),
+            false => Err(Error::unavailable(format!("no last checkpoint in time: {}", late.join(", ")))
+                .hint("the next start goes on from the one before")),
         }
     }
 
-    /// The jobs that there are files of.
-    fn find(&self) -> Result<BTreeMap<String, Found>> {
+    /// The jobs that there are files of, and why some of these cannot be read.
+    fn find(&self) -> Result<(BTreeMap<String, Found>, Option<Error>)> {
         let failed = |error| Error::unavailable(format!("read {}", self.folder.display())).with_source(error);
-        let mut found = BTreeMap::new();
+        let (mut found, mut problem) = (BTreeMap::new(), None);
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let file = entry.map_err(failed)?.path();
             let name = file.file_stem().and_then(|name| name.to_str()).filter(|name| is_name(name)).map(str::to_owned);
             let (Some(name), Some("toml")) = (name, file.extension().and_then(|end| end.to_str())) else { continue };
-            // One that has gone since is found missing the next time.
-            let Ok(text) = fs::read(&file) else { continue };
+            let digest = match fs::read(&file) {
+                Ok(text) => Some(sha256(&text)),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => continue,
+                Err(error) => {
+                    problem = Some(Error::unavailable(format!("read {}", file.display())).with_source(error));
+                    None
+                }
+            };
             let is_paused = file.with_extension("paused").exists();
-            found.insert(name, Found { file, digest: sha256(&text), is_paused });
+            found.insert(name, Found { file, digest, is_paused });
         }
-        Ok(found)
+        Ok((found, problem))
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+    fn known(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn keepers(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.keepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! One job of a host, as everybody sees it: what it does, and the way to have it do something else.
+//! One job of a host, as everybody sees it: what it does, and what it is to do.
 
 use super::status::{JobStatus, RunStatus, State, moment};
 use crate::driver::{Observed, View};
@@ -6,25 +6,26 @@ use crate::progress::Snapshot;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What somebody wants of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// That it stops with a checkpoint, and stays so.
-    Pause,
-    /// That it goes on.
-    Resume,
-    /// That it stops with a checkpoint and starts again; one that waits does so at once.
-    Restart,
-    /// Its file is another one now.
-    Changed,
-    /// That it stops with a checkpoint for good.
-    Leave,
+/// What a job is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// It runs as its file says.
+    Run {
+        /// The digest of the file.
+        file: String,
+        /// How often somebody has wanted it to be started again.
+        restarts: u64,
+    },
+    /// It stays where it is.
+    Paused,
+    /// It ends for good. Nothing comes after that.
+    Gone,
 }
 
 /// A job of a host.
@@ -32,7 +33,7 @@ pub struct Hosted {
     name: String,
     file: PathBuf,
     known: Mutex<Known>,
-    wishes: UnboundedSender<Wish>,
+    target: watch::Sender<Target>,
 }
 
 struct Known {
@@ -45,9 +46,8 @@ struct Known {
 }
 
 impl Hosted {
-    /// A job that is about to start. With it what it is to hear.
-    pub fn new(name: String, file: PathBuf) -> (Arc<Self>, UnboundedReceiver<Wish>) {
-        let (wishes, heard) = unbounded_channel();
+    /// A job that does nothing yet.
+    pub fn new(name: String, file: PathBuf, target: Target) -> Self {
         let known = Known {
             state: State::Starting,
             since: SystemTime::now(),
@@ -56,7 +56,7 @@ impl Hosted {
             restarts: 0,
             run: None,
         };
-        (Arc::new(Self { name, file, known: Mutex::new(known), wishes }), heard)
+        Self { name, file, known: Mutex::new(known), target: watch::Sender::new(target) }
     }
 
     /// Its name.
@@ -69,10 +69,41 @@ impl Hosted {
         &self.file
     }
 
-    /// Has it hear a wish.
-    pub fn wish(&self, wish: Wish) {
-        // It hears nothing any more once it has left.
-        let _ = self.wishes.send(wish);
+    /// What it is to do, now and from now on.
+    pub fn target(&self) -> watch::Receiver<Target> {
+        self.target.subscribe()
+    }
+
+    /// Has it do what its files say: run as that of this digest, or stay where it is.
+    pub fn follow(&self, digest: &str, is_paused: bool) {
+        self.aim(|target| match target {
+            _ if is_paused => Target::Paused,
+            Target::Run { restarts, .. } => Target::Run { file: digest.to_owned(), restarts: *restarts },
+            _ => Target::Run { file: digest.to_owned(), restarts: 0 },
+        });
+    }
+
+    /// Has it stop with a checkpoint and start again, unless it is paused. Tells whether it will.
+    pub fn restart(&self) -> bool {
+        self.aim(|target| match target {
+            Target::Run { file, restarts } => Target::Run { file: file.clone(), restarts: restarts + 1 },
+            other => other.clone(),
+        });
+        matches!(&*self.target.borrow(), Target::Run { .. })
+    }
+
+    /// Has it end for good.
+    pub fn leave(&self) {
+        self.aim(|_| Target::Gone);
+    }
+
+    fn aim(&self, at: impl FnOnce(&Target) -> Target) {
+        self.target.send_if_modified(|target| {
+            let next = if *target == Target::Gone { Target::Gone } else { at(target) };
+            let is_new = next != *target;
+            *target = next;
+            is_new
+        });
     }
 
     /// What it does.
@@ -80,18 +111,29 @@ impl Hosted {
         self.known().state
     }
 
+    /// How often it has failed and was to be started again.
+    pub fn restarts(&self) -> u64 {
+        self.known().restarts
+    }
+
     /// Everything that is known of it.
-    pub fn status(&self) -> JobStatus {
-        let known = self.known();
-        JobStatus {
-            name: self.name.clone(),
-            state: known.state,
-            since: moment(known.since),
-            reason: known.reason.clone(),
-            retry_in: known.retry_at.map(|at| at.saturating_duration_since(Instant::now()).as_secs_f64()),
-            restarts: known.restarts,
-            run: known.run.as_ref().map(|(observed, seen)| RunStatus::of(observed, seen)),
+    pub async fn status(&self) -> JobStatus {
+        let mut status = {
+            let known = self.known();
+            JobStatus {
+                name: self.name.clone(),
+                state: known.state,
+                since: moment(known.since),
+                reason: known.reason.clone(),
+                retry_in: known.retry_at.map(|at| at.saturating_duration_since(Instant::now()).as_secs_f64()),
+                restarts: known.restarts,
+                run: None,
+            }
+        };
+        if let Some((observed, seen)) = self.observed() {
+            status.run = Some(RunStatus::of(&observed, &seen).await);
         }
+        status
     }
 
     /// The run that is under way or was the last one, for whoever counts.
@@ -135,5 +177,34 @@ impl View for Pane {
         if let Some((_, seen)) = &mut self.0.known().run {
             *seen = now.clone();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(file: &str, restarts: u64) -> Target {
+        Target::Run { file: file.to_owned(), restarts }
+    }
+
+    /// Files that change and pause, restarts in between → the last word counts; whoever has gone does not come back.
+    #[test]
+    fn the_last_word_counts() {
+        let job = Hosted::new("a".into(), "a.toml".into(), run("1", 0));
+        let target = job.target();
+        let now = || target.borrow().clone();
+        assert!(job.restart());
+        job.follow("1", false);
+        assert_eq!(now(), run("1", 1), "a look does not undo a restart");
+        job.follow("2", false);
+        assert_eq!(now(), run("2", 1));
+        job.follow("2", true);
+        assert!(!job.restart() && now() == Target::Paused);
+        job.follow("3", false);
+        assert_eq!(now(), run("3", 0));
+        job.leave();
+        job.follow("3", false);
+        assert!(!job.restart() && now() == Target::Gone);
     }
 }

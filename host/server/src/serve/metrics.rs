@@ -10,10 +10,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
+use wasmill_stream::guest_ledger::GuestCounts;
 use wasmill_stream::ledger::{Counts, Guest, StepLedger};
 
 /// The content type of what [`text`] returns.
@@ -115,7 +117,7 @@ impl Page<'_, '_> {
             })
         });
         self.gauge(("wasmill_job_state", "1 for the state that a job is in, 0 for the others"), None, states)?;
-        let restarts = seen.iter().map(|seen| (of_job(seen), seen.job.status().restarts));
+        let restarts = seen.iter().map(|seen| (of_job(seen), seen.job.restarts()));
         self.counter(("wasmill_job_restarts", "How often a job has failed and was to be started again"), restarts)?;
         let uptimes = runs(seen).map(|(labels, _, now)| (labels, now.elapsed.as_secs_f64()));
         let about = ("wasmill_job_uptime", "How long the run that is under way, or was the last one, has lasted");
@@ -176,22 +178,21 @@ impl Page<'_, '_> {
     }
 
     fn plugins(&mut self, seen: &[Seen]) -> fmt::Result {
-        let plugins: Vec<_> = steps(seen)
-            .flat_map(|(labels, step)| {
-                let of_version = move |Guest { identity, ledger }: Guest| {
-                    let digest = identity.digest.get(..12).unwrap_or(&identity.digest).to_owned();
-                    let mut labels = labels.clone();
-                    labels.extend([("plugin", identity.name), ("version", identity.version), ("sha256", digest)]);
-                    (labels, ledger.counts())
-                };
-                step.guests().listed.into_iter().map(of_version)
-            })
-            .collect();
+        let mut plugins: BTreeMap<Labels, Costs> = BTreeMap::new();
+        for (labels, step) in steps(seen) {
+            // A component that came twice has two ledgers, and is one series.
+            for Guest { identity, ledger } in step.guests().listed {
+                let digest = identity.digest.get(..12).unwrap_or(&identity.digest).to_owned();
+                let mut labels = labels.clone();
+                labels.extend([("plugin", identity.name), ("version", identity.version), ("sha256", digest)]);
+                plugins.entry(labels).or_default().add(&ledger.counts());
+            }
+        }
         let calls = plugins.iter().map(|(labels, counts)| (labels.clone(), counts.calls));
         self.counter(("wasmill_plugin_calls", "Calls of a plugin with rows, accumulators or timers"), calls)?;
         let slow = plugins.iter().map(|(labels, counts)| (labels.clone(), counts.slow_calls));
         self.counter(("wasmill_plugin_slow_calls", "Calls that took longer than the soft limit"), slow)?;
-        let cpu = plugins.iter().map(|(labels, counts)| (labels.clone(), counts.cpu.as_secs_f64()));
+        let cpu = plugins.iter().map(|(labels, counts)| (labels.clone(), counts.cpu));
         self.seconds(("wasmill_plugin_cpu", "CPU time within calls"), cpu)?;
         let memory = plugins.iter().map(|(labels, counts)| (labels.clone(), counts.memory as f64));
         let about = ("wasmill_plugin_memory", "The most linear memory that one instance had");
@@ -199,11 +200,34 @@ impl Page<'_, '_> {
         let faults = plugins.iter().flat_map(|(labels, counts)| {
             counts.faults.iter().map(|(fault, count)| {
                 let mut labels = labels.clone();
-                labels.push(("fault", fault.to_string()));
+                labels.push(("fault", fault.clone()));
                 (labels, *count)
             })
         });
         self.counter(("wasmill_plugin_faults", "Calls that have failed, by fault"), faults)
+    }
+}
+
+/// What a version of a plugin has cost.
+#[derive(Default)]
+struct Costs {
+    calls: u64,
+    slow_calls: u64,
+    /// Seconds.
+    cpu: f64,
+    memory: u64,
+    faults: BTreeMap<String, u64>,
+}
+
+impl Costs {
+    fn add(&mut self, counts: &GuestCounts) {
+        self.calls += counts.calls;
+        self.slow_calls += counts.slow_calls;
+        self.cpu += counts.cpu.as_secs_f64();
+        self.memory = self.memory.max(counts.memory);
+        for (fault, count) in &counts.faults {
+            *self.faults.entry(fault.to_string()).or_default() += count;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use utoipa::ToSchema;
 use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::plugin::Identity;
 use wasmill_stream::time::iso8601;
 
 /// What a job does.
@@ -147,7 +148,7 @@ pub struct StepStatus {
     pub windows_fired: u64,
     /// Timers that have fired.
     pub timers_fired: u64,
-    /// The plugin that it runs.
+    /// The plugin that answers for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginStatus>,
 }
@@ -165,7 +166,7 @@ pub struct PluginStatus {
 
 impl RunStatus {
     /// A run as it was seen last.
-    pub fn of(observed: &Observed, seen: &Snapshot) -> Self {
+    pub async fn of(observed: &Observed, seen: &Snapshot) -> Self {
         let checkpoints = observed.checkpoints.as_ref().map(|checkpoints| {
             let known = checkpoints.look();
             CheckpointStatus {
@@ -176,6 +177,12 @@ impl RunStatus {
                 written_bytes: known.cost.written,
             }
         });
+        let mut steps = Vec::new();
+        for step in &observed.ledger.steps {
+            // Sources without a decoder and sinks have none.
+            let version = observed.swapper.running(&step.name).await.ok();
+            steps.push(StepStatus::of(step, version.as_ref().map(|version| version.plugin().identity())));
+        }
         let paused = seen.paused.iter().map(|(step, reason)| PausedStep { step: step.clone(), reason: reason.clone() });
         Self {
             uptime: seen.elapsed.as_secs_f64(),
@@ -186,18 +193,18 @@ impl RunStatus {
             paused: paused.collect(),
             stalled: seen.stalled.clone(),
             checkpoints,
-            steps: observed.ledger.steps.iter().map(|step| StepStatus::of(step)).collect(),
+            steps,
         }
     }
 }
 
 impl StepStatus {
-    fn of(step: &StepLedger) -> Self {
+    fn of(step: &StepLedger, runs: Option<&Identity>) -> Self {
         let counts = step.counts();
-        let plugin = step.guests().listed.pop().map(|guest| PluginStatus {
-            name: guest.identity.name,
-            version: guest.identity.version,
-            sha256: guest.identity.digest,
+        let plugin = runs.map(|Identity { name, version, digest }| PluginStatus {
+            name: name.clone(),
+            version: version.clone(),
+            sha256: digest.clone(),
         });
         Self {
             name: step.name.clone(),

@@ -81,7 +81,11 @@ impl Bell {
         if is_known && folders.iter().all(|folder| ropes.watched.get(folder).copied() == inode(folder)) {
             return false;
         }
-        ropes.wanted.insert(listener, folders.clone());
+        if folders.is_empty() {
+            ropes.wanted.remove(&listener);
+        } else {
+            ropes.wanted.insert(listener, folders.clone());
+        }
         ropes.drop_unwanted();
         let mut is_new = false;
         for folder in folders {

@@ -18,8 +18,12 @@ pub struct Guard {
 impl Guard {
     /// Of a host that listens there.
     pub fn of(address: SocketAddr) -> Self {
-        let port = address.port();
-        Self { hosts: [address.to_string(), format!("localhost:{port}")].into() }
+        let mut hosts = vec![address.to_string(), format!("localhost:{}", address.port())];
+        if address.port() == 80 {
+            // Nobody names the port that goes without saying.
+            hosts.extend([address.ip().to_string(), "localhost".to_owned()]);
+        }
+        Self { hosts: hosts.into() }
     }
 
     /// Why a request is not heard, if it is not.

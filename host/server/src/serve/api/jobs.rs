@@ -3,7 +3,7 @@
 use super::Refusal;
 use super::refusal::Result;
 use crate::serve::fleet::Fleet;
-use crate::serve::hosted::{Hosted, Wish};
+use crate::serve::hosted::Hosted;
 use crate::serve::status::JobStatus;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -19,7 +19,11 @@ pub(super) fn find(fleet: &Fleet, job: &str) -> Result<Arc<Hosted>> {
 /// All jobs, by name.
 #[utoipa::path(get, path = "/api/v1/jobs", responses((status = 200, body = [JobStatus])))]
 pub async fn list(State(fleet): State<Arc<Fleet>>) -> Json<Vec<JobStatus>> {
-    Json(fleet.jobs().iter().map(|job| job.status()).collect())
+    let mut all = Vec::new();
+    for job in fleet.jobs() {
+        all.push(job.status().await);
+    }
+    Json(all)
 }
 
 /// One job.
@@ -28,7 +32,7 @@ pub async fn list(State(fleet): State<Arc<Fleet>>) -> Json<Vec<JobStatus>> {
     (status = 404, body = Refusal)
 ))]
 pub async fn show(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
-    Ok((StatusCode::OK, Json(find(&fleet, &job)?.status())))
+    Ok((StatusCode::OK, Json(find(&fleet, &job)?.status().await)))
 }
 
 /// Writes a job file, which is the body. A new job starts; to one that runs it is applied.
@@ -40,7 +44,7 @@ pub async fn show(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> A
     )
 )]
 pub async fn put(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>, text: String) -> Answer {
-    Ok((StatusCode::ACCEPTED, Json(fleet.write(&job, text).await?.status())))
+    Ok((StatusCode::ACCEPTED, Json(fleet.write(&job, text).await?.status().await)))
 }
 
 /// Stops a job with a checkpoint, and removes its file. What it has written and its checkpoints stay.
@@ -51,7 +55,7 @@ pub async fn put(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>, text:
 pub async fn remove(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
     let hosted = find(&fleet, &job)?;
     fleet.remove(&job)?;
-    Ok((StatusCode::ACCEPTED, Json(hosted.status())))
+    Ok((StatusCode::ACCEPTED, Json(hosted.status().await)))
 }
 
 /// Stops a job with a checkpoint until it is resumed, also when the host is started again.
@@ -61,7 +65,7 @@ pub async fn remove(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) ->
 ))]
 pub async fn pause(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
     find(&fleet, &job)?;
-    Ok((StatusCode::ACCEPTED, Json(fleet.set_paused(&job, true)?.status())))
+    Ok((StatusCode::ACCEPTED, Json(fleet.set_paused(&job, true)?.status().await)))
 }
 
 /// Has a paused job go on from its last checkpoint.
@@ -71,7 +75,7 @@ pub async fn pause(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> 
 ))]
 pub async fn resume(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
     find(&fleet, &job)?;
-    Ok((StatusCode::ACCEPTED, Json(fleet.set_paused(&job, false)?.status())))
+    Ok((StatusCode::ACCEPTED, Json(fleet.set_paused(&job, false)?.status().await)))
 }
 
 /// Stops a job with a checkpoint and starts it again; one that has failed or waits is tried at once.
@@ -82,9 +86,8 @@ pub async fn resume(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) ->
 ))]
 pub async fn restart(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
     let hosted = find(&fleet, &job)?;
-    if fleet.is_paused(&job) {
+    if !hosted.restart() {
         return Err(Refusal::new(StatusCode::CONFLICT, format!("{job} is paused: resume it")));
     }
-    hosted.wish(Wish::Restart);
-    Ok((StatusCode::ACCEPTED, Json(hosted.status())))
+    Ok((StatusCode::ACCEPTED, Json(hosted.status().await)))
 }

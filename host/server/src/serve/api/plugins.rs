@@ -2,11 +2,12 @@
 
 use super::Refusal;
 use super::jobs::find;
-use super::refusal::Result;
+use super::refusal::{Body, Result};
 use crate::control::{self, Entry, Request};
 use crate::job::{JobFile, OpenWindows, Origin};
 use crate::live::history::{Event, Reason};
 use crate::serve::fleet::Fleet;
+use crate::serve::status::State as JobState;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -104,7 +105,7 @@ pub async fn trial(State(fleet): State<Arc<Fleet>>, Path((job, step)): Path<(Str
 pub async fn swap(
     State(fleet): State<Arc<Fleet>>,
     Path((job, step)): Path<(String, String)>,
-    Json(swap): Json<Swap>,
+    Body(swap): Body<Swap>,
 ) -> Result<Json<Done>> {
     let invalid = |error: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error);
     let file = JobFile::new(find(&fleet, &job)?.file(), "");
@@ -122,7 +123,7 @@ pub async fn swap(
 pub async fn settle(
     State(fleet): State<Arc<Fleet>>,
     Path((job, step)): Path<(String, String)>,
-    Json(Settle { promote, why }): Json<Settle>,
+    Body(Settle { promote, why }): Body<Settle>,
 ) -> Result<Json<Done>> {
     done(&fleet, &job, Request::Settle { step, promote, reason: reason(why) }).await
 }
@@ -135,7 +136,7 @@ pub async fn settle(
 pub async fn roll_back(
     State(fleet): State<Arc<Fleet>>,
     Path((job, step)): Path<(String, String)>,
-    Json(RollBack { rewind, why }): Json<RollBack>,
+    Body(RollBack { rewind, why }): Body<RollBack>,
 ) -> Result<Json<Done>> {
     done(&fleet, &job, Request::RollBack { step, rewind, reason: reason(why) }).await
 }
@@ -160,7 +161,13 @@ fn reason(why: Option<String>) -> Reason {
 }
 
 async fn ask(fleet: &Fleet, job: &str, request: Request) -> Result<control::Answer> {
-    Ok(control::ask(find(fleet, job)?.file(), &request).await?)
+    let hosted = find(fleet, job)?;
+    match hosted.state() {
+        JobState::Running => Ok(control::ask(hosted.file(), &request).await?),
+        state => {
+            Err(Refusal::new(StatusCode::CONFLICT, format!("{job} is {state}, and only a running job can be asked")))
+        }
+    }
 }
 
 async fn done(fleet: &Fleet, job: &str, request: Request) -> Result<Json<Done>> {

@@ -1,6 +1,8 @@
 //! Why a request was not done.
 
 use axum::Json;
+use axum::extract::FromRequest;
+use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -41,6 +43,22 @@ impl From<Error> for Refusal {
         };
         Self::new(status, error.report())
     }
+}
+
+/// A body of JSON.
+#[derive(FromRequest)]
+#[from_request(via(Json), rejection(Refusal))]
+pub struct Body<T>(pub T);
+
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+/// There is no such path.
+pub async fn nowhere() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "there is nothing here: /api/v1/openapi.json names every path")
 }
 
 impl IntoResponse for Refusal {
