@@ -43,6 +43,9 @@ pub trait View {
 
     /// Shows the job as it is now.
     fn show(&mut self, now: &Snapshot);
+
+    /// The run has ended, and looked so in the end.
+    fn end(&mut self, _now: Snapshot) {}
 }
 
 /// What can be seen of a run by whoever wants more than a snapshot.
@@ -180,6 +183,7 @@ async fn watch_run(
             }
         }
     };
+    view.end(progress.snapshot());
     // Whatever is still drawn goes away before the last words.
     drop(view);
     drop(served);

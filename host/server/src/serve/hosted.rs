@@ -178,6 +178,10 @@ impl View for Pane {
             *seen = now.clone();
         }
     }
+
+    fn end(&mut self, now: Snapshot) {
+        self.show(&now);
+    }
 }
 
 #[cfg(test)]
