@@ -188,6 +188,60 @@ async fn reshards_are_followed() {
     }
 }
 
+/// A shard that ends, and one of two that are merged, in a job with checkpoints → no child is read before a published
+/// checkpoint holds the ends of all its parents; other shards are read meanwhile.
+#[tokio::test]
+async fn children_wait_for_a_checkpoint() {
+    let open = |hashes| FakeShard { hashes, ..FakeShard::default() };
+    let fake = FakeKinesis::start([("a", open(0..8)), ("b", open(8..16)), ("c", open(16..24))]).await;
+    let source = source(&fake.server.address, "");
+    let mut listener = Listener::with_checkpoints(source, 2, 16 << 20, None);
+    {
+        let mut state = fake.state();
+        state.split("a");
+        (0..8).for_each(|hash| state.put(hash, format!("child {hash}")));
+    }
+    listener.listen_until(|splits| of_a(splits, |a| a.done)).await;
+    listener.awaited().await;
+    fake.state().put(16, "c 0".to_owned());
+    listener.listen_until(|splits| splits.values().any(|split| !split.records.is_empty())).await;
+    fake.state().merge("b", "c");
+    fake.state().put(8, "merged".to_owned());
+    listener.listen_until(|splits| splits.len() == 6 && splits.values().filter(|split| split.done).count() == 3).await;
+    assert_eq!(listener.records, ["c 0"]);
+    listener.publish(&listener.checkpoint());
+    let count = |splits: &BTreeMap<SplitId, Heard>| splits.values().map(|split| split.records.len()).sum::<usize>();
+    listener.listen_until(|splits| count(splits) == 10).await;
+    listener.stop();
+    listener.finish().await.expect("a stop is no failure");
+}
+
+/// Shards that end at different watermarks and are merged, in one run and with a restart in between → the merged shard has the
+/// lower of both, however long its first record takes; if one of them had none, it has none.
+#[tokio::test]
+async fn children_inherit_a_watermark() {
+    for (watermarks, inherited) in [([Some(7), Some(5)], Some(5)), ([Some(7), None], None)] {
+        let open = |hashes| FakeShard { hashes, ..FakeShard::default() };
+        let fake = FakeKinesis::start([("a", open(0..8)), ("b", open(8..16))]).await;
+        let start = |resume| Listener::with_checkpoints(source(&fake.server.address, ""), 2, 16 << 20, resume);
+        let mut listener = start(None);
+        listener.listen_until(|splits| splits.len() == 2 && splits.values().all(|split| split.caught_up > 0)).await;
+        fake.state().merge("a", "b");
+        listener.listen_until(|splits| splits.values().filter(|split| split.done).count() == 2).await;
+        let mut checkpoint = listener.checkpoint();
+        for (shard, watermark) in ["a", "b"].into_iter().zip(watermarks) {
+            checkpoint.splits.get_mut(shard).expect("it was read").watermark = watermark;
+        }
+        listener.publish(&checkpoint);
+        let merged = split("shardId-000000000000");
+        for mut listener in [listener, start(Some(checkpoint))] {
+            listener.listen_until(|splits| splits.get(&merged).is_some_and(|merged| merged.caught_up > 0)).await;
+            assert_eq!(listener.splits[&merged].inherited, inherited, "of {watermarks:?}");
+            listener.kill();
+        }
+    }
+}
+
 /// Many shards that are split at once, on a server that names no children → the list that one of them asks for serves all.
 #[tokio::test]
 async fn one_list_serves_all() {
@@ -232,13 +286,13 @@ async fn latest_is_pinned_over_a_restart() {
 async fn latest_is_kept_before_it_is_read() {
     let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]).await;
     let latest = source(&fake.server.address, "start = \"latest\"");
-    let mut listener = Listener::with_checkpoints(latest, 2, 16 << 20);
+    let mut listener = Listener::with_checkpoints(latest, 2, 16 << 20, None);
     listener.listen_until(|splits| splits.contains_key(&split("a"))).await;
     fake.state().put(0, "new 1".to_owned());
     let early = tokio::time::timeout(Duration::from_millis(100), listener.listen_until(|_| false)).await;
     assert!(early.is_err() && of_a(&listener.splits, |a| a.records.is_empty() && a.caught_up == 0));
     assert!(!listener.checkpoint().note["start"]["at"].is_null(), "{:?}", listener.checkpoint());
-    listener.keep_note();
+    listener.publish(&listener.checkpoint());
     listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
     assert_eq!(listener.records, ["new 1"]);
 }
