@@ -8,6 +8,9 @@ pub mod builds;
 pub mod cells;
 pub mod chance;
 pub mod data;
+/// The tests of the connectors need other parts of it.
+#[allow(dead_code, unused_imports)]
+pub mod fake_kinesis;
 pub mod guests;
 pub mod host;
 pub mod http;
