@@ -25,6 +25,9 @@ impl Request {
 /// Names, in lower case, and values.
 pub type Headers = Vec<(&'static str, String)>;
 
+/// Sends a body in parts.
+pub type SendBody = Box<dyn FnOnce(&mut Chunks<'_>) -> std::io::Result<()> + Send>;
+
 /// What becomes of a request.
 pub enum Reply {
     /// Status and JSON.
@@ -32,7 +35,7 @@ pub enum Reply {
     /// Status, headers and body.
     Full(u16, Headers, Vec<u8>),
     /// Headers of a success, and whoever sends the body, part by part; then the connection closes.
-    Stream(Headers, Box<dyn FnOnce(&mut Chunks<'_>) -> std::io::Result<()> + Send>),
+    Stream(Headers, SendBody),
     /// These bytes; then the connection closes.
     Last(Vec<u8>),
 }

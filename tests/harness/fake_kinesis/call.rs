@@ -1,6 +1,6 @@
 //! A request as the service understands it: an operation and its arguments; and the answers.
 
-use super::super::loopback::{Chunks, Request};
+use super::super::loopback::{Request, SendBody};
 use serde_json::{Value, json};
 
 /// A call that the server has got.
@@ -33,7 +33,7 @@ pub enum Outcome {
     /// The connection closes without an answer.
     HangUp,
     /// An answer in parts.
-    Stream(Box<dyn FnOnce(&mut Chunks<'_>) -> std::io::Result<()> + Send>),
+    Stream(SendBody),
 }
 
 impl From<Answer> for Outcome {
