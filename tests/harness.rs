@@ -1,7 +1,6 @@
 //! What the tests stand on: plugins built once, jobs run in this process or by the real program, servers written by others,
 //! and the balance of every ledger. It asserts nothing about results.
 
-pub mod aggregate;
 pub mod balance;
 pub mod bucket;
 pub mod builds;

@@ -11,14 +11,13 @@ mod failure;
 mod lineage;
 mod loss;
 mod note;
-/// Packing user records, to unpack them.
-#[cfg(test)]
-#[path = "../../../tests/harness/aggregate.rs"]
-mod pack;
+pub mod pack;
 mod page;
 mod plan;
+pub mod producer;
 mod settings;
 mod shard;
+pub mod sink;
 mod stream;
 
 pub use settings::check;

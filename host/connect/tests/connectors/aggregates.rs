@@ -1,10 +1,10 @@
 //! The `kinesis` source and records into which their producer has packed several, against the fake.
 
-use crate::aggregate::{Aggregate, UserRecord};
 use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, Record, WHOLE, hash_key, sequence};
 use crate::harness::Listener;
 use crate::kinesis::{assert_names, go_on, listen, of_a, source, split, text};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wasmill_connect::pack::{Aggregate, UserRecord};
 use wasmill_stream::ErrorKind;
 use wasmill_stream::source::Resume;
 

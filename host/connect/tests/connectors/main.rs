@@ -1,8 +1,6 @@
 //! Every connector against the promises of `wasmill_stream::{source, sink}`. `source_suite` and `sink_suite` hold what all
 //! must do; each connector has a file that calls them and adds what is its own.
 
-#[path = "../../../../tests/harness/aggregate.rs"]
-mod aggregate;
 mod aggregates;
 mod checkpoint_store;
 mod component_store;
@@ -21,6 +19,7 @@ mod kinesis;
 /// The fake itself, asked by the SDK of AWS.
 mod kinesis_fake;
 mod kinesis_servers;
+mod kinesis_sink;
 /// The servers of other tests answer in other ways.
 #[allow(dead_code)]
 #[path = "../../../../tests/harness/loopback.rs"]

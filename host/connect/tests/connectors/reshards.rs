@@ -1,13 +1,13 @@
 //! The `kinesis` source over random trees of splits and merges, with crashes at random moments. The test plays an engine:
 //! it takes what the source sends in any order that queues allow, and makes a checkpoint between any two messages.
 
-use crate::aggregate::{Aggregate, UserRecord};
 use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, State, hash_key};
 use crate::harness::{self, Listener};
 use crate::kinesis::settings;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
+use wasmill_connect::pack::{Aggregate, UserRecord};
 use wasmill_stream::SplitId;
 use wasmill_stream::source::Resume;
 
