@@ -14,15 +14,14 @@ mod lineage;
 mod loss;
 mod note;
 mod pace;
-/// Packing user records, to unpack them.
-#[cfg(test)]
-#[path = "../../../tests/harness/aggregate.rs"]
-mod pack;
+pub mod pack;
 mod page;
 mod plan;
+pub mod producer;
 mod pushed;
 mod settings;
 mod shard;
+pub mod sink;
 mod stream;
 
 pub use settings::check;

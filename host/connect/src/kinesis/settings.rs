@@ -114,7 +114,11 @@ impl Settings {
 }
 
 /// The name of a stream, and its ARN if that was given.
-fn check_stream(given: (String, Place), section: &Section<'_>, problems: &mut Problems) -> (String, Option<String>) {
+pub fn check_stream(
+    given: (String, Place),
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> (String, Option<String>) {
     let (text, place) = given;
     if !text.starts_with("arn:") {
         return (text, None);

@@ -266,7 +266,8 @@ impl fmt::Display for Stream {
     }
 }
 
-fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
+/// A shard of a list.
+pub fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
     let parents = parents.into_iter().flatten().map(str::to_owned).collect();
     Shard { id: shard.shard_id().to_owned(), parents, hashes: shard.hash_key_range().and_then(hashes) }

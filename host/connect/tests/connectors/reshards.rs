@@ -2,19 +2,19 @@
 //! it takes what the source sends in any order that queues allow, and publishes a checkpoint between any two messages, from
 //! which the source goes on after a crash.
 
-use crate::aggregate::{Aggregate, UserRecord};
 use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, State, hash_key};
 use crate::harness::{self, Listener};
 use crate::kinesis::settings;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
+use wasmill_connect::pack::{Aggregate, UserRecord};
 use wasmill_stream::SplitId;
 use wasmill_stream::source::Resume;
 
 /// Keys of records, and the highest hash but one.
-const KEYS: u32 = 8;
-const HASHES: u32 = 64;
+const KEYS: u64 = 8;
+const HASHES: u64 = 64;
 
 /// Trees without `WASMILL_RESHARDS`.
 const TREES: u64 = 40;
@@ -24,20 +24,19 @@ struct Stream {
     fake: FakeKinesis,
     random: StdRng,
     /// How many records each key has.
-    keys: BTreeMap<u32, u32>,
+    keys: BTreeMap<u64, u32>,
 }
 
 impl Stream {
     async fn start(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let shards = random.random_range(1..=4u32);
+        let shards = random.random_range(1..=4u64);
         let share = HASHES / shards;
         let ids = ["root-0", "root-1", "root-2", "root-3"].into_iter().zip(0..shards);
         let fake = FakeKinesis::start(ids.map(|(id, at)| {
             let end = if at + 1 == shards { HASHES } else { (at + 1) * share };
             (id, FakeShard { hashes: at * share..end, ..FakeShard::default() })
-        }))
-        .await;
+        }));
         fake.state().page = random.random_range(1..6);
         fake.state().names_children = random.random();
         Self { fake, random, keys: BTreeMap::new() }
@@ -91,7 +90,7 @@ impl Stream {
 
 /// Puts records as a producer does that packs them and knows the shards only from before: it sends those again that came
 /// to the wrong one.
-fn put_together(state: &mut State, records: Vec<(u32, String)>) {
+fn put_together(state: &mut State, records: Vec<(u64, String)>) {
     let Some(&(first, _)) = records.first() else { return };
     let here = state.neighbours(first);
     let packed = (0..).zip(&records).map(|(at, (_, data))| UserRecord {
@@ -107,15 +106,14 @@ fn put_together(state: &mut State, records: Vec<(u32, String)>) {
 
 fn split(state: &mut State, random: &mut StdRng) {
     let mut open = state.open();
-    open.retain(|id| state.shards[id].hashes.len() > 1);
+    open.retain(|id| state.shards[id].hashes.end - state.shards[id].hashes.start > 1);
     if !open.is_empty() {
         state.split(&open[random.random_range(0..open.len())]);
     }
 }
 
 fn merge(state: &mut State, random: &mut StdRng) {
-    let mut open = state.open();
-    open.sort_by_key(|id| state.shards[id].hashes.start);
+    let open = state.open();
     if open.len() > 1 {
         let at = random.random_range(1..open.len());
         state.merge(&open[at - 1], &open[at]);
@@ -137,7 +135,7 @@ impl Run {
     fn begin(stream: &mut Stream, published: Option<Resume>) -> Self {
         // Few rows at a time, so that checkpoints are made inside of what was packed.
         let few = format!("max_records = {}", stream.random.random_range(1..4));
-        let source = harness::source("kinesis", &settings(&stream.fake.server.address, &few)).expect("good settings");
+        let source = harness::source("kinesis", &settings(&stream.fake.url, &few)).expect("good settings");
         let workers = stream.random.random_range(1..5);
         let listener = Listener::with_checkpoints(source, workers, 16 << 20, published.clone());
         Self { listener, made: None, published, committed: 0 }
@@ -247,7 +245,7 @@ async fn grow(seed: u64) {
     }
     committed.append(&mut run.listener.records);
     run.listener.kill();
-    let mut next = BTreeMap::<u32, u32>::new();
+    let mut next = BTreeMap::<u64, u32>::new();
     for record in &committed {
         let (key, number) = record.split_once(' ').expect("key and number");
         let next = next.entry(key.parse().expect("a key")).or_default();
