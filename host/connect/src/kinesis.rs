@@ -50,8 +50,8 @@ const PAGES: usize = 8;
 /// How long to wait for children that the list does not have yet. All lists of an account share a limit.
 const LISTS: Patience = Patience { first: Duration::from_secs(1), longest: Duration::from_secs(30), total: None };
 
-/// How long to wait at least until a consumer is active.
-const CONSUMER: Duration = Duration::from_secs(60);
+/// How long a new consumer may take to become active.
+const ACTIVATION: Duration = Duration::from_secs(60);
 
 struct Kinesis {
     name: String,
@@ -282,12 +282,15 @@ impl Reading {
 /// The consumer that the settings ask for, if they do.
 async fn find_consumer(stream: &Stream, of: &Description, settings: &Settings) -> Result<Option<Consumer>> {
     let Some(name) = &settings.fan_out else { return Ok(None) };
-    // A new one takes up to half a minute to become active.
-    let total = settings.patience.total.map(|total| total.max(CONSUMER));
-    let mut backoff = Backoff::new(Patience { total, ..settings.patience });
+    let mut backoff = Backoff::new(settings.patience);
+    let mut activation = Backoff::new(Patience { total: Some(ACTIVATION), ..Patience::START });
     loop {
         match stream.consumer(&of.identity.arn, name).await {
-            Ok(consumer) => return Ok(Some(consumer)),
+            Ok(Some(consumer)) => return Ok(Some(consumer)),
+            Ok(None) => {
+                let not_active = format!("{stream}: the consumer {name} is not active");
+                activation.wait(Error::unavailable(not_active)).await?;
+            }
             Err(error) => backoff.wait(error).await?,
         }
     }

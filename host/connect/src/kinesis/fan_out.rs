@@ -27,7 +27,7 @@ pub struct Consumer {
 pub struct Subscription {
     events: EventReceiver<SubscribeToShardEventStream, SubscribeToShardEventStreamError>,
     begun: Instant,
-    /// Whether records came of it.
+    /// Whether records came of it that were not handed on before.
     pub has_given: bool,
 }
 
@@ -40,26 +40,23 @@ pub enum Pushed {
 }
 
 impl Stream {
-    /// The consumer of this name, registered if there is none. Unavailable while it is not active.
-    pub async fn consumer(&self, stream_arn: &str, name: &str) -> Result<Consumer> {
+    /// The consumer of this name, registered if there is none; `None` while it is not active.
+    pub async fn consumer(&self, stream_arn: &str, name: &str) -> Result<Option<Consumer>> {
         let request = self.client.describe_stream_consumer().stream_arn(stream_arn).consumer_name(name);
         let what = format!("describe the consumer {name}");
         match request.send().await.inspect(|_| self.doubt.taken()) {
             Ok(answer) => {
                 let described = answer.consumer_description;
                 let described = described.ok_or_else(|| Error::unavailable(format!("{self}: {what}: no answer")))?;
-                if described.consumer_status == ConsumerStatus::Active {
-                    return Ok(Consumer { name: name.to_owned(), arn: described.consumer_arn });
-                }
-                let status = described.consumer_status;
-                Err(Error::unavailable(format!("{self}: the consumer {name} is {status}, expected ACTIVE")))
+                let is_active = described.consumer_status == ConsumerStatus::Active;
+                Ok(is_active.then(|| Consumer { name: name.to_owned(), arn: described.consumer_arn }))
             }
             Err(error) if is_not_found(&error) => {
                 let request = self.client.register_stream_consumer().stream_arn(stream_arn).consumer_name(name);
                 let registered = request.send().await.inspect(|_| self.doubt.taken());
                 registered.map_err(|error| self.failure(&format!("register the consumer {name}"), error))?;
                 tracing::info!(consumer = name, "{self}: registered a consumer");
-                Err(Error::unavailable(format!("{self}: the consumer {name} is registered and not active yet")))
+                Ok(None)
             }
             Err(error) => Err(self.failure(&what, error)),
         }
@@ -103,7 +100,6 @@ impl Subscription {
             // Whatever it is, the next subscription may do, and if not, asking for it tells why.
             match event.map_err(|error| Error::unavailable(subject).with_source(error))? {
                 Some(SubscribeToShardEventStream::SubscribeToShardEvent(event)) => {
-                    self.has_given |= !event.records.is_empty();
                     return Page::pushed(event).map(Pushed::Page);
                 }
                 // News of a kind that came after this was written.

@@ -124,14 +124,10 @@ impl Note {
             return None;
         }
         let silent = self.silent.get(shard).filter(|silence| silence.after <= after).map(|silence| silence.at);
-        Some(Gap {
-            shard: shard.to_owned(),
-            after,
-            before: None,
-            from_time: silent.max(self.since(shard)),
-            to_time: Some(now.saturating_sub(retention)),
-            noticed_at: now,
-        })
+        let start = self.start.as_ref().filter(|start| start.shards.contains(shard)).map(|start| start.at);
+        let from_time = silent.max(start).max(self.since.get(shard).copied());
+        let to_time = Some(now.saturating_sub(retention)).max(from_time);
+        Some(Gap { shard: shard.to_owned(), after, before: None, from_time, to_time, noticed_at: now })
     }
 
     /// What a shard has that is wanted arrived after this time. `None`: nobody knows.

@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(silent_after(1_000, &|_| None), Some(10), "no lag at all");
         assert_eq!(silent_after(1_000, &|page| Some(page as i64)), Some(10), "a lag that grows");
         assert_eq!(silent_after(1_000, &|page| Some(1_000 - page as i64)), None, "a lag that shrinks");
-        assert_eq!(silent_after(1_000, &|page| Some(if page < 20 { 100 - page as i64 } else { 80 })), Some(29));
+        assert_eq!(silent_after(1_000, &|page| Some(if page < 20 { 100 - page as i64 } else { 80 })), Some(30));
         let mut empties = Empties::default();
         let pages = (0..30).map(|page| {
             if page % 9 == 0 {

@@ -52,7 +52,8 @@ impl Page {
         let children = event.child_shards;
         // Only the last event of a closed shard has no place to go on from. One that names children has one all the same with
         // some servers.
-        let is_end = children.is_some() || event.continuation_sequence_number.is_empty();
+        let names_children = children.as_ref().is_some_and(|children| !children.is_empty());
+        let is_end = names_children || event.continuation_sequence_number.is_empty();
         let next = if is_end { Next::End } else { Next::Event };
         Self::new(&event.records, next, Some(event.millis_behind_latest), children)
     }

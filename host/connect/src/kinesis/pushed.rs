@@ -56,11 +56,13 @@ impl ShardReader {
                 cursor.push.failures = 0;
                 self.sender.remark(None);
                 let _page = self.shared.pages.acquire().await.map_err(|_| super::shard::stopped())?;
-                let begun = Instant::now();
+                let (begun, place) = (Instant::now(), cursor.place);
                 let turn = self.hand_on(page, asked, cursor).await?;
-                if begun.elapsed() >= self.shared.settings.silence {
-                    // Who does not listen for so long is not sent anything any more.
-                    cursor.push.subscription = None;
+                // Who does not listen for so long is not sent anything any more.
+                let is_lost = begun.elapsed() >= self.shared.settings.silence;
+                cursor.push.subscription = cursor.push.subscription.take().filter(|_| !is_lost);
+                if let Some(subscription) = &mut cursor.push.subscription {
+                    subscription.has_given |= cursor.place != place;
                 }
                 Ok(Some(turn))
             }

@@ -12,6 +12,7 @@ use toml::de::DeTable;
 use wasmill_connect::checkpoint_store::{self, StorePlace};
 use wasmill_connect::{SINKS, SOURCES};
 use wasmill_stream::config::{Problem, Problems, Section};
+use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::{
     CaughtUp, Chunk, Delivery, Ends, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue,
@@ -110,6 +111,8 @@ pub struct Listener {
     note: SourceNote,
     ends: Ends,
     keeps_checkpoints: bool,
+    /// What it counts and remarks.
+    pub ledger: Arc<StepLedger>,
     /// The checkpoint it goes on from.
     resume: Option<Resume>,
     /// What each split has said.
@@ -163,8 +166,8 @@ impl Listener {
             listening.push(Worker { queue, opened: false });
         }
         let intake = Intake::new(queues, budget_bytes, stopped).resuming(resume.clone());
-        let ends = Ends::default();
-        let intake = intake.keeping_checkpoints(keeps_checkpoints).settling(ends.clone());
+        let (ends, ledger) = (Ends::default(), Arc::new(StepLedger::default()));
+        let intake = intake.keeping_checkpoints(keeps_checkpoints).settling(ends.clone()).counting(ledger.clone());
         let note = intake.notes();
         let running = tokio::spawn(source.run(intake));
         let (splits, ended, records) = (BTreeMap::new(), Vec::new(), Vec::new());
@@ -175,6 +178,7 @@ impl Listener {
             note,
             ends,
             keeps_checkpoints,
+            ledger,
             resume,
             splits,
             ended,

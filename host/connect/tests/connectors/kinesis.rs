@@ -1,10 +1,13 @@
 //! The `kinesis` source against a fake that fails by script.
 
-use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, RETENTION_HOURS, Record, STREAM, State, arn, sequence};
+use crate::fake_kinesis::{
+    FakeKinesis, FakeShard, Fault, Limits, RETENTION_HOURS, Record, STREAM, State, arn, sequence,
+};
 use crate::harness::{self, Heard, Listener, Place, SECRET};
 use crate::http::refusing_address;
 use crate::source_suite;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use wasmill_stream::source::{CaughtUp, Resume, Source};
 use wasmill_stream::{Error, ErrorKind, SplitId};
@@ -93,6 +96,117 @@ pub fn text(place: &Place) -> String {
     match place {
         Place::Sequence(sequence) => sequence.to_string(),
         Place::Number(number) => panic!("{number} is no sequence number"),
+    }
+}
+
+/// A page that breaks off, at every byte of it → it is read again as a whole: every record once, in order.
+#[tokio::test]
+async fn cut_anywhere() {
+    // So long is a page of one record at most; where it is shorter, it comes whole.
+    const BYTES: usize = 600;
+    const IDS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    const RECORDS: usize = 2 * BYTES / IDS.len() + 10;
+    let fake = FakeKinesis::start(IDS.map(|id| (id, shard(id, RECORDS))));
+    fake.state().page = 1;
+    for (turn, id) in IDS.into_iter().enumerate() {
+        // A page after each, so that the pauses stay short.
+        let cuts = (turn..BYTES).step_by(IDS.len()).flat_map(|keep| [Some(Fault::CutAt(keep)), None]);
+        fake.state().faults.insert(id.to_owned(), cuts.collect());
+    }
+    let mut listener = listen(source(&fake.url, "until = \"tip\""));
+    listener.finish().await.expect("no cut is fatal");
+    for id in IDS {
+        let expected: Vec<_> = (0..RECORDS).map(|number| format!("{id} {number}")).collect();
+        assert_eq!(listener.splits[&split(id)].values(), expected);
+        assert!(fake.state().faults[id].is_empty(), "every cut was met");
+    }
+}
+
+/// Five hundred empty pages before the data, and an iterator that expires among them → the data, once.
+#[tokio::test]
+async fn many_empty_pages() {
+    let fake = FakeKinesis::start([("a", shard("a", 3))]);
+    let empty = [Some(Fault::Empty); 250];
+    fake.state().faults.insert("a".to_owned(), [&empty[..], &[Some(Fault::Expired)], &empty[..]].concat().into());
+    let mut listener = listen(source(&fake.url, ""));
+    listener.listen_until(|splits| of_a(splits, |a| a.records.len() == 3)).await;
+    assert!(fake.state().faults["a"].is_empty());
+    assert_eq!(listener.records, ["a 0", "a 1", "a 2"]);
+    listener.kill();
+}
+
+/// A server that tells the same lag for ever although there is nothing more → some day that is a silence: a backfill ends, and
+/// nothing claims that all was read.
+#[tokio::test]
+async fn a_lag_that_stays() {
+    let fake = FakeKinesis::start([("a", shard("a", 3))]);
+    let faults = [vec![None], vec![Some(Fault::Empty); 100_000]].concat();
+    fake.state().faults.insert("a".to_owned(), faults.into());
+    let mut listener = listen(source(&fake.url, "until = \"tip\""));
+    listener.finish().await.expect("it ends");
+    assert_eq!(listener.records, ["a 0", "a 1", "a 2"]);
+    assert!(listener.checkpoint().note["silent"].is_null());
+}
+
+/// Three shards that are behind, at the intervals that are the default, under the limits of the service and beside another reader
+/// who takes what it can get → every record once, by no more than five reads a second of each shard.
+#[tokio::test]
+async fn five_reads_a_second() {
+    const RECORDS: usize = 12;
+    let fake = FakeKinesis::start(["a", "b", "c"].map(|id| (id, shard(id, RECORDS))));
+    {
+        let mut state = fake.state();
+        state.page = 1;
+        state.limits = Some(Limits::of_aws());
+    }
+    let settings = settings(&fake.url, "until = \"tip\"").replace("read_interval = \"1ms\"\n", "");
+    let mut listener = listen(harness::source("kinesis", &settings).expect("good settings"));
+    let reading = async { listener.finish().await.expect("no throttle is fatal") };
+    let other = async {
+        loop {
+            {
+                let mut state = fake.state();
+                let now = state.clock.now();
+                if let Some(limits) = &mut state.limits {
+                    limits.read("b", now);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        () = other => {}
+    }
+    for id in ["a", "b", "c"] {
+        let expected: Vec<_> = (0..RECORDS).map(|number| format!("{id} {number}")).collect();
+        assert_eq!(listener.splits[&split(id)].values(), expected);
+        let state = fake.state();
+        let reads =
+            state.calls.iter().filter(|call| call.operation == "GetRecords" && call.shard.as_deref() == Some(id));
+        let times: Vec<_> = reads.map(|call| call.at).collect();
+        // The first is at once; each takes its time on the way.
+        let most = 2 + (times[times.len() - 1] - times[0]) / 200;
+        assert!(times.len() > RECORDS && times.len() as i64 <= most, "{id}: {} reads, at most {most}", times.len());
+    }
+}
+
+/// A machine whose clock is twenty minutes ahead of the service, or behind it → "latest" is what is written from the start on, by
+/// the service's clock.
+#[tokio::test]
+async fn latest_is_of_the_service() {
+    for ahead in [-1_200_000, 1_200_000] {
+        let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]);
+        fake.state().clock.ahead = ahead;
+        fake.state().shards.get_mut("a").expect("there").records.iter_mut().for_each(|old| old.arrived += ahead);
+        let mut listener = listen(source(&fake.url, "start = \"latest\""));
+        listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
+        fake.state().put(0, "new 1");
+        listener.listen_until(|splits| of_a(splits, |a| !a.records.is_empty())).await;
+        assert_eq!(listener.records, ["new 1"]);
+        let at = listener.checkpoint().note["start"]["at"].as_i64().expect("it is pinned");
+        assert!((at - fake.state().clock.now()).abs() < 600_000, "{at}");
+        listener.kill();
     }
 }
 
@@ -333,7 +447,12 @@ async fn lost_records_are_never_silent() {
         let mut listener = go_on(source(&fake.url, "on_gap = \"skip\""), checkpoint);
         listener.listen_until(|splits| of_a(splits, |a| a.records.len() == 2)).await;
         assert_eq!(listener.records, ["a 7", "a 8"]);
-        let gap = &listener.checkpoint().note["gaps"][0];
+        let note = listener.checkpoint().note;
+        let gap = &note["gaps"][0];
+        let time = |name: &str| gap[name].as_i64().expect("a time");
+        assert!(time("from_time") <= time("to_time") && time("to_time") <= time("noticed_at"), "{gap}");
+        assert_eq!((listener.ledger.gaps.load(Relaxed), listener.ledger.last_gaps().len()), (1, 1));
+        assert!(listener.ledger.last_gaps()[0].contains(", which arrived from "), "{:?}", listener.ledger.last_gaps());
         assert_eq!((gap["shard"].as_str(), gap["after"].as_str()), (Some("a"), Some(sequence(4).as_str())));
     }
 }

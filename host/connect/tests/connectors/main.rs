@@ -11,6 +11,7 @@ mod crash_suite;
 mod fake_kinesis;
 mod fake_s3;
 mod fake_search;
+mod fan_out;
 mod file;
 mod file_commits;
 mod harness;
