@@ -75,7 +75,7 @@ fn filled(packed: usize) -> FakeKinesis {
             let hash_key = Some(fake_kinesis::hash_key(hash));
             let data = match packed {
                 1 => rows.flatten().collect(),
-                _ => Aggregate::of("key", hash_key, rows.collect()).pack(),
+                _ => Aggregate::of("key", hash_key, rows.collect::<Vec<_>>()).pack(),
             };
             state.put(hash, data);
         }

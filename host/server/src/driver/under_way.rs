@@ -1,9 +1,9 @@
 //! A job between two runs: on its way to another job file or to an older checkpoint, or back because it could not get there.
 
-use super::super::job::{builder, examine_with, fetcher, host};
 use crate::control::{Answer, Reply};
-use crate::job::{Given, Job, JobFile, Parameters, Plugins, Uses};
+use crate::job::{Given, Job, JobFile, Parameters, Uses};
 use crate::terminal::Terminal;
+use crate::workshop;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ impl Before {
 
     /// The job once more.
     pub(super) fn examine(&self, parameters: &Parameters, terminal: &Terminal) -> Result<Job> {
-        let mut plugins = Plugins::new(host()?, Some(builder(terminal))).fetching(fetcher(terminal));
+        let mut plugins = workshop::plugins(terminal)?;
         for (step, origin) in Uses::of(&self.file, parameters).origins {
             let Some(digest) = self.declared.get(&step) else { continue };
             if let Some(component) = self.components.get(&digest).cloned() {
@@ -39,7 +39,7 @@ impl Before {
                 plugins.supply(origin, Given { component, signature });
             }
         }
-        let examined = examine_with(&self.file, parameters, plugins, terminal);
+        let examined = workshop::examine(&self.file, parameters, plugins, terminal);
         examined.job.ok_or_else(|| Error::invalid("the job file as it was before does not fit any more"))
     }
 }
@@ -52,6 +52,8 @@ pub(super) struct UnderWay {
     pub(super) changes: Vec<String>,
     /// Whether it goes back to an older checkpoint.
     pub(super) goes_back: bool,
+    /// Whether it does so whatever comes: that checkpoint is in force.
+    pub(super) is_back: bool,
     pub(super) reply: Option<Reply>,
     /// Why it could not, and goes on as it was.
     pub(super) refusal: Option<Error>,
@@ -67,6 +69,12 @@ impl UnderWay {
             }
             (None, true) => {
                 Answer::Done(format!("{changes}\nthe job goes on from there; nothing was read for {gap:.1?}"))
+            }
+            (Some(error), _) if self.is_back => {
+                let reason = error.report();
+                Answer::Done(format!(
+                    "{changes}\nthe job goes on from there; its first start failed: {reason}; nothing was read for {gap:.1?}"
+                ))
             }
             (Some(error), goes_back) => {
                 let why = if goes_back { "it cannot go back" } else { "it cannot start as the new file says" };
