@@ -1,6 +1,5 @@
 //! User records that their producer has packed, with records as they are between them, through a whole job.
 
-use crate::harness::aggregate::Aggregate;
 use crate::harness::data::json_lines;
 use crate::harness::host::Host;
 use crate::harness::job::Job;
@@ -13,6 +12,7 @@ use crate::harness::server::{KINESALITE, KINESIS_LOCAL, Server};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use wasmill_connect::pack::Aggregate;
 use wasmill_stream::checkpoint::SplitMark;
 use wasmill_stream::{ExtendedSequence, Position};
 

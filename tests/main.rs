@@ -47,6 +47,8 @@ mod opensearch;
 mod process;
 /// The program on the command line.
 mod program;
+/// Shards that are split and merged while the program reads, and is killed.
+mod reshards;
 /// Jobs that go back to before a version came.
 mod rewinds;
 /// Versions that fail, put into a running job.
@@ -58,6 +60,8 @@ mod savepoints;
 mod serve;
 /// Whose components a job takes.
 mod signatures;
+/// Shards to which nothing comes.
+mod silence;
 /// Swaps by the hundred.
 mod soak;
 /// Where components come from.

@@ -7,6 +7,7 @@ use crate::oracle::taxi;
 use crate::oracle::windows::{Answer, Row};
 use crate::taxi::assert_files;
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const START: i64 = 1_356_998_400_000;
 
@@ -78,4 +79,30 @@ fn idle_splits_let_go() {
     let (results, late) = one_busy_split("100ms");
     assert_eq!(results, Answer::from([window(0, (1, 0)), window(30, (3, 90)), window(40, (3, 120))]));
     assert_eq!(late, [with_taxi(&Row { key: "0|0".to_owned(), time: START + 5_000, amount: 5 })]);
+}
+
+/// Many rows in the order of their times, one of them dated a day later: the first, one in the middle or the last → none is late,
+/// whether that day is still to come or long past; one that is still to come is rejected.
+#[test]
+fn a_row_from_another_day() {
+    const ROWS: i64 = 100_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
+    for (start, rejected) in [(START, 0), (now - ROWS * 10, 1)] {
+        for wrong in [0, ROWS / 2, ROWS - 1] {
+            let dir = tempfile::tempdir().expect("a folder");
+            let input = dir.path().join("in.jsonl");
+            let time = |row: i64| start + row * 10 + if row == wrong { 86_400_000 } else { 0 };
+            let rows = (0..ROWS).map(|row| Row { key: "0|0".to_owned(), time: time(row), amount: 1 });
+            cells::write(&input, &rows.collect::<Vec<_>>());
+            let source = "type = \"replay\"\npath = \"${in}\"";
+            let text = cells::job(source, "disorder = \"1s\"", "window = { tumbling = \"1m\" }", RESULTS);
+            let job = Job::new(text).set("in", input.display()).set("out", dir.path().display());
+            let ledger = job.workers(2).run();
+            assert_eq!(cells::late_in(dir.path()), [""; 0], "row {wrong} of those from {start}");
+            let counts = ledger.step("rows").expect("it is in the job").counts();
+            assert_eq!((counts.read, counts.rejected), (ROWS as u64, rejected), "row {wrong} of those from {start}");
+            let counted: i64 = cells::results_in(dir.path()).values().map(|(count, _)| count).sum();
+            assert_eq!(counted, ROWS - rejected as i64);
+        }
+    }
 }

@@ -21,6 +21,9 @@ pub mod stdin;
 pub mod stdout;
 mod time_pattern;
 
+/// Writing to a Kinesis stream, for the sink of jobs and for the producer of the command line.
+pub use kinesis::{pack, producer};
+
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::Source;
@@ -61,6 +64,7 @@ pub const SOURCES: &[SourceKind] = &[
 /// Every sink.
 pub const SINKS: &[SinkKind] = &[
     SinkKind { name: "file", about: "JSON lines in files", check: file::check },
+    SinkKind { name: "kinesis", about: "records in a Kinesis stream", check: kinesis::sink::check },
     SinkKind { name: "opensearch", about: "documents in an OpenSearch index", check: opensearch::check },
     SinkKind { name: "s3", about: "JSON lines in objects of an S3 bucket", check: s3::check },
     SinkKind { name: "stdout", about: "lines to standard output", check: stdout::check },

@@ -68,6 +68,12 @@ impl Backoff {
 
     /// Waits after a failure. Gives the error back if another try is pointless or patience has run out.
     pub async fn wait(&mut self, error: Error) -> Result<()> {
+        tokio::time::sleep(self.pause(error)?).await;
+        Ok(())
+    }
+
+    /// How long to wait after a failure, for those who have other things to do meanwhile.
+    pub fn pause(&mut self, error: Error) -> Result<Duration> {
         if error.kind() != ErrorKind::Unavailable {
             return Err(error);
         }
@@ -85,8 +91,12 @@ impl Backoff {
             )));
         }
         self.warn(&error);
-        tokio::time::sleep(pause).await;
-        Ok(())
+        Ok(pause)
+    }
+
+    /// A number between 0 and 1, for pauses that are found elsewhere.
+    pub fn jitter(&mut self) -> f64 {
+        self.random.random()
     }
 
     /// Ends a row of failures.

@@ -25,7 +25,7 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::sink::{Opening, Sink, Undo};
-use wasmill_stream::source::{Delivery, HoldUps, Intake, Source, SourceNote, WorkerQueue, deliver};
+use wasmill_stream::source::{Delivery, Ends, HoldUps, Intake, Source, SourceNote, WorkerQueue, deliver};
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
 
@@ -198,6 +198,7 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         job: options.checkpoints.as_ref().map(|checkpoints| checkpoints.job.as_str()).unwrap_or_default().into(),
         run: 0,
         usage: StateUsage::new(options.state_limit),
+        ends: Ends::default(),
     };
     let patience = stall::patience(options.checkpoints.as_ref());
     let (mut coordination, mut undo) = (None, None);
@@ -220,6 +221,7 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         Ok(opened) => opened,
         Err(error) => return Err(reason(error, standing.as_ref()).await),
     };
+    let settled = shared.ends.clone();
     let (sources, notes, hold_ups) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
     let (end, ended) = watch::channel(false);
     let (stall, mut watch) = (Stall::default(), JoinSet::new());
@@ -243,7 +245,8 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
     };
     if let Some((coordinator, parts, unfinished, can_rewind)) = coordination {
         let (rewind_points, requests) = RewindPoints::new();
-        let connections = Connections { parts, sinks: commits, notes, unfinished, rewind_points: requests };
+        let connections =
+            Connections { parts, sinks: commits, notes, ends: settled, unfinished, rewind_points: requests };
         running.rewind_points = can_rewind.then_some(rewind_points);
         running.status = Some(coordinator.status());
         let verdict = running.verdict.clone();
@@ -344,7 +347,9 @@ fn start_sources(
         let verdict = shared.verdict.clone();
         let intake = Intake::new(queues.clone(), budget, verdict.stop_signal())
             .resuming(shared.resumed.sources.get(&index).cloned())
-            .keeping_checkpoints(shared.reporter.is_some());
+            .keeping_checkpoints(shared.reporter.is_some())
+            .settling(shared.ends.clone())
+            .counting(shared.plan.nodes[index].ledger.clone());
         notes.insert(index, intake.notes());
         hold_ups.insert(index, intake.hold_ups());
         tasks.spawn(async move {

@@ -17,7 +17,7 @@ use timely::dataflow::operators::{Concatenate, Probe, probe};
 use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 use tokio::sync::mpsc::{Receiver, Sender};
-use wasmill_stream::source::Delivery;
+use wasmill_stream::source::{Delivery, Ends};
 use wasmill_stream::{Error, Result};
 
 /// What one worker gets: its end of every queue.
@@ -50,6 +50,8 @@ pub struct Shared {
     pub run: u64,
     /// How much memory the states take.
     pub usage: StateUsage,
+    /// Which ends of splits are settled.
+    pub ends: Ends,
 }
 
 /// Runs one worker to the end of the job.

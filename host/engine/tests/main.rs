@@ -7,6 +7,7 @@ mod candidates;
 mod checkpoints;
 mod editions;
 mod ends;
+mod generations;
 mod journals;
 mod parts;
 mod pressure;

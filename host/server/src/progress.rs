@@ -3,6 +3,7 @@
 use crate::job::Outline;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use wasmill_engine::{Stall, Status};
 use wasmill_stream::ledger::{Ledger, StepLedger};
@@ -43,6 +44,10 @@ pub struct Snapshot {
     pub late: u64,
     /// Rows that were refused.
     pub rejected: u64,
+    /// Stretches of the input that are lost.
+    pub gaps: u64,
+    /// Parts of sources that work otherwise than they were asked to, and how.
+    pub remarks: Vec<(String, String)>,
     /// Steps that stand still, and why.
     pub paused: Vec<(String, String)>,
     /// Why the job gets no further, or has had no checkpoint for long, and who holds it.
@@ -77,6 +82,8 @@ impl Progress {
             timers: counts.iter().map(|counts| counts.timers).sum(),
             late: counts.iter().map(|counts| counts.late).sum(),
             rejected: counts.iter().map(|counts| counts.rejected).sum(),
+            gaps: self.sources.iter().map(|source| source.gaps.load(Relaxed)).sum(),
+            remarks: self.sources.iter().flat_map(|source| source.remarks()).collect(),
             paused: self
                 .ledger
                 .steps
@@ -110,11 +117,19 @@ impl fmt::Display for Snapshot {
             (self.timers, "timers fired"),
             (self.late, "late"),
             (self.rejected, "rejected"),
+            (self.gaps, "gaps"),
         ];
         for (count, name) in counts {
             if count > 0 {
                 write!(f, "  {} {name}", grouped(count))?;
             }
+        }
+        // All shards of a stream may have the same to say.
+        if let Some((part, remark)) = self.remarks.first() {
+            write!(f, "  {part}: {remark}")?;
+        }
+        if self.remarks.len() > 1 {
+            write!(f, " (and {} others)", self.remarks.len() - 1)?;
         }
         for (step, reason) in &self.paused {
             write!(f, "  step {step} is paused: {reason}")?;
@@ -174,11 +189,14 @@ mod tests {
         StepLedger::add(&step.fired, 7);
         StepLedger::add(&step.timers, 3);
         StepLedger::add(&step.late, 2);
+        source.remark("in/a", Some("polling".to_owned()));
+        source.remark("in/b", Some("polling".to_owned()));
+        source.note_gap("lost".to_owned());
         source.advance_watermark(0);
         let text = progress.snapshot().to_string();
         assert!(text.starts_with("00:00  1,234 read, "), "{text}");
         assert!(
-            text.ends_with("watermark 1970-01-01T00:00:00.000Z  7 windows fired  3 timers fired  2 late"),
+            text.ends_with("watermark 1970-01-01T00:00:00.000Z  7 windows fired  3 timers fired  2 late  1 gaps  in/a: polling (and 1 others)"),
             "{text}"
         );
     }

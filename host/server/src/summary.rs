@@ -59,6 +59,7 @@ impl fmt::Display for Summary<'_> {
             writeln!(f)?;
         }
         self.0.steps.iter().try_for_each(|step| rejects(f, step))?;
+        self.0.steps.iter().try_for_each(|step| gaps(f, step))?;
         plugins(f, &self.0.steps)
     }
 }
@@ -146,6 +147,19 @@ fn cell(value: i64) -> String {
     format!("{sign}{}", grouped(value.unsigned_abs()))
 }
 
+/// What a source could not read any more.
+fn gaps(f: &mut fmt::Formatter<'_>, step: &StepLedger) -> fmt::Result {
+    let (count, last) = (step.gaps.load(Relaxed), step.last_gaps());
+    if count == 0 {
+        return Ok(());
+    }
+    writeln!(f, "\nlost by {}: {} gaps", step.name, grouped(count))?;
+    if last.len() < count as usize {
+        writeln!(f, "       the last {}:", last.len())?;
+    }
+    last.iter().try_for_each(|gap| writeln!(f, "             {gap}"))
+}
+
 fn rejects(f: &mut fmt::Formatter<'_>, step: &StepLedger) -> fmt::Result {
     let rejects = step.rejects();
     if rejects.reasons.is_empty() {
@@ -213,6 +227,21 @@ cell           1  12,345  5.0 ms   405 ns   5.0 ms   3 MiB  trap 1
 cell cells: 1,000
 ";
         assert_eq!(text, expected);
+    }
+
+    /// A source that has lost records → its last gaps are told, and how many there were.
+    #[test]
+    fn gaps_are_told() {
+        let told = |gaps: u64| {
+            let source = StepLedger::new("trips");
+            (0..gaps).for_each(|number| source.note_gap(format!("shard: record {number}")));
+            Summary(&Ledger { steps: vec![Arc::new(source)] }).to_string()
+        };
+        assert!(!told(0).contains("lost"));
+        assert!(told(1).ends_with("\nlost by trips: 1 gaps\n             shard: record 0\n"), "{}", told(1));
+        let text = told(7);
+        assert!(text.contains("lost by trips: 7 gaps\n       the last 5:\n             shard: record 2\n"), "{text}");
+        assert!(text.ends_with("shard: record 6\n"), "{text}");
     }
 
     fn identity(version: &str) -> Identity {

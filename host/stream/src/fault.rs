@@ -58,6 +58,8 @@ pub enum Cause {
     Guest(GuestFault),
     /// It came after its window had closed.
     Late,
+    /// Its event time is further ahead of the clock than the source allows.
+    Future,
     /// The sink's other side refused it for good.
     Refused,
 }
@@ -70,6 +72,7 @@ impl Cause {
             Self::Rejected => "rejected",
             Self::Guest(fault) => fault.name(),
             Self::Late => "late",
+            Self::Future => "future",
             Self::Refused => "refused",
         }
     }

@@ -6,12 +6,12 @@ use crate::plugin::Identity;
 use crate::time::iso8601;
 use crate::window::RefusedWindow;
 use crate::{Batch, Cause, Firing, GuestLedger};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many rejected rows a step describes in full. The rest are counted by reason.
+/// How many rejected rows, and how many gaps, a step describes in full. The rest are counted.
 const EXAMPLES: usize = 5;
 /// How many different reasons a step keeps apart; a hostile plugin may invent one per row.
 const REASONS: usize = 64;
@@ -46,11 +46,17 @@ pub struct StepLedger {
     /// Windows or timers (per key) that led to nothing because the plugin refuses them or fails on them. The rows of such
     /// windows are `emitted`.
     pub refused_firings: AtomicU64,
+    /// Stretches of its input that a source has found to be lost, see [`StepLedger::note_gap`].
+    pub gaps: AtomicU64,
     /// Calls of a sink's writer, see [`StepLedger::calls`].
     calls: AtomicU64,
     /// Whether the step's watermark is known yet, see [`StepLedger::watermark`].
     watermark: AtomicI64,
     rejects: Mutex<Rejects>,
+    /// The last gaps.
+    lost: Mutex<VecDeque<String>>,
+    /// In what way its parts work otherwise than they were asked to, by part.
+    remarks: Mutex<BTreeMap<String, String>>,
     /// Why the step stands still, if it does.
     paused: Mutex<Option<String>>,
     /// What its plugins cost and count, one version after the other.
@@ -214,6 +220,35 @@ impl StepLedger {
     pub fn refuse_timer(&self, key: &[u8], time: i64, reason: &str) {
         self.refused_firings.fetch_add(1, Relaxed);
         self.note(|| format!("timer {} of {}", iso8601(time), String::from_utf8_lossy(key)), reason);
+    }
+
+    /// Counts a stretch of the input that is lost: which records, and of which time.
+    pub fn note_gap(&self, gap: String) {
+        self.gaps.fetch_add(1, Relaxed);
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost.len() == EXAMPLES {
+            lost.pop_front();
+        }
+        lost.push_back(gap);
+    }
+
+    /// The last gaps, the oldest first.
+    pub fn last_gaps(&self) -> Vec<String> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Says in what way a part of the step works otherwise than it was asked to, or that it does not any more.
+    pub fn remark(&self, part: &str, remark: Option<String>) {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        match remark {
+            Some(remark) => remarks.insert(part.to_owned(), remark),
+            None => remarks.remove(part),
+        };
+    }
+
+    /// The remarks of [`StepLedger::remark`] that hold, by part.
+    pub fn remarks(&self) -> BTreeMap<String, String> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says why the step stands still, or that it goes on.

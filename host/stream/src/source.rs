@@ -1,12 +1,14 @@
 //! What a source must do: announce its splits, then hand over chunks of records through a [`SplitSender`] that makes it
 //! wait when the job is behind. Implemented in `connect`, driven by `engine`.
 
+mod ends;
 mod hold_ups;
 mod intake;
 mod note;
 mod queue;
 mod sender;
 
+pub use ends::Ends;
 pub use hold_ups::HoldUps;
 pub use intake::Intake;
 pub use note::SourceNote;
@@ -34,6 +36,9 @@ pub struct Chunk {
 pub enum SplitEvent {
     /// Records.
     Rows(Chunk),
+    /// It goes on after other splits, whose ends are settled: nothing earlier than this watermark is expected of it either.
+    /// Comes before its first records.
+    Inherits(i64),
     /// There is nothing to read at the moment. Only a split that has caught up may be declared idle.
     CaughtUp(CaughtUp),
     /// The split has ended for good and holds no watermark any more.

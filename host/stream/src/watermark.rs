@@ -1,9 +1,12 @@
 //! Watermarks: how far event time has come. A watermark of `w` says that no row earlier than `w` is expected any more.
 //! Each split has its own; a source's is the minimum of its splits, taken before any exchange.
 
+mod reached;
+
 use crate::field::FieldSpec;
 use crate::source::CaughtUp;
 use crate::units::Period;
+use reached::Reached;
 
 /// How the rows of a source get their event time.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +36,8 @@ pub struct WatermarkSpec {
     pub strategy: Strategy,
     /// A split that has found nothing to read for so long is left out of the minimum. `None`: it holds the watermark.
     pub idle_timeout: Option<Period>,
-    /// The watermark of a split never runs ahead of the wall clock by more than this.
+    /// A row whose time is further ahead of the wall clock than this is refused, and a marker is not obeyed. And a single row
+    /// takes the watermark of its split no further than this: what goes beyond has to be confirmed by two more.
     pub max_future: Period,
 }
 
@@ -89,6 +93,7 @@ impl Progress {
 pub struct SplitClock {
     spec: WatermarkSpec,
     watermark: i64,
+    reached: Reached,
     quiet: Option<Quiet>,
     last_row: i64,
     done: bool,
@@ -106,13 +111,22 @@ struct Quiet {
 impl SplitClock {
     /// A split that was just opened.
     pub fn new(spec: WatermarkSpec, now: i64) -> Self {
-        Self { spec, watermark: i64::MIN, quiet: None, last_row: now, done: false }
+        let reached = Reached::new(spec.max_future.millis());
+        Self { spec, watermark: i64::MIN, reached, quiet: None, last_row: now, done: false }
     }
 
     /// The same, at the watermark that the split had when a checkpoint was taken.
     pub fn resumed(mut self, watermark: Option<i64>) -> Self {
-        self.watermark = watermark.unwrap_or(self.watermark);
+        watermark.into_iter().for_each(|watermark| self.inherit(watermark));
         self
+    }
+
+    /// The split goes on after others that had this watermark.
+    pub fn inherit(&mut self, watermark: i64) {
+        self.raise(watermark);
+        if let Strategy::BoundedDisorder(disorder) = self.spec.strategy {
+            self.reached.raise(watermark.saturating_add(disorder.millis()));
+        }
     }
 
     /// The watermark; `None` while nothing is known.
@@ -125,19 +139,29 @@ impl SplitClock {
         self.done
     }
 
-    /// Rows were read, the latest of them at `latest`. Times too far in the future move the watermark only up to the limit.
-    pub fn rows(&mut self, latest: i64, now: i64) {
+    /// Rows were read at these event times. Returns whether some of them are later than [`SplitClock::limit`]: those move
+    /// nothing.
+    pub fn rows(&mut self, times: &[i64], now: i64) -> bool {
         self.active(now);
+        let Some(latest) = times.iter().copied().max() else { return false };
+        let limit = self.limit(now);
         if let Strategy::BoundedDisorder(disorder) = self.spec.strategy {
-            self.raise(self.clamp(latest, now).saturating_sub(disorder.millis()));
+            self.reached.rows(times, latest, limit);
+            self.raise(self.reached.latest().saturating_sub(disorder.millis()));
         }
+        latest > limit
+    }
+
+    /// The latest event time that a row can have.
+    pub fn limit(&self, now: i64) -> i64 {
+        now.saturating_add(self.spec.max_future.millis())
     }
 
     /// A marker said that nothing earlier than `watermark` will come.
     pub fn marker(&mut self, watermark: i64, now: i64) {
         self.active(now);
-        if self.spec.strategy == Strategy::Markers {
-            self.raise(self.clamp(watermark, now));
+        if self.spec.strategy == Strategy::Markers && watermark <= self.limit(now) {
+            self.raise(watermark);
         }
     }
 
@@ -178,10 +202,6 @@ impl SplitClock {
         self.quiet = None;
     }
 
-    fn clamp(&self, time: i64, now: i64) -> i64 {
-        time.min(now.saturating_add(self.spec.max_future.millis()))
-    }
-
     fn raise(&mut self, watermark: i64) {
         self.watermark = self.watermark.max(watermark);
     }
@@ -200,17 +220,40 @@ mod tests {
         SplitClock::new(WatermarkSpec { strategy, ..WatermarkSpec::default() }, NOW)
     }
 
-    /// A row from the far future moves the watermark no further than the wall clock allows.
+    /// Rows and markers from the far future → they are told, however many there are, and move no watermark.
     #[test]
-    fn the_future_is_clamped() {
+    fn the_future_moves_nothing() {
+        const DAY: i64 = 86_400_000;
         let mut split = clock(Strategy::BoundedDisorder(Period::from_millis(1_000)));
-        split.rows(NOW - 60_000, NOW);
+        assert!(split.rows(&[NOW + DAY, i64::MAX], NOW));
+        assert_eq!(split.progress(NOW), Progress::UNKNOWN);
+        assert!(!split.rows(&[NOW - 60_000, i64::MIN], NOW));
+        assert!(split.rows(&[NOW + DAY; 9], NOW));
+        assert!(split.rows(&[NOW + 300_001], NOW));
+        assert_eq!(split.watermark(), None, "the second row was the first one's only witness");
+        assert!(!split.rows(&[NOW - 60_000], NOW));
         assert_eq!(split.progress(NOW), Progress::At(NOW - 61_000));
-        split.rows(NOW + 86_400_000, NOW);
-        assert_eq!(split.progress(NOW), Progress::At(NOW + 300_000 - 1_000));
-        split.rows(i64::MAX, NOW);
-        split.rows(i64::MIN, NOW);
-        assert_eq!(split.progress(NOW), Progress::At(NOW + 299_000));
+        assert!(!split.rows(&[NOW + 200_000], NOW));
+        assert_eq!(split.progress(NOW), Progress::At(NOW + 199_000));
+        let mut split = clock(Strategy::Markers);
+        split.marker(5, NOW);
+        split.marker(NOW + DAY, NOW);
+        assert_eq!(split.progress(NOW), Progress::At(5));
+    }
+
+    /// A split that goes on after a checkpoint or after another split, and whose first row is of another day → it stays where
+    /// those were.
+    #[test]
+    fn leaps_are_from_where_others_were() {
+        let disorder = Strategy::BoundedDisorder(Period::from_millis(1_000));
+        let mut heir = clock(disorder.clone());
+        heir.inherit(5);
+        for mut split in [clock(disorder).resumed(Some(5)), heir] {
+            split.rows(&[86_400_000], NOW);
+            assert_eq!(split.watermark(), Some(5));
+            split.rows(&[2_000], NOW);
+            assert_eq!(split.watermark(), Some(1_000));
+        }
     }
 
     /// Has looked, and will again within five seconds.
@@ -221,14 +264,14 @@ mod tests {
     #[test]
     fn idleness_needs_silence_and_having_caught_up() {
         let mut split = clock(Strategy::BoundedDisorder(Period::from_millis(0)));
-        split.rows(5, NOW);
+        split.rows(&[5], NOW);
         assert_eq!(split.progress(NOW + 60_000), Progress::At(5));
         split.caught_up(LOOKED, NOW + 29_999);
         assert_eq!(split.progress(NOW + 30_000), Progress::At(5));
         split.caught_up(LOOKED, NOW + 30_000);
         assert_eq!(split.progress(NOW + 34_999), Progress::Idle);
         assert_eq!(split.progress(NOW + 35_000), Progress::At(5));
-        split.rows(7, NOW + 40_000);
+        split.rows(&[7], NOW + 40_000);
         assert_eq!(split.progress(NOW + 90_000), Progress::At(7));
         split.caught_up(CaughtUp::UntilNext, NOW + 41_000);
         assert_eq!(split.progress(NOW + 69_999), Progress::At(7));
@@ -246,15 +289,15 @@ mod tests {
         let mut watermark = i64::MIN;
         for now in (NOW..NOW + 5 * MINUTE).step_by(1_000) {
             let [quiet, busy, readable] = &mut splits;
-            readable.rows(now, now);
+            readable.rows(&[now], now);
             // The outage begins after two minutes and lasts for a minute and a half.
             let is_down = (NOW + 2 * MINUTE..NOW + 3 * MINUTE + 30_000).contains(&now);
             if now == NOW {
-                quiet.rows(now, now);
+                quiet.rows(&[now], now);
             }
             if !is_down {
                 quiet.caught_up(LOOKED, now);
-                busy.rows(now, now);
+                busy.rows(&[now], now);
                 busy.caught_up(LOOKED, now);
             }
             let progress = splits.iter().fold(Progress::Done, |all, split| all.meet(split.progress(now)));
@@ -270,7 +313,7 @@ mod tests {
     #[test]
     fn markers_rule() {
         let mut split = clock(Strategy::Markers);
-        split.rows(500, NOW);
+        split.rows(&[500], NOW);
         assert_eq!(split.progress(NOW), Progress::UNKNOWN);
         split.marker(400, NOW);
         split.marker(300, NOW);
@@ -309,7 +352,9 @@ mod tests {
             let (mut watermark, mut now) = (i64::MIN, NOW);
             for (value, kind) in steps {
                 match kind {
-                    0 => split.rows(value, now),
+                    0 => {
+                        split.rows(&[value], now);
+                    }
                     1 => split.marker(value, now),
                     2 => split.caught_up(LOOKED, now),
                     _ => now += 20_000,

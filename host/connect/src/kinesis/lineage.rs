@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 pub struct Lineage<R> {
     /// Every shard that was ever announced or finished.
     known: BTreeSet<String>,
-    /// Announced and not at their end.
+    /// Announced, and their end is not settled.
     open: BTreeSet<String>,
     /// Shards that somebody is a child of.
     parents: BTreeSet<String>,
@@ -38,7 +38,7 @@ impl<R> Lineage<R> {
         self.waiting.push((shard, reader));
     }
 
-    /// A shard has ended, and no checkpoint to come will deny it.
+    /// A shard has ended, and no run to come will deny it.
     pub fn ended(&mut self, id: &str) {
         self.open.remove(id);
     }

@@ -6,8 +6,10 @@ use super::stream::Identity;
 use crate::saved;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmill_stream::source::{Intake, Resume};
+use wasmill_stream::time::iso8601;
 use wasmill_stream::{ExtendedSequence, Result, Sequence};
 
 /// Gaps that are kept: enough for an audit, and no more than a checkpoint can carry.
@@ -76,8 +78,27 @@ pub struct Gap {
     /// The first record behind them; `None`: there was none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Sequence>,
+    /// Those that are lost arrived after this time, in milliseconds; `None`: nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_time: Option<i64>,
+    /// What arrived later than this, in milliseconds, is kept. Notes of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_time: Option<i64>,
     /// When it was noticed, in milliseconds.
     pub noticed_at: i64,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = self.after.map_or("the start".to_owned(), |after| after.to_string());
+        let to = self.before.map_or("the oldest that is kept".to_owned(), |before| before.to_string());
+        write!(f, "{}: records between {from} and {to} may be lost", self.shard)?;
+        match (self.from_time, self.to_time) {
+            (Some(from), Some(to)) => write!(f, ", which arrived from {} to {}", iso8601(from), iso8601(to)),
+            (None, Some(to)) => write!(f, ", which arrived before {}", iso8601(to)),
+            (_, None) => Ok(()),
+        }
+    }
 }
 
 impl Note {
@@ -95,6 +116,18 @@ impl Note {
         let is_kept = |time: i64| now.saturating_sub(time) < retention - margin;
         silence.is_some_and(|silence| is_kept(silence.at))
             || (position.is_none() && self.since(shard).is_none_or(is_kept))
+    }
+
+    /// The records that may be lost behind a position; `None` if it [is whole](Note::is_whole).
+    pub fn gap(&self, shard: &str, after: Option<ExtendedSequence>, now: i64, retention: i64) -> Option<Gap> {
+        if self.is_whole(shard, after, now, retention) {
+            return None;
+        }
+        let silent = self.silent.get(shard).filter(|silence| silence.after <= after).map(|silence| silence.at);
+        let start = self.start.as_ref().filter(|start| start.shards.contains(shard)).map(|start| start.at);
+        let from_time = silent.max(start).max(self.since.get(shard).copied());
+        let to_time = Some(now.saturating_sub(retention)).max(from_time);
+        Some(Gap { shard: shard.to_owned(), after, before: None, from_time, to_time, noticed_at: now })
     }
 
     /// What a shard has that is wanted arrived after this time. `None`: nobody knows.
@@ -148,6 +181,7 @@ impl Notebook {
 
     /// Records may be lost.
     pub fn gap(&self, gap: Gap) {
+        self.intake.gap(gap.to_string());
         self.change(|note| {
             let surplus = (note.gaps.len() + 1).saturating_sub(MAX_GAPS);
             note.gaps.drain(..surplus);

@@ -4,19 +4,30 @@ use super::aggregate::has_magic;
 use super::chunks::Records;
 use super::stream::Shard;
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::types::{ChildShard, Record, SubscribeToShardEvent};
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::{Error, ErrorKind, Result, Sequence};
 
-/// The records of one read.
+/// How to go on behind a page.
+pub enum Next {
+    /// With this iterator.
+    Iterator(String),
+    /// The subscription goes on.
+    Event,
+    /// Not at all: the shard is closed, and this was its end.
+    End,
+}
+
+/// The records of one read, or of one event.
 pub struct Page {
     /// As the server sent them.
     pub records: Records,
-    /// The iterator to go on with; `None` at the end of a closed shard.
-    pub next: Option<String>,
-    /// When the last record arrived, by the server's clock, in milliseconds.
-    pub arrived: Option<i64>,
-    /// Whether the server says that there is nothing behind this page.
-    pub at_tip: bool,
+    /// How to go on.
+    pub next: Next,
+    /// When the first and the last record arrived, by the server's clock, in milliseconds.
+    pub arrived: [Option<i64>; 2],
+    /// How many milliseconds the records behind this page are old at most, if the server says: 0 if there are none.
+    pub lag: Option<i64>,
     /// The children of a closed shard, from servers that name them.
     pub children: Option<Vec<Shard>>,
 }
@@ -24,19 +35,6 @@ pub struct Page {
 impl Page {
     /// Reads an answer.
     pub fn of(answer: GetRecordsOutput) -> Result<Self> {
-        let records = answer.records;
-        let bytes = records.iter().map(|record| record.data.as_ref().len()).sum();
-        let mut values = BinaryBuilder::with_capacity(records.len(), bytes);
-        let mut sequences = Vec::with_capacity(records.len());
-        let mut may_have_aggregates = false;
-        for record in &records {
-            let number = &record.sequence_number;
-            let sequence = Sequence::parse(number)
-                .ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("\"{number}\" is no sequence number")))?;
-            may_have_aggregates |= has_magic(record.data.as_ref());
-            values.push(record.data.as_ref());
-            sequences.push(sequence);
-        }
         let children = answer.child_shards;
         // A shard that seems closed would never be read again. The service says with every answer how far behind it is; what
         // says neither that nor how to go on is a body that got lost on its way.
@@ -45,12 +43,40 @@ impl Page {
                 "no answer of GetRecords: expected NextShardIterator, MillisBehindLatest or ChildShards",
             ));
         }
-        let arrived = records.last().and_then(|record| record.approximate_arrival_timestamp?.to_millis().ok());
+        let next = answer.next_shard_iterator.map_or(Next::End, Next::Iterator);
+        Self::new(&answer.records, next, answer.millis_behind_latest, children)
+    }
+
+    /// Reads an event of a subscription.
+    pub fn pushed(event: SubscribeToShardEvent) -> Result<Self> {
+        let children = event.child_shards;
+        // Only the last event of a closed shard has no place to go on from. One that names children has one all the same with
+        // some servers.
+        let names_children = children.as_ref().is_some_and(|children| !children.is_empty());
+        let is_end = names_children || event.continuation_sequence_number.is_empty();
+        let next = if is_end { Next::End } else { Next::Event };
+        Self::new(&event.records, next, Some(event.millis_behind_latest), children)
+    }
+
+    fn new(records: &[Record], next: Next, lag: Option<i64>, children: Option<Vec<ChildShard>>) -> Result<Self> {
+        let bytes = records.iter().map(|record| record.data.as_ref().len()).sum();
+        let mut values = BinaryBuilder::with_capacity(records.len(), bytes);
+        let mut sequences = Vec::with_capacity(records.len());
+        let mut may_have_aggregates = false;
+        for record in records {
+            let number = &record.sequence_number;
+            let sequence = Sequence::parse(number)
+                .ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("\"{number}\" is no sequence number")))?;
+            may_have_aggregates |= has_magic(record.data.as_ref());
+            values.push(record.data.as_ref());
+            sequences.push(sequence);
+        }
+        let arrived = |record: Option<&Record>| record?.approximate_arrival_timestamp?.to_millis().ok();
         Ok(Self {
-            arrived,
+            arrived: [arrived(records.first()), arrived(records.last())],
             records: Records { values: values.finish(), sequences, may_have_aggregates },
-            next: answer.next_shard_iterator,
-            at_tip: answer.millis_behind_latest == Some(0),
+            next,
+            lag,
             children: children.map(|all| all.into_iter().map(Shard::from).collect()),
         })
     }

@@ -63,9 +63,7 @@ impl Known<'_> {
         let mut plan = Plan { open: Vec::new(), gone: Vec::new(), gaps: Vec::new(), note };
         for (id, mark) in marks.iter().filter(|(id, mark)| !mark.done && !ids.contains(*id)) {
             let position = sequence(mark)?;
-            if !self.is_whole(&plan.note, id, position) {
-                plan.gaps.push(self.gap(id, position));
-            }
+            plan.gaps.extend(plan.note.gap(id, position, self.now, self.description.retention_millis()));
             plan.gone.push(id.clone());
         }
         for shard in listed {
@@ -84,8 +82,8 @@ impl Known<'_> {
             let follows =
                 shard.parents.iter().any(|parent| ids.contains(parent) && !plan.note.finished.contains(parent));
             let is_unread = mark.is_some() && place.position().is_none() && !follows;
-            if is_unread && !self.is_whole(&plan.note, &shard.id, None) {
-                plan.gaps.push(self.gap(&shard.id, None));
+            if is_unread {
+                plan.gaps.extend(plan.note.gap(&shard.id, None, self.now, self.description.retention_millis()));
             }
             plan.open.push((shard, place));
         }
@@ -112,18 +110,6 @@ impl Known<'_> {
             elsewhere: BTreeMap::new(),
             gaps: Vec::new(),
         }
-    }
-
-    fn is_whole(&self, note: &Note, shard: &str, position: Option<ExtendedSequence>) -> bool {
-        note.is_whole(shard, position, self.now, self.retention())
-    }
-
-    fn retention(&self) -> i64 {
-        self.description.retention_millis()
-    }
-
-    fn gap(&self, shard: &str, after: Option<ExtendedSequence>) -> Gap {
-        Gap { shard: shard.to_owned(), after, before: None, noticed_at: self.now }
     }
 }
 

@@ -59,6 +59,10 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// Least time between two reads of a shard.
     pub read_interval: Duration,
+    /// The consumer as which shards are subscribed to, if they are not polled.
+    pub fan_out: Option<String>,
+    /// How long a subscription may keep silent before it counts as lost. The service says something every few seconds.
+    pub silence: Duration,
     /// Most records of one read, and most rows that are handed on together when user records come of them.
     pub max_records: i32,
 }
@@ -85,6 +89,7 @@ impl Settings {
         let poll_interval = period("poll_interval", 1_000);
         // A shard allows five reads per second, to all its readers together.
         let read_interval = period("read_interval", 200);
+        let silence = period("fan_out_silence", 35_000);
         Self {
             stream,
             arn,
@@ -96,6 +101,8 @@ impl Settings {
             until_tip: check_until(section, problems),
             poll_interval,
             read_interval,
+            fan_out: check_fan_out(section, problems),
+            silence,
             max_records: check_max_records(section, problems),
         }
     }
@@ -107,7 +114,11 @@ impl Settings {
 }
 
 /// The name of a stream, and its ARN if that was given.
-fn check_stream(given: (String, Place), section: &Section<'_>, problems: &mut Problems) -> (String, Option<String>) {
+pub fn check_stream(
+    given: (String, Place),
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> (String, Option<String>) {
     let (text, place) = given;
     if !text.starts_with("arn:") {
         return (text, None);
@@ -164,6 +175,17 @@ fn check_until(section: &mut Section<'_>, problems: &mut Problems) -> bool {
         problems.push_hint(place, message, "leave it out to read for ever");
     }
     true
+}
+
+/// The name of a consumer, as the service takes it.
+fn check_fan_out(section: &mut Section<'_>, problems: &mut Problems) -> Option<String> {
+    let (name, place) = section.located::<String>("fan_out", problems)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if !(1..=128).contains(&name.len()) || !name.bytes().all(is_plain) {
+        let message = format!("{}: `fan_out`: \"{name}\" is no name of a consumer", section.title());
+        problems.push_hint(place, message, "1 to 128 letters, digits, \"_\", \".\" and \"-\"");
+    }
+    Some(name)
 }
 
 fn check_max_records(section: &mut Section<'_>, problems: &mut Problems) -> i32 {

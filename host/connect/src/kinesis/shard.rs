@@ -2,11 +2,13 @@
 
 use super::aggregate::Hashes;
 use super::chunks::Chunks;
+use super::fan_out::Consumer;
 use super::note::{Notebook, Silence};
-use super::page::Page;
+use super::pace::{self, Empties};
+use super::page::{Next, Page};
+use super::pushed::Push;
 use super::settings::Settings;
 use super::stream::{Description, Fetched, Place, Shard, Sought, Stream};
-use super::wall_clock;
 use crate::retry::{Backoff, Patience};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,8 @@ pub struct Shared {
     pub stream: Stream,
     /// What it was at the start.
     pub description: Description,
+    /// Who subscribes to shards; `None`: they are polled.
+    pub consumer: Option<Consumer>,
     /// The source's settings.
     pub settings: Arc<Settings>,
     /// Bounds the pages that the job has not taken in yet.
@@ -72,23 +76,38 @@ pub enum Ending {
 }
 
 /// How far reading has come.
-struct Cursor {
-    place: Place,
-    iterator: Option<String>,
+pub(super) struct Cursor {
+    pub(super) place: Place,
+    pub(super) iterator: Option<String>,
     /// The record with which the next page should begin: it was handed on before, or some of its user records were.
-    known: Option<ExtendedSequence>,
+    pub(super) known: Option<ExtendedSequence>,
     /// When the last record that was read arrived, by the server's clock.
-    arrived: Option<i64>,
+    pub(super) arrived: Option<i64>,
+    /// What is read by subscription.
+    pub(super) push: Push,
+    /// Empty pages in a row.
+    empties: Empties,
     /// When the note last heard that the shard is silent.
     noted: Option<Instant>,
     /// When the log last heard that user records were left out.
     warned: Option<Instant>,
 }
 
+impl Cursor {
+    fn new(place: Place) -> Self {
+        let (iterator, known, arrived, noted, warned) = Default::default();
+        let (push, empties) = Default::default();
+        Self { place, iterator, known, arrived, push, empties, noted, warned }
+    }
+}
+
 /// What one read led to.
-enum Turn {
+pub(super) enum Turn {
     /// There may be more at once.
-    More,
+    More {
+        /// The size of the page.
+        bytes: usize,
+    },
     /// Nothing new at the moment.
     CaughtUp,
     /// The shard is closed and read.
@@ -100,7 +119,7 @@ enum Turn {
 impl ShardReader {
     /// Reads until the shard ends or the job stops. Does not say that the shard is done.
     pub async fn run(self, place: Place) -> Result<Ended> {
-        let mut cursor = Cursor { place, iterator: None, known: None, arrived: None, noted: None, warned: None };
+        let mut cursor = Cursor::new(place);
         let ending = tokio::select! {
             ending = self.read(&mut cursor) => ending?,
             () = self.sender.stopped() => return Err(stopped()),
@@ -118,8 +137,11 @@ impl ShardReader {
                 Ok(Turn::Closed(children)) => return Ok(Ending::Closed(children)),
                 Ok(Turn::Gone(shards)) => return Ok(Ending::Gone(shards)),
                 Ok(Turn::CaughtUp) if settings.until_tip => return Ok(Ending::AtTip),
+                // Who is sent what comes need not look for it.
+                Ok(Turn::CaughtUp | Turn::More { .. }) if cursor.push.is_subscribed() => Duration::ZERO,
                 Ok(Turn::CaughtUp) => settings.pause(),
-                Ok(Turn::More) | Err(_) => settings.read_interval,
+                Ok(Turn::More { bytes }) => pace::pause(settings.read_interval, bytes),
+                Err(_) => settings.read_interval,
             };
             match turn {
                 Ok(_) => {
@@ -137,23 +159,26 @@ impl ShardReader {
 
     /// One read. On an error the cursor stays where it was.
     async fn turn(&self, cursor: &mut Cursor) -> Result<Turn> {
+        if let Some(turn) = self.pushed(cursor).await? {
+            return Ok(turn);
+        }
         let iterator = match &cursor.iterator {
             Some(iterator) => iterator.clone(),
             None => match self.iterator(cursor).await? {
                 Sought::Iterator(iterator) => iterator,
                 Sought::Unknown(error) => return Err(error),
-                Sought::Gone(error) => return self.gone(error, cursor.place).await.map(Turn::Gone),
+                Sought::Gone(error) => return self.gone(error, cursor).await.map(Turn::Gone),
             },
         };
         let _page = self.shared.pages.acquire().await.map_err(|_| stopped())?;
-        let asked = wall_clock();
+        let asked = self.shared.stream.now();
         match self.shared.stream.fetch(&self.shard, &iterator, self.shared.settings.max_records).await? {
             Fetched::Page(page) => self.hand_on(page, asked, cursor).await,
             Fetched::Expired => {
                 cursor.iterator = None;
-                Ok(Turn::More)
+                Ok(Turn::More { bytes: 0 })
             }
-            Fetched::Gone(error) => self.gone(error, cursor.place).await.map(Turn::Gone),
+            Fetched::Gone(error) => self.gone(error, cursor).await.map(Turn::Gone),
         }
     }
 
@@ -164,7 +189,7 @@ impl ShardReader {
             tracing::debug!("{}", error.report());
             sought = self.shared.stream.iterator(&self.shard, Place::Oldest).await?;
             if let Sought::Iterator(_) = sought {
-                self.missed(known, None).await?;
+                self.missed(known, None, cursor.arrived).await?;
                 cursor.known = None;
             }
         }
@@ -174,19 +199,21 @@ impl ShardReader {
         Ok(sought)
     }
 
-    async fn hand_on(&self, page: Page, asked: i64, cursor: &mut Cursor) -> Result<Turn> {
-        let Page { records, arrived, next, at_tip, children } = page;
-        cursor.arrived = arrived.or(cursor.arrived);
+    pub(super) async fn hand_on(&self, page: Page, asked: i64, cursor: &mut Cursor) -> Result<Turn> {
+        let Page { records, arrived: [first_arrived, last_arrived], next, lag, children } = page;
         let (empty, first) = (records.sequences.is_empty(), records.sequences.first().copied());
+        let (bytes, at_tip) = (records.values.total_bytes(), lag == Some(0));
         let mut after = None;
-        if let Some(known) = cursor.known.filter(|_| !empty || at_tip || next.is_none()) {
+        if let Some(known) = cursor.known.filter(|_| !empty || at_tip || matches!(next, Next::End)) {
             if first == Some(known.sequence) {
                 after = Some(known);
             } else {
-                self.missed(known, first).await?;
+                let next = first.map(|first| (first, first_arrived));
+                self.missed(known, next, cursor.arrived).await?;
             }
             cursor.known = None;
         }
+        cursor.arrived = last_arrived.or(cursor.arrived);
         // If not all of the page can be handed on, reading goes on behind the last part that was.
         cursor.iterator = None;
         let rows = self.shared.settings.max_records as usize;
@@ -196,15 +223,25 @@ impl ShardReader {
             cursor.place = Place::At(part.last);
         }
         self.note_elsewhere(chunks.elsewhere(), cursor);
-        cursor.iterator = next;
-        if cursor.iterator.is_none() {
-            return Ok(Turn::Closed(children));
+        match next {
+            Next::Iterator(iterator) => cursor.iterator = Some(iterator),
+            Next::Event => {}
+            Next::End => return Ok(Turn::Closed(children)),
         }
-        if !empty || !at_tip {
-            return Ok(Turn::More);
+        if !empty {
+            cursor.empties.end();
+            return Ok(Turn::More { bytes });
         }
-        self.note_silence(asked, cursor);
-        let again_within = (self.shared.settings.pause() * 3).max(LOOK_AGAIN);
+        if at_tip {
+            self.note_silence(asked, cursor);
+        } else if !cursor.empties.page(lag, Instant::now()) {
+            return Ok(Turn::More { bytes });
+        }
+        let settings = &self.shared.settings;
+        let again_within = match cursor.push.is_subscribed() {
+            true => settings.silence,
+            false => (settings.pause() * 3).max(LOOK_AGAIN),
+        };
         self.sender.caught_up(CaughtUp::Looked { again_within }).await?;
         Ok(Turn::CaughtUp)
     }
@@ -236,6 +273,6 @@ impl ShardReader {
     }
 }
 
-fn stopped() -> Error {
+pub(super) fn stopped() -> Error {
     Error::closed("the job has stopped")
 }

@@ -1,12 +1,14 @@
 //! One stream on one server: the four calls that reading needs. Nothing is tried again in here.
 
 use super::aggregate::Hashes;
+use super::clock::ServerClock;
 use super::failure::{failure, is_expired_iterator, is_not_found, is_unknown_place};
 use super::page::Page;
 use super::plan::same_stream;
 use super::settings::Settings;
 use crate::aws::Doubt;
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::SharedInterceptor;
 use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::describe_stream_summary::{DescribeStreamSummaryError, DescribeStreamSummaryOutput};
@@ -18,8 +20,9 @@ use wasmill_stream::{Error, ExtendedSequence, Result};
 
 /// A stream and the client to read it.
 pub struct Stream {
-    client: Client,
-    doubt: Doubt,
+    pub(super) client: Client,
+    clock: ServerClock,
+    pub(super) doubt: Doubt,
     name: String,
     arn: Option<String>,
     region: String,
@@ -115,14 +118,22 @@ impl Stream {
         if endpoint.is_some() {
             config.set_endpoint_url(endpoint.clone());
         }
+        let clock = ServerClock::default();
+        config.push_interceptor(SharedInterceptor::new(clock.clone()));
         Ok(Self {
             client: Client::from_conf(config.build()),
+            clock,
             doubt: Doubt::new(access.credentials),
             name: stream.clone(),
             arn: settings.arn.clone(),
             region: access.region,
             endpoint,
         })
+    }
+
+    /// Milliseconds since 1970 by the clock of the service, as far as it has answered.
+    pub fn now(&self) -> i64 {
+        self.clock.now()
     }
 
     /// Which stream it is.
@@ -233,7 +244,7 @@ impl Stream {
         }
     }
 
-    fn failure<E>(&self, what: &str, error: SdkError<E, HttpResponse>) -> Error
+    pub(super) fn failure<E>(&self, what: &str, error: SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -255,7 +266,8 @@ impl fmt::Display for Stream {
     }
 }
 
-fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
+/// A shard of a list.
+pub fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
     let parents = parents.into_iter().flatten().map(str::to_owned).collect();
     Shard { id: shard.shard_id().to_owned(), parents, hashes: shard.hash_key_range().and_then(hashes) }

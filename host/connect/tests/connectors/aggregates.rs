@@ -1,21 +1,22 @@
 //! The `kinesis` source and records into which their producer has packed several, against the fake.
 
-use crate::aggregate::{Aggregate, UserRecord};
-use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, hash_key, sequence};
+use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, Record, WHOLE, hash_key, sequence};
 use crate::harness::Listener;
 use crate::kinesis::{assert_names, go_on, listen, of_a, source, split, text};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wasmill_connect::pack::{Aggregate, UserRecord};
 use wasmill_stream::ErrorKind;
 use wasmill_stream::source::Resume;
 
-const WHOLE: std::ops::Range<u32> = 0..8;
+/// The hashes of a shard that leaves out most.
+const SOME: std::ops::Range<u64> = 0..8;
 
 fn aggregate(records: &[&str]) -> Vec<u8> {
     Aggregate::of("k", None, records.iter().copied()).pack()
 }
 
 fn shard(records: Vec<Vec<u8>>) -> FakeShard {
-    FakeShard { records, hashes: WHOLE, ..FakeShard::default() }
+    FakeShard { records: records.into_iter().map(Record::of).collect(), hashes: SOME, ..FakeShard::default() }
 }
 
 /// What was heard of shard `a`, as `place value`.
@@ -40,13 +41,13 @@ async fn mixed_streams() {
             format!("{}{rest}", sequence(number.parse().expect("a number")))
         });
     for rows in [1, 2, 10_000] {
-        let fake = FakeKinesis::start([("a", shard(records.clone()))]).await;
+        let fake = FakeKinesis::start([("a", shard(records.clone()))]);
         let faults = [Fault::Expired, Fault::Throttled, Fault::Cut, Fault::Expired, Fault::Empty, Fault::HungUp];
         let faults = faults.into_iter().flat_map(|fault| [None, Some(fault)]).collect();
         fake.state().faults.insert("a".to_owned(), faults);
         fake.state().page = 2;
         let few = format!("until = \"tip\"\nmax_records = {rows}");
-        let mut listener = listen(source(&fake.server.address, &few));
+        let mut listener = listen(source(&fake.url, &few));
         listener.finish().await.expect("no fault is fatal");
         assert_eq!(heard(&listener), expected);
     }
@@ -54,7 +55,7 @@ async fn mixed_streams() {
 
 /// The checkpoint of a source that was killed when it had handed on `rows` of shard `a`, three at a time.
 async fn killed_after(fake: &FakeKinesis, rows: usize, resume: Resume) -> (Resume, Vec<String>) {
-    let mut listener = go_on(source(&fake.server.address, "until = \"tip\"\nmax_records = 3"), resume);
+    let mut listener = go_on(source(&fake.url, "until = \"tip\"\nmax_records = 3"), resume);
     listener.listen_until(|splits| of_a(splits, |a| a.records.len() >= rows)).await;
     let checkpoint = listener.checkpoint();
     let rows = heard(&listener);
@@ -68,7 +69,7 @@ async fn killed_after(fake: &FakeKinesis, rows: usize, resume: Resume) -> (Resum
 async fn going_on_inside_an_aggregate() {
     let names: Vec<_> = (0..10).map(|number| number.to_string()).collect();
     let packed = aggregate(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..0, ..shard(vec![packed, b"last".to_vec()]) })]).await;
+    let fake = FakeKinesis::start([("a", FakeShard { hashes: WHOLE, ..shard(vec![packed, b"last".to_vec()]) })]);
     let (mut checkpoint, mut all) = (Resume::default(), Vec::new());
     for expected in ["2", "5", "8"] {
         fake.state().faults.insert("a".to_owned(), [Some(Fault::Expired)].into());
@@ -79,7 +80,7 @@ async fn going_on_inside_an_aggregate() {
         all.extend(rows);
         checkpoint = next;
     }
-    let mut listener = go_on(source(&fake.server.address, "until = \"tip\""), checkpoint);
+    let mut listener = go_on(source(&fake.url, "until = \"tip\""), checkpoint);
     listener.finish().await.expect("nothing fatal");
     all.extend(heard(&listener));
     let inside = (0..10).map(|number| format!("{}:{number} {number}", sequence(0)));
@@ -91,7 +92,7 @@ async fn going_on_inside_an_aggregate() {
 #[tokio::test]
 async fn lost_user_records_are_never_silent() {
     let fake =
-        FakeKinesis::start([("a", FakeShard { hashes: 0..0, ..shard(vec![aggregate(&["a", "b", "c", "d"])]) })]).await;
+        FakeKinesis::start([("a", FakeShard { hashes: WHOLE, ..shard(vec![aggregate(&["a", "b", "c", "d"])]) })]);
     let (mut checkpoint, _) = killed_after(&fake, 3, Resume::default()).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
     let silence = serde_json::json!({"a": {"after": format!("{}:3", sequence(0)), "at": now}});
@@ -99,11 +100,10 @@ async fn lost_user_records_are_never_silent() {
     checkpoint.note["silent"] = silence;
     {
         let mut state = fake.state();
-        let shard = state.shards.get_mut("a").expect("there");
-        shard.records.push(b"later".to_vec());
-        shard.trimmed = 1;
+        state.put(0, "later");
+        state.shards.get_mut("a").expect("there").trimmed = 1;
     }
-    let error = go_on(source(&fake.server.address, "until = \"tip\""), checkpoint).finish().await.expect_err("a gap");
+    let error = go_on(source(&fake.url, "until = \"tip\""), checkpoint).finish().await.expect_err("a gap");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_names(&error, &["stream trips", ": a: ", &format!("{}:2", sequence(0)), "may be lost"]);
 }
@@ -113,7 +113,7 @@ async fn lost_user_records_are_never_silent() {
 #[tokio::test]
 async fn user_records_of_other_shards() {
     for names_children in [true, false] {
-        let fake = FakeKinesis::start([("a", shard(vec![aggregate(&["hash of the key"])]))]).await;
+        let fake = FakeKinesis::start([("a", shard(vec![aggregate(&["hash of the key"])]))]);
         {
             let mut state = fake.state();
             state.names_children = names_children;
@@ -132,7 +132,7 @@ async fn user_records_of_other_shards() {
             state.put(4, "high again");
             state.put(4, Aggregate::of("k", Some(hash_key(4)), ["upper again"]).pack());
         }
-        let mut listener = listen(source(&fake.server.address, ""));
+        let mut listener = listen(source(&fake.url, ""));
         let low = split("shardId-000000000000");
         let high = split("shardId-000000000001");
         listener
@@ -143,7 +143,7 @@ async fn user_records_of_other_shards() {
         assert_eq!(listener.splits[&low].values(), ["low", "middle"]);
         assert_eq!(listener.splits[&high].values(), ["high again", "upper again"]);
         let places: Vec<_> = listener.splits[&low].records.iter().map(|(place, _)| text(place)).collect();
-        assert_eq!(places, [format!("{}:0", sequence(0)), format!("{}:2", sequence(0))]);
+        assert_eq!(places, [format!("{}:0", sequence(2)), format!("{}:2", sequence(2))]);
         let note = listener.checkpoint().note;
         assert_eq!(note["elsewhere"], serde_json::json!({"a": 1, "shardId-000000000000": 2}));
         listener.kill();
@@ -155,8 +155,8 @@ async fn user_records_of_other_shards() {
 #[tokio::test]
 async fn empty_user_records_are_no_way_around_the_budget() {
     let packed = aggregate(&[""; 30_000]);
-    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..0, ..shard(vec![packed]) })]).await;
-    let mut listener = Listener::start(source(&fake.server.address, "max_records = 1000"), 1, 100_000);
+    let fake = FakeKinesis::start([("a", FakeShard { hashes: WHOLE, ..shard(vec![packed]) })]);
+    let mut listener = Listener::start(source(&fake.url, "max_records = 1000"), 1, 100_000);
     listener.hold();
     let rows = |listener: &Listener| listener.splits.values().map(|split| split.records.len()).sum::<usize>();
     let waits = tokio::time::timeout(Duration::from_millis(300), listener.listen_until(|_| false)).await;

@@ -12,8 +12,11 @@ use toml::de::DeTable;
 use wasmill_connect::checkpoint_store::{self, StorePlace};
 use wasmill_connect::{SINKS, SOURCES};
 use wasmill_stream::config::{Problem, Problems, Section};
+use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::Sink;
-use wasmill_stream::source::{CaughtUp, Chunk, Delivery, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue};
+use wasmill_stream::source::{
+    CaughtUp, Chunk, Delivery, Ends, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue,
+};
 use wasmill_stream::{ExtendedSequence, Position, Positions, Result, SplitId};
 
 /// Longer than anything takes, so that a hang becomes a failure.
@@ -87,6 +90,8 @@ pub struct Heard {
     pub caught_up: usize,
     /// What it knew when it last said so.
     pub knows: Option<CaughtUp>,
+    /// The watermark of the splits after which it goes on.
+    pub inherited: Option<i64>,
     /// Whether it has ended.
     pub done: bool,
 }
@@ -104,6 +109,10 @@ pub struct Listener {
     workers: Vec<Worker>,
     stop: watch::Sender<bool>,
     note: SourceNote,
+    ends: Ends,
+    keeps_checkpoints: bool,
+    /// What it counts and remarks.
+    pub ledger: Arc<StepLedger>,
     /// The checkpoint it goes on from.
     resume: Option<Resume>,
     /// What each split has said.
@@ -132,9 +141,14 @@ impl Listener {
         Self::begin(source, workers, budget_bytes, resume, false)
     }
 
-    /// Starts a source in a job with checkpoints: [`Listener::keep_note`] makes one.
-    pub fn with_checkpoints(source: Box<dyn Source>, workers: usize, budget_bytes: u32) -> Self {
-        Self::begin(source, workers, budget_bytes, None, true)
+    /// Starts a source in a job with checkpoints: [`Listener::publish`] makes one.
+    pub fn with_checkpoints(
+        source: Box<dyn Source>,
+        workers: usize,
+        budget_bytes: u32,
+        resume: Option<Resume>,
+    ) -> Self {
+        Self::begin(source, workers, budget_bytes, resume, true)
     }
 
     fn begin(
@@ -152,11 +166,25 @@ impl Listener {
             listening.push(Worker { queue, opened: false });
         }
         let intake = Intake::new(queues, budget_bytes, stopped).resuming(resume.clone());
-        let intake = intake.keeping_checkpoints(keeps_checkpoints);
+        let (ends, ledger) = (Ends::default(), Arc::new(StepLedger::default()));
+        let intake = intake.keeping_checkpoints(keeps_checkpoints).settling(ends.clone()).counting(ledger.clone());
         let note = intake.notes();
         let running = tokio::spawn(source.run(intake));
         let (splits, ended, records) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { running, workers: listening, stop, note, resume, splits, ended, records, held: None }
+        Self {
+            running,
+            workers: listening,
+            stop,
+            note,
+            ends,
+            keeps_checkpoints,
+            ledger,
+            resume,
+            splits,
+            ended,
+            records,
+            held: None,
+        }
     }
 
     /// The checkpoint that an engine would make now: of what was heard, and of what the checkpoint before knew.
@@ -171,9 +199,11 @@ impl Listener {
         Resume { note: self.note.get(), splits }
     }
 
-    /// Publishes a checkpoint with the note as it is now.
-    pub fn keep_note(&self) {
+    /// Publishes a checkpoint that was made earlier, with the note as it is now.
+    pub fn publish(&self, checkpoint: &Resume) {
         self.note.kept(self.note.edition().1);
+        let ended = checkpoint.splits.iter().filter(|(_, mark)| mark.done);
+        self.ends.settle(ended.map(|(part, mark)| (SplitId::new("in", part), mark.watermark)));
     }
 
     /// From now on, no record is ever finished with, so that the source has to wait once the budget is used up.
@@ -194,14 +224,25 @@ impl Listener {
 
     /// Hears the next message, that for the first worker behind `first` if there are several. `false` at the end.
     pub async fn hear_next(&mut self, first: usize) -> bool {
-        let next = poll_fn(|context| next(&mut self.workers, first, context));
-        match tokio::time::timeout(PATIENCE, next).await.expect("the source says something in time") {
+        let next = self.try_hear_next(first);
+        tokio::time::timeout(PATIENCE, next).await.expect("the source says something in time")
+    }
+
+    /// The same, however long it takes.
+    pub async fn try_hear_next(&mut self, first: usize) -> bool {
+        match poll_fn(|context| next(&mut self.workers, first, context)).await {
             Some((worker, delivery)) => {
                 self.hear(worker, delivery);
                 true
             }
             None => false,
         }
+    }
+
+    /// Resolves when the source waits for a checkpoint that holds the end of a split.
+    pub fn awaited(&self) -> impl Future<Output = ()> + use<> {
+        let ends = self.ends.clone();
+        async move { ends.awaited().await }
     }
 
     /// Ends the source as a crash does.
@@ -232,13 +273,21 @@ impl Listener {
                 let heard = self.splits.get_mut(&split).expect("a split is opened before it speaks");
                 assert!(!heard.done, "{split} says nothing after its end");
                 match event {
+                    SplitEvent::Inherits(watermark) => {
+                        assert!(heard.records.is_empty(), "{split} inherits before its first record");
+                        heard.inherited = Some(watermark);
+                    }
                     SplitEvent::CaughtUp(caught_up) => {
                         heard.caught_up += 1;
                         heard.knows = Some(caught_up);
                     }
                     SplitEvent::Done => {
                         heard.done = true;
-                        self.ended.push(split);
+                        self.ended.push(split.clone());
+                        // What was heard is as good as taken by all sinks.
+                        if !self.keeps_checkpoints {
+                            self.ends.settle([(split, None)]);
+                        }
                     }
                     SplitEvent::Rows(chunk) => {
                         heard.take(&split, &chunk);

@@ -1,7 +1,6 @@
 //! The `kinesis` source through a split and a merge, with restarts, on servers that others wrote; with records as they are,
 //! and with user records that were packed by a producer.
 
-use crate::aggregate::{Aggregate, UserRecord};
 use crate::harness::{self, Heard, Listener, PATIENCE};
 use crate::servers::{KINESALITE, KINESIS_LOCAL, Server};
 use aws_sdk_kinesis::Client;
@@ -11,6 +10,7 @@ use aws_sdk_kinesis::types::{Shard, StreamStatus};
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use wasmill_connect::pack::{Aggregate, UserRecord};
 use wasmill_stream::SplitId;
 use wasmill_stream::source::Resume;
 

@@ -1,21 +1,30 @@
 //! Every connector against the promises of `wasmill_stream::{source, sink}`. `source_suite` and `sink_suite` hold what all
 //! must do; each connector has a file that calls them and adds what is its own.
 
-#[path = "../../../../tests/harness/aggregate.rs"]
-mod aggregate;
 mod aggregates;
 mod checkpoint_store;
 mod component_store;
 mod crash_suite;
+/// The tests of whole jobs need other parts of it.
+#[allow(dead_code, unused_imports)]
+#[path = "../../../../tests/harness/fake_kinesis/mod.rs"]
 mod fake_kinesis;
 mod fake_s3;
 mod fake_search;
+mod fan_out;
 mod file;
 mod file_commits;
 mod harness;
 mod http;
 mod kinesis;
+/// The fake itself, asked by the SDK of AWS.
+mod kinesis_fake;
 mod kinesis_servers;
+mod kinesis_sink;
+/// The servers of other tests answer in other ways.
+#[allow(dead_code)]
+#[path = "../../../../tests/harness/loopback.rs"]
+mod loopback;
 mod moto;
 mod opensearch;
 mod opensearch_undo;

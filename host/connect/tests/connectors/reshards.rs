@@ -1,19 +1,20 @@
 //! The `kinesis` source over random trees of splits and merges, with crashes at random moments. The test plays an engine:
-//! it takes what the source sends in any order that queues allow, and makes a checkpoint between any two messages.
+//! it takes what the source sends in any order that queues allow, and publishes a checkpoint between any two messages, from
+//! which the source goes on after a crash.
 
-use crate::aggregate::{Aggregate, UserRecord};
 use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, State, hash_key};
 use crate::harness::{self, Listener};
 use crate::kinesis::settings;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
+use wasmill_connect::pack::{Aggregate, UserRecord};
 use wasmill_stream::SplitId;
 use wasmill_stream::source::Resume;
 
 /// Keys of records, and the highest hash but one.
-const KEYS: u32 = 8;
-const HASHES: u32 = 64;
+const KEYS: u64 = 8;
+const HASHES: u64 = 64;
 
 /// Trees without `WASMILL_RESHARDS`.
 const TREES: u64 = 40;
@@ -23,20 +24,19 @@ struct Stream {
     fake: FakeKinesis,
     random: StdRng,
     /// How many records each key has.
-    keys: BTreeMap<u32, u32>,
+    keys: BTreeMap<u64, u32>,
 }
 
 impl Stream {
     async fn start(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let shards = random.random_range(1..=4u32);
+        let shards = random.random_range(1..=4u64);
         let share = HASHES / shards;
         let ids = ["root-0", "root-1", "root-2", "root-3"].into_iter().zip(0..shards);
         let fake = FakeKinesis::start(ids.map(|(id, at)| {
             let end = if at + 1 == shards { HASHES } else { (at + 1) * share };
             (id, FakeShard { hashes: at * share..end, ..FakeShard::default() })
-        }))
-        .await;
+        }));
         fake.state().page = random.random_range(1..6);
         fake.state().names_children = random.random();
         Self { fake, random, keys: BTreeMap::new() }
@@ -90,7 +90,7 @@ impl Stream {
 
 /// Puts records as a producer does that packs them and knows the shards only from before: it sends those again that came
 /// to the wrong one.
-fn put_together(state: &mut State, records: Vec<(u32, String)>) {
+fn put_together(state: &mut State, records: Vec<(u64, String)>) {
     let Some(&(first, _)) = records.first() else { return };
     let here = state.neighbours(first);
     let packed = (0..).zip(&records).map(|(at, (_, data))| UserRecord {
@@ -106,55 +106,109 @@ fn put_together(state: &mut State, records: Vec<(u32, String)>) {
 
 fn split(state: &mut State, random: &mut StdRng) {
     let mut open = state.open();
-    open.retain(|id| state.shards[id].hashes.len() > 1);
+    open.retain(|id| state.shards[id].hashes.end - state.shards[id].hashes.start > 1);
     if !open.is_empty() {
         state.split(&open[random.random_range(0..open.len())]);
     }
 }
 
 fn merge(state: &mut State, random: &mut StdRng) {
-    let mut open = state.open();
-    open.sort_by_key(|id| state.shards[id].hashes.start);
+    let open = state.open();
     if open.len() > 1 {
         let at = random.random_range(1..open.len());
         state.merge(&open[at - 1], &open[at]);
     }
 }
 
-fn listen(stream: &mut Stream, resume: Option<Resume>) -> Listener {
-    // Few rows at a time, so that checkpoints are made inside of what was packed.
-    let few = format!("max_records = {}", stream.random.random_range(1..4));
-    let source = harness::source("kinesis", &settings(&stream.fake.server.address, &few)).expect("good settings");
-    Listener::go_on(source, stream.random.random_range(1..5), 16 << 20, resume)
+/// A run of the source from a start to a crash.
+struct Run {
+    listener: Listener,
+    /// A checkpoint that is made and not published, and how many records it is behind.
+    made: Option<(Resume, usize)>,
+    /// The last one that was published.
+    published: Option<Resume>,
+    /// How many records of this run are before it.
+    committed: usize,
 }
 
-/// Hears one message, of any worker. The source may get ahead before: workers that are quick would find a queue empty
-/// whenever something is sent to another, and never hear things in another order than they were sent.
-async fn hear(listener: &mut Listener, stream: &mut Stream) {
-    if stream.random.random_bool(0.3) {
-        for _ in 0..stream.random.random_range(0..200) {
-            tokio::task::yield_now().await;
-        }
+impl Run {
+    fn begin(stream: &mut Stream, published: Option<Resume>) -> Self {
+        // Few rows at a time, so that checkpoints are made inside of what was packed.
+        let few = format!("max_records = {}", stream.random.random_range(1..4));
+        let source = harness::source("kinesis", &settings(&stream.fake.url, &few)).expect("good settings");
+        let workers = stream.random.random_range(1..5);
+        let listener = Listener::with_checkpoints(source, workers, 16 << 20, published.clone());
+        Self { listener, made: None, published, committed: 0 }
     }
-    if !listener.hear_next(stream.random.random_range(0..4)).await {
-        panic!("the source has ended: {:?}", listener.finish().await);
-    }
-}
 
-/// What a checkpoint holds of a shard implies that it holds the ends of all its parents.
-fn assert_parents_are_done(stream: &Stream, checkpoint: &Resume, listener: &Listener) {
-    let state = stream.fake.state();
-    for (id, heard) in &listener.splits {
-        let parents = state.shards.get(id.part()).map(|shard| shard.parents.as_slice()).unwrap_or_default();
-        for parent in parents.iter().filter(|_| !heard.records.is_empty()) {
-            let done = checkpoint.splits.get(parent).is_some_and(|mark| mark.done);
-            let finished = checkpoint.note["finished"].as_array().is_some_and(|all| all.iter().any(|id| id == parent));
-            // A finished parent that the stream has dropped may be forgotten.
-            assert!(
-                done || finished || !state.shards.contains_key(parent),
-                "{id} is read, its parent {parent} is not done"
-            );
+    /// Goes on with a checkpoint, or begins one.
+    fn check(&mut self, stream: &mut Stream) {
+        let Self { listener, made, published, committed } = self;
+        let Some((mut checkpoint, records)) = made.take() else {
+            *made = Some((listener.checkpoint(), listener.records.len()));
+            return;
+        };
+        listener.publish(&checkpoint);
+        // The note may be younger than the marks.
+        if stream.random.random() {
+            checkpoint.note = listener.checkpoint().note;
         }
+        // Once the source has opened its splits, its note says which ended in earlier runs: an engine may drop their marks.
+        if stream.random.random() && !listener.splits.is_empty() {
+            let opened: BTreeSet<_> = listener.splits.keys().map(SplitId::part).collect();
+            checkpoint.splits.retain(|id, mark| !mark.done || opened.contains(id.as_str()));
+        }
+        (*published, *committed) = (Some(checkpoint), records);
+    }
+
+    /// Hears one message, of any worker, or goes on with a checkpoint. The source may get ahead before: workers that are quick
+    /// would find a queue empty whenever something is sent to another, and never hear things in another order than they
+    /// were sent.
+    async fn hear(&mut self, stream: &mut Stream) {
+        if stream.random.random_bool(0.3) {
+            for _ in 0..stream.random.random_range(0..200) {
+                tokio::task::yield_now().await;
+            }
+        }
+        let awaited = self.listener.awaited();
+        let next = async {
+            tokio::select! {
+                heard = self.listener.try_hear_next(stream.random.random_range(0..4)) => Some(heard),
+                () = awaited => None,
+            }
+        };
+        let heard = tokio::time::timeout(harness::PATIENCE, next).await.expect("something happens in time");
+        if heard == Some(false) {
+            panic!("the source has ended: {:?}", self.listener.finish().await);
+        }
+        if heard.is_none() || stream.random.random_bool(0.05) {
+            self.check(stream);
+        }
+        self.assert_parents_are_done(stream);
+    }
+
+    /// What was heard of a shard implies that a published checkpoint holds the ends of all its parents.
+    fn assert_parents_are_done(&self, stream: &Stream) {
+        let state = stream.fake.state();
+        let known = self.published.clone().unwrap_or_default();
+        for (id, heard) in &self.listener.splits {
+            let parents = state.shards.get(id.part()).map(|shard| shard.parents.as_slice()).unwrap_or_default();
+            for parent in parents.iter().filter(|_| !heard.records.is_empty()) {
+                let done = known.splits.get(parent).is_some_and(|mark| mark.done);
+                let finished = known.note["finished"].as_array().is_some_and(|all| all.iter().any(|id| id == parent));
+                // A finished parent that the stream has dropped may be forgotten.
+                assert!(
+                    done || finished || !state.shards.contains_key(parent),
+                    "{id} is read, and no checkpoint says that its parent {parent} is done"
+                );
+            }
+        }
+    }
+
+    /// Whether all shards have said that there is nothing more, each again since it was asked `before`.
+    fn is_silent(&self, before: &BTreeMap<SplitId, usize>) -> bool {
+        let mut splits = self.listener.splits.iter();
+        splits.all(|(id, split)| split.done || split.caught_up > before.get(id).copied().unwrap_or_default())
     }
 }
 
@@ -167,47 +221,31 @@ async fn grow(seed: u64) {
         stream.happen();
     }
     for _ in 0..stream.random.random_range(0..6) {
-        let mut listener = listen(&mut stream, checkpoint.clone());
-        for _ in 0..stream.random.random_range(0..60) {
+        let mut run = Run::begin(&mut stream, checkpoint.clone());
+        for _ in 0..stream.random.random_range(0..80) {
             if stream.random.random_bool(0.2) {
                 stream.happen();
             }
-            hear(&mut listener, &mut stream).await;
+            run.hear(&mut stream).await;
         }
-        let mut cut = listener.checkpoint();
-        assert_parents_are_done(&stream, &cut, &listener);
-        // Once the source has opened its splits, its note says which ended in earlier runs: an engine may drop their marks.
-        if stream.random.random() && !listener.splits.is_empty() {
-            let opened: BTreeSet<_> = listener.splits.keys().map(SplitId::part).collect();
-            cut.splits.retain(|id, mark| !mark.done || opened.contains(id.as_str()));
-        }
-        committed.append(&mut listener.records);
-        // What comes between the checkpoint and the crash is lost; only the note may be younger than the marks.
-        for _ in 0..stream.random.random_range(0..20) {
-            hear(&mut listener, &mut stream).await;
-        }
-        if stream.random.random() {
-            cut.note = listener.checkpoint().note;
-        }
-        listener.kill();
-        stream.forget(&cut);
-        checkpoint = Some(cut);
+        // What comes between the checkpoint and the crash is lost.
+        committed.extend(run.listener.records.drain(..run.committed));
+        checkpoint = run.published.take();
+        run.listener.kill();
+        stream.forget(&checkpoint.clone().unwrap_or_default());
     }
-    let mut listener = listen(&mut stream, checkpoint);
-    while committed.len() + listener.records.len() < stream.records() {
-        hear(&mut listener, &mut stream).await;
+    let mut run = Run::begin(&mut stream, checkpoint);
+    while committed.len() + run.listener.records.len() < stream.records() {
+        run.hear(&mut stream).await;
     }
-    let ends: Vec<_> = listener.splits.values().map(|split| split.caught_up).collect();
     // And nothing comes twice.
-    let more = |now: &harness::Heard, before: usize| now.done || now.caught_up > before;
-    listener
-        .listen_until(|splits| {
-            splits.len() > ends.len() || splits.values().zip(&ends).all(|(split, before)| more(split, *before))
-        })
-        .await;
-    committed.append(&mut listener.records);
-    listener.kill();
-    let mut next = BTreeMap::<u32, u32>::new();
+    let before = run.listener.splits.iter().map(|(id, split)| (id.clone(), split.caught_up)).collect();
+    while !run.is_silent(&before) {
+        run.hear(&mut stream).await;
+    }
+    committed.append(&mut run.listener.records);
+    run.listener.kill();
+    let mut next = BTreeMap::<u64, u32>::new();
     for record in &committed {
         let (key, number) = record.split_once(' ').expect("key and number");
         let next = next.entry(key.parse().expect("a key")).or_default();

@@ -31,13 +31,17 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use wasmill_stream::Result;
 use wasmill_stream::checkpoint::{
     Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark, Withdrawn,
 };
 use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::plugin::Identity;
-use wasmill_stream::source::SourceNote;
+use wasmill_stream::source::{Ends, SourceNote};
+use wasmill_stream::{Result, SplitId};
+
+/// The least time between two checkpoints of which the second is only there because a source waits for it: a child of a
+/// shard does not begin before the end of its parents is in a checkpoint.
+const HASTE: Duration = Duration::from_secs(1);
 
 /// Coordinates the checkpoints of one run.
 pub struct Coordinator {
@@ -79,6 +83,8 @@ pub struct Connections {
     pub sinks: HashMap<usize, UnboundedSender<Commit>>,
     /// What the sources note, by node.
     pub notes: HashMap<usize, SourceNote>,
+    /// Which ends of splits are settled: those that a published checkpoint holds.
+    pub ends: Ends,
     /// Whether another run may read on, once all sources have ended.
     pub unfinished: Arc<AtomicBool>,
     /// Who wants a checkpoint to which the job can be rewound, and is told its number.
@@ -200,10 +206,12 @@ impl Coordinator {
     async fn gather(&mut self, connections: &mut Connections) -> Result<bool> {
         // The first one comes at once: a source that has noted where "latest" was reads nothing before that is kept.
         let mut due = Instant::now();
+        let mut hurried = due;
         loop {
             if let Some(gathering) = self.gathering.take_if(|gathering| self.roster.is_complete(gathering)) {
                 self.publish(Kind::Periodic, gathering, connections).await?;
                 due = Instant::now();
+                hurried = due + HASTE.min(self.settings.interval);
                 if !self.points.are_asked_for() {
                     due += self.settings.interval;
                 }
@@ -227,6 +235,7 @@ impl Coordinator {
                     self.points.ask(waiting);
                     due = Instant::now();
                 }
+                () = connections.ends.awaited(), if self.gathering.is_none() && due > hurried => due = hurried,
                 () = sleep_until(due), if self.gathering.is_none() => {
                     let (wanted, barrier) = (self.points.served(), self.clock.request_barrier());
                     self.gathering = Some(Gathering::new(barrier, wanted));
@@ -276,6 +285,7 @@ impl Coordinator {
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
         editions.into_iter().for_each(|(note, edition)| note.kept(edition));
+        connections.ends.settle(self.ends());
         // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
         let mut sinks = manifest.sinks;
         for (node, prepared) in self.commit(commits, &sinks, connections).await? {
@@ -301,6 +311,15 @@ impl Coordinator {
             tracing::warn!("remove old checkpoints: {}", error.report());
         }
         Ok(())
+    }
+
+    /// The ends that the manifest just published holds.
+    fn ends(&self) -> impl Iterator<Item = (SplitId, Option<i64>)> {
+        let of_source = |(name, mark): (&'_ String, &'_ SourceMark)| {
+            let ended = mark.splits.iter().filter(|(_, split)| split.done);
+            Vec::from_iter(ended.map(|(part, split)| (SplitId::new(name, part), split.watermark)))
+        };
+        self.sources.iter().flat_map(of_source)
     }
 
     async fn prune(&mut self) -> Result<()> {

@@ -176,8 +176,10 @@ impl Intake {
             emitted -= (batch.len() - kept.len()).min(emitted);
             batch = batch.select(&kept);
         }
-        if let Some(latest) = batch.times.iter().copied().max() {
-            clock.rows(latest, now);
+        if clock.rows(&batch.times, now) {
+            let kept = self.refuse_future(&batch, clock.limit(now));
+            emitted -= (batch.len() - kept.len()).min(emitted);
+            batch = batch.select(&kept);
         }
         StepLedger::add(&self.ledger.emitted, emitted);
         StepLedger::add(&self.ledger.written, batch.len());
@@ -220,6 +222,16 @@ impl Intake {
             }
         }
         Some((0..batch.len() as u32).filter(|&row| keep[row as usize]).collect())
+    }
+
+    /// Refuses the rows that are later than `limit`. Returns the others.
+    fn refuse_future(&mut self, batch: &Batch, limit: i64) -> Vec<u32> {
+        let (kept, refused) = (0..batch.len() as u32).partition::<Vec<_>, _>(|&row| batch.times[row as usize] <= limit);
+        for row in refused {
+            let reason = "its event time is further ahead of the clock than max_future allows";
+            self.discards.row(batch, row as usize, Cause::Future, reason);
+        }
+        kept
     }
 
     /// The rows that are markers, ascending.

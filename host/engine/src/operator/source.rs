@@ -14,7 +14,7 @@ use crate::progress::Announcement;
 use crate::swap::Follower;
 use crate::wake::Bell;
 use crate::worker::Shared;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe;
@@ -97,6 +97,8 @@ struct SourceStep {
     passed: Option<u64>,
     /// A message that was taken after its epoch had closed.
     taken: Option<Delivery>,
+    /// Ends of splits that sinks have not come to, each with its epoch, in a job without checkpoints.
+    unsettled: VecDeque<(Epoch, SplitId)>,
 }
 
 /// What an activation led to.
@@ -147,14 +149,28 @@ impl SourceStep {
                             return Ok(Turn::Rows(batch));
                         }
                     }
+                    SplitEvent::Inherits(watermark) => split.clock.inherit(watermark),
                     SplitEvent::CaughtUp(caught_up) => split.clock.caught_up(caught_up, now),
-                    SplitEvent::Done => split.clock.finish(),
+                    SplitEvent::Done => {
+                        split.clock.finish();
+                        if self.shared.reporter.is_none() {
+                            self.unsettled.push_back((epoch, id));
+                        }
+                    }
                 }
             }
             Ok(Delivery::Closed) | Err(TryRecvError::Disconnected) => return Ok(Turn::Ended),
             Err(TryRecvError::Empty) => return Ok(Turn::Idle),
         }
         Ok(Turn::More)
+    }
+
+    /// Settles the ends of splits that all sinks have come to.
+    fn settle(&mut self) {
+        while let Some((_, split)) = self.unsettled.pop_front_if(|(epoch, _)| !self.probe.less_than(&(*epoch + 1))) {
+            let watermark = self.splits.get(&split).and_then(|split| split.clock.watermark());
+            self.shared.ends.settle([(split, watermark)]);
+        }
     }
 
     /// What to tell the steps when an epoch closes, if it is news.
@@ -239,6 +255,7 @@ pub fn build<'s>(
         announced: Progress::UNKNOWN,
         passed: None,
         taken: None,
+        unsettled: VecDeque::new(),
     };
     let name = plan.nodes[index].name.clone();
     let mut builder = OperatorBuilder::new(name.to_string(), scope);
@@ -255,6 +272,7 @@ pub fn build<'s>(
         let mut capabilities = to_news.map(|to_news| (Pass::new(capabilities), to_news));
         move |_frontiers| {
             let Some((pass, to_news)) = &mut capabilities else { return };
+            step.settle();
             let clock = step.shared.clock.clone();
             let mut ended = step.shared.verdict.is_aborted();
             // A full epoch takes no more rows until the sinks allow the next one.

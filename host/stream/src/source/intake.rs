@@ -1,8 +1,9 @@
 //! Where a source opens its splits.
 
 use super::queue::{closed, taken, wait_for_stop};
-use super::{Delivery, HoldUps, Resume, SourceNote, SplitSender, WorkerQueue, deliver};
+use super::{Delivery, Ends, HoldUps, Resume, SourceNote, SplitSender, WorkerQueue, deliver};
 use crate::checkpoint::SplitMark;
+use crate::ledger::StepLedger;
 use crate::{Result, SplitId};
 use serde_json::Value;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub struct Intake {
     resume: Option<Resume>,
     note: SourceNote,
     hold_ups: HoldUps,
+    ends: Ends,
+    ledger: Arc<StepLedger>,
     keeps_checkpoints: bool,
     /// How many splits were opened.
     opened: AtomicUsize,
@@ -34,6 +37,8 @@ impl Intake {
             resume: None,
             note: SourceNote::default(),
             hold_ups: HoldUps::default(),
+            ends: Ends::default(),
+            ledger: Arc::default(),
             keeps_checkpoints: false,
             opened: AtomicUsize::new(0),
         }
@@ -49,6 +54,18 @@ impl Intake {
     /// The same, in a job whose notes come into checkpoints: whoever writes those says when.
     pub fn keeping_checkpoints(mut self, keeps: bool) -> Self {
         self.keeps_checkpoints = keeps;
+        self
+    }
+
+    /// The same, in a job whose ends are settled there.
+    pub fn settling(mut self, ends: Ends) -> Self {
+        self.ends = ends;
+        self
+    }
+
+    /// The same, of a source whose counters these are.
+    pub fn counting(mut self, ledger: Arc<StepLedger>) -> Self {
+        self.ledger = ledger;
         self
     }
 
@@ -76,6 +93,11 @@ impl Intake {
     /// the source is still the same, before the first record is sent.
     pub fn note(&self, note: Value) {
         self.note.set(note);
+    }
+
+    /// Counts records that are lost and says which, for people: they were not read in time, and the source goes on.
+    pub fn gap(&self, gap: String) {
+        self.ledger.note_gap(gap);
     }
 
     /// Waits until a checkpoint holds the note as it is now, if the job keeps checkpoints. To be called after
@@ -126,8 +148,20 @@ impl Intake {
             budget_bytes: self.budget_bytes,
             stop: self.stop.clone(),
             hold_ups: self.hold_ups.clone(),
+            ledger: self.ledger.clone(),
         });
         Ok(senders.collect())
+    }
+
+    /// Waits until the end of a split is settled, so that what is sent from then on comes after its rows everywhere, and no
+    /// later run denies the end: a published checkpoint holds it, or, without checkpoints, all sinks have taken what was
+    /// before it. To be called behind [`SplitSender::done`]. Returns the last watermark of the split, if it had one.
+    pub async fn settled(&self, split: &SplitId) -> Result<Option<i64>> {
+        tokio::select! {
+            watermark = self.ends.settled(split) => watermark,
+            // A job that fails settles nothing more.
+            () = self.stopped() => Err(closed()),
+        }
     }
 
     /// Whether the job wants its sources to stop reading.

@@ -2,6 +2,7 @@
 
 use super::queue::{closed, taken, wait_for_stop};
 use super::{CaughtUp, Chunk, Delivery, HoldUps, SplitEvent, WorkerQueue, deliver};
+use crate::ledger::StepLedger;
 use crate::{Binary, Error, Positions, Result, SplitId};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -15,11 +16,13 @@ pub struct SplitSender {
     pub(super) budget_bytes: u32,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) hold_ups: HoldUps,
+    pub(super) ledger: Arc<StepLedger>,
 }
 
 impl Drop for SplitSender {
     fn drop(&mut self) {
         self.reads_on();
+        self.remark(None);
     }
 }
 
@@ -45,9 +48,21 @@ impl SplitSender {
         self.send(SplitEvent::Rows(Chunk { values, positions })).await
     }
 
+    /// Says that the split goes on after others: what their watermark says of them holds for it, too. To be called before
+    /// the first record.
+    pub async fn inherit(&self, watermark: i64) -> Result<()> {
+        self.send(SplitEvent::Inherits(watermark)).await
+    }
+
     /// Says why nothing can be read at the moment although there may be more. It is tried again.
     pub fn held_up(&self, reason: &Error) {
         self.hold_ups.set(&self.split, Some(reason.report()));
+    }
+
+    /// Says in what way the split is read otherwise than the settings ask for, or that it is not any more. It is read: that it
+    /// is not is for [`SplitSender::held_up`].
+    pub fn remark(&self, remark: Option<String>) {
+        self.ledger.remark(self.split.as_str(), remark);
     }
 
     /// Says that reading goes on.

@@ -1,4 +1,4 @@
-//! Packing user records as the Kinesis Producer Library does, for tests.
+//! Packing user records into one record, in the format of the Kinesis Producer Library. Pure. `aggregate` reads it.
 
 use md5::{Digest, Md5};
 

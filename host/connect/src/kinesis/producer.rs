@@ -1,0 +1,331 @@
+//! Puts records into a stream, in order per partition key, until each of them is confirmed. The sink of jobs and
+//! `wasmill replay` write through it.
+//!
+//! Of a lane (a partition key, or a shard when records are packed) one record is on its way at a time; what was refused
+//! goes again before what came after it. A request whose answer is lost is sent again, so records may come twice. What was
+//! packed for a shard that has been split in between is sent again where it came to the wrong one: readers leave it out
+//! there.
+
+mod budget;
+mod lanes;
+mod request;
+mod routes;
+mod target;
+
+pub use lanes::Outgoing;
+pub use target::TargetSettings;
+
+use crate::retry::{Backoff, Patience};
+use budget::Budgets;
+use lanes::{Lane, Lanes};
+use request::{Parcel, Sent};
+use routes::Routes;
+use std::sync::Arc;
+use std::time::Duration;
+use target::{Fate, Target};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use wasmill_stream::{Error, Result};
+
+/// Most requests on their way.
+const REQUESTS: f64 = 8.0;
+/// PutRecords takes no larger record, with its partition key.
+pub const RECORD_BYTES: usize = 1 << 20;
+/// Characters of a partition key.
+pub const KEY_CHARS: usize = 256;
+/// A packed record is not made larger, as by the library whose format it has.
+const PACKED_BYTES: usize = 50 << 10;
+/// As soon as so many records wait, a request is worth its while.
+const WORTH_IT: usize = request::RECORDS;
+
+/// What a producer has done so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Records that are in the stream; user records, if they were packed.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records of Kinesis that were tried again.
+    pub retries: u64,
+    /// Of these, for a shard that was written too fast.
+    pub throttled: u64,
+}
+
+/// Puts records into one stream.
+pub struct Producer {
+    target: Arc<Target>,
+    packs: bool,
+    routes: Routes,
+    /// Whether the routes have to be found anew, once nothing is on its way.
+    is_stale: bool,
+    lanes: Lanes,
+    budgets: Budgets,
+    sending: JoinSet<Sent>,
+    /// How many records of `push` are on their way.
+    out: usize,
+    /// How many requests may be on their way: more with each success, half of it with each throttle.
+    window: f64,
+    backoff: Backoff,
+    pause_until: Instant,
+    /// Packed records that came to this shard and not to the one they were meant for.
+    misplaced: Vec<(String, Parcel)>,
+    confirmed: Vec<i64>,
+    tally: Tally,
+}
+
+impl Producer {
+    /// Connects, and finds the shards. With `packs`, user records are packed into few records of Kinesis.
+    pub async fn connect(settings: &TargetSettings, packs: bool) -> Result<Self> {
+        let target = Target::connect(settings).await?;
+        let mut backoff = Backoff::new(settings.patience);
+        let routes = loop {
+            match target.routes().await {
+                Ok(routes) => break routes,
+                Err(error) => backoff.wait(error).await?,
+            }
+        };
+        Ok(Self {
+            target: Arc::new(target),
+            packs,
+            routes,
+            is_stale: false,
+            lanes: Lanes::default(),
+            budgets: Budgets::default(),
+            sending: JoinSet::new(),
+            out: 0,
+            window: 1.0,
+            backoff: Backoff::new(Patience::ENDLESS),
+            pause_until: Instant::now(),
+            misplaced: Vec::new(),
+            confirmed: Vec::new(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Takes a record, which is no larger than [`RECORD_BYTES`], and sends what is worth a request.
+    pub fn push(&mut self, record: Outgoing) {
+        let lane = self.lane(&record);
+        self.lanes.push(lane, record);
+        if self.lanes.waiting() >= WORTH_IT && (self.sending.len() as f64) < self.window {
+            self.send(Instant::now());
+        }
+    }
+
+    /// How many records were taken and are not confirmed.
+    pub fn waiting(&self) -> usize {
+        self.lanes.waiting() + self.out
+    }
+
+    /// What it has done.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The first hash keys of all shards that can be written to, by a list that is made now.
+    pub async fn starting_hashes(&mut self) -> Result<Vec<u128>> {
+        let routes = self.target.routes().await?;
+        // The lanes go by the routes that they were made for.
+        self.is_stale |= routes.open() != self.routes.open();
+        Ok(routes.open().iter().map(|route| *route.hashes.start()).collect())
+    }
+
+    /// Sends until something is confirmed, and returns the tokens of it; nothing if nothing waits. Giving up the future
+    /// loses nothing.
+    pub async fn confirm(&mut self) -> Result<Vec<i64>> {
+        while self.confirmed.is_empty() && self.waiting() > 0 {
+            if self.is_stale && self.sending.is_empty() {
+                self.find_routes().await?;
+                continue;
+            }
+            let due = self.send(Instant::now());
+            tokio::select! {
+                // `None` if nothing is on its way, which then waits for a time.
+                Some(sent) = self.sending.join_next() => {
+                    let panicked = |error| Error::internal(format!("{}: a request ended", self.target)).with_source(error);
+                    self.settle(sent.map_err(panicked)?)?;
+                }
+                () = sleep_until(due) => {}
+            }
+        }
+        Ok(std::mem::take(&mut self.confirmed))
+    }
+
+    fn lane(&self, record: &Outgoing) -> Lane {
+        match self.routes.home(record.home()).filter(|_| self.packs) {
+            Some(route) => Lane::Shard(*route.hashes.start()),
+            None => Lane::Key(record.key.clone()),
+        }
+    }
+
+    /// Sends what may be sent. Returns when to look again, if nothing happens before.
+    fn send(&mut self, now: Instant) -> Instant {
+        let later = now + Duration::from_secs(60);
+        if self.is_stale {
+            return later;
+        }
+        if now < self.pause_until {
+            return self.pause_until;
+        }
+        let mut due = later;
+        while (self.sending.len() as f64) < self.window {
+            let (parcels, opens) = self.collect(now);
+            due = opens.unwrap_or(later);
+            if parcels.is_empty() {
+                break;
+            }
+            self.out += parcels.iter().map(|parcel| parcel.records.len()).sum::<usize>();
+            let target = self.target.clone();
+            self.sending.spawn(request::send(target, parcels));
+        }
+        due
+    }
+
+    /// The parcels of a request, and when a shard opens for which there would have been more.
+    fn collect(&mut self, now: Instant) -> (Vec<Parcel>, Option<Instant>) {
+        let mut request = request::Request::default();
+        let (mut skipped, mut opens) = (Vec::new(), None::<Instant>);
+        let mut ready = self.lanes.take_ready();
+        while let Some(lane) = ready.pop_front() {
+            let first = self.lanes.first(&lane);
+            let Some(route) = first.and_then(|first| self.routes.home(first.home())) else { continue };
+            let shard = *route.hashes.start();
+            let open = self.budgets.opens(shard, now);
+            if open > now {
+                opens = Some(opens.map_or(open, |before| before.min(open)));
+                skipped.push(lane);
+                continue;
+            }
+            let meant_for = route.shard.clone();
+            let records = self.take(&lane);
+            let parcel = Parcel { lane, shard, meant_for, records };
+            if let Err(Parcel { lane, records, .. }) = request.add(parcel) {
+                self.lanes.give_back(lane, records);
+                break;
+            }
+            self.budgets.spend(shard, request.last_bytes(), now);
+        }
+        self.lanes.not_now(skipped.into_iter().chain(ready));
+        (request.into_parcels(), opens)
+    }
+
+    /// The next records of a lane that go together.
+    fn take(&mut self, lane: &Lane) -> Vec<Outgoing> {
+        let (packs, mut bytes, mut count) = (self.packs, 0, 0);
+        self.lanes.take(lane, |record| {
+            bytes += request::packed_size(record);
+            count += 1;
+            count == 1 || packs && bytes <= PACKED_BYTES
+        })
+    }
+
+    /// What an answer means for each record that was sent.
+    fn settle(&mut self, sent: Sent) -> Result<()> {
+        let Sent { parcels, answer } = sent;
+        self.out -= parcels.iter().map(|parcel| parcel.records.len()).sum::<usize>();
+        let now = Instant::now();
+        let fates = match answer {
+            Ok(fates) => fates,
+            Err(error) => {
+                self.tally.retries += parcels.len() as u64;
+                for parcel in parcels.into_iter().rev() {
+                    self.lanes.give_back(parcel.lane, parcel.records);
+                }
+                self.window = (self.window / 2.0).max(1.0);
+                self.pause_until = now + self.backoff.pause(error)?;
+                return Ok(());
+            }
+        };
+        let (mut refusal, mut refused, mut is_taken) = (None, Vec::new(), false);
+        for (parcel, fate) in parcels.into_iter().zip(fates) {
+            match fate {
+                Fate::Stored(shard) => {
+                    is_taken = true;
+                    self.stored(shard, parcel, now);
+                }
+                Fate::Refused(reason) => {
+                    self.tally.retries += 1;
+                    self.tally.throttled += u64::from(reason.starts_with("ProvisionedThroughput"));
+                    let jitter = self.backoff.jitter();
+                    self.budgets.refused(parcel.shard, now, jitter);
+                    refusal = Some(reason);
+                    refused.push(parcel);
+                }
+            }
+        }
+        for parcel in refused.into_iter().rev() {
+            self.lanes.give_back(parcel.lane, parcel.records);
+        }
+        self.window = match refusal {
+            None => (self.window + 1.0 / self.window).min(REQUESTS),
+            Some(_) => (self.window / 2.0).max(1.0),
+        };
+        match refusal {
+            // Shards that refuse have pauses of their own; the others go on.
+            Some(reason) if !is_taken => {
+                let error = Error::unavailable(format!("{}: all records were refused for now: {reason}", self.target));
+                self.pause_until = now + self.backoff.pause(error)?;
+            }
+            _ => self.backoff.succeeded(),
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, shard: String, parcel: Parcel, now: Instant) {
+        self.budgets.accepted(parcel.shard, now);
+        if shard == parcel.meant_for {
+            return self.arrived(parcel);
+        }
+        // The stream was split or merged.
+        self.is_stale = true;
+        if parcel.records.len() > 1 {
+            self.out += parcel.records.len();
+            self.misplaced.push((shard, parcel));
+        } else {
+            self.arrived(parcel);
+        }
+    }
+
+    fn arrived(&mut self, parcel: Parcel) {
+        for record in &parcel.records {
+            self.tally.records += 1;
+            self.tally.bytes += record.data.len() as u64;
+            self.confirmed.push(record.token);
+        }
+        self.lanes.done(parcel.lane);
+    }
+
+    /// Lists the shards, and puts everything into the lanes of the new ones. Nothing is on its way.
+    async fn find_routes(&mut self) -> Result<()> {
+        match self.target.routes().await {
+            Ok(routes) => self.routes = routes,
+            Err(error) => {
+                let pause = self.backoff.pause(error)?;
+                sleep_until(Instant::now() + pause).await;
+                return Ok(());
+            }
+        }
+        self.is_stale = false;
+        let mut again = Vec::new();
+        for (shard, parcel) in std::mem::take(&mut self.misplaced) {
+            self.out -= parcel.records.len();
+            let hashes = self.routes.hashes(&shard).cloned();
+            let belongs = |record: &Outgoing| hashes.as_ref().is_some_and(|hashes| hashes.contains(&record.home()));
+            let (here, elsewhere): (Vec<_>, Vec<_>) = parcel.records.into_iter().partition(belongs);
+            self.tally.retries += u64::from(!elsewhere.is_empty());
+            self.arrived(Parcel { records: here, ..Parcel::empty(parcel.lane) });
+            again.extend(elsewhere);
+        }
+        // Of a key, what came to the wrong shard comes before what waits.
+        let waiting = self.lanes.drain();
+        for record in again.into_iter().chain(waiting) {
+            let lane = self.lane(&record);
+            self.lanes.push(lane, record);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a text can be a partition key.
+pub fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= KEY_CHARS
+}

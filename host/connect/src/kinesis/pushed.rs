@@ -1,0 +1,115 @@
+//! A shard that is read by subscription, as long as that works: what is out of the ordinary is left to polling, which knows
+//! what to do about it.
+
+use super::fan_out::{Consumer, Pushed, Subscription};
+use super::page::Page;
+use super::shard::{Cursor, ShardReader, Turn};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use wasmill_stream::{Error, ErrorKind, Result};
+
+/// So many failures in a row, or one that time does not cure, and the shard is polled.
+const FAILURES: u32 = 3;
+
+/// How long it is polled before it is subscribed to again.
+const POLLS_FOR: Duration = Duration::from_secs(300);
+
+/// Between two subscriptions to a shard pass so many of the times between two reads: a second, as the service asks for.
+const READS: u32 = 5;
+
+/// How far a shard is read by subscription.
+#[derive(Default)]
+pub struct Push {
+    subscription: Option<Subscription>,
+    /// When it was last subscribed to.
+    begun: Option<Instant>,
+    /// Failures in a row.
+    failures: u32,
+    /// Until then it is polled.
+    polls_until: Option<Instant>,
+    /// Whether the next read is a polled one: servers may forget to say that a shard has ended.
+    polls_once: bool,
+}
+
+impl Push {
+    /// Whether there is a subscription, whose next event is waited for in any case.
+    pub fn is_subscribed(&self) -> bool {
+        self.subscription.is_some()
+    }
+
+    /// Whether the next read is a polled one.
+    fn polls(&mut self) -> bool {
+        std::mem::take(&mut self.polls_once) || self.polls_until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+impl ShardReader {
+    /// What came of a subscription; `None`: the shard is to be polled.
+    pub(super) async fn pushed(&self, cursor: &mut Cursor) -> Result<Option<Turn>> {
+        let Some(consumer) = self.shared.consumer.as_ref() else { return Ok(None) };
+        if cursor.push.polls() {
+            return Ok(None);
+        }
+        let asked = self.shared.stream.now();
+        match self.next_page(consumer, cursor).await {
+            Ok(Some(page)) => {
+                cursor.push.failures = 0;
+                self.sender.remark(None);
+                let _page = self.shared.pages.acquire().await.map_err(|_| super::shard::stopped())?;
+                let (begun, place) = (Instant::now(), cursor.place);
+                let turn = self.hand_on(page, asked, cursor).await?;
+                // Who does not listen for so long is not sent anything any more.
+                let is_lost = begun.elapsed() >= self.shared.settings.silence;
+                cursor.push.subscription = cursor.push.subscription.take().filter(|_| !is_lost);
+                if let Some(subscription) = &mut cursor.push.subscription {
+                    subscription.has_given |= cursor.place != place;
+                }
+                Ok(Some(turn))
+            }
+            Ok(None) => Ok(Some(Turn::More { bytes: 0 })),
+            Err(error) => self.fail(consumer, error, cursor),
+        }
+    }
+
+    /// The next page of the subscription, which is begun if there is none; `None` at its end.
+    async fn next_page(&self, consumer: &Consumer, cursor: &mut Cursor) -> Result<Option<Page>> {
+        let (stream, silence) = (&self.shared.stream, self.shared.settings.silence);
+        let mut subscription = match cursor.push.subscription.take().filter(|subscription| !subscription.is_old()) {
+            Some(subscription) => subscription,
+            None => {
+                if let Some(begun) = cursor.push.begun {
+                    sleep_until(begun + self.shared.settings.read_interval * READS).await;
+                }
+                cursor.push.begun = Some(Instant::now());
+                cursor.iterator = None;
+                cursor.known = cursor.place.position();
+                stream.subscribe(consumer, &self.shard, cursor.place, silence).await?
+            }
+        };
+        let subject = format!("{stream}: subscription to {} as {}", self.shard, consumer.name);
+        match subscription.next(&subject, silence).await? {
+            Pushed::Page(page) => {
+                cursor.push.subscription = Some(subscription);
+                Ok(Some(page))
+            }
+            Pushed::Over => {
+                cursor.push.polls_once = !subscription.has_given;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A subscription could not be had, or broke. One that has given something is simply renewed.
+    fn fail(&self, consumer: &Consumer, error: Error, cursor: &mut Cursor) -> Result<Option<Turn>> {
+        cursor.push.failures += 1;
+        if error.kind() == ErrorKind::Unavailable && cursor.push.failures < FAILURES {
+            return Err(error);
+        }
+        let reason = format!("fan-out {}: polling, because {}", consumer.name, error.report());
+        tracing::warn!(shard = self.shard, "{}: {reason}", self.shared.stream);
+        self.sender.remark(Some(reason));
+        cursor.push.failures = 0;
+        cursor.push.polls_until = Some(Instant::now() + POLLS_FOR);
+        Ok(None)
+    }
+}

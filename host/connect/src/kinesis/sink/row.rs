@@ -1,0 +1,133 @@
+//! What becomes of a row: partition key, explicit hash key, and the bytes, with an id if readers are to know it again.
+
+use super::settings::RowSettings;
+use crate::kinesis::producer::{Outgoing, RECORD_BYTES, is_key};
+use bytes::Bytes;
+use std::sync::Arc;
+use wasmill_stream::checkpoint::Digest;
+use wasmill_stream::field::Decoder;
+use wasmill_stream::{Batch, Cells, Column, Pane};
+
+/// Makes records of rows.
+pub struct Rows {
+    settings: RowSettings,
+    job: String,
+    /// Of the partition key and then of the hash key, each as a text and as a number.
+    decoder: Option<Decoder>,
+}
+
+impl Rows {
+    /// For the rows of a sink of this job.
+    pub fn new(settings: RowSettings, job: &str) -> Self {
+        let fields: Vec<_> = settings.partition_key.iter().chain(&settings.hash_key).flatten().cloned().collect();
+        let decoder = (!fields.is_empty()).then(|| Decoder::new(&fields));
+        Self { settings, job: job.to_owned(), decoder }
+    }
+
+    /// The records of a batch, or why a row is none.
+    pub fn of(&mut self, batch: &Batch) -> Vec<Result<Outgoing, &'static str>> {
+        let columns = self.decoder.as_mut().map(|decoder| decoder.decode(&batch.values)).unwrap_or_default();
+        let mut columns = columns.chunks_exact(2);
+        let keys = self.settings.partition_key.as_ref().and_then(|_| columns.next());
+        let hashes = self.settings.hash_key.as_ref().and_then(|_| columns.next());
+        let needs_id = self.settings.dedup.is_some() || keys.is_none() && batch.keys.is_none();
+        let ids = needs_id.then(|| self.ids(batch));
+        let id = |row: usize| ids.as_ref().and_then(|ids| ids.get(row)).map_or("", String::as_str);
+        (0..batch.len())
+            .map(|row| {
+                let key = match (keys, batch.key(row)) {
+                    (Some(columns), _) => {
+                        let text = text(columns, row).ok_or("the partition key is no text and no whole number")?;
+                        partition_key(text.as_bytes())
+                    }
+                    (None, Some(key)) => partition_key(key),
+                    (None, None) => partition_key(id(row).as_bytes()),
+                };
+                let hash = hashes.map(|columns| text(columns, row).and_then(|text| text.parse().ok()));
+                let hash = match hash {
+                    Some(None) => return Err("the explicit hash key is no whole number of 128 bits"),
+                    Some(hash) => hash,
+                    None => None,
+                };
+                let data = match &self.settings.dedup {
+                    Some(member) => with_member(batch.values.get(row), member, id(row)).ok_or("not a JSON object")?,
+                    None => Bytes::copy_from_slice(batch.values.get(row)),
+                };
+                let record = Outgoing { key, hash, data, token: 0 };
+                if record.size() > RECORD_BYTES {
+                    return Err("larger than the 1 MiB that Kinesis takes");
+                }
+                Ok(record)
+            })
+            .collect()
+    }
+
+    /// Ids that a replay gives again. A correction of a window is a record of its own.
+    fn ids(&self, batch: &Batch) -> Vec<String> {
+        let mut ids = batch.row_ids();
+        for (row, id) in ids.iter_mut().enumerate() {
+            let is_correction = batch.firings.as_ref().is_some_and(|firings| firings[row].pane == Pane::Late);
+            let correction = is_correction.then(|| format!("|{}", Digest::of(batch.values.get(row))));
+            *id = format!("{}|{id}{}", self.job, correction.unwrap_or_default());
+        }
+        ids
+    }
+}
+
+/// A cell that was decoded as a text and as a number; `None`: it is neither.
+fn text(columns: &[Column], row: usize) -> Option<String> {
+    columns.iter().find_map(|column| {
+        let is_there = column.faults.binary_search_by_key(&(row as u32), |fault| fault.row).is_err();
+        match &column.cells {
+            Cells::Text(cells) if is_there => Some(String::from_utf8_lossy(cells.get(row)).into_owned()),
+            Cells::Int(cells) if is_there => cells.get(row).map(i64::to_string),
+            _ => None,
+        }
+    })
+}
+
+/// A partition key as it is, or its hash where the service takes no such key.
+fn partition_key(bytes: &[u8]) -> Arc<str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if is_key(text) => text.into(),
+        _ => Digest::of(bytes).to_string().into(),
+    }
+}
+
+/// A JSON object with one more member, in front.
+fn with_member(value: &[u8], name: &str, text: &str) -> Option<Bytes> {
+    let object = value.trim_ascii();
+    let rest = object.strip_prefix(b"{")?.trim_ascii_start();
+    if !object.ends_with(b"}") {
+        return None;
+    }
+    let (name, text) = (serde_json::Value::from(name), serde_json::Value::from(text));
+    let comma = if rest.starts_with(b"}") { "" } else { "," };
+    Some([format!("{{{name}:{text}{comma}").as_bytes(), rest].concat().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A member is put in front of what is there, in objects of any spelling; nothing else is an object.
+    #[test]
+    fn members_are_put_in() {
+        let with = |value: &str| with_member(value.as_bytes(), "id", "a|\"b").map(|bytes| bytes.to_vec());
+        assert_eq!(with("{}"), Some(br#"{"id":"a|\"b"}"#.to_vec()));
+        assert_eq!(with(" { \"n\": 1}\n"), Some(br#"{"id":"a|\"b","n": 1}"#.to_vec()));
+        assert_eq!([with(""), with("[1]"), with("{")], [None, None, None]);
+    }
+
+    /// Keys that the service does not take become others, the same each time, and different ones for different keys.
+    #[test]
+    fn keys_fit() {
+        let long = "x".repeat(257);
+        assert_eq!(&*partition_key(b"taxi 7"), "taxi 7");
+        for bad in [&b""[..], b"\xff", long.as_bytes()] {
+            let key = partition_key(bad);
+            assert!(is_key(&key) && key == partition_key(bad), "{key}");
+        }
+        assert_ne!(partition_key(b"\xff"), partition_key(b"\xfe"));
+    }
+}

@@ -1,0 +1,73 @@
+//! The settings of the `kinesis` sink as the job file has them.
+
+use super::Kinesis;
+use crate::aws::{AwsSettings, check_endpoint};
+use crate::kinesis::producer::TargetSettings;
+use crate::kinesis::settings::check_stream;
+use crate::retry::Patience;
+use std::time::Duration;
+use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::field::FieldSpec;
+use wasmill_stream::sink::Sink;
+use wasmill_stream::units::Period;
+
+/// Checked settings.
+#[derive(Debug)]
+pub struct Settings {
+    /// The stream.
+    pub target: TargetSettings,
+    /// Whether rows are packed into few records.
+    pub packs: bool,
+    /// What becomes of a row.
+    pub rows: RowSettings,
+    /// How long a row may wait.
+    pub flush_interval: Duration,
+}
+
+/// What of a row becomes what of a record.
+#[derive(Debug, Default)]
+pub struct RowSettings {
+    /// Where the partition key is, as a text and as a number; absent: the key of the row, or else its id.
+    pub partition_key: Option<[FieldSpec; 2]>,
+    /// Where the explicit hash key is, in the same way.
+    pub hash_key: Option<[FieldSpec; 2]>,
+    /// The member that gets the id of the row.
+    pub dedup: Option<String>,
+}
+
+/// Reads a `[sink.…]` table of `type = "kinesis"`.
+pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
+    let before = problems.len();
+    let mut aws = AwsSettings::check(section, problems);
+    let stream = section.required_located::<String>("stream", problems);
+    let (stream, arn) = stream.map(|given| check_stream(given, section, problems)).unwrap_or_default();
+    if let (None, Some(arn)) = (&aws.region, &arn) {
+        aws.region = arn.split(':').nth(3).map(str::to_owned);
+    }
+    let endpoint = check_endpoint(section, problems);
+    let patience = Patience::check_start(section, problems);
+    let settings = Settings {
+        target: TargetSettings { stream, arn, endpoint, aws, patience },
+        packs: section.optional("aggregate", problems).unwrap_or(false),
+        rows: RowSettings {
+            partition_key: check_field("partition_key", section, problems),
+            hash_key: check_field("explicit_hash_key", section, problems),
+            dedup: section.optional("dedup", problems),
+        },
+        flush_interval: section.optional("flush_interval", problems).unwrap_or(Period::from_millis(1_000)).duration(),
+    };
+    (problems.len() == before).then(|| Box::new(Kinesis { settings }) as Box<dyn Sink>)
+}
+
+/// A field without a type: it may be a text or a whole number.
+fn check_field(key: &'static str, section: &mut Section<'_>, problems: &mut Problems) -> Option<[FieldSpec; 2]> {
+    let (pointer, place) = section.located::<String>(key, problems)?;
+    match (format!("{pointer}: string").parse(), format!("{pointer}: s64").parse()) {
+        (Ok(text), Ok(number)) => Some([text, number]),
+        (Err(message), _) | (_, Err(message)) => {
+            let message = format!("{}: `{key}`: {message}", section.title());
+            problems.push_hint(place, message, "write it like \"/user/id\", without a type");
+            None
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Ends of splits that are settled: whatever comes after such an end comes after all rows before it, everywhere, and after
+//! a crash too.
+
+use super::queue::closed;
+use crate::{Result, SplitId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The ends of splits in one job. Shared by its sources, which wait for them, and by whoever settles them.
+#[derive(Debug, Clone, Default)]
+pub struct Ends(Arc<watch::Sender<State>>);
+
+/// Which ends are settled, and which are waited for.
+#[derive(Debug, Default)]
+struct State {
+    /// With the last watermark of each split, if it had one.
+    settled: BTreeMap<SplitId, Option<i64>>,
+    awaited: BTreeSet<SplitId>,
+}
+
+impl Ends {
+    /// The ends of these splits are settled, each with the watermark that it had. A job that keeps checkpoints says so of
+    /// those that a published one holds, any other of those whose rows all sinks have taken.
+    pub fn settle(&self, ends: impl IntoIterator<Item = (SplitId, Option<i64>)>) {
+        self.0.send_if_modified(|state| {
+            let before = state.settled.len();
+            state.settled.extend(ends);
+            state.awaited.retain(|split| !state.settled.contains_key(split));
+            state.settled.len() > before
+        });
+    }
+
+    /// Whether somebody waits for an end that is not settled.
+    pub fn are_awaited(&self) -> bool {
+        !self.0.borrow().awaited.is_empty()
+    }
+
+    /// Resolves when somebody waits for an end that is not settled.
+    pub async fn awaited(&self) {
+        // The sender cannot go as long as this is here.
+        let _ = self.0.subscribe().wait_for(|state| !state.awaited.is_empty()).await;
+    }
+
+    /// Waits until the end of a split is settled. Returns its last watermark.
+    pub(super) async fn settled(&self, split: &SplitId) -> Result<Option<i64>> {
+        self.0.send_if_modified(|state| !state.settled.contains_key(split) && state.awaited.insert(split.clone()));
+        let mut changed = self.0.subscribe();
+        let state = changed.wait_for(|state| state.settled.contains_key(split)).await.map_err(|_| closed())?;
+        Ok(state.settled.get(split).copied().flatten())
+    }
+}
