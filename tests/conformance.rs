@@ -1,7 +1,7 @@
 //! The same three plugins in Rust, JavaScript, Python and C: the same rows give the same bytes, also when the languages take
 //! turns in one job.
 
-use crate::harness::job::Job;
+use crate::harness::job::{Job, guest_counts};
 use crate::harness::patience::until;
 use crate::harness::program::{output, wasmill};
 use crate::harness::{guests, plugins, report, root, skipped};
@@ -88,15 +88,7 @@ pub fn answers(input: &Path, components: &[PathBuf; 3]) -> Vec<(String, Vec<u8>)
     let text = job("type = \"replay\"\npath = \"${in}\"", components);
     let ledger = Job::new(text).set("in", input.display()).set("out", dir.path().display()).run();
     for step in ["parse", "count", "track"] {
-        let guest = ledger
-            .step(step)
-            .expect("it is in the job")
-            .guests()
-            .listed
-            .pop()
-            .expect("it has a plugin")
-            .ledger
-            .counts();
+        let guest = guest_counts(&ledger, step);
         assert!(guest.faults.is_empty(), "{step}: {:?}", guest.faults);
         assert!(guest.metrics.contains_key("rows"), "{step}");
     }

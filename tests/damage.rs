@@ -58,7 +58,7 @@ impl Stopped {
     fn new() -> Self {
         let (pipeline, search) = pipeline(4_000);
         let pipeline = pipeline.every("50ms");
-        let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+        let mut host = pipeline.start(Turn { workers: 2, rate: Some(400) });
         let mut progress = 0;
         for _ in 0..6 {
             progress = pipeline.wait_for_progress(&mut host, progress);

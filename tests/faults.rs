@@ -2,7 +2,7 @@
 //! nothing.
 
 use crate::harness::data::json_lines;
-use crate::harness::job::{Failure, Job};
+use crate::harness::job::{Failure, Job, guest_counts};
 use crate::harness::program::{output, unwrapped, wasmill};
 use crate::harness::{plugins, root};
 use serde_json::{Value, json};
@@ -170,15 +170,7 @@ fn floods() {
         let ledger = run(job(&settings).append(DEAD_LETTERS), dir.path(), 2_000);
         let ledger = ledger.unwrap_or_else(|error| panic!("{settings}: {}", error.text()));
         assert_eq!(ids(&dir.path().join("survivors.jsonl")).len(), 2_000, "{settings}");
-        let guest = ledger
-            .step("hostile")
-            .expect("it is in the job")
-            .guests()
-            .listed
-            .pop()
-            .expect("it has a plugin")
-            .ledger
-            .counts();
+        let guest = guest_counts(&ledger, "hostile");
         assert!(guest.metrics.len() <= 64, "{settings}");
         assert!(guest.metrics.keys().all(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')));
     }

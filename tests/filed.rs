@@ -16,7 +16,7 @@ use wasmill_stream::checkpoint::PluginMark;
 /// A run that has got further than the one before.
 fn started(pipeline: &Pipeline) -> Host {
     let before = pipeline.progress();
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(500) });
     pipeline.wait_for_progress(&mut host, before);
     host
 }
@@ -70,9 +70,7 @@ fn the_plugin_of_the_file_on_probation() {
     host.kill();
     let host = started(&pipeline);
     assert!(host.text().contains(&format!("({second:.8}), which was swapped in")), "{}", host.text());
-    host.signal("TERM");
-    host.wait().well();
-    pipeline.finish().well();
+    pipeline.rest(host);
     pipeline.check();
 }
 
@@ -112,7 +110,7 @@ fn files_that_are_refused_and_settings_that_change() {
     assert_eq!((mark.sha256, mark.declared), (swapped_in, Some(first)), "the component stays");
     let before = pipeline.progress();
     pipeline.wait_for_progress(&mut host, before);
-    host.wait().well();
+    pipeline.rest(host);
     pipeline.check();
 }
 

@@ -26,6 +26,7 @@ pub mod registry;
 pub mod search;
 pub mod server;
 pub mod stream;
+pub mod versions;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

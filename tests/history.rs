@@ -5,6 +5,7 @@ use crate::harness::live::{course, history, listens, obeyed, refused};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::program::unwrapped;
+use crate::harness::versions::version;
 use crate::pipeline::{self, Input, Pipeline, Turn};
 use serde_json::{Value, json};
 use std::fs;
@@ -30,12 +31,11 @@ fn swap_now(dir: &Path, arguments: &[&str]) {
 fn is_told_before_and_after_a_restart() {
     let pipeline = Pipeline::new(Input::new(40_000), pipeline::local()).relative();
     let dir = pipeline.path();
-    let first = fs::read(component("cell-average")).expect("it was built");
+    let first = fs::read(version(1)).expect("it was built");
     fs::write(dir.join("again.wasm"), another(&first, 1)).expect("it can be written");
     fs::write(dir.join("broken.wasm"), &first[..first.len() / 2]).expect("it can be written");
-    let second = component("versions/cell-average-2");
-    let second = second.to_str().expect("text");
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(4_000) });
+    let second = version(2);
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(1_000) });
     listens(dir, "averages");
     pipeline.wait_for_progress(&mut host, 0);
     assert!(obeyed(dir, &["history", "job.toml"]).contains("nothing has been swapped"));
@@ -47,7 +47,7 @@ fn is_told_before_and_after_a_restart() {
     assert!(said.contains("put back in place of") && said.contains("with the state as it is"), "{said}");
     let reason = unwrapped(&refused(dir, &["swap", "job.toml", "averages", "broken.wasm"]));
     assert!(reason.contains("broken.wasm does not fit"), "{reason}");
-    swap_now(dir, &[second, "--why", "tells versions"]);
+    swap_now(dir, &[&second, "--why", "tells versions"]);
     let reason = unwrapped(&refused(dir, &["rollback", "job.toml", "averages", "--keep-state"]));
     assert!(reason.contains("version 2, and this plugin knows only up to 1"), "{reason}");
     // Two versions on probation, one after the other: the first has stood it when the second one comes.
@@ -88,18 +88,15 @@ fn is_told_before_and_after_a_restart() {
     host.signal("TERM");
     host.wait().well();
     assert_eq!(history(dir, "averages"), events, "of a job that does not run");
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(4_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(1_000) });
     listens(dir, "averages");
     pipeline.wait_for_progress(&mut host, pipeline.progress());
     assert_eq!(history(dir, "averages"), events, "of the next run");
     assert!(obeyed(dir, &["swap", "job.toml", "averages"]).contains("cell-average-2 0.1.0 ("));
     let reason = unwrapped(&refused(dir, &["rollback", "job.toml", "averages", "--keep-state"]));
     assert!(reason.contains("known to this run") && reason.contains("brings one back"), "{reason}");
-    let third = component("versions/cell-average-3").display().to_string();
-    swap_now(dir, &[&third]);
+    swap_now(dir, &[&version(3)]);
     assert_eq!(course(&history(dir, "averages")), [&expected[..], &["swapped"][..]].concat());
-    host.signal("TERM");
-    host.wait().well();
-    pipeline.finish().well();
+    pipeline.rest(host);
     pipeline.check();
 }

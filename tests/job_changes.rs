@@ -28,7 +28,7 @@ fn edit(pipeline: &Pipeline, change: impl FnOnce(String) -> String) {
 #[test]
 fn handed_over() {
     let pipeline = Pipeline::new(Input::new(40_000), pipeline::local());
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(4_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(1_500) });
     let mut before = pipeline.wait_for_progress(&mut host, 0);
     let sink = format!(
         "[sink.more]\ninput = \"averages\"\ntype = \"file\"\npath = \"{}/more.jsonl\"\n",
@@ -69,7 +69,7 @@ fn handed_over() {
 #[test]
 fn refused() {
     let pipeline = Pipeline::new(Input::new(20_000), pipeline::local());
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(400) });
     let mut before = pipeline.wait_for_progress(&mut host, 0);
     let text = fs::read_to_string(pipeline.path().join("job.toml")).expect("it is there");
     let unopened = "[sink.more]\ninput = \"averages\"\ntype = \"file\"\npath = \"/dev/null/no\"\n";
@@ -92,7 +92,7 @@ fn refused() {
     edit(&pipeline, |_| text);
     let (code, said) = apply(&pipeline);
     assert!(code == Some(0) && said.contains("nothing has changed"), "{said}");
-    host.wait().well();
+    pipeline.rest(host);
     pipeline.check();
 }
 
@@ -101,7 +101,7 @@ fn refused() {
 #[test]
 fn refused_once() {
     let pipeline = Pipeline::new(Input::new(16_000), pipeline::local());
-    let job = pipeline.write_job(Some(2_000));
+    let job = pipeline.write_job(Some(400));
     let mut command = wasmill(pipeline.path());
     command.arg("run").arg(job).args(["--watch", "--workers", "2"]);
     let mut host = Host::start(&mut command, &pipeline.path().join("run.log"));
@@ -116,7 +116,7 @@ fn refused_once() {
     assert_eq!(stops(&host), 1, "{}", host.text());
     edit(&pipeline, |text| text.replace(unopened, "").replace("epoch = \"10ms\"", "epoch = \"20ms\""));
     until("the next one", || host.text().contains("the job goes on as the file says").then_some(()));
-    host.wait().well();
+    pipeline.rest(host);
     pipeline.check();
 }
 
@@ -142,7 +142,7 @@ fn swap(pipeline: &Pipeline, step: &str, plugin: &Path) -> (Option<i32>, String)
 #[test]
 fn a_component_that_has_gone() {
     let pipeline = Pipeline::new(Input::new(8_000), pipeline::local());
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(200) });
     pipeline.wait_for_progress(&mut host, 0);
     let (bytes, path) = (another("cell-average", 7), pipeline.path().join("other.wasm"));
     fs::write(&path, &bytes).expect("it can be written");
@@ -168,7 +168,7 @@ fn a_component_that_has_gone() {
 /// A run that has got further than the one before.
 fn started(pipeline: &Pipeline) -> Host {
     let before = pipeline.progress();
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(3_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(600) });
     pipeline.wait_for_progress(&mut host, before);
     host
 }
@@ -220,9 +220,7 @@ fn what_was_swapped_in_stays() {
     host.kill();
     let host = started(&pipeline);
     assert!(host.text().contains(&format!("({third:.8}), which was swapped in")), "{}", host.text());
-    host.signal("TERM");
-    host.wait().well();
-    pipeline.finish().well();
+    pipeline.rest(host);
     pipeline.check();
 }
 
@@ -230,7 +228,7 @@ fn what_was_swapped_in_stays() {
 #[test]
 fn locked() {
     let pipeline = Pipeline::new(Input::new(5_000), pipeline::local()).relative();
-    let path = pipeline.write_job(Some(2_000));
+    let path = pipeline.write_job(Some(200));
     let text = "locked = true\n".to_owned() + &fs::read_to_string(&path).expect("it is there");
     fs::write(&path, &text).expect("it can be written");
     let (code, _, said) = output(wasmill(pipeline.path()).args(["check", "job.toml"]));

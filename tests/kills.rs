@@ -36,8 +36,8 @@ pub struct Tally {
 impl Tally {
     fn report(&mut self, pipeline: &Pipeline, (rows, pieces): (usize, usize)) {
         self.recoveries.sort_unstable();
-        let (median, longest) =
-            (self.recoveries[self.recoveries.len() / 2], self.recoveries[self.recoveries.len() - 1]);
+        let median = self.recoveries.get(self.recoveries.len() / 2).copied().unwrap_or_default();
+        let longest = self.recoveries.last().copied().unwrap_or_default();
         report(&format!(
             "{} kills, {} more during recovery, {} records, {rows} rows in {pieces} files, objects and documents; \
              {} recoveries, from start to new checkpoint {} ms (median), {} ms (longest); looking at the sinks after a \
@@ -61,7 +61,7 @@ pub fn kill_again_and_again(pipeline: &Pipeline, rounds: usize, chance: &mut Cha
         let before = pipeline.progress();
         // What is left has to last for all rounds.
         let left = pipeline.input().len().saturating_sub(before as usize);
-        let turn = Turn { workers, rate: Some(left / (rounds - round + 1) / 4 + 1) };
+        let turn = Turn { workers, rate: Some(left / (rounds - round + 1) / 12 + 1) };
         if round % 2 == 1 {
             let mut host = pipeline.start(turn);
             for_a_while(chance.shorter(RECOVERY), || host.status());

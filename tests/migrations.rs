@@ -7,12 +7,11 @@ use crate::harness::chance::{Chance, count};
 use crate::harness::data::json_lines;
 use crate::harness::host::Host;
 use crate::harness::live::{Gaps, course, history, listens, obeyed, refused};
-use crate::harness::manifests::{Manifests, progress};
-use crate::harness::patience::{for_a_while, until};
-use crate::harness::plugins::component;
+use crate::harness::patience::for_a_while;
 use crate::harness::program::{unwrapped, wasmill};
+use crate::harness::report;
 use crate::harness::stream::{Stream, replace};
-use crate::harness::{report, root};
+use crate::harness::versions::{self, Pace, place, reaches, start, version};
 use crate::oracle::windows::{Answer, Row, tumbling};
 use serde_json::{Value, json};
 use std::fs;
@@ -31,14 +30,8 @@ fn row(id: i64) -> Row {
     Row { key: format!("{}|3", id % KEYS), time: START + id * SECOND, amount: id % 90 }
 }
 
-/// The component of a version of the aggregator.
-fn version(number: u32) -> String {
-    let name = if number == 1 { "cell-average".to_owned() } else { format!("versions/cell-average-{number}") };
-    component(&name).display().to_string()
-}
-
 /// Which versions the state of a window has been through, if the one that has finished it says so.
-fn versions(row: &Value) -> Vec<i64> {
+fn been_through(row: &Value) -> Vec<i64> {
     row["versions"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
 }
 
@@ -69,7 +62,7 @@ fn windows_stay_open_through_three_versions() {
     // When the first window has come out, rows of the second one have been read by the first version.
     feed(&mut stream, 700);
     let mut rows = stream.take(KEYS as usize);
-    assert!(rows.iter().all(|row| versions(row).is_empty()), "{rows:?}");
+    assert!(rows.iter().all(|row| been_through(row).is_empty()), "{rows:?}");
     let said = swap(2, "0s", "tells versions");
     assert!(said.contains("cell-average-2 0.1.0 (") && said.contains(") in place of cell-average 0.1.0 ("), "{said}");
     feed(&mut stream, 800);
@@ -101,7 +94,7 @@ fn windows_stay_open_through_three_versions() {
     rows.extend(stream.rest());
     let of = |window: i64| {
         let start = START + window * WINDOW;
-        rows.iter().filter(move |row| result(row).0.0 == start).map(versions).collect::<Vec<_>>()
+        rows.iter().filter(move |row| result(row).0.0 == start).map(been_through).collect::<Vec<_>>()
     };
     assert!(of(1).contains(&vec![1, 2, 3]), "windows that were open all the time: {:?}", of(1));
     assert!(of(1).iter().all(|versions| versions.ends_with(&[3])), "on probation version 3 answers: {:?}", of(1));
@@ -114,54 +107,19 @@ fn windows_stay_open_through_three_versions() {
 /// Rows for each round of kills, and their keys: enough states for a migration to take its time.
 const MANY: i64 = 120_000;
 const MANY_KEYS: i64 = 40_000;
-/// How many rows a second.
-const RATE: i64 = 20_000;
-/// From one row to the next, ms: all of them make two windows.
-const STEP: i64 = 10;
+/// All of them make two windows.
+const PACE: Pace = Pace { step: 10, rate: 5_000 };
 
-/// A job over a file, which goes on after a crash.
+/// Writes the job of the kills, and returns its rows.
 fn many(dir: &Path) -> Vec<Row> {
     let row = |id: i64| Row {
         key: format!("{}|{}", id % MANY_KEYS % 200, id % MANY_KEYS / 200),
-        time: START + id * STEP,
+        time: START + id * PACE.step,
         amount: id % 90,
     };
     let rows: Vec<Row> = (0..MANY).map(row).collect();
-    cells::write(&dir.join("in.jsonl"), &rows);
-    let source = format!(
-        "type = \"replay\"\npath = \"in.jsonl\"\nsplits = 4\ntime = \"/t: time(unix-ms)\"\nspeedup = {}",
-        RATE * STEP / 1_000
-    );
-    let sink = "type = \"file\"\npath = \"results.jsonl\"";
-    let job = cells::job(&source, "disorder = \"1s\"", "window = { tumbling = \"10m\" }", sink);
-    let job = job.replace("overwrite = true", "").replace("${out}/", "");
-    // Components, not the folders of their source: the job starts often, and builds of plugins wait for one another.
-    let folder = |name: &str| root().join("plugins").join(name).display().to_string();
-    let cells = component("cell-key").display().to_string();
-    let job = job.replace(&folder("cell-average"), "averages.wasm").replace(&folder("cell-key"), &cells);
-    let checkpoint = "[checkpoint]\nto = \"checkpoints\"\ninterval = \"100ms\"\n";
-    fs::write(dir.join("job.toml"), format!("{job}\n{checkpoint}")).expect("it can be written");
-    place(dir, 1);
+    versions::write(dir, &rows, &PACE, "");
     rows
-}
-
-/// Puts a version where the job looks for it when it starts.
-fn place(dir: &Path, number: u32) {
-    replace(&dir.join("averages.wasm"), &fs::read(version(number)).expect("it was built"));
-}
-
-fn start(dir: &Path) -> Host {
-    Host::start(wasmill(dir).args(["run", "job.toml", "--workers", "2"]), &dir.join("log.txt"))
-}
-
-/// Waits until a checkpoint of this run knows so many rows.
-fn reaches(dir: &Path, host: &mut Host, rows: i64) {
-    let manifests = Manifests::Folder(dir.join("checkpoints"));
-    until("progress", || {
-        let status = host.status();
-        assert!(status.is_none(), "it ended ({status:?}): {}", host.text());
-        manifests.newest().filter(|manifest| progress(manifest) >= rows as u64)
-    });
 }
 
 /// Puts a version into the running job and kills the job after a while. Returns whether the job had answered before.
@@ -210,12 +168,12 @@ fn kills_in_the_middle() {
             early += usize::from(!answered);
             host = start(dir.path());
         }
-        let log = host.wait().well();
+        let log = versions::rest(dir.path(), host);
         assert!(round == 0 || log.contains("going on from checkpoint"), "{log}");
         let text = fs::read_to_string(dir.path().join("results.jsonl")).expect("the sink wrote it");
         let results = json_lines(&text);
         assert_eq!(answer(&results), expected, "round {round}");
-        through += results.iter().filter(|row| versions(row) == [1, 2, 3]).count();
+        through += results.iter().filter(|row| been_through(row) == [1, 2, 3]).count();
     }
     assert!(through > 0, "some windows have been through all versions");
     gaps.report("two migrations of some 40,000 states");
@@ -246,6 +204,7 @@ fn the_version_before_cannot_go_on() {
     assert_eq!(ended.code, Some(2), "{reason}");
     assert!(reason.contains("averages") && reason.contains("version 2"), "{reason}");
     place(dir.path(), 1);
+    versions::hurry(dir.path());
     start(dir.path()).wait().well();
     let text = fs::read_to_string(dir.path().join("results.jsonl")).expect("the sink wrote it");
     assert_eq!(answer(&json_lines(&text)), tumbling(&rows, WINDOW));

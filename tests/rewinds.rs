@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Records per second, and how many there are.
-const RATE: usize = 4_000;
-const RECORDS: usize = 48_000;
+const RATE: usize = 3_000;
+const RECORDS: usize = 90_000;
 
 /// What is wrong with each result of the bad version.
 const MISTAKE: &str = "avarage";
@@ -92,7 +92,7 @@ fn as_if_it_had_never_run() {
     // There is nothing left to rewind.
     let reason = refused(dir, &["rollback", "job.toml", "averages", "--rewind"]);
     assert!(unwrapped(&reason).contains("is kept no longer"), "{reason}");
-    host.wait().well();
+    pipeline.rest(host);
     pipeline.check();
     assert_eq!(pipeline.leftovers(), Vec::<String>::new());
     assert!(!dir.join("checkpoints/pipeline/undo").exists() || undo(dir).is_empty(), "{:?}", undo(dir));
@@ -144,9 +144,34 @@ fn killed_on_the_way_back() {
         });
         assert!(mistakes(&pipeline).iter().all(|(_, wrong)| *wrong == 0), "{}", host.text());
     }
-    host.wait().well();
+    pipeline.rest(host);
     pipeline.check();
     report(&format!("{rounds} kills, {half_way} of them while rows were taken back"));
+}
+
+/// `kill -9` before a job has taken another checkpoint behind the one before a version, so that the next run begins with a
+/// manifest that repeats it → what that checkpoint has made visible stays when the job goes back to it.
+#[test]
+fn killed_before_the_next_checkpoint() {
+    let pipeline = job(RECORDS / 4, "rewinds-repeated").every("60s");
+    let (dir, turn) = (pipeline.path(), Turn { workers: 2, rate: Some(RATE / 2) });
+    let mut host = pipeline.start(turn);
+    let before = pipeline.wait_for_progress(&mut host, 0);
+    listens(dir, "averages");
+    swap(&pipeline, "averages", "bad.wasm");
+    assert!(pipeline.progress() > before, "the checkpoint before the version");
+    host.kill();
+    let point = pipeline.manifests().newest().expect("there is one");
+    assert_eq!(point.points.last().map(|last| last.number), Some(point.number), "nothing came after it");
+    report(&format!(
+        "{} sinks had prepared something",
+        point.sinks.values().filter(|mark| !mark.prepared.is_null()).count()
+    ));
+    let host = pipeline.start(turn);
+    listens(dir, "averages");
+    obeyed(dir, &["rollback", "job.toml", "averages", "--rewind"]);
+    pipeline.rest(host);
+    pipeline.check();
 }
 
 /// A job that is not there any more goes back the same way with `checkpoint restore`, without `--force`.

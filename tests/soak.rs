@@ -9,6 +9,7 @@ use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::report;
 use crate::harness::stream::replace;
+use crate::harness::versions;
 use crate::pipeline::{self, Input, PLUGINS, Pipeline, Turn};
 use std::fs;
 use std::path::Path;
@@ -17,11 +18,11 @@ use std::time::Instant;
 /// Records per second.
 const RATE: usize = 5_000;
 /// So many records there are for each swap: what is left of them goes through in the end, as fast as it can.
-const RECORDS: usize = 3_000;
+const RECORDS: usize = 8_000;
 /// The steps of [`PLUGINS`].
 const STEPS: [&str; 3] = ["cells", "averages", "alerts"];
-/// Versions of the aggregator, each of which understands the states of those before.
-const CHAIN: [&str; 3] = ["cell-average", "versions/cell-average-2", "versions/cell-average-3"];
+/// So many versions of the aggregator, each of which understands the states of those before.
+const CHAIN: u32 = 3;
 
 /// Two builds of each plugin, by turns, and of the newest version of the aggregator.
 struct Builds<'d> {
@@ -31,10 +32,10 @@ struct Builds<'d> {
 
 impl Builds<'_> {
     /// Another build of a plugin, where the job finds it when it starts again.
-    fn next(&mut self, step: usize, version: usize) -> String {
+    fn next(&mut self, step: usize, version: u32) -> String {
         self.made += 1;
-        let name = if STEPS[step] == "averages" { CHAIN[version] } else { PLUGINS[step] };
-        let bytes = fs::read(component(name)).expect("it was built");
+        let name = if STEPS[step] == "averages" { versions::name(version) } else { PLUGINS[step].to_owned() };
+        let bytes = fs::read(component(&name)).expect("it was built");
         let file = format!("{}.wasm", PLUGINS[step]);
         replace(&self.dir.join(&file), &another(&bytes, self.made / STEPS.len() % 2));
         file
@@ -44,14 +45,14 @@ impl Builds<'_> {
 /// Swaps in turns, and says of each how long workers stood still for it.
 fn swap_in_turns(dir: &Path, host: &mut Host, swaps: usize) -> Gaps {
     let (mut builds, mut gaps) = (Builds { dir, made: 0 }, Gaps::default());
-    let mut version = 0;
+    let mut version = 1;
     for number in 0..swaps {
         let step = number % STEPS.len();
         // Two thirds of the way are with version 1 and 2.
-        let newest = (number * CHAIN.len() / swaps).min(CHAIN.len() - 1);
+        let newest = (number as u32 * CHAIN / swaps as u32).min(CHAIN - 1) + 1;
         let is_next = STEPS[step] == "averages" && newest > version;
         let probation = match (number / STEPS.len()) % 2 {
-            _ if is_next && newest == 2 => "100ms",
+            _ if is_next && newest == CHAIN => "100ms",
             0 => "0s",
             _ if is_next => "0s",
             _ => "200ms",

@@ -25,7 +25,7 @@ fn nothing_is_read_again() {
         let workers = [1, 4, 2, 3][round % 4];
         let before = pipeline.progress();
         let left = pipeline.input().len() - before as usize;
-        let mut host = pipeline.start(Turn { workers, rate: Some(left / (rounds - round + 1) / 2 + 1) });
+        let mut host = pipeline.start(Turn { workers, rate: Some(left / (rounds - round + 1) / 8 + 1) });
         pipeline.wait_for_progress(&mut host, before);
         let early = for_a_while(chance.shorter(Duration::from_millis(500)), || host.status());
         assert!(early.is_none(), "{early:?}: {}", host.text());
@@ -58,7 +58,7 @@ fn stopped_while_deaf() -> (Pipeline, Arc<Search>, Host) {
     let search = Arc::new(Search::start());
     let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
     let pipeline = Pipeline::new(Input::new(10_000), vec![Outlet::Folder, index]);
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(500) });
     pipeline.wait_for_progress(&mut host, 0);
     search.set_deaf(true);
     host.signal("TERM");

@@ -14,7 +14,7 @@ use wasmill_engine::{Fence, Journal};
 use wasmill_stream::ErrorKind;
 use wasmill_stream::checkpoint::{Created, Manifest};
 
-const RATE: usize = 1_500;
+const RATE: usize = 500;
 
 fn turn(workers: usize) -> Turn {
     Turn { workers, rate: Some(RATE) }
@@ -39,7 +39,7 @@ fn the_later_host_wins() {
     assert_eq!(ended.code, Some(1), "{}", ended.log);
     assert!(ended.log.contains("has taken over this job"), "{}", ended.log);
     pipeline.wait_for_progress(&mut second, before);
-    second.wait().well();
+    pipeline.rest(second);
     pipeline.check();
     report(&format!("the first host had ended {} ms after the second began", took.as_millis()));
 }

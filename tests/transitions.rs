@@ -1,64 +1,35 @@
 //! A version that lets the one before close the windows that this has opened, in a job that is killed meanwhile.
 
-use crate::harness::cells::{self, result};
+use crate::harness::cells::result;
 use crate::harness::data::json_lines;
-use crate::harness::host::Host;
 use crate::harness::live::{course, history, listens, obeyed, refused};
-use crate::harness::manifests::{Manifests, progress};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
-use crate::harness::program::{unwrapped, wasmill};
-use crate::harness::stream::replace;
-use crate::harness::{report, root};
+use crate::harness::program::unwrapped;
+use crate::harness::report;
+use crate::harness::versions::{self, Pace, place, reaches, start, version};
 use crate::oracle::windows::{Answer, Row, tumbling};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
 
 const START: i64 = 1_356_998_400_000;
 const WINDOW: i64 = 600_000;
-/// From one row to the next, ms.
-const STEP: i64 = 30;
+/// A window takes a quarter of a minute.
+const PACE: Pace = Pace { step: 30, rate: 1_500 };
 /// Three windows of rows.
-const ROWS: i64 = 3 * WINDOW / STEP;
-/// How many a second: a window takes five seconds.
-const RATE: i64 = 4_000;
+const ROWS: i64 = 3 * WINDOW / PACE.step;
 /// Keys come in no order, and most of them more than once in a window.
 const KEYS: i64 = 8_009;
 
 fn row(id: i64) -> Row {
     let key = (id * 2_654_435_761) % (1 << 32) / 256 % KEYS;
-    Row { key: format!("{}|{}", key % 90, key / 90), time: START + id * STEP, amount: id % 90 }
+    Row { key: format!("{}|{}", key % 90, key / 90), time: START + id * PACE.step, amount: id % 90 }
 }
 
-/// The component of a version of the aggregator.
-fn version(number: u32) -> String {
-    let name = if number == 1 { "cell-average".to_owned() } else { format!("versions/cell-average-{number}") };
-    component(&name).display().to_string()
-}
-
-/// A job over a file whose job file says that old versions close their windows.
-fn job(dir: &Path) -> String {
-    let source = format!(
-        "type = \"replay\"\npath = \"in.jsonl\"\nsplits = 4\ntime = \"/t: time(unix-ms)\"\nspeedup = {}",
-        RATE * STEP / 1_000
-    );
-    let sink = "type = \"file\"\npath = \"results.jsonl\"";
-    let job = cells::job(&source, "disorder = \"1s\"", "window = { tumbling = \"10m\" }", sink);
-    let job = job.replace("overwrite = true", "").replace("${out}/", "");
-    // Components, not the folders of their source: the job starts more than once.
-    let folder = |name: &str| root().join("plugins").join(name).display().to_string();
-    let cells = component("cell-key").display().to_string();
-    let job = job.replace(&folder("cell-average"), "averages.wasm").replace(&folder("cell-key"), &cells);
-    replace(&dir.join("averages.wasm"), &fs::read(version(1)).expect("it was built"));
-    format!(
-        "{job}\n[swap]\nopen_windows = \"finish-old\"\nprobation = \"0s\"\n\
-         [checkpoint]\nto = \"checkpoints\"\ninterval = \"100ms\"\n"
-    )
-}
-
-fn start(dir: &Path) -> Host {
-    Host::start(wasmill(dir).args(["run", "job.toml", "--workers", "2"]), &dir.join("log.txt"))
+/// As below, with a version that somebody has put to where the job file finds it.
+#[test]
+fn a_kill_in_a_transition_of_the_file() {
+    killed_in_a_transition(true);
 }
 
 /// Version 3 takes over in the middle of a window, and the host is killed before that closes → version 1 closes the windows that
@@ -66,20 +37,30 @@ fn start(dir: &Path) -> Host {
 /// it goes on alone, and every window is right.
 #[test]
 fn a_kill_in_a_transition() {
+    killed_in_a_transition(false);
+}
+
+/// `is_filed`: whether the job file names the version when the job starts again.
+fn killed_in_a_transition(is_filed: bool) {
     let dir = tempfile::tempdir().expect("a folder");
     let dir = dir.path();
     let rows: Vec<Row> = (0..ROWS).map(row).collect();
-    cells::write(&dir.join("in.jsonl"), &rows);
-    fs::write(dir.join("job.toml"), job(dir)).expect("it can be written");
-    let manifests = Manifests::Folder(dir.join("checkpoints"));
-    let host = start(dir);
+    versions::write(dir, &rows, &PACE, "open_windows = \"finish-old\"\nprobation = \"0s\"");
+    let manifests = versions::manifests(dir);
+    let mut host = start(dir);
     listens(dir, "averages");
-    until("the second window", || manifests.newest().filter(|newest| progress(newest) > ROWS as u64 * 4 / 10));
+    // In the second window.
+    reaches(dir, &mut host, ROWS * 35 / 100);
     let finish_old = ["--open-windows", "finish-old"];
     let key = component("cell-key").display().to_string();
     let reason = unwrapped(&refused(dir, &[&["swap", "job.toml", "cells", &key], &finish_old[..]].concat()));
     assert!(reason.contains("has no windows"), "{reason}");
-    let said = obeyed(dir, &["swap", "job.toml", "averages", &version(3)]);
+    let mut third = version(3);
+    if is_filed {
+        place(dir, 3);
+        third = "averages.wasm".to_owned();
+    }
+    let said = obeyed(dir, &["swap", "job.toml", "averages", &third]);
     assert!(said.contains("until the version before has closed the windows that it has opened"), "{said}");
     let mark = |newest: &wasmill_stream::checkpoint::Manifest| newest.plugins.get("averages").cloned();
     until("a checkpoint with both", || mark(&manifests.newest()?).filter(|mark| mark.successor.is_some()));
@@ -106,7 +87,8 @@ fn a_kill_in_a_transition() {
         mark(&manifests.newest()?).filter(|mark| mark.name == "cell-average-3" && mark.successor.is_none())
     });
     assert_eq!(json!(mark.sha256), closed["version"]["sha256"]);
-    let log = host.wait().well();
+    let log = host.text();
+    versions::rest(dir, host);
     assert!(log.contains("takes over from cell-average 0.1.0, which closes the windows"), "{log}");
 
     let text = fs::read_to_string(dir.join("results.jsonl")).expect("the sink wrote it");

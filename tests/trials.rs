@@ -7,6 +7,7 @@ use crate::harness::live::{course, history, listens, obeyed};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::stream::Stream;
+use crate::harness::versions::version;
 use crate::harness::{data, report};
 use crate::oracle::windows::{Answer, Row, tumbling};
 use serde_json::Value;
@@ -155,8 +156,7 @@ fn canaries_answer_for_their_keys() {
         rows.clone()
     };
     let canary = |number: u32| {
-        let version = component(&format!("versions/cell-average-{number}")).display().to_string();
-        let said = obeyed(dir, &["swap", "job.toml", "averages", &version, "--canary", "30%"]);
+        let said = obeyed(dir, &["swap", "job.toml", "averages", &version(number), "--canary", "30%"]);
         assert!(said.contains("as a canary for 30.0 % of the keys"), "{said}");
     };
     listens(dir, "averages");

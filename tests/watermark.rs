@@ -38,7 +38,7 @@ const MARKERS: &str = "watermark = { markers = true }
     marker_interval = \"10s\"
     marker_disorder = \"30s\"";
 
-/// Rows of one split out of eight, played at ten times their speed: half a minute passes, ten seconds more, then comes a
+/// Rows of one split out of eight, played at twice their speed: half a minute passes, ten seconds more, then comes a
 /// row of the first window. There are three rows of each later time, as a replay asks three before it believes the time.
 /// Returns the results and the late lines.
 fn one_busy_split(idle: &str) -> (Answer, Vec<String>) {
@@ -47,7 +47,7 @@ fn one_busy_split(idle: &str) -> (Answer, Vec<String>) {
     let row = |second: i64| Row { key: "0|0".to_owned(), time: START + second * 1_000, amount: second };
     let lines: Vec<_> = [0, 30, 30, 30, 40, 40, 40, 5].map(|second| with_taxi(&row(second))).into();
     fs::write(&input, lines.join("\n")).expect("it can be written");
-    let source = "type = \"replay\"\npath = \"${in}\"\nsplits = 8\npartition_by = \"/taxi\"\nspeedup = 10\n\
+    let source = "type = \"replay\"\npath = \"${in}\"\nsplits = 8\npartition_by = \"/taxi\"\nspeedup = 2\n\
                   time = \"/t: time(unix-ms)\"";
     let watermark = format!("disorder = \"0s\", idle = \"{idle}\"");
     let text = cells::job(source, &watermark, "window = { tumbling = \"10s\" }", RESULTS);

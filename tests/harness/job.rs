@@ -7,6 +7,7 @@ use wasmill_server::job::{self, JobFile, Parameters, Plugins};
 use wasmill_server::run;
 use wasmill_stream::Error;
 use wasmill_stream::config::Problem;
+use wasmill_stream::guest_ledger::GuestCounts;
 use wasmill_stream::ledger::Ledger;
 
 /// A job to run.
@@ -95,4 +96,10 @@ impl Job {
         let mut plugins = Plugins::new(host, Some(Box::new(|dir| Ok(plugins::built(dir)))));
         job::load(&self.file, &Parameters::new(self.parameters.clone()), &mut plugins).map_err(Failure::Problems)
     }
+}
+
+/// What the plugin of a step has done.
+pub fn guest_counts(ledger: &Ledger, step: &str) -> GuestCounts {
+    let step = ledger.step(step).expect("it is in the job");
+    step.guests().listed.pop().expect("it has a plugin").ledger.counts()
 }

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Far longer than anything takes on a busy machine: only what hangs takes longer.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(600);
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(5);
 

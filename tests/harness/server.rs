@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 /// The exit code of a script whose server cannot be had on this machine.
 const CANNOT_BE_HAD: i32 = 77;
@@ -75,8 +76,12 @@ fn start(name: &str) -> Option<Running> {
     }
 }
 
-/// A port that nobody listens on. Another process may take it before the server does; then the server fails to start.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback interface works");
-    listener.local_addr().expect("it is bound").port()
+/// A port that nobody listens on, nor on the one after it. It is none of those that systems give to whoever wants any, so it is
+/// still free when a server that has to be installed first comes to listen on it.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 5_000) as u16;
+    let ports = std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Relaxed)) % 5_000 * 2);
+    let is_free = |port: &u16| [*port, port + 1].iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    ports.take(5_000).find(is_free).expect("five thousand ports are in use")
 }

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Far longer than a row takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// The event time of the first row, ms.
 const START: i64 = 1_356_998_400_000;
 

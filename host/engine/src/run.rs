@@ -210,7 +210,7 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         shared.reporter = Some(Reporter::new(shared.clock.clone(), sender, unfinished.clone()));
         shared.resumed = Arc::new(resumed);
         shared.run = coordinator.run_number();
-        undo = Some((store, coordinator.undo_is_wanted()));
+        undo = Some((store, coordinator.undo_is_wanted(), coordinator.standing()));
         coordination = Some((coordinator, parts, unfinished, can_rewind));
     }
     let ledger = shared.plan.ledger();
@@ -257,8 +257,8 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
     Ok(running)
 }
 
-/// Where sinks keep their undo logs, and whether they have to.
-type Undoing = (Arc<dyn Store>, Arc<AtomicBool>);
+/// Where sinks keep their undo logs, whether they have to, and whether they still may.
+type Undoing = (Arc<dyn Store>, Arc<AtomicBool>, Standing);
 
 /// The tasks of the sinks, and how each is told to commit.
 type OpenSinks = (JoinSet<()>, HashMap<usize, UnboundedSender<Commit>>);
@@ -277,7 +277,10 @@ async fn open_sinks(
         let node = &shared.plan.nodes[index];
         let (name, ledger) = (node.name.clone(), node.ledger.clone());
         let mark = shared.resumed.sinks.get(&index).cloned().unwrap_or_default();
-        let undo = undo.clone().map(|(store, wanted)| Arc::new(UndoLog::new(store, &name, shared.run, wanted)));
+        let undo = undo.clone().map(|(store, wanted, standing)| {
+            let log = UndoLog::new(store, &name, shared.run, wanted, standing);
+            Arc::new(log)
+        });
         let opening = Opening {
             ledger: ledger.clone(),
             job: shared.job.to_string(),

@@ -21,10 +21,10 @@ async fn a_barrier_waits_for_the_splits() {
         let status = running.checkpoints().expect("it keeps some").clone();
         let seen = until("what became of the barrier", || {
             let known = status.look();
-            if known.published > 0 { Some("published without the source".to_owned()) } else { known.stalled }
+            assert_eq!(known.published, 0, "without the source");
+            known.stalled.filter(|reason| reason.contains("waiting for list"))
         });
-        let seen = seen.await;
-        assert!(seen.contains("waiting for list"), "{seen}");
+        seen.await;
         gate.set(true);
         assert_balance(&ended(running).await);
         assert_eq!(taken.sorted().len(), list.len());

@@ -17,15 +17,16 @@ use wasmill_stream::{Error, ErrorKind};
 /// that a single run would have given, and every run that published anything got further.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crashes_lose_nothing_and_double_nothing() {
-    let world = World::new(5, 2_000);
+    let world = World::new(5, 6_000);
     let mut read = Vec::new();
     for round in 0..12u64 {
         let running = world.start([1, 4, 2, 3][round as usize % 4]).await.expect("it starts");
-        let stopper = running.stopper();
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(20 + round * 37 % 90)).await;
-            stopper.abort(Error::internal("crash"));
-        });
+        if round == 0 {
+            let known = running.checkpoints().expect("it keeps some").clone();
+            until("a checkpoint", || (known.look().published > 0).then_some(())).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20 + round * 37 % 90)).await;
+        running.stopper().abort(Error::internal("crash"));
         running.wait().await.expect_err("it was broken off");
         let newest = world.newest().await;
         let positions = newest.sources.get("list").map_or(0, |mark| {
@@ -52,11 +53,8 @@ async fn crashes_lose_nothing_and_double_nothing() {
 async fn a_stop_is_exact() {
     let world = World::new(3, 1_500);
     let running = world.start(2).await.expect("it starts");
-    let stopper = running.stopper();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(120)).await;
-        stopper.stop();
-    });
+    until("rows", || (world.raw.rows().len() > 300).then_some(())).await;
+    running.stopper().stop();
     let first = running.wait().await.expect("a stop is no failure");
     // Rows that wait for their time are in flight, and come in again in the next run.
     let others = first.steps.iter().filter(|step| step.name != "number").cloned().collect();
@@ -240,11 +238,8 @@ async fn a_full_disk_is_waited_for() {
     let world = World::new(3, 1_000);
     let running = world.start(2).await.expect("it starts");
     world.store.full.store(true, SeqCst);
-    let store = world.store.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        store.full.store(false, SeqCst);
-    });
+    until("a refusal", || (world.store.refused.load(SeqCst) > 0).then_some(())).await;
+    world.store.full.store(false, SeqCst);
     running.wait().await.expect("it ends");
     world.check();
 }
@@ -253,11 +248,10 @@ async fn a_full_disk_is_waited_for() {
 /// that is whole; the rows that were committed stay as they are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_is_named() {
-    let world = World::new(2, 400);
+    let world = World::new(2, 4_000);
     let running = world.start(1).await.expect("it starts");
-    let stopper = running.stopper();
-    tokio::time::sleep(Duration::from_millis(80)).await;
-    stopper.stop();
+    until("rows", || (world.raw.rows().len() > 300).then_some(())).await;
+    running.stopper().stop();
     running.wait().await.expect("it stops");
     let whole = world.store.objects().clone();
     let newest = world.newest().await;

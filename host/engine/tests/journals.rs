@@ -2,11 +2,14 @@
 
 use crate::vault::Memory;
 use bytes::Bytes;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmill_engine::{Fence, Journal, Pruned};
 use wasmill_stream::ErrorKind;
-use wasmill_stream::checkpoint::{Created, Digest, Kind, Manifest, Run, Segment, StepMark, Store};
+use wasmill_stream::checkpoint::{
+    Created, Digest, Kind, Manifest, RewindPoint, Run, Segment, SinkMark, StepMark, Store,
+};
 
 /// A writer, and the newest number it has published.
 fn fence(run: u64, number: u64) -> Fence {
@@ -143,4 +146,56 @@ async fn savepoints_have_no_numbers_for_names() {
         assert!(error.to_string().contains("digits alone"), "{error}");
     }
     journal.keep("2026-11-21", &manifest).await.expect("it is no number");
+}
+
+/// Publishes a checkpoint to which the job can be rewound, and one after it of this kind, in a run of its own. Both name what a
+/// sink has prepared. Returns the first.
+async fn point_and(journal: &Journal, kind: Kind, committed: bool) -> Manifest {
+    let mark = |committed| SinkMark { prepared: json!({"parts": 1}), committed, undo: None };
+    let points = vec![RewindPoint { number: 1, at: 0 }];
+    let sinks = |committed| BTreeMap::from([("out".to_owned(), mark(committed))]);
+    let first = Manifest { points: points.clone(), sinks: sinks(false), ..manifest(&fence(1, 0), 1) };
+    journal.publish(&first).await.expect("nobody is in the way");
+    let second = Manifest { points, sinks: sinks(committed), kind, ..manifest(&fence(2, 1), 2) };
+    assert_eq!(journal.begin(&second).await.expect("an answer"), Created::New);
+    first
+}
+
+/// Back to a checkpoint with another one after it → its sinks have committed; with one after it that only repeats it → they have
+/// if that says so, or else they still have to.
+#[tokio::test]
+async fn what_was_committed_when_it_goes_back() {
+    let cases = [
+        (Kind::Periodic, false, true),
+        (Kind::Stop, false, true),
+        (Kind::Begin, false, false),
+        (Kind::Begin, true, true),
+        (Kind::Restore, false, false),
+    ];
+    for (kind, said, expected) in cases {
+        let journal = Journal::new(Arc::new(Memory::default()));
+        let point = point_and(&journal, kind, said).await;
+        let withdrawn = journal.withdrawn(&point).await.expect("whole").expect("it is a point");
+        assert_eq!((withdrawn.after, withdrawn.until), (1, 2));
+        let fence = journal.fence().await.expect("a fence");
+        journal.go_back(&point, fence, Some(withdrawn)).await.expect("it goes back");
+        let newest = journal.newest().await.expect("whole").expect("there is one");
+        assert_eq!((newest.number, newest.kind), (3, Kind::Restore));
+        assert_eq!(newest.sinks["out"].committed, expected, "{kind:?}, which says {said}");
+    }
+}
+
+/// Told to go back twice before the job runs again → sinks still take back what they wrote.
+#[tokio::test]
+async fn told_twice_to_go_back() {
+    let journal = Journal::new(Arc::new(Memory::default()));
+    let point = point_and(&journal, Kind::Periodic, false).await;
+    for until in [2, 3] {
+        let withdrawn = journal.withdrawn(&point).await.expect("whole").expect("it can be rewound");
+        assert_eq!((withdrawn.after, withdrawn.until), (1, until));
+        let fence = journal.fence().await.expect("a fence");
+        journal.go_back(&point, fence, Some(withdrawn)).await.expect("it goes back");
+    }
+    let newest = journal.newest().await.expect("whole").expect("there is one");
+    assert_eq!(newest.withdrawal.map(|withdrawal| withdrawal.after), Some(1));
 }

@@ -112,5 +112,5 @@ pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), watch).await.unwrap_or_else(|_| panic!("never seen: {what}"))
+    tokio::time::timeout(Duration::from_secs(300), watch).await.unwrap_or_else(|_| panic!("never seen: {what}"))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
-use wasmill_engine::{Bounds, DeadLetters, Migration, Mode, NodeKind, Port, Swapper, Tolerance};
+use wasmill_engine::{Bounds, DeadLetters, Migration, Mode, NodeKind, Port, Running, Swapper, Tolerance};
 use wasmill_stream::plugin::*;
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
@@ -156,67 +156,70 @@ async fn misfits() {
     world.check();
 }
 
+/// A job whose step `tag` pauses, because its plugin fails on every row.
+struct Paused {
+    running: Running,
+    rows: usize,
+    taken: Taken,
+    dead: Taken,
+}
+
+impl Paused {
+    /// With other steps behind it.
+    async fn start(workers: usize, others: &[&str]) -> Self {
+        let lists = lists(300);
+        let mut job = Job::default();
+        let source = job.source(Lists::new(lists.clone()), DISORDER, Mood::Well);
+        let bad = tag(1);
+        bad.edition.failures.store(usize::MAX, SeqCst);
+        let step = job.node("tag", &[(source, Port::Main)], NodeKind::Transform { plugin: Arc::new(bad) });
+        let last = others.iter().fold(step, |before, name| {
+            job.node(name, &[(before, Port::Main)], NodeKind::Transform { plugin: Arc::new(tag(1)) })
+        });
+        let (taken, dead) = (job.keep("out", &[(last, Port::Main)]), Taken::default());
+        let mut graph = job.graph();
+        graph.nodes[step].tolerance = Tolerance { share: 0.0, give_up: Duration::from_secs(600) };
+        graph.dead_letters =
+            Some(DeadLetters { sink: Box::new(Keep { taken: dead.clone(), behind: None, fail: false }), late: false });
+        let running = wasmill_engine::start(graph, options(workers)).await.expect("it starts");
+        let step = running.ledger().step("tag").expect("the step").clone();
+        until("a pause", || step.paused()).await;
+        Self { running, rows: lists.iter().flatten().count(), taken, dead }
+    }
+
+    /// Waits for its end, and returns the rows that came through. Of each worker the first ten failures are tolerated.
+    async fn end(self, workers: usize) -> Vec<String> {
+        assert_balance(&self.running.wait().await.expect("it ends"));
+        let (taken, dead) = (self.taken.sorted(), self.dead.sorted().len());
+        assert!(dead <= 10 * workers, "{dead} dead letters");
+        assert_eq!(taken.len() + dead, self.rows);
+        taken
+    }
+}
+
 /// A step that pauses because its plugin fails on every row → another version takes over within the pause, and every row
 /// comes through.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cure() {
-    let lists = lists(300);
-    let mut job = Job::default();
-    let source = job.source(Lists::new(lists.clone()), DISORDER, Mood::Well);
-    let bad = tag(1);
-    bad.edition.failures.store(usize::MAX, SeqCst);
-    let step = job.node("tag", &[(source, Port::Main)], NodeKind::Transform { plugin: Arc::new(bad) });
-    let taken = job.keep("out", &[(step, Port::Main)]);
-    let dead = Taken::default();
-    let mut graph = job.graph();
-    graph.nodes[step].tolerance = Tolerance { share: 0.0, give_up: Duration::from_secs(60) };
-    graph.dead_letters =
-        Some(DeadLetters { sink: Box::new(Keep { taken: dead.clone(), behind: None, fail: false }), late: false });
-    let running = wasmill_engine::start(graph, options(2)).await.expect("it starts");
-    let paused = running.ledger().step("tag").expect("the step").clone();
-    while paused.paused().is_none() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    running.swapper().swap("tag", Version::Transform(Arc::new(tag(3)))).await.expect("it fits");
-    let ledger = running.wait().await.expect("it ends");
-    assert_balance(&ledger);
-    // Of each worker the first ten are tolerated.
-    let (taken, dead) = (taken.sorted(), dead.sorted().len());
-    assert!(taken.iter().all(|row| row.ends_with(" 3")) && dead <= 20, "{dead} dead letters");
-    assert_eq!(taken.len() + dead, lists.iter().flatten().count());
+    let job = Paused::start(2, &[]).await;
+    job.running.swapper().swap("tag", Version::Transform(Arc::new(tag(3)))).await.expect("it fits");
+    let taken = job.end(2).await;
+    assert!(taken.iter().all(|row| row.ends_with(" 3")), "{taken:?}");
 }
 
 /// Before the cure of a step that pauses comes a version for another step, and one that cannot do with the rows as they are
 /// → the cure is found behind both, and every row comes through.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cure_behind_others() {
-    let lists = lists(300);
-    let mut job = Job::default();
-    let source = job.source(Lists::new(lists.clone()), DISORDER, Mood::Well);
-    let bad = tag(1);
-    bad.edition.failures.store(usize::MAX, SeqCst);
-    let step = job.node("tag", &[(source, Port::Main)], NodeKind::Transform { plugin: Arc::new(bad) });
-    let other = job.node("other", &[(step, Port::Main)], NodeKind::Transform { plugin: Arc::new(tag(1)) });
-    let taken = job.keep("out", &[(other, Port::Main)]);
-    let mut graph = job.graph();
-    graph.nodes[step].tolerance = Tolerance { share: 0.0, give_up: Duration::from_secs(600) };
-    let dead = Taken::default();
-    graph.dead_letters =
-        Some(DeadLetters { sink: Box::new(Keep { taken: dead.clone(), behind: None, fail: false }), late: false });
-    let running = wasmill_engine::start(graph, options(1)).await.expect("it starts");
-    let paused = running.ledger().step("tag").expect("the step").clone();
-    until("a pause", || paused.paused()).await;
-    let hasty = running.swapper().with_patience(Duration::from_millis(50));
+    let job = Paused::start(1, &["other"]).await;
+    let hasty = job.running.swapper().with_patience(Duration::from_millis(50));
     let version = |number| Version::Transform(Arc::new(tag(number)));
     // Neither comes to its epoch while the first step pauses.
     assert!(hasty.swap("other", version(5)).await.expect("it is on its way").is_pending);
     assert!(hasty.swap("tag", version(2)).await.expect("it is on its way").is_pending);
-    let cure = running.swapper().swap("tag", version(3)).await.expect("it fits");
+    let cure = job.running.swapper().swap("tag", version(3)).await.expect("it fits");
     assert!(!cure.is_pending, "it was found");
-    assert_balance(&running.wait().await.expect("it ends"));
-    let (taken, dead) = (taken.sorted().len(), dead.sorted().len());
-    assert!(dead <= 10, "{dead} dead letters");
-    assert_eq!(taken + dead, lists.iter().flatten().count());
+    job.end(1).await;
 }
 
 /// A version of a step with what its edition says.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -22,6 +22,8 @@ pub struct Memory {
     objects: Mutex<BTreeMap<String, Bytes>>,
     /// Whether the disk is full.
     pub full: AtomicBool,
+    /// How often it was.
+    pub refused: AtomicUsize,
     /// Whether it answers to whoever writes.
     pub gate: Gate,
     /// Whether manifests are not answered.
@@ -35,7 +37,11 @@ impl Memory {
 
     async fn room(&self) -> Result<()> {
         self.gate.pass().await;
-        if self.full.load(SeqCst) { Err(Error::unavailable("no space left on device")) } else { Ok(()) }
+        if !self.full.load(SeqCst) {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, SeqCst);
+        Err(Error::unavailable("no space left on device"))
     }
 }
 

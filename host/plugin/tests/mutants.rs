@@ -17,7 +17,7 @@ use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::{Binary, Error, ErrorKind, Firing, Pane};
 
 /// What one mutant may take by the clock on the wall, of which a busy machine may leave it little.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// What the process may grow by, all in all: the limits of one guest, and what compilers and allocators keep.
 const MAX_GROWTH: u64 = 256 << 20;
 

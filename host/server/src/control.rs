@@ -6,12 +6,13 @@ use crate::live::history::{Event, Reason};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wasmill_stream::{Error, Result};
 
 /// A request may be so long, bytes.
@@ -19,6 +20,9 @@ const LONGEST: u64 = 64 << 10;
 
 /// How long a client may take to say what it wants. It is a program, and has it ready.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it is waited after a client could not be heard.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What a job is asked to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,16 +107,26 @@ pub struct Control {
 impl Control {
     /// Listens for requests to the job of a file. Needs a tokio runtime.
     pub async fn listen(file: &JobFile) -> Result<Self> {
-        let path = socket(file.path())?;
-        if UnixStream::connect(&path).await.is_ok() {
-            let message = format!("another process runs {} and listens on {}", file.path().display(), path.display());
-            return Err(Error::unavailable(message));
+        let paths = sockets(file.path())?;
+        for path in &paths {
+            if UnixStream::connect(path).await.is_ok() {
+                let message =
+                    format!("another process runs {} and listens on {}", file.path().display(), path.display());
+                return Err(Error::unavailable(message));
+            }
         }
+        let nowhere = || Error::invalid("neither HOME nor XDG_RUNTIME_DIR is set");
+        let path = paths.into_iter().next().ok_or_else(nowhere)?;
         let failed = |error| Error::unavailable(format!("listen on {}", path.display())).with_source(error);
         // Left over from a process that was killed.
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
+        }
+        if let Some(folder) = path.parent() {
+            let failed = |error| Error::unavailable(format!("make {}", folder.display())).with_source(error);
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+            tidy(folder, PATIENCE).await;
         }
         let listener = UnixListener::bind(&path).map_err(failed)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
@@ -122,8 +136,10 @@ impl Control {
     /// The next client. It has yet to say what it wants.
     pub async fn accept(&self) -> Client {
         loop {
-            if let Ok((stream, _)) = self.listener.accept().await {
-                return Client(stream);
+            match self.listener.accept().await {
+                Ok((stream, _)) => return Client(stream),
+                // Such as too many open files: that passes.
+                Err(_) => sleep(AGAIN).await,
             }
         }
     }
@@ -173,19 +189,22 @@ impl Reply {
     pub async fn send(mut self, answer: &Answer) {
         if let Ok(mut line) = serde_json::to_vec(answer) {
             line.push(b'\n');
-            let _ = self.0.write_all(&line).await;
+            let _ = timeout(PATIENCE, self.0.write_all(&line)).await;
         }
     }
 }
 
 /// Asks the job of a file, which runs on this machine. Needs a tokio runtime.
 pub async fn ask(file: &Path, request: &Request) -> Result<Answer> {
-    let path = socket(file)?;
-    let mut stream = UnixStream::connect(&path).await.map_err(|error| {
-        Error::unavailable(format!("no job of {} runs here", file.display()))
-            .with_source(error)
-            .hint("start it with `wasmill run`, as the same user")
-    })?;
+    let mut none = Error::unavailable(format!("no job of {} runs here", file.display()));
+    let mut found = None;
+    for path in sockets(file)? {
+        match UnixStream::connect(&path).await {
+            Ok(stream) => found = Some(stream),
+            Err(error) => none = none.with_source(error),
+        }
+    }
+    let mut stream = found.ok_or_else(|| none.hint("start it with `wasmill run`, as the same user"))?;
     let broken = |error| Error::unavailable("the job does not answer").with_source(error);
     let mut line = serde_json::to_vec(request).map_err(|error| Error::internal(format!("write a request: {error}")))?;
     line.push(b'\n');
@@ -197,19 +216,31 @@ pub async fn ask(file: &Path, request: &Request) -> Result<Answer> {
     })
 }
 
-/// Where the job of a file listens: in a folder of the user's, under a name that the path of the file gives. Socket names are
-/// short by law of the system, so it is not the path itself.
-fn socket(file: &Path) -> Result<PathBuf> {
+/// Removes the sockets of a folder whose processes were killed. One that was just made may not listen yet: they are older than
+/// this. What cannot be removed disturbs nobody.
+async fn tidy(folder: &Path, older: Duration) {
+    for socket in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let made = socket.metadata().and_then(|metadata| metadata.modified());
+        let is_old = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > older));
+        let is_refused = |error: std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
+        if is_old && UnixStream::connect(socket.path()).await.is_err_and(is_refused) {
+            let _ = std::fs::remove_file(socket.path());
+        }
+    }
+}
+
+/// Where the job of a file may listen: in folders of the user's, under a name that the path of the file gives. Socket names are
+/// short by law of the system, so it is not the path itself. Services have no XDG_RUNTIME_DIR, and shells of the same user may
+/// have one: the other place is looked at, too.
+fn sockets(file: &Path) -> Result<Vec<PathBuf>> {
     let failed = |error| Error::invalid(format!("find {}", file.display())).with_source(error);
     let file = file.canonicalize().map_err(failed)?;
     let mut hasher = DefaultHasher::new();
     file.hash(&mut hasher);
-    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = set("XDG_RUNTIME_DIR").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    let folder = folder.ok_or_else(|| Error::invalid("neither XDG_RUNTIME_DIR nor HOME is set"))?.join("wasmill");
-    let failed = |error| Error::unavailable(format!("make {}", folder.display())).with_source(error);
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-    Ok(folder.join(format!("{:016x}.sock", hasher.finish())))
+    let name = format!("wasmill/run/{:016x}.sock", hasher.finish());
+    let set = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folders = [set("HOME").map(|home| home.join(".cache")), set("XDG_RUNTIME_DIR")];
+    Ok(folders.into_iter().flatten().map(|folder| folder.join(&name)).collect())
 }
 
 #[cfg(test)]
@@ -229,7 +260,7 @@ mod tests {
         ask(&path, &request).await.expect_err("nobody listens");
         let control = Control::listen(&file).await.expect("it listens");
         assert!(Control::listen(&file).await.is_err(), "another one does");
-        let at = socket(&path).expect("a place");
+        let at = sockets(&path).expect("places").remove(0);
         let served = tokio::spawn(async move {
             loop {
                 if let Some((request, reply)) = control.accept().await.request().await {
@@ -254,10 +285,24 @@ mod tests {
         let path = folder.path().join("job.toml");
         std::fs::write(&path, "").expect("written");
         let control = Control::listen(&JobFile::new(&path, "")).await.expect("it listens");
-        let silent = UnixStream::connect(socket(&path).expect("a place")).await.expect("it listens");
+        let silent = UnixStream::connect(&sockets(&path).expect("places")[0]).await.expect("it listens");
         assert!(control.accept().await.request_within(Duration::from_millis(5)).await.is_none());
         let mut refusal = String::new();
         BufReader::new(silent).read_line(&mut refusal).await.expect("an answer");
         assert!(refusal.contains("no request within 5ms"), "{refusal}");
+    }
+    /// The socket of a process that was killed, beside one that listens → it is gone, and the other one is not.
+    #[tokio::test]
+    async fn tidies_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [dead, live] = ["dead", "live"].map(|name| folder.path().join(name));
+        drop(UnixListener::bind(&dead).expect("it listens"));
+        let listener = UnixListener::bind(&live).expect("it listens");
+        tidy(folder.path(), Duration::from_secs(60)).await;
+        assert!(dead.exists(), "it may not listen yet");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        tidy(folder.path(), Duration::ZERO).await;
+        assert!(!dead.exists() && live.exists());
+        drop(listener);
     }
 }

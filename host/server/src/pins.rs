@@ -58,18 +58,25 @@ pub async fn put_back(
     for (step, mark) in &newest.plugins {
         let Some(declared) = job.declared.get(step) else { continue };
         let PluginMark { name, version: number, sha256, .. } = mark;
-        if mark.declared.as_ref() == Some(&declared) {
+        // Or it names the one that takes over from it, by and by.
+        let is_next = mark.successor.as_ref().is_some_and(|successor| successor.digest == declared);
+        if mark.declared.as_ref() == Some(&declared) || is_next {
             let ran = Identity { name: name.clone(), version: number.clone(), digest: sha256.clone() };
             let version = kept(step, &ran, store, load).await?;
             if let Some(node) = job.graph.nodes.iter_mut().find(|node| node.name == *step)
                 && install(&mut node.kind, version)
             {
-                said.push(format!(
-                    "step {step}: {name} {number} ({sha256:.8}), which was swapped in, not the plugin of the job file"
-                ));
+                if !is_next {
+                    said.push(format!(
+                        "step {step}: {name} {number} ({sha256:.8}), which was swapped in, not the plugin of the job file"
+                    ));
+                }
             }
         } else if *sha256 != declared {
-            continue;
+            match &mark.successor {
+                Some(successor) => return Err(in_transition(step, mark, successor)),
+                None => continue,
+            }
         }
         if let Some(successor) = &mark.successor {
             let (version, bounds) = (kept(step, successor, store, load).await?, job.swap.bounds);
@@ -81,6 +88,17 @@ pub async fn put_back(
         }
     }
     Ok(said)
+}
+
+/// Two versions share the windows of a step, and the job file names neither.
+fn in_transition(step: &str, mark: &PluginMark, successor: &Identity) -> Error {
+    let PluginMark { name, version, sha256, .. } = mark;
+    let Identity { name: next, version: number, digest } = successor;
+    let message = format!(
+        "step {step}: {name} {version} ({sha256:.8}) closes the windows that it has opened and {next} {number} ({digest:.8}) has \
+         the others, and the job file names a third plugin"
+    );
+    Error::invalid(message).hint("name one of the two until the first has closed its last window, then the third one")
 }
 
 /// A version that ran in a step, from what the store has kept.

@@ -17,7 +17,7 @@ use wasmill_stream::source::{CaughtUp, Chunk, Delivery, Intake, Resume, Source, 
 use wasmill_stream::{ExtendedSequence, Position, Positions, Result, SplitId};
 
 /// Longer than anything takes, so that a hang becomes a failure.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The value of `${SECRET}` in settings.
 pub const SECRET: &str = "hunter2";

@@ -177,7 +177,7 @@ impl Coordinator {
 
     /// Whether sinks have to keep undo logs. Shared with them.
     pub fn undo_is_wanted(&self) -> Arc<AtomicBool> {
-        self.points.is_wanted().clone()
+        self.points.undo_is_wanted().clone()
     }
 
     /// Whether this run still is the job's.
@@ -270,7 +270,9 @@ impl Coordinator {
         }
         self.plugins.pass(gathering.barrier);
         let written = self.store_states(number, changes).await?;
-        let manifest = self.manifest(kind, number, sinks, !gathering.wanted.is_empty());
+        // Whoever has lost patience has let a version in meanwhile.
+        let is_point = gathering.wanted.iter().any(|waiting| !waiting.is_closed());
+        let manifest = self.manifest(kind, number, sinks, is_point);
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
         editions.into_iter().for_each(|(note, edition)| note.kept(edition));
@@ -290,7 +292,7 @@ impl Coordinator {
             self.fence.number = number + 1;
         }
         for waiting in gathering.wanted.drain(..) {
-            // Whoever has wanted one may have lost patience.
+            // Whoever has wanted one may have lost patience just now.
             let _ = waiting.send(number);
         }
         self.status.published(Published { number, took: gathering.begun.elapsed(), pause: longest, written });
@@ -307,7 +309,7 @@ impl Coordinator {
                 Some(number) => self.journal.manifest(number).await?,
                 None => None,
             };
-            undo::forget(self.journal.store(), oldest.as_ref()).await?;
+            undo::forget(self.journal.store(), oldest.as_ref(), self.fence.run).await?;
         }
         self.journal.prune(self.settings.retain).await.map(drop)
     }

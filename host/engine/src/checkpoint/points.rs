@@ -46,7 +46,7 @@ pub(super) struct Points {
     /// Who waits for one whose barrier is not put up yet.
     waiting: Vec<Waiting>,
     /// Whether sinks keep undo logs.
-    is_wanted: Arc<AtomicBool>,
+    undo_is_wanted: Arc<AtomicBool>,
     /// Whether some of them have become too old since [`Points::have_gone`] was asked, or before the run.
     have_gone: bool,
 }
@@ -54,18 +54,18 @@ pub(super) struct Points {
 impl Points {
     /// Continues those of the manifest from which the job goes on.
     pub(super) fn new(keep: Duration, points: Vec<RewindPoint>) -> Self {
-        let is_wanted = Arc::new(AtomicBool::new(!points.is_empty()));
-        Self { keep, points, waiting: Vec::new(), is_wanted, have_gone: true }
+        let undo_is_wanted = Arc::new(AtomicBool::new(!points.is_empty()));
+        Self { keep, points, waiting: Vec::new(), undo_is_wanted, have_gone: true }
     }
 
     /// Whether sinks keep undo logs. Shared with them.
-    pub(super) fn is_wanted(&self) -> &Arc<AtomicBool> {
-        &self.is_wanted
+    pub(super) fn undo_is_wanted(&self) -> &Arc<AtomicBool> {
+        &self.undo_is_wanted
     }
 
     /// Somebody waits for one. From now on sinks keep undo logs: the next barrier comes after that.
     pub(super) fn ask(&mut self, waiting: Waiting) {
-        self.is_wanted.store(true, Relaxed);
+        self.undo_is_wanted.store(true, Relaxed);
         self.waiting.push(waiting);
     }
 
@@ -91,7 +91,7 @@ impl Points {
         self.points.drain(..self.points.len().saturating_sub(MOST));
         self.have_gone |= self.points.len() < before + usize::from(is_point);
         if self.points.is_empty() && self.waiting.is_empty() {
-            self.is_wanted.store(false, Relaxed);
+            self.undo_is_wanted.store(false, Relaxed);
         }
         self.points.clone()
     }

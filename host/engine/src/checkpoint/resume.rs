@@ -115,7 +115,11 @@ async fn withdrawals(journal: &Journal, manifest: &Manifest, plan: &Plan) -> Res
             let message = format!("checkpoint {number} in {} is gone", journal.place());
             Error::new(ErrorKind::Corrupt, message).hint("it says what sinks have to take back")
         };
-        later.push(journal.manifest(number).await?.ok_or_else(gone)?);
+        let manifest = journal.manifest(number).await?.ok_or_else(gone)?;
+        // One that repeats another may repeat the very checkpoint to go back to, which stays.
+        if !manifest.kind.repeats() {
+            later.push(manifest);
+        }
     }
     for (index, node) in plan.nodes.iter().enumerate().filter(|(_, node)| matches!(node.kind, PlanKind::Sink)) {
         let marks = || later.iter().filter_map(|manifest| manifest.sinks.get(&*node.name));

@@ -1,6 +1,7 @@
 //! The undo logs of sinks: `undo/SINK/RUN-NUMBER`, one object for each entry, where SINK is the digest of the sink's name.
 //! Entries are kept while there is a checkpoint to which the job may be rewound, and removed when there is none that is older.
 
+use super::coordinator::Standing;
 use super::journal::patiently;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,12 +22,14 @@ pub struct UndoLog {
     /// The number of the next entry.
     next: AtomicU64,
     is_wanted: Arc<AtomicBool>,
+    standing: Standing,
 }
 
 impl UndoLog {
-    /// Of a sink. `is_wanted`: whether there is a checkpoint to which the job may be rewound, or will be one soon.
-    pub fn new(store: Arc<dyn Store>, sink: &str, run: u64, is_wanted: Arc<AtomicBool>) -> Self {
-        Self { store, folder: folder(sink), run, next: AtomicU64::new(0), is_wanted }
+    /// Of a sink. `is_wanted`: whether there is a checkpoint to which the job may be rewound, or will be one soon. `standing`: that
+    /// of its run.
+    pub fn new(store: Arc<dyn Store>, sink: &str, run: u64, is_wanted: Arc<AtomicBool>, standing: Standing) -> Self {
+        Self { store, folder: folder(sink), run, next: AtomicU64::new(0), is_wanted, standing }
     }
 
     /// What belongs into the mark of the sink: entries from this one on come after it. `None`: it keeps none.
@@ -47,6 +50,10 @@ impl Undo for UndoLog {
     }
 
     async fn read(&self, name: &str) -> Result<Bytes> {
+        // Another run may have taken it back meanwhile, and written since what must stay.
+        if let Some(error) = self.standing.lost().await {
+            return Err(error);
+        }
         let found = patiently(self.store.place(), || self.store.get(name)).await?;
         found.ok_or_else(|| {
             let message = format!("{name} in {} is missing: it says what a sink has to take back", self.store.place());
@@ -70,8 +77,9 @@ pub async fn since(store: &dyn Store, sink: &str, mark: Option<&str>) -> Result<
     Ok(entries)
 }
 
-/// Removes entries from before a checkpoint; all, if there is none to go back to.
-pub async fn forget(store: &dyn Store, oldest: Option<&Manifest>) -> Result<()> {
+/// Removes entries from before a checkpoint; all, if there is none to go back to. Those of runs after this one are not its own to
+/// remove.
+pub async fn forget(store: &dyn Store, oldest: Option<&Manifest>, run: u64) -> Result<()> {
     let mark = |folder: &str| {
         let (_, mark) = oldest?.sinks.iter().find(|(sink, _)| self::folder(sink) == folder)?;
         mark.undo.clone()
@@ -79,7 +87,7 @@ pub async fn forget(store: &dyn Store, oldest: Option<&Manifest>) -> Result<()> 
     for name in store.list(LOGS).await? {
         let Some((folder, entry)) = name.rfind('/').and_then(|at| name.split_at_checked(at + 1)) else { continue };
         let is_needed = oldest.is_some() && mark(folder).is_none_or(|mark| mark.as_str() <= entry);
-        if !is_needed {
+        if !is_needed && *entry < *self::entry(run.saturating_add(1), 0) {
             store.delete(&name).await?;
         }
     }

@@ -10,7 +10,7 @@ use crate::terminal::Terminal;
 use miette::Severity;
 use std::fmt::Write;
 use wasmill_engine::Journal;
-use wasmill_stream::checkpoint::Manifest;
+use wasmill_stream::checkpoint::{Manifest, Withdrawn};
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// List, show, verify, keep or restore the checkpoints of a job.
@@ -220,7 +220,9 @@ async fn restore(journal: &Journal, which: &str, force: bool) -> Result<Exit> {
             .hint("they would be written a second time: remove them first, or say --force"));
     }
     journal.go_back(&old, fence, withdrawn).await?;
-    let first = withdrawn.map_or("", |_| "; first, sinks take back what they have written since");
+    let first = withdrawn.map_or("", |_| {
+        "; first, sinks take back what they have written since. The job file stays as it is: name the good version there"
+    });
     print(format!("the next start goes on from checkpoint {} of {}{first}\n", old.number, old.at))?;
     Ok(Exit::Done)
 }
@@ -235,6 +237,11 @@ async fn committed_since(journal: &Journal, old: &Manifest) -> Result<Option<Str
         Some(format!("sink {sink} has committed rows since checkpoint {}", old.number))
     };
     let mut reason = commits(old).filter(|_| later.peek().is_some());
+    if let Ok(Some(newest)) = journal.newest().await
+        && let Some(Withdrawn { after, .. }) = newest.withdrawal
+    {
+        reason = Some(format!("sinks have yet to take back what they have written since checkpoint {after}"));
+    }
     for number in later {
         reason = reason.or(match journal.manifest(number).await {
             Ok(manifest) => manifest.as_ref().and_then(commits),

@@ -111,7 +111,8 @@ async fn run_to_end<V: View>(
                     Some(_) => before.examine(&manner.parameters(), terminal)?,
                     None => next,
                 };
-                under_way = Some(UnderWay { before, since, changes, goes_back, reply, refusal });
+                let is_back = goes_back && refusal.is_none();
+                under_way = Some(UnderWay { before, since, changes, goes_back, is_back, reply, refusal });
             }
         }
     }

@@ -75,6 +75,16 @@ impl Difference {
 }
 
 impl Difference {
+    /// Whether it changes a sink that was there before.
+    pub fn is_of_sink(&self) -> bool {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        match path[..] {
+            ["sink", _, _, ..] => true,
+            ["dead_letter", ..] => self.before.is_some(),
+            _ => false,
+        }
+    }
+
     /// Whether it says which component a step is to run.
     pub fn is_of_component(&self, step: &str) -> bool {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
@@ -163,6 +173,18 @@ mod tests {
         let decoder = |plugin: &str| format!("{JOB}[source.in.decoder]\nplugin = \"{plugin}\"\nwasi = true\n");
         let differences = diff(&decoder("d"), &decoder("e")).expect("TOML");
         assert!(differences.iter().all(|difference| difference.is_of_component("in")));
+    }
+
+    /// Members of a sink, or of the dead letters that were there → said to be of a sink; one that comes → not.
+    #[test]
+    fn sinks() {
+        let of = |before: &str, after: &str| diff(before, after).expect("TOML").iter().any(Difference::is_of_sink);
+        assert!(of(JOB, &JOB.replace("stdout", "file")));
+        assert!(of(JOB, &JOB.replace("type = \"stdout\"", "type = \"stdout\"\nroll = 1")));
+        let letters = format!("{JOB}[dead_letter]\ntype = \"file\"\npath = \"a\"\n");
+        assert!(of(&letters, &letters.replace("\"a\"", "\"b\"")));
+        assert!(!of(JOB, &letters) && !of(JOB, &format!("{JOB}[sink.more]\ntype = \"stdout\"\n")));
+        assert!(!of(JOB, &JOB.replace("least = 2", "least = 3")));
     }
 
     /// Changes of plugins alone name their steps; anything else among them does not.

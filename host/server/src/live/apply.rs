@@ -1,6 +1,7 @@
 //! Another job file for a job that runs: plugins and their settings are swapped; for anything else the job goes on from a
 //! checkpoint, as the new file says. All of it, or nothing.
 
+use super::arrival::Arrival;
 use super::hand_over::HandOver;
 use super::history::{Event, Reason, What};
 use super::{Change, Entry, Live, Settings};
@@ -22,6 +23,13 @@ pub enum Applied {
     Done(String),
     /// The job has to be stopped and started.
     HandOver(Box<HandOver>),
+}
+
+/// What a step runs, as long as nobody swaps it.
+struct Running {
+    digest: String,
+    /// Whether it is on trial as the component that the job file names.
+    is_filed: bool,
 }
 
 impl Live {
@@ -56,24 +64,18 @@ impl Live {
         differences: &[Difference],
         reason: Reason,
     ) -> Result<String> {
-        let mut origins = settings.uses().origins;
-        let mut arrivals = Vec::new();
-        for step in steps {
-            // One of the old file that has no plugin any more is no change of a plugin.
-            let Some(plugin) = origins.remove(step) else { continue };
-            let kept = match differences.iter().any(|difference| difference.is_of_component(step)) {
-                true => None,
-                false => self.swapped_in(step).await?,
-            };
-            let (plugin, given, grants) = match kept {
-                Some(Kept { given, grants }) => (pins::swapped_in(), Some(given), grants),
-                None => (plugin, None, Grants::default()),
-            };
-            let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TAKE_OVER);
-            let change = Change { step, plugin, given, grants, entry, reason };
-            arrivals.push(self.load(settings.clone(), change).await?);
-        }
-        let mut turn = self.turn().await?;
+        let (arrivals, mut turn) = loop {
+            let (arrivals, running) = self.load_all(&settings, steps, differences, &reason).await?;
+            let turn = self.turn().await?;
+            let mut is_as_it_was = true;
+            for (step, running) in running {
+                is_as_it_was &= self.digest(step).await? == running.digest;
+            }
+            // Else somebody has swapped one of them while they were loaded, which stays.
+            if is_as_it_was {
+                break (arrivals, turn);
+            }
+        };
         let before = self.replace_settings(settings);
         let mut done: Vec<(String, Option<String>, String)> = Vec::new();
         for arrival in arrivals {
@@ -101,23 +103,53 @@ impl Live {
         Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 
+    /// Loads what comes into these steps. Returns with it what those run of which only settings change: these keep it.
+    async fn load_all<'s>(
+        &self,
+        settings: &Arc<Settings>,
+        steps: &'s [String],
+        differences: &[Difference],
+        reason: &Reason,
+    ) -> Result<(Vec<Arrival>, Vec<(&'s str, Running)>)> {
+        let (mut arrivals, mut kept) = (Vec::new(), Vec::new());
+        let mut origins = settings.uses().origins;
+        for step in steps {
+            // One of the old file that has no plugin any more is no change of a plugin.
+            let Some(mut plugin) = origins.remove(step) else { continue };
+            let (mut given, mut grants) = (None, Grants::default());
+            if !differences.iter().any(|difference| difference.is_of_component(step)) {
+                let running = self.running(step).await?;
+                if let Some(swapped_in) = self.swapped_in(step, &running).await? {
+                    (plugin, given, grants) = (pins::swapped_in(), Some(swapped_in.given), swapped_in.grants);
+                }
+                kept.push((step.as_str(), running));
+            }
+            let (step, reason, entry) = (step.clone(), reason.clone(), Entry::TAKE_OVER);
+            let change = Change { step, plugin, given, grants, entry, reason };
+            arrivals.push(self.load(settings.clone(), change).await?);
+        }
+        Ok((arrivals, kept))
+    }
+
+    /// What a step runs.
+    async fn running(&self, step: &str) -> Result<Running> {
+        let turn = self.turn().await?;
+        // One on trial is not declared yet.
+        let is_filed = turn.entrants.get(step).is_some_and(|entrant| entrant.is_declared);
+        Ok(Running { digest: self.digest(step).await?, is_filed })
+    }
+
     /// The component that a step runs, if it was swapped in and the job file names another one. A job that keeps none has only
     /// the one that its file names.
-    async fn swapped_in(&self, step: &str) -> Result<Option<Kept>> {
+    async fn swapped_in(&self, step: &str, running: &Running) -> Result<Option<Kept>> {
         let Some(store) = &self.store else { return Ok(None) };
-        let running = {
-            let turn = self.turn().await?;
-            let running = self.digest(step).await?;
-            // One on trial is not declared yet.
-            let is_filed = turn.entrants.get(step).is_some_and(|entrant| entrant.is_declared);
-            if is_filed || self.declared(step).is_none_or(|declared| declared == running) {
-                return Ok(None);
-            }
-            running
-        };
-        let kept = pins::find(&**store, &running).await?.ok_or_else(|| {
+        let Running { digest, is_filed } = running;
+        if *is_filed || self.declared(step).is_none_or(|declared| declared == *digest) {
+            return Ok(None);
+        }
+        let kept = pins::find(&**store, digest).await?.ok_or_else(|| {
             Error::invalid(format!(
-                "step {step} runs {running:.12}, which was swapped in, and {} has it no more",
+                "step {step} runs {digest:.12}, which was swapped in, and {} has it no more",
                 store.place()
             ))
             .hint("`wasmill swap JOB STEP FILE` brings a component that is there, then its settings can change")

@@ -85,7 +85,8 @@ pub struct Event {
     /// Who did it and why.
     #[serde(flatten)]
     pub reason: Reason,
-    /// The number of the checkpoint right before it, if the job can be rewound to that for some time.
+    /// The number of the checkpoint right before it, if the job can be rewound to that for some time; of a rewind, that to which
+    /// it went back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<u64>,
     /// How it went.

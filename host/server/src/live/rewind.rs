@@ -5,7 +5,7 @@ use super::apply::examined;
 use super::hand_over::HandOver;
 use super::history::{Event, History, Reason, What};
 use super::{Live, words};
-use crate::job::Job;
+use crate::job::{Job, JobFile, diff};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,23 +50,25 @@ impl Live {
         };
         // An unknown step is an error of its own.
         self.swapper.running(step).await?;
+        // Another job file would be lost.
+        let _file = self.file_turn().await?;
         let journal = Journal::new(store.clone());
         let newest =
             journal.newest().await?.ok_or_else(|| Error::unavailable("there is no checkpoint yet: try again"))?;
-        let kept = |number: u64| newest.points.iter().any(|point| point.number == number);
         let events = self.history();
-        let of_step = || events.iter().rev().filter(|event| event.step == step && event.point.is_some());
-        let Some(undone) = of_step().find(|event| event.point.is_some_and(kept)) else {
-            return Err(match of_step().next() {
-                Some(last) => {
-                    Error::invalid(format!("the checkpoint before what came at {} is kept no longer", last.at))
-                        .hint("`[swap] rewind` says for how long; --keep-state puts the code back")
-                }
-                None => Error::invalid(format!("no version has come into step {step} that could be rewound"))
-                    .hint("`wasmill history JOB STEP` lists what has come"),
-            });
-        };
-        let number = undone.point.unwrap_or_default();
+        let undone = last_arrival(&events, step).ok_or_else(|| {
+            Error::invalid(format!("no version has come into step {step} that could be rewound"))
+                .hint("`wasmill history JOB STEP` lists what has come")
+        })?;
+        let kept = |number: &u64| newest.points.iter().any(|point| point.number == *number);
+        let number = undone.point.filter(kept).ok_or_else(|| {
+            let what = match undone.point {
+                Some(_) => "is kept no longer",
+                None => "was not taken: it took too long",
+            };
+            Error::invalid(format!("the checkpoint before what came at {} {what}", undone.at))
+                .hint("`[swap] rewind` says for how long it is kept; --keep-state puts the code back")
+        })?;
         let gone = || Error::unavailable(format!("checkpoint {number} has just gone: try again"));
         let point = journal.manifest(number).await?.ok_or_else(gone)?;
         if let Some(problem) = journal.verify(&point).await.into_iter().next() {
@@ -74,13 +76,21 @@ impl Live {
         }
         let job = examined(self.settings()).await?;
         can_go_back(&job)?;
-        require_sinks(sinks(&job), &journal, number, newest.number).await?;
+        require_sinks(sinks(&job), job.file.clone(), &journal, &point, newest.number).await?;
         // What the sinks had prepared there they have committed since.
-        fits(&Manifest { kind: Kind::Stop, ..point.clone() }, &job.name, &job.graph)?;
+        let mut settled = Manifest { kind: Kind::Stop, ..point.clone() };
+        for (name, mark) in &mut settled.steps {
+            let plugins = if name == step { &point.plugins } else { &newest.plugins };
+            // What the job file names does not run there, and the next start looks at what does.
+            if plugins.get(name).map(|plugin| &plugin.sha256) != job.declared.get(name).as_ref() {
+                mark.state_version = 0;
+            }
+        }
+        fits(&settled, &job.name, &job.graph)?;
         let came = undone.version.as_ref().map(words::identity).unwrap_or_default();
         let change = format!("step {step}: back to checkpoint {number} of {}, before {came} came", point.at);
         let mut event = Event::new(step, What::Rewound, reason, &change);
-        (event.version, event.before) = (undone.version.clone(), undone.before.clone());
+        (event.version, event.before, event.point) = (undone.version.clone(), undone.before.clone(), Some(number));
         let (step, declared, history) = (step.to_owned(), job.declared.clone(), self.history.clone());
         let rewind = Rewind { point, step, declared, store, history, event };
         self.leave().await?;
@@ -153,14 +163,85 @@ fn sinks(job: &Job) -> BTreeSet<String> {
     sinks.map(|node| node.name.clone()).chain(dead_letters).collect()
 }
 
-/// Whether all sinks that may have written something since a checkpoint are still there.
-async fn require_sinks(sinks: BTreeSet<String>, journal: &Journal, after: u64, until: u64) -> Result<()> {
-    for number in after + 1..=until {
+/// Whether all sinks that may have written something since a checkpoint are still there, and write to where they did.
+async fn require_sinks(
+    sinks: BTreeSet<String>,
+    file: JobFile,
+    journal: &Journal,
+    point: &Manifest,
+    until: u64,
+) -> Result<()> {
+    let since = format!("since checkpoint {}", point.number);
+    let mut same = String::new();
+    for number in point.number..=until {
         let Some(manifest) = journal.manifest(number).await? else { continue };
-        if let Some(sink) = manifest.sinks.keys().find(|name| !sinks.contains(*name)) {
-            return Err(Error::invalid(format!("sink {sink} has left the job since checkpoint {after}"))
+        let gone = manifest.sinks.keys().find(|name| !sinks.contains(*name));
+        if let Some(sink) = gone.filter(|_| number > point.number) {
+            return Err(Error::invalid(format!("sink {sink} has left the job {since}"))
                 .hint("put it back into the job file: it has to take back what it has written"));
         }
+        if manifest.definition == same {
+            continue;
+        }
+        let differences = diff::diff(&manifest.definition, file.text())?;
+        if let Some(difference) = differences.iter().find(|difference| difference.is_of_sink()) {
+            return Err(Error::invalid(format!(
+                "{difference} {since}: sinks take back only what they wrote as they are now"
+            ))
+            .hint("--keep-state puts the code back and goes on where the job is"));
+        }
+        same = manifest.definition;
     }
     Ok(())
+}
+
+/// The last event in which a version took over in a step, of those that no rewind has undone.
+fn last_arrival<'e>(events: &'e [Event], step: &str) -> Option<&'e Event> {
+    let mut of_step = events.iter().rev().filter(|event| event.step == step);
+    let mut is_promoted = false;
+    while let Some(event) = of_step.next() {
+        match event.what {
+            // Whatever came since that checkpoint has never been.
+            What::Rewound if event.point.is_some() => {
+                of_step.find(|undone| undone.point == event.point && undone.what != What::Rewound);
+            }
+            What::Swapped | What::Canary => return Some(event),
+            What::Promoted if event.point.is_some() => return Some(event),
+            What::Promoted => is_promoted = true,
+            // Seen by nobody until then.
+            What::Shadow if is_promoted => return Some(event),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Versions that came, stayed, went and were undone → the last one that took over and was not undone, with its point or
+    /// without.
+    #[test]
+    fn what_is_undone() {
+        use What::*;
+        let last = |course: &[(What, Option<u64>)]| {
+            let event = |(what, point): &(What, Option<u64>)| Event {
+                point: *point,
+                ..Event::new("s", *what, Reason::default(), "")
+            };
+            let mut events: Vec<Event> = course.iter().map(event).collect();
+            events.push(Event { point: Some(99), ..Event::new("other", Swapped, Reason::default(), "") });
+            last_arrival(&events, "s").map(|event| (event.what, event.point))
+        };
+        assert_eq!(last(&[(Refused, None), (Shadow, None), (Aborted, None)]), None);
+        let good = (Swapped, Some(3));
+        assert_eq!(last(&[good, (Promoted, None), (Refused, None)]), Some(good));
+        assert_eq!(last(&[good, (Swapped, None), (RolledBack, None)]), Some((Swapped, None)), "the one before stays");
+        assert_eq!(last(&[good, (Canary, Some(5)), (Promoted, None)]), Some((Canary, Some(5))));
+        assert_eq!(last(&[good, (Shadow, None), (Promoted, Some(6))]), Some((Promoted, Some(6))));
+        assert_eq!(last(&[good, (Shadow, None), (Promoted, None)]), Some((Shadow, None)));
+        assert_eq!(last(&[good, (Swapped, Some(7)), (Promoted, None), (Rewound, Some(7))]), Some(good));
+        assert_eq!(last(&[good, (Swapped, Some(7)), (Rewound, Some(7)), (Rewound, Some(3))]), None);
+    }
 }

@@ -6,9 +6,9 @@ use super::{Live, words};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use wasmill_engine::{Candidacy, Mode, Swapped};
-use wasmill_stream::{Error, Result};
+use wasmill_stream::{Error, ErrorKind, Result};
 
 /// How often it is looked whether a candidate keeps within its bounds.
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,8 +40,13 @@ impl Live {
                     }
                 }
             }
-            if let Err(error) = live.end_trial(&step, &candidacy, time).await {
+            // A job that stands still comes to no epoch in which it could end.
+            while let Err(error) = live.end_trial(&step, &candidacy, time).await {
                 live.note(&format!("step {step}: {}", error.report()));
+                if error.kind() != ErrorKind::Unavailable || !live.is_under_way(&step, &candidacy).await {
+                    return;
+                }
+                sleep(LOOK).await;
             }
         });
     }

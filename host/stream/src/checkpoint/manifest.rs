@@ -35,6 +35,13 @@ pub enum Kind {
     Restore,
 }
 
+impl Kind {
+    /// Whether such a manifest only repeats what the one says that it continues.
+    pub fn repeats(self) -> bool {
+        matches!(self, Self::Begin | Self::Restore)
+    }
+}
+
 /// Everything that a job remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {

@@ -111,13 +111,17 @@ pub(super) async fn start(
             terminal.note(&said);
         }
     }
+    // Before the run begins: whoever runs the job now goes on if this fails.
+    let history = match manner.listen {
+        Some(_) => Some(History::open(store.clone()).await?),
+        None => None,
+    };
     let running = run::start(job, manner.fresh).await?;
     let mut served = JoinSet::new();
     let (sender, hand_overs) = unbounded_channel();
-    if manner.listen.is_some() {
+    if let Some(history) = history {
         let shown = terminal.clone();
         let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown))).fetching(fetcher(&shown))));
-        let history = History::open(store.clone()).await?;
         let job = (file, manner.parameters(), declared);
         let swapper = (running.swapper(), running.rewind_points());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());

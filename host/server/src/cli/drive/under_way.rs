@@ -52,6 +52,8 @@ pub(super) struct UnderWay {
     pub(super) changes: Vec<String>,
     /// Whether it goes back to an older checkpoint.
     pub(super) goes_back: bool,
+    /// Whether it does so whatever comes: that checkpoint is in force.
+    pub(super) is_back: bool,
     pub(super) reply: Option<Reply>,
     /// Why it could not, and goes on as it was.
     pub(super) refusal: Option<Error>,
@@ -67,6 +69,12 @@ impl UnderWay {
             }
             (None, true) => {
                 Answer::Done(format!("{changes}\nthe job goes on from there; nothing was read for {gap:.1?}"))
+            }
+            (Some(error), _) if self.is_back => {
+                let reason = error.report();
+                Answer::Done(format!(
+                    "{changes}\nthe job goes on from there; its first start failed: {reason}; nothing was read for {gap:.1?}"
+                ))
             }
             (Some(error), goes_back) => {
                 let why = if goes_back { "it cannot go back" } else { "it cannot start as the new file says" };
