@@ -31,8 +31,8 @@ def put_packed(client, stream, lines):
     # An aggregate goes to the shard of its first user record, so all of them have its key.
     full = [aggregator.add_user_record("key", line) for line in lines] + [aggregator.clear_and_get()]
     for record in filter(None, full):
-        partition_key, hash_key, data = record.get_contents()
-        client.put_record(StreamName=stream, PartitionKey=partition_key, ExplicitHashKey=hash_key, Data=data)
+        partition_key, _, data = record.get_contents()
+        client.put_record(StreamName=stream, PartitionKey=partition_key, Data=data)
 
 
 def get(client, stream):
