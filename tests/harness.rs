@@ -10,6 +10,7 @@ pub mod data;
 /// The tests of the connectors need other parts of it.
 #[allow(dead_code, unused_imports)]
 pub mod fake_kinesis;
+pub mod fleet;
 pub mod guests;
 pub mod host;
 pub mod http;

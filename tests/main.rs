@@ -59,6 +59,7 @@ mod rollbacks;
 mod s3;
 /// The commands about checkpoints.
 mod savepoints;
+mod serve;
 /// Whose components a job takes.
 mod signatures;
 /// Swaps by the hundred.

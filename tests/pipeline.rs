@@ -153,7 +153,7 @@ impl Pipeline {
     /// Writes the job file of a run and returns its path.
     pub fn write_job(&self, rate: Option<usize>) -> PathBuf {
         let path = self.path().join("job.toml");
-        fs::write(&path, self.job(rate)).expect("it can be written");
+        fs::write(&path, self.text(rate)).expect("it can be written");
         path
     }
 
@@ -239,7 +239,8 @@ impl Pipeline {
         left
     }
 
-    fn job(&self, rate: Option<usize>) -> String {
+    /// The job file of a run.
+    pub fn text(&self, rate: Option<usize>) -> String {
         let speed = rate.map_or("\"max\"".to_owned(), |rate| format!("{:.1}", self.input.speedup(rate)));
         let dir = &self.called;
         let [cells, averages, alerts] = PLUGINS.map(|name| self.plugin(name));

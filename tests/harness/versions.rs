@@ -3,6 +3,7 @@
 
 use super::cells;
 use super::host::Host;
+use super::live::listens;
 use super::manifests::{Manifests, progress};
 use super::patience::until;
 use super::plugins::component;
@@ -72,6 +73,8 @@ pub fn hurry(dir: &Path) {
 
 /// Stops a run and goes on to the end as fast as it goes. Returns what that said.
 pub fn rest(dir: &Path, host: Host) -> String {
+    // One that has just been started may not hear signals yet.
+    listens(dir, "averages");
     host.signal("TERM");
     host.wait().well();
     hurry(dir);

@@ -17,7 +17,8 @@ use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
 use wasmill_stream::{Error, Result};
 use wasmtime::component::{HasSelf, Linker};
 
-/// Runs plugins. One is enough for a process; what it made works on when it is dropped.
+/// Runs plugins. One is enough for a process, and clones are the same one; what it made works on when it is dropped.
+#[derive(Clone)]
 pub struct Host {
     linker: Linker<State>,
     compiler: Arc<Compiler>,

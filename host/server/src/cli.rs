@@ -4,7 +4,7 @@ mod apply;
 mod build;
 mod check;
 mod checkpoint;
-mod compile;
+pub(crate) mod compile;
 mod connectors;
 mod dead_letter;
 mod demo;
@@ -14,9 +14,9 @@ mod inspect;
 mod job;
 mod new;
 mod replay;
-mod requests;
 mod rollback;
 mod run;
+mod serve;
 mod stdout;
 mod swap;
 mod test;
@@ -58,6 +58,8 @@ enum Command {
     Check(check::Arguments),
     /// Run a job until its sources end or Ctrl-C
     Run(run::Arguments),
+    /// Run the jobs of a folder side by side, with an API
+    Serve(serve::Arguments),
     /// Replace the plugin of a step while its job runs, or try another one
     Swap(swap::Arguments),
     /// Apply a job file that has changed to its running job
@@ -137,6 +139,7 @@ pub fn main() -> ExitCode {
     let ended = match &cli.command {
         Command::Check(arguments) => check::run(arguments, &terminal),
         Command::Run(arguments) => run::run(arguments, &terminal),
+        Command::Serve(arguments) => serve::run(arguments, &terminal),
         Command::Swap(arguments) => swap::run(arguments),
         Command::Apply(arguments) => apply::run(arguments),
         Command::Rollback(arguments) => rollback::run(arguments),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
+use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::{Error, Result};
 
 /// A request may be so long, bytes.
@@ -194,6 +195,15 @@ impl Reply {
     }
 }
 
+/// How many key groups a share such as `10%` is: at least one, not all.
+pub fn key_groups(text: &str) -> Result<u64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    match number.filter(|percent| *percent > 0.0 && *percent < 100.0) {
+        Some(percent) => Ok(((percent / 100.0 * KEY_GROUPS as f64).round() as u64).clamp(1, KEY_GROUPS - 1)),
+        None => Err("expected a share between 0% and 100%, such as 10%".to_owned()),
+    }
+}
+
 /// Asks the job of a file, which runs on this machine. Needs a tokio runtime.
 pub async fn ask(file: &Path, request: &Request) -> Result<Answer> {
     let mut none = Error::unavailable(format!("no job of {} runs here", file.display()));
@@ -304,5 +314,14 @@ mod tests {
         tidy(folder.path(), Duration::ZERO).await;
         assert!(!dead.exists() && live.exists());
         drop(listener);
+    }
+
+    /// Shares become key groups; what is no share, nothing, or everything is refused.
+    #[test]
+    fn shares() {
+        assert_eq!((key_groups("50%"), key_groups("0.01%"), key_groups("99.99%")), (Ok(512), Ok(1), Ok(1_023)));
+        for bad in ["10", "0%", "100%", "-1%", "x%", "NaN%", "%"] {
+            assert!(key_groups(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -52,7 +52,7 @@ pub struct Live {
 
 struct Settings {
     file: JobFile,
-    parameters: Mutex<Parameters>,
+    parameters: Parameters,
     plugins: Arc<LoadPlugins>,
     swap: SwapSettings,
 }
@@ -109,7 +109,7 @@ impl Live {
         hand_overs: HandOvers,
         terminal: Terminal,
     ) -> Self {
-        let (parameters, plugins) = (Mutex::new(parameters), Arc::new(plugins));
+        let plugins = Arc::new(plugins);
         let settings = Settings { file, parameters, plugins, swap };
         let settings = Arc::new(Mutex::new(Arc::new(settings)));
         let (before, approved, turns) = (Arc::default(), Arc::default(), Arc::default());
@@ -277,7 +277,7 @@ impl Live {
 impl Settings {
     /// The same with another job file.
     fn reading(&self, file: JobFile) -> Self {
-        let (parameters, plugins) = (Mutex::new(self.parameters()), self.plugins.clone());
+        let (parameters, plugins) = (self.parameters.clone(), self.plugins.clone());
         Self { file, parameters, plugins, swap: self.swap }
     }
 }

@@ -7,6 +7,7 @@ use crate::live::history;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::block_in_place;
 use wasmill_connect::component_store::SIGNATURE_ENDING;
 use wasmill_engine::{COMPONENTS, Journal, NodeKind, Successor};
 use wasmill_plugin::{Grant, Grants};
@@ -45,7 +46,7 @@ impl Kept {
 }
 
 /// Makes a version of a component for a step, with what the job file says of that.
-pub type LoadVersion<'a> = dyn Fn(&str, Kept) -> Result<Version> + 'a;
+pub type LoadVersion<'a> = dyn Fn(&str, Kept) -> Result<Version> + Send + Sync + 'a;
 
 /// Has the job run what the newest checkpoint says, where that is another component than the job file names. Says what.
 pub async fn put_back(
@@ -105,7 +106,8 @@ fn in_transition(step: &str, mark: &PluginMark, successor: &Identity) -> Error {
 async fn kept(step: &str, ran: &Identity, store: &dyn Store, load: &LoadVersion<'_>) -> Result<Version> {
     let digest = &ran.digest;
     let kept = find(store, digest).await?.ok_or_else(|| gone(step, ran, store))?;
-    let version = load(step, kept)?;
+    // It compiles: what else runs here must not wait for that.
+    let version = block_in_place(|| load(step, kept))?;
     let running = &version.plugin().identity().digest;
     if running != digest {
         let message = format!("step {step}: {} has {running} under the name of {digest}", store.place());

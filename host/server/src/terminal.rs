@@ -2,6 +2,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -11,13 +12,15 @@ use tracing_subscriber::fmt::MakeWriter;
 pub struct Terminal {
     bars: MultiProgress,
     live: bool,
+    /// The job that says something, in a host of many.
+    job: Option<Arc<str>>,
 }
 
 impl Terminal {
     /// Takes standard error over and starts the log.
     pub fn start() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        let terminal = Self { bars, live: io::stderr().is_terminal() };
+        let terminal = Self { bars, live: io::stderr().is_terminal(), job: None };
         let filter = EnvFilter::try_from_env("WASMILL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
@@ -29,6 +32,11 @@ impl Terminal {
         terminal
     }
 
+    /// The same for one of many jobs: every line says whose it is, and nothing is drawn over.
+    pub fn of_job(&self, name: &str) -> Self {
+        Self { live: false, job: Some(name.into()), ..self.clone() }
+    }
+
     /// Whether lines can be drawn over.
     pub fn is_live(&self) -> bool {
         self.live
@@ -36,7 +44,13 @@ impl Terminal {
 
     /// Prints a line, or several.
     pub fn note(&self, text: &str) {
-        self.print(format!("{text}\n").as_bytes());
+        match &self.job {
+            None => self.print(format!("{text}\n").as_bytes()),
+            Some(job) => {
+                let lines: String = text.lines().map(|line| format!("{job}: {line}\n")).collect();
+                self.print(lines.as_bytes());
+            }
+        }
     }
 
     /// Prints why a command has failed.

@@ -15,7 +15,7 @@ use crate::digest::sha256;
 use crate::job::Origin;
 use crate::live::Live;
 use crate::terminal::Terminal;
-use bell::Bell;
+pub use bell::Bell;
 use eye::{Eye, Sight};
 use follow::Follower;
 use judge::{Judge, Role};
@@ -34,9 +34,8 @@ const LONGEST_JOB_FILE: u64 = 1 << 20;
 
 /// Follows everything that a job was made of, until it is dropped. Says what it does, and why it does not. `refused`: the
 /// text of a job file with which the job could not start.
-pub async fn watch(live: Live, refused: Option<String>, terminal: Terminal) {
-    let bell = Arc::new(Bell::new(terminal.clone()));
-    let mut watch = Watch { bell, live, refused, terminal, followed: HashMap::new(), next: 0 };
+pub async fn watch(live: Live, refused: Option<String>, bell: Arc<Bell>, terminal: Terminal) {
+    let mut watch = Watch { bell, live, refused, terminal, followed: HashMap::new() };
     loop {
         watch.update();
         tokio::time::sleep(POLL).await;
@@ -50,8 +49,6 @@ struct Watch {
     terminal: Terminal,
     /// What is followed, by whom, and the number of that listener. It ends when it is taken out.
     followed: HashMap<Followed, (usize, JoinSet<()>)>,
-    /// The number of the next listener.
-    next: usize,
 }
 
 /// A path, what it is to the job, and whether there is a signature beside it.
@@ -75,9 +72,9 @@ impl Watch {
         });
         for followed in wanted {
             if !self.followed.contains_key(&followed) {
-                let following = self.follow(followed.clone());
-                self.followed.insert(followed, (self.next, following));
-                self.next += 1;
+                let listener = self.bell.listener();
+                let following = self.follow(listener, followed.clone());
+                self.followed.insert(followed, (listener, following));
             }
         }
     }
@@ -103,9 +100,9 @@ impl Watch {
         }
     }
 
-    fn follow(&self, (path, role, is_signed): Followed) -> JoinSet<()> {
+    fn follow(&self, listener: usize, (path, role, is_signed): Followed) -> JoinSet<()> {
         let follower = Follower {
-            listener: self.next,
+            listener,
             eye: eye(path, &role, is_signed),
             settle: Settle::new(self.known(&role)),
             judge: self.judge(role),
@@ -117,6 +114,14 @@ impl Watch {
             terminal.note(&format!("watch: a path is not followed any more: {}", error.report()));
         });
         following
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        for (listener, _) in self.followed.values() {
+            self.bell.watch(*listener, BTreeSet::new());
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `wasmill build`: a component from a plugin's source folder, and what it is.
 
-use super::{Exit, job, stdout};
+use super::{Exit, stdout};
 use crate::terminal::Terminal;
+use crate::workshop;
 use std::path::PathBuf;
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
@@ -15,10 +16,10 @@ pub struct Arguments {
 
 /// Does it.
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
-    let path = job::builder(terminal)(&arguments.dir)?;
+    let path = workshop::builder(terminal)(&arguments.dir)?;
     let bytes = std::fs::read(&path)
         .map_err(|error| Error::unavailable(format!("read {}", path.display())).with_source(error))?;
-    let component = job::host()?.load(&path.display().to_string(), &bytes)?;
+    let component = workshop::host()?.load(&path.display().to_string(), &bytes)?;
     stdout::line(path.display())?;
     stdout::line(format_args!("  plugin  {}", component.describe()))?;
     stdout::line(format_args!("  world   {}", component.kind()))?;

@@ -1,8 +1,9 @@
 //! `wasmill dead-letter`: what the sink `[dead_letter]` of a job has written: counted, shown, and sent once more.
 
-use super::drive::{Manner, View, drive};
+use super::drive::drive;
 use super::{Exit, JobArguments, job, stdout};
 use crate::dead_letters::{Concerns, Digest, Filter, Leaf, Replay, Witness, files, for_each};
+use crate::driver::{Manner, View};
 use crate::progress::Snapshot;
 use crate::terminal::Terminal;
 use std::path::PathBuf;

@@ -4,8 +4,9 @@ mod checkout;
 mod latest;
 mod view;
 
-use super::drive::{Manner, drive};
+use super::drive::drive;
 use super::{Exit, job, workers};
+use crate::driver::Manner;
 use crate::job::{JobFile, Parameters};
 use crate::terminal::Terminal;
 use latest::Latest;

@@ -1,8 +1,9 @@
 //! `wasmill inspect`: what a plugin is, wants, gives and may take.
 
-use super::{Exit, job, stdout};
+use super::{Exit, stdout};
 use crate::inspection::Inspection;
 use crate::terminal::Terminal;
+use crate::workshop;
 use std::path::{Path, PathBuf};
 use wasmill_plugin::{Component, Grants, Host, Limits};
 use wasmill_stream::{Error, Result};
@@ -30,7 +31,7 @@ fn parse_settings(text: &str) -> Result<serde_json::Value, String> {
 
 /// Does it.
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
-    let host = job::host()?;
+    let host = workshop::host()?;
     // To look at a plugin, everything is granted: what it asks for is shown.
     let (component, bytes) = load(&arguments.plugin, Grants::ALL, &host, terminal)?;
     let inspection = Inspection::new(&host, &component, &bytes, &arguments.settings)?;
@@ -44,7 +45,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
 
 /// Loads a plugin, which is built if it is a source folder. Its bytes come along.
 pub fn load(plugin: &Path, grants: Grants, host: &Host, terminal: &Terminal) -> Result<(Component, Vec<u8>)> {
-    let file = if plugin.is_dir() { job::builder(terminal)(plugin)? } else { plugin.to_owned() };
+    let file = if plugin.is_dir() { workshop::builder(terminal)(plugin)? } else { plugin.to_owned() };
     let bytes = std::fs::read(&file)
         .map_err(|error| Error::invalid(format!("read plugin {}", file.display())).with_source(error))?;
     let component = host.load_with(&file.display().to_string(), &bytes, grants, &Limits::default())?;

@@ -1,9 +1,12 @@
 //! `wasmill run`: a job from its file to its balance, with a line of progress in between.
 
-use super::drive::{Manner, View, drive};
+use super::drive::drive;
 use super::{Exit, JobArguments, job, workers};
+use crate::driver::{Manner, View};
 use crate::progress::Snapshot;
 use crate::terminal::{Line, Terminal};
+use crate::watch::Bell;
+use std::sync::Arc;
 use std::time::Duration;
 use wasmill_stream::Result;
 
@@ -48,6 +51,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let view = || OneLine { line: terminal.line(), terminal: terminal.clone() };
     let listen = Some(arguments.job.parameters());
     let Arguments { workers, fresh, watch, as_filed, .. } = *arguments;
+    let watch = watch.then(|| Arc::new(Bell::new(terminal.clone())));
     let manner = Manner { workers, fresh, listen, watch, as_filed };
     drive(job, manner, view, terminal)
 }

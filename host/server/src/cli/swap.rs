@@ -2,12 +2,11 @@
 
 use super::Exit;
 use super::stdout::print;
-use crate::control::{Answer, Entry, Request, ask};
+use crate::control::{Answer, Entry, Request, ask, key_groups};
 use crate::job::{OpenWindows, Origin};
 use crate::live::history::Reason;
 use std::path::{Path, PathBuf};
 use wasmill_plugin::Grant;
-use wasmill_stream::key::KEY_GROUPS;
 use wasmill_stream::units::Period;
 use wasmill_stream::{Error, Result};
 
@@ -58,7 +57,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", requires = "plugin", value_parser = period, group = "entry")]
     shadow: Option<Period>,
     /// Let it answer for this share of the key groups, such as 10%
-    #[arg(long, value_name = "SHARE", requires = "plugin", value_parser = share, group = "entry")]
+    #[arg(long, value_name = "SHARE", requires = "plugin", value_parser = key_groups, group = "entry")]
     canary: Option<u64>,
     /// Let the plugin on trial take over for good
     #[arg(long, conflicts_with_all = ["plugin", "abort"])]
@@ -128,27 +127,4 @@ pub fn answer(job: &Path, request: &Request) -> Result<Answer> {
 
 fn period(text: &str) -> Result<Period, String> {
     text.parse()
-}
-
-/// A share of the key groups: at least one, not all.
-fn share(text: &str) -> Result<u64, String> {
-    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-    match number.filter(|percent| *percent > 0.0 && *percent < 100.0) {
-        Some(percent) => Ok(((percent / 100.0 * KEY_GROUPS as f64).round() as u64).clamp(1, KEY_GROUPS - 1)),
-        None => Err("expected a share between 0% and 100%, such as 10%".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Shares become key groups; what is no share, nothing, or everything is refused.
-    #[test]
-    fn shares() {
-        assert_eq!((share("50%"), share("0.01%"), share("99.99%")), (Ok(512), Ok(1), Ok(1_023)));
-        for bad in ["10", "0%", "100%", "-1%", "x%", "NaN%", "%"] {
-            assert!(share(bad).is_err(), "{bad}");
-        }
-    }
 }

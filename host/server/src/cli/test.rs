@@ -1,8 +1,9 @@
 //! `wasmill test`: a plugin's cases, played in the sandbox.
 
-use super::{Exit, inspect, job, stdout};
+use super::{Exit, inspect, stdout};
 use crate::terminal::Terminal;
 use crate::trial::{self, Case, Paint, Report};
+use crate::workshop;
 use std::path::{Path, PathBuf};
 use wasmill_plugin::{Component, Grants, Host};
 use wasmill_stream::{Error, Result};
@@ -65,7 +66,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     if !wrong.is_empty() {
         return Err(Error::invalid(wrong.join("\n")));
     }
-    let host = job::host()?;
+    let host = workshop::host()?;
     let grants = Grants { wasi: arguments.wasi.is_some() };
     let (component, _) = inspect::load(&arguments.plugin, grants, &host, terminal)?;
     let (mut passed, mut failed) = (0, 0);

@@ -1,8 +1,8 @@
 //! The values of `${NAME}` in a job file: from `--set NAME=VALUE`, then from the environment. It remembers which names were
 //! asked for, so that a misspelt `--set` does not go unnoticed.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmill_stream::config;
 
 /// Parameters of a job.
@@ -10,14 +10,15 @@ use wasmill_stream::config;
 pub struct Parameters {
     set: BTreeMap<String, String>,
     environment: fn(&str) -> Option<String>,
-    asked: RefCell<BTreeSet<String>>,
+    /// Shared by copies.
+    asked: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Parameters {
     /// Exactly these, and nothing from the environment.
     pub fn new<N: Into<String>, V: Into<String>>(set: impl IntoIterator<Item = (N, V)>) -> Self {
         let set = set.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { set, environment: |_| None, asked: RefCell::default() }
+        Self { set, environment: |_| None, asked: Arc::default() }
     }
 
     /// Names that are not set are looked up in the environment of the process.
@@ -28,14 +29,18 @@ impl Parameters {
 
     /// The names that were set and that nothing in the job file has asked for.
     pub fn unused(&self) -> Vec<&str> {
-        let asked = self.asked.borrow();
+        let asked = self.asked();
         self.set.keys().filter(|name| !asked.contains(*name)).map(String::as_str).collect()
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl config::Parameters for Parameters {
     fn get(&self, name: &str) -> Option<String> {
-        self.asked.borrow_mut().insert(name.to_owned());
+        self.asked().insert(name.to_owned());
         self.set.get(name).cloned().or_else(|| (self.environment)(name))
     }
 }

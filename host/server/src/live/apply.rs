@@ -193,7 +193,7 @@ impl Live {
 pub(super) async fn examined(settings: Arc<Settings>) -> Result<Job> {
     let examine = move || {
         let mut plugins = (settings.plugins)()?;
-        let examined = job::examine(&settings.file, &settings.parameters(), &mut plugins);
+        let examined = job::examine(&settings.file, &settings.parameters, &mut plugins);
         examined.job.ok_or_else(|| {
             let drawn = report::draw(&settings.file, &examined.problems, Severity::Error, Style::Plain);
             Error::invalid(format!("the job file has problems:\n{drawn}"))

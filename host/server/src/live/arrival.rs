@@ -111,7 +111,7 @@ impl Settings {
         if let Some(given) = given {
             plugins.supply(plugin.clone(), given.clone());
         }
-        let version = job::replacement(&self.file, &self.parameters(), &mut plugins, step, plugin, approved);
+        let version = job::replacement(&self.file, &self.parameters, &mut plugins, step, plugin, approved);
         let version = version.map_err(|problems| {
             let drawn = report::draw(&self.file, &problems, Severity::Error, Style::Plain);
             Error::invalid(format!("step {step}: {plugin} does not fit:\n{drawn}"))

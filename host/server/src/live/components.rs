@@ -1,7 +1,7 @@
 //! What whoever watches files asks of a running job: what it was made of, and which components it runs.
 
 use super::{Live, Settings};
-use crate::job::{JobFile, Parameters, Uses};
+use crate::job::{JobFile, Uses};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use tokio::task::spawn_blocking;
@@ -52,10 +52,6 @@ impl Live {
 
 impl Settings {
     pub(super) fn uses(&self) -> Uses {
-        Uses::of(&self.file, &self.parameters())
-    }
-
-    pub(super) fn parameters(&self) -> Parameters {
-        self.parameters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Uses::of(&self.file, &self.parameters)
     }
 }

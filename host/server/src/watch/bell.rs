@@ -9,13 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::watch;
 
-/// The one bell of a job.
+/// The one bell of a process: the system has few watchers to give away.
 pub struct Bell {
     rings: watch::Sender<u64>,
+    /// The number of the next listener.
+    next: AtomicUsize,
     ropes: Mutex<Ropes>,
     terminal: Terminal,
 }
@@ -53,11 +56,16 @@ impl Bell {
             Err(error) => (None, Some(error)),
         };
         let ropes = Ropes { watcher, wanted: BTreeMap::new(), watched: BTreeMap::new(), complained: false };
-        let bell = Self { rings, ropes: Mutex::new(ropes), terminal };
+        let bell = Self { rings, next: AtomicUsize::new(0), ropes: Mutex::new(ropes), terminal };
         if let Some(error) = failure {
             bell.complain(&mut bell.ropes(), &error);
         }
         bell
+    }
+
+    /// The number of a new listener.
+    pub fn listener(&self) -> usize {
+        self.next.fetch_add(1, Relaxed)
     }
 
     /// Hears every ring from now on.
@@ -73,7 +81,11 @@ impl Bell {
         if is_known && folders.iter().all(|folder| ropes.watched.get(folder).copied() == inode(folder)) {
             return false;
         }
-        ropes.wanted.insert(listener, folders.clone());
+        if folders.is_empty() {
+            ropes.wanted.remove(&listener);
+        } else {
+            ropes.wanted.insert(listener, folders.clone());
+        }
         ropes.drop_unwanted();
         let mut is_new = false;
         for folder in folders {

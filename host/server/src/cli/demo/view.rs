@@ -1,7 +1,7 @@
 //! What the demo looks like while it runs: a bar, the state of the job, the busiest cells.
 
 use super::latest::Latest;
-use crate::cli::drive::View;
+use crate::driver::View;
 use crate::progress::{Snapshot, clock, grouped, watermark_text};
 use crate::terminal::{Line, Terminal};
 use std::time::Duration;

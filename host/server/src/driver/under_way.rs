@@ -1,9 +1,9 @@
 //! A job between two runs: on its way to another job file or to an older checkpoint, or back because it could not get there.
 
-use super::super::job::{builder, examine_with, fetcher, host};
 use crate::control::{Answer, Reply};
-use crate::job::{Given, Job, JobFile, Parameters, Plugins, Uses};
+use crate::job::{Given, Job, JobFile, Parameters, Uses};
 use crate::terminal::Terminal;
+use crate::workshop;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ impl Before {
 
     /// The job once more.
     pub(super) fn examine(&self, parameters: &Parameters, terminal: &Terminal) -> Result<Job> {
-        let mut plugins = Plugins::new(host()?, Some(builder(terminal))).fetching(fetcher(terminal));
+        let mut plugins = workshop::plugins(terminal)?;
         for (step, origin) in Uses::of(&self.file, parameters).origins {
             let Some(digest) = self.declared.get(&step) else { continue };
             if let Some(component) = self.components.get(&digest).cloned() {
@@ -39,7 +39,7 @@ impl Before {
                 plugins.supply(origin, Given { component, signature });
             }
         }
-        let examined = examine_with(&self.file, parameters, plugins, terminal);
+        let examined = workshop::examine(&self.file, parameters, plugins, terminal);
         examined.job.ok_or_else(|| Error::invalid("the job file as it was before does not fit any more"))
     }
 }

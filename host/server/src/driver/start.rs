@@ -1,7 +1,6 @@
 //! Starting a run of a job: with the plugins that it ran before, open to requests, followed by the watcher.
 
-use super::super::job::{builder, fetcher, host};
-use super::super::requests;
+use super::requests;
 use crate::control::Control;
 use crate::job::{self, Job, Outline, Parameters, Plugins};
 use crate::live::Live;
@@ -11,7 +10,8 @@ use crate::pins::{self, Kept};
 use crate::report::{self, Style};
 use crate::run;
 use crate::terminal::Terminal;
-use crate::watch;
+use crate::watch::{self, Bell};
+use crate::workshop;
 use miette::Severity;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub struct Manner {
     pub fresh: bool,
     /// Listen for requests, and read the job file with these parameters for them.
     pub listen: Option<Parameters>,
-    /// Take over what changes in plugins, too.
-    pub watch: bool,
+    /// Take over what changes in plugins and in the job file; this rings when something may have.
+    pub watch: Option<Arc<Bell>>,
     /// Run the plugins that the job file names, whatever was swapped in.
     pub as_filed: bool,
 }
@@ -66,7 +66,7 @@ async fn pinned(job: &mut Job, store: &Arc<dyn Store>, manner: &Manner, terminal
     };
     let (file, parameters) = (job.file.clone(), manner.parameters());
     let load = |step: &str, kept: Kept| {
-        let mut plugins = Plugins::new(host()?, Some(builder(terminal)));
+        let mut plugins = Plugins::new(workshop::host()?, Some(workshop::builder(terminal)));
         let origin = pins::swapped_in();
         plugins.supply(origin.clone(), kept.given);
         job::replacement(&file, &parameters, &mut plugins, step, &origin, kept.grants).map_err(|problems| {
@@ -121,14 +121,14 @@ pub(super) async fn start(
     let (sender, hand_overs) = unbounded_channel();
     if let Some(history) = history {
         let shown = terminal.clone();
-        let plugins = Box::new(move || Ok(Plugins::new(host()?, Some(builder(&shown))).fetching(fetcher(&shown))));
+        let plugins = Box::new(move || workshop::plugins(&shown));
         let job = (file, manner.parameters(), declared);
         let swapper = (running.swapper(), running.rewind_points());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
         live.watch_transitions().await;
         served.spawn(listen(live.clone(), terminal.clone()));
-        if manner.watch {
-            served.spawn(watch::watch(live, refused.map(str::to_owned), terminal.clone()));
+        if let Some(bell) = &manner.watch {
+            served.spawn(watch::watch(live, refused.map(str::to_owned), bell.clone(), terminal.clone()));
         }
     }
     Ok(Started { running, outline, hand_overs, served })

@@ -1,0 +1,64 @@
+//! `wasmill serve`: the jobs of a folder, side by side in one process.
+
+use super::drive::runtime;
+use super::{Exit, parse_setting};
+use crate::serve::{self, Settings};
+use crate::shutdown::Shutdown;
+use crate::terminal::Terminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use wasmill_stream::{Error, Result};
+
+/// Run the jobs of a folder side by side, each kept running by itself, with an API.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+There is a job for each file NAME.toml in the folder. A file that comes starts one, a file that goes stops it with a checkpoint,
+one that changes is applied to the running job, as are plugins that change. While there is a file NAME.paused the job is paused.
+
+A job that fails is started again, after a second at first and five minutes at most; the others do not notice. One whose file or
+plugins are wrong, or that another host runs, waits until its file changes or somebody restarts it.
+
+`wasmill swap`, `rollback`, `apply`, `history` and `checkpoint` work on the job files of the folder as on any other.
+
+Ctrl-C or SIGTERM stops every job with a checkpoint; a second one ends at once.
+
+API, on loopback only (http://127.0.0.1:9180 if nothing else is said):
+  GET  /api/v1/jobs                                 how all jobs are: state, rates, watermarks, checkpoints
+  GET  /api/v1/jobs/NAME
+  PUT  /api/v1/jobs/NAME                            write its job file; DELETE stops it and removes the file
+  POST /api/v1/jobs/NAME/pause, resume, restart
+  GET  /api/v1/jobs/NAME/history
+  POST /api/v1/jobs/NAME/steps/STEP/swap, settle, rollback
+  GET  /api/v1/openapi.json                         all of it, for programs
+  GET  /metrics, /healthz, /readyz
+
+Examples:
+  wasmill serve jobs
+  wasmill serve jobs --set out=/data --listen 127.0.0.1:0
+  curl -X POST localhost:9180/api/v1/jobs/taxi/steps/averages/swap -H 'content-type: application/json' \\
+       -d '{\"plugin\": \"averages-2.wasm\", \"why\": \"half-hour windows\"}'")]
+pub struct Arguments {
+    /// The folder of the job files
+    jobs: PathBuf,
+    /// Where the API listens: an address of this machine's loopback interface; port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
+    listen: SocketAddr,
+    /// Value of `${NAME}` in job files. The environment is not looked at: jobs may be other people's
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
+    set: Vec<(String, String)>,
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
+    let Arguments { jobs, listen, set } = arguments;
+    let failed = |error| Error::invalid(format!("find the folder {}", jobs.display())).with_source(error);
+    let settings = Settings { jobs: jobs.canonicalize().map_err(failed)?, listen: *listen, parameters: set.clone() };
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
+        let mut shutdown = Shutdown::of_process()?;
+        serve::serve(settings, &mut shutdown, terminal).await
+    });
+    // After a second Ctrl-C there may be threads that never end by themselves.
+    runtime.shutdown_background();
+    ended.map(Exit::from)
+}

@@ -1,0 +1,93 @@
+//! The jobs of a host: looked at, written, removed, paused, started again.
+
+use super::Refusal;
+use super::refusal::Result;
+use crate::serve::fleet::Fleet;
+use crate::serve::hosted::Hosted;
+use crate::serve::status::JobStatus;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use std::sync::Arc;
+
+type Answer = Result<(StatusCode, Json<JobStatus>)>;
+
+pub(super) fn find(fleet: &Fleet, job: &str) -> Result<Arc<Hosted>> {
+    fleet.job(job).map_err(|error| Refusal::unknown(&error))
+}
+
+/// All jobs, by name.
+#[utoipa::path(get, path = "/api/v1/jobs", responses((status = 200, body = [JobStatus])))]
+pub async fn list(State(fleet): State<Arc<Fleet>>) -> Json<Vec<JobStatus>> {
+    let mut all = Vec::new();
+    for job in fleet.jobs() {
+        all.push(job.status().await);
+    }
+    Json(all)
+}
+
+/// One job.
+#[utoipa::path(get, path = "/api/v1/jobs/{job}", responses(
+    (status = 200, body = JobStatus),
+    (status = 404, body = Refusal)
+))]
+pub async fn show(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
+    Ok((StatusCode::OK, Json(find(&fleet, &job)?.status().await)))
+}
+
+/// Writes a job file, which is the body. A new job starts; to one that runs it is applied.
+#[utoipa::path(put, path = "/api/v1/jobs/{job}",
+    request_body(content = String, content_type = "application/toml"),
+    responses(
+        (status = 202, body = JobStatus, description = "it is written; whether the job runs with it is seen in its state"),
+        (status = 422, body = Refusal, description = "it is no job file")
+    )
+)]
+pub async fn put(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>, text: String) -> Answer {
+    Ok((StatusCode::ACCEPTED, Json(fleet.write(&job, text).await?.status().await)))
+}
+
+/// Stops a job with a checkpoint, and removes its file. What it has written and its checkpoints stay.
+#[utoipa::path(delete, path = "/api/v1/jobs/{job}", responses(
+    (status = 202, body = JobStatus, description = "it stops"),
+    (status = 404, body = Refusal)
+))]
+pub async fn remove(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
+    let hosted = find(&fleet, &job)?;
+    fleet.remove(&job)?;
+    Ok((StatusCode::ACCEPTED, Json(hosted.status().await)))
+}
+
+/// Stops a job with a checkpoint until it is resumed, also when the host is started again.
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/pause", responses(
+    (status = 202, body = JobStatus),
+    (status = 404, body = Refusal)
+))]
+pub async fn pause(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
+    find(&fleet, &job)?;
+    Ok((StatusCode::ACCEPTED, Json(fleet.set_paused(&job, true)?.status().await)))
+}
+
+/// Has a paused job go on from its last checkpoint.
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/resume", responses(
+    (status = 202, body = JobStatus),
+    (status = 404, body = Refusal)
+))]
+pub async fn resume(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
+    find(&fleet, &job)?;
+    Ok((StatusCode::ACCEPTED, Json(fleet.set_paused(&job, false)?.status().await)))
+}
+
+/// Stops a job with a checkpoint and starts it again; one that has failed or waits is tried at once.
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/restart", responses(
+    (status = 202, body = JobStatus),
+    (status = 404, body = Refusal),
+    (status = 409, body = Refusal, description = "it is paused")
+))]
+pub async fn restart(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
+    let hosted = find(&fleet, &job)?;
+    if !hosted.restart() {
+        return Err(Refusal::new(StatusCode::CONFLICT, format!("{job} is paused: resume it")));
+    }
+    Ok((StatusCode::ACCEPTED, Json(hosted.status().await)))
+}

@@ -1,0 +1,210 @@
+//! One job of a host, as everybody sees it: what it does, and what it is to do.
+
+use super::status::{JobStatus, RunStatus, State, moment};
+use crate::driver::{Observed, View};
+use crate::progress::Snapshot;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a job is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// It runs as its file says.
+    Run {
+        /// The digest of the file.
+        file: String,
+        /// How often somebody has wanted it to be started again.
+        restarts: u64,
+    },
+    /// It stays where it is.
+    Paused,
+    /// It ends for good. Nothing comes after that.
+    Gone,
+}
+
+/// A job of a host.
+pub struct Hosted {
+    name: String,
+    file: PathBuf,
+    known: Mutex<Known>,
+    target: watch::Sender<Target>,
+}
+
+struct Known {
+    state: State,
+    since: SystemTime,
+    reason: Option<String>,
+    retry_at: Option<Instant>,
+    restarts: u64,
+    run: Option<(Observed, Snapshot)>,
+}
+
+impl Hosted {
+    /// A job that does nothing yet.
+    pub fn new(name: String, file: PathBuf, target: Target) -> Self {
+        let known = Known {
+            state: State::Starting,
+            since: SystemTime::now(),
+            reason: None,
+            retry_at: None,
+            restarts: 0,
+            run: None,
+        };
+        Self { name, file, known: Mutex::new(known), target: watch::Sender::new(target) }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its job file.
+    pub fn file(&self) -> &PathBuf {
+        &self.file
+    }
+
+    /// What it is to do, now and from now on.
+    pub fn target(&self) -> watch::Receiver<Target> {
+        self.target.subscribe()
+    }
+
+    /// Has it do what its files say: run as that of this digest, or stay where it is.
+    pub fn follow(&self, digest: &str, is_paused: bool) {
+        self.aim(|target| match target {
+            _ if is_paused => Target::Paused,
+            Target::Run { restarts, .. } => Target::Run { file: digest.to_owned(), restarts: *restarts },
+            _ => Target::Run { file: digest.to_owned(), restarts: 0 },
+        });
+    }
+
+    /// Has it stop with a checkpoint and start again, unless it is paused. Tells whether it will.
+    pub fn restart(&self) -> bool {
+        self.aim(|target| match target {
+            Target::Run { file, restarts } => Target::Run { file: file.clone(), restarts: restarts + 1 },
+            other => other.clone(),
+        });
+        matches!(&*self.target.borrow(), Target::Run { .. })
+    }
+
+    /// Has it end for good.
+    pub fn leave(&self) {
+        self.aim(|_| Target::Gone);
+    }
+
+    fn aim(&self, at: impl FnOnce(&Target) -> Target) {
+        self.target.send_if_modified(|target| {
+            let next = if *target == Target::Gone { Target::Gone } else { at(target) };
+            let is_new = next != *target;
+            *target = next;
+            is_new
+        });
+    }
+
+    /// What it does.
+    pub fn state(&self) -> State {
+        self.known().state
+    }
+
+    /// How often it has failed and was to be started again.
+    pub fn restarts(&self) -> u64 {
+        self.known().restarts
+    }
+
+    /// Everything that is known of it.
+    pub async fn status(&self) -> JobStatus {
+        let mut status = {
+            let known = self.known();
+            JobStatus {
+                name: self.name.clone(),
+                state: known.state,
+                since: moment(known.since),
+                reason: known.reason.clone(),
+                retry_in: known.retry_at.map(|at| at.saturating_duration_since(Instant::now()).as_secs_f64()),
+                restarts: known.restarts,
+                run: None,
+            }
+        };
+        if let Some((observed, seen)) = self.observed() {
+            status.run = Some(RunStatus::of(&observed, &seen).await);
+        }
+        status
+    }
+
+    /// The run that is under way or was the last one, for whoever counts.
+    pub fn observed(&self) -> Option<(Observed, Snapshot)> {
+        self.known().run.clone()
+    }
+
+    /// It does something else now.
+    pub(super) fn enter(&self, state: State, reason: Option<String>) {
+        let mut known = self.known();
+        (known.state, known.since, known.reason, known.retry_at) = (state, SystemTime::now(), reason, None);
+    }
+
+    /// It has failed, and is tried again after a pause.
+    pub(super) fn await_retry(&self, reason: String, at: Instant) {
+        self.enter(State::Restarting, Some(reason));
+        let mut known = self.known();
+        known.retry_at = Some(at);
+        known.restarts += 1;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is seen of a hosted job while it runs.
+pub(super) struct Pane(pub(super) Arc<Hosted>);
+
+impl View for Pane {
+    fn interval(&self) -> Duration {
+        LOOK
+    }
+
+    fn begin(&mut self, observed: Observed, now: Snapshot) {
+        self.0.enter(State::Running, None);
+        self.0.known().run = Some((observed, now));
+    }
+
+    fn show(&mut self, now: &Snapshot) {
+        if let Some((_, seen)) = &mut self.0.known().run {
+            *seen = now.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(file: &str, restarts: u64) -> Target {
+        Target::Run { file: file.to_owned(), restarts }
+    }
+
+    /// Files that change and pause, restarts in between → the last word counts; whoever has gone does not come back.
+    #[test]
+    fn the_last_word_counts() {
+        let job = Hosted::new("a".into(), "a.toml".into(), run("1", 0));
+        let target = job.target();
+        let now = || target.borrow().clone();
+        assert!(job.restart());
+        job.follow("1", false);
+        assert_eq!(now(), run("1", 1), "a look does not undo a restart");
+        job.follow("2", false);
+        assert_eq!(now(), run("2", 1));
+        job.follow("2", true);
+        assert!(!job.restart() && now() == Target::Paused);
+        job.follow("3", false);
+        assert_eq!(now(), run("3", 0));
+        job.leave();
+        job.follow("3", false);
+        assert!(!job.restart() && now() == Target::Gone);
+    }
+}
