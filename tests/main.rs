@@ -47,6 +47,10 @@ mod opensearch;
 mod process;
 /// The program on the command line.
 mod program;
+/// A client of Kinesis that others wrote.
+mod python;
+/// Recorded events into Kinesis.
+mod replays;
 /// Shards that are split and merged while the program reads, and is killed.
 mod reshards;
 /// Jobs that go back to before a version came.

@@ -17,6 +17,12 @@ impl Bucket {
         Self { url: url.to_owned(), name: name.to_owned() }
     }
 
+    /// Puts an object.
+    pub fn put(&self, key: &str, bytes: &[u8]) {
+        let (status, _, body) = http::send_with("PUT", &format!("{}/{}/{key}", self.url, self.name), &[], bytes);
+        assert_eq!(status, 200, "{key}: {body}");
+    }
+
     /// All keys that begin so.
     pub fn keys(&self, prefix: &str) -> Vec<String> {
         self.list(prefix).into_iter().map(|(key, _)| key).collect()

@@ -21,6 +21,11 @@ impl Chance {
         Self(seed)
     }
 
+    /// Two of their own, for two threads.
+    pub fn split(mut self) -> [Self; 2] {
+        [Self(self.next()), Self(self.next())]
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -1,4 +1,5 @@
-//! A proxy in front of a server that loses answers: what was asked for is done, and whoever asked does not learn it.
+//! A proxy in front of a server, for what the server does not do by itself: it loses answers, cuts them short, holds them
+//! back, or refuses what it was asked for, by a plan for each request.
 
 use super::chance::Chance;
 use super::loopback::{self, Reply, Request};
@@ -6,6 +7,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How much later an answer comes that is late.
+const LATE: Duration = Duration::from_millis(300);
 
 /// A running proxy.
 pub struct Proxy {
@@ -16,33 +21,96 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Counts {
-    writes: AtomicUsize,
-    lost: AtomicUsize,
+    planned: AtomicUsize,
+    disturbed: AtomicUsize,
+}
+
+/// What becomes of a request.
+pub enum Turn {
+    /// It is passed on, and so is the answer.
+    Pass,
+    /// It is done, and the connection closes without a word.
+    Silent,
+    /// It is done, and the answer breaks off in the middle.
+    Half,
+    /// It is done, and the gateway says that it does not know.
+    BadGateway,
+    /// It is done, and the answer takes its time.
+    Late,
+    /// It is not done: status and body of the answer.
+    Refused(u16, String),
+}
+
+impl Turn {
+    /// Kinesis is asked for too much.
+    pub fn throttle() -> Self {
+        let body = r#"{"__type":"ProvisionedThroughputExceededException","message":"by plan"}"#;
+        Self::Refused(400, body.to_owned())
+    }
+
+    /// Kinesis is broken.
+    pub fn server_error() -> Self {
+        Self::Refused(500, r#"{"__type":"InternalFailure","message":"by plan"}"#.to_owned())
+    }
 }
 
 impl Proxy {
     /// In front of `upstream`, which is `http://HOST:PORT`. Of a hundred writes it loses the answers of `percent`: half
     /// of them without a word, the others in the middle or behind an error of a gateway.
-    pub fn start(upstream: &str, percent: usize, chance: Chance) -> Self {
+    pub fn start(upstream: &str, percent: usize, mut chance: Chance) -> Self {
+        Self::serve(upstream, move |request| {
+            if !matches!(request.method.as_str(), "PUT" | "POST" | "DELETE") {
+                return None;
+            }
+            if chance.below(100) >= percent {
+                return Some(Turn::Pass);
+            }
+            Some(match chance.below(4) {
+                0 | 1 => Turn::Silent,
+                2 => Turn::Half,
+                _ => Turn::BadGateway,
+            })
+        })
+    }
+
+    /// In front of a service of AWS: the plan is asked for each operation.
+    pub fn planned(upstream: &str, mut plan: impl FnMut(&str) -> Turn + Send + 'static) -> Self {
+        Self::serve(upstream, move |request| {
+            let target = request.header("x-amz-target").unwrap_or_default();
+            Some(plan(target.rsplit('.').next().unwrap_or_default()))
+        })
+    }
+
+    /// `plan` says nothing about requests that do not count.
+    fn serve(upstream: &str, plan: impl FnMut(&Request) -> Option<Turn> + Send + 'static) -> Self {
         let host = upstream.strip_prefix("http://").expect("a plain URL").to_owned();
         let counts = Arc::new(Counts::default());
-        let (counted, chance) = (counts.clone(), Mutex::new(chance));
+        let (counted, plan) = (counts.clone(), Mutex::new(plan));
         let url = loopback::serve(move |request| {
-            let is_write = matches!(request.method.as_str(), "PUT" | "POST" | "DELETE");
-            let answer = forward(&host, &request).unwrap_or_else(|error| gateway_error(&error.to_string()));
-            if !is_write {
-                return Reply::Last(answer);
-            }
-            counted.writes.fetch_add(1, Relaxed);
-            let mut chance = chance.lock().expect("no thread panics in here");
-            if chance.below(100) >= percent {
-                return Reply::Last(answer);
-            }
-            counted.lost.fetch_add(1, Relaxed);
-            match chance.below(4) {
-                0 | 1 => Reply::Last(Vec::new()),
-                2 => Reply::Last(answer[..answer.len() / 2].to_vec()),
-                _ => Reply::Last(gateway_error("the answer was lost")),
+            let turn = (plan.lock().expect("no thread panics in here"))(&request);
+            let Some(turn) = turn else { return Reply::Last(answer(&host, &request)) };
+            counted.planned.fetch_add(1, Relaxed);
+            counted.disturbed.fetch_add(usize::from(!matches!(turn, Turn::Pass)), Relaxed);
+            match turn {
+                Turn::Refused(status, body) => Reply::Json(status, body),
+                Turn::Pass => Reply::Last(answer(&host, &request)),
+                Turn::Late => {
+                    let answer = answer(&host, &request);
+                    std::thread::sleep(LATE);
+                    Reply::Last(answer)
+                }
+                Turn::Silent => {
+                    answer(&host, &request);
+                    Reply::Last(Vec::new())
+                }
+                Turn::Half => {
+                    let answer = answer(&host, &request);
+                    Reply::Last(answer[..answer.len() / 2].to_vec())
+                }
+                Turn::BadGateway => {
+                    answer(&host, &request);
+                    Reply::Last(gateway_error("the answer was lost"))
+                }
             }
         });
         Self { url, counts }
@@ -50,8 +118,18 @@ impl Proxy {
 
     /// How many writes there were, and how many of their answers were lost.
     pub fn counts(&self) -> (usize, usize) {
-        (self.counts.writes.load(Relaxed), self.counts.lost.load(Relaxed))
+        (self.counts.planned.load(Relaxed), self.counts.disturbed.load(Relaxed))
     }
+
+    /// How many requests did not simply pass.
+    pub fn disturbed(&self) -> usize {
+        self.counts.disturbed.load(Relaxed)
+    }
+}
+
+/// The whole answer of the server, or that it gives none.
+fn answer(host: &str, request: &Request) -> Vec<u8> {
+    forward(host, request).unwrap_or_else(|error| gateway_error(&error.to_string()))
 }
 
 /// Passes a request on and returns the whole answer.

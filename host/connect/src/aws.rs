@@ -37,6 +37,11 @@ struct Keys {
 }
 
 impl AwsSettings {
+    /// With the keys of the environment, the profile or the machine's role.
+    pub fn of(region: Option<String>, profile: Option<String>) -> Self {
+        Self { region, profile, keys: None }
+    }
+
     /// Reads `region`, `profile`, `access_key_id`, `secret_access_key` and `session_token`.
     pub fn check(section: &mut Section<'_>, problems: &mut Problems) -> Self {
         let region = section.optional("region", problems);

@@ -8,6 +8,7 @@ mod digest;
 mod disk;
 mod file;
 mod json_lines;
+mod json_object;
 mod kinesis;
 mod lines;
 mod mark;

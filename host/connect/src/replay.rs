@@ -7,11 +7,14 @@
 //!
 //! A replay that goes on reads its input from the start and drops what each split has had.
 
-mod csv;
+pub mod csv;
 mod dealer;
-mod files;
+pub mod files;
 mod markers;
+pub mod objects;
 mod pace;
+mod packing;
+pub mod playback;
 mod proof;
 mod settings;
 mod skip;
@@ -178,7 +181,9 @@ impl What {
             Self::Files(files) => {
                 let feed = files.open()?;
                 let paths = feed.paths();
-                let prove = |path: &PathBuf| FileProof::of(path).map_err(|error| files::failed(path, error));
+                let prove = |path: &PathBuf| {
+                    FileProof::of(path).map_err(|error| files::failed(path, packing::Packing::None, error))
+                };
                 let proofs = paths.iter().map(prove).collect::<Result<_>>()?;
                 Ok((Box::new(feed), Input::Files(proofs), paths))
             }

@@ -13,6 +13,7 @@ mod history;
 mod inspect;
 mod job;
 mod new;
+mod replay;
 mod rollback;
 mod run;
 mod serve;
@@ -79,6 +80,8 @@ enum Command {
     Checkpoint(checkpoint::Arguments),
     /// List, show or replay dead letters
     DeadLetter(dead_letter::Arguments),
+    /// Play recorded events into a Kinesis stream
+    Replay(replay::Arguments),
     /// Watch taxi trips flow through WebAssembly plugins into windows, no set-up
     Demo(demo::Arguments),
     /// The work of a child process: never typed by hand
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(arguments, &terminal),
         Command::Checkpoint(arguments) => checkpoint::run(arguments, &terminal),
         Command::DeadLetter(arguments) => dead_letter::run(arguments, &terminal),
+        Command::Replay(arguments) => replay::run(arguments, &terminal),
         Command::Demo(arguments) => demo::run(arguments, &terminal),
         Command::Compile(arguments) => return compile::run(arguments),
         Command::Connectors => connectors::run(),

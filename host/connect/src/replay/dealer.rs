@@ -163,7 +163,8 @@ impl Dealer {
     }
 }
 
-fn times(column: &Column) -> Vec<Option<i64>> {
+/// The times of a decoded column; `None`: there is none.
+pub fn times(column: &Column) -> Vec<Option<i64>> {
     let Cells::Int(cells) = &column.cells else { return vec![None; column.len()] };
     let mut times: Vec<_> = cells.iter().copied().map(Some).collect();
     for fault in &column.faults {
@@ -175,13 +176,13 @@ fn times(column: &Column) -> Vec<Option<i64>> {
 /// The event time of the stream: what the last three records have all reached. One or two records from the far future
 /// therefore neither hold up the replay nor push the markers ahead, also if they are the first.
 #[derive(Default)]
-struct Clock {
+pub struct Clock {
     recent: [Option<i64>; 2],
 }
 
 impl Clock {
     /// The event time with this record, once there are three.
-    fn advance(&mut self, time: i64) -> Option<i64> {
+    pub fn advance(&mut self, time: i64) -> Option<i64> {
         let [a, b] = self.recent;
         self.recent = [b, Some(time)];
         Some(a?.min(b?).min(time))

@@ -2,15 +2,16 @@
 
 use super::Feed;
 use super::csv::{CsvReader, Kind};
+use super::objects::{self, Object};
+use super::packing::{Packing, unpack};
 use crate::lines::{Fill, LineReader, Run};
-use flate2::read::MultiGzDecoder;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use wasmill_stream::{Error, Result};
-
-const GZIP_MAGIC: &[u8] = b"\x1F\x8B";
 
 /// How records are written in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -38,28 +39,44 @@ pub struct Files {
 impl Files {
     /// Finds all files, so that a wrong path is an error before anything is read.
     pub fn open(self) -> Result<FileFeed> {
-        let mut waiting = VecDeque::new();
+        self.open_with(Vec::new(), Arc::default())
+    }
+
+    /// The same, with objects behind the files. Counts the bytes that are read, as they are stored.
+    pub fn open_with(self, objects: Vec<Object>, taken: Arc<AtomicU64>) -> Result<FileFeed> {
+        let mut paths = VecDeque::new();
         for path in &self.paths {
-            find(path, &mut waiting)?;
+            find(path, &mut paths)?;
         }
+        let objects = objects.into_iter().map(|object| Place { path: object.name(), object: Some(object) });
+        let waiting = paths.into_iter().map(|path| Place { path, object: None }).chain(objects).collect();
         let left = self.limit.unwrap_or(u64::MAX);
-        Ok(FileFeed { files: self, waiting, current: None, lines_before: 0, lines: 0, left })
+        Ok(FileFeed { files: self, waiting, current: None, lines_before: 0, lines: 0, left, taken })
     }
 }
 
 /// Reads the files. Lines are numbered on from file to file.
 pub struct FileFeed {
     files: Files,
-    waiting: VecDeque<PathBuf>,
+    waiting: VecDeque<Place>,
     current: Option<Current>,
     lines_before: u64,
     lines: u64,
     /// How many records may still be played.
     left: u64,
+    /// How many bytes were read, as they are stored.
+    taken: Arc<AtomicU64>,
+}
+
+/// A file, or an object that is called like one.
+struct Place {
+    path: PathBuf,
+    object: Option<Object>,
 }
 
 struct Current {
     path: PathBuf,
+    packing: Packing,
     reader: Reader,
 }
 
@@ -71,7 +88,21 @@ enum Reader {
 impl FileFeed {
     /// The files that will be played, before the first is read.
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.waiting.iter().cloned().collect()
+        self.waiting.iter().map(|place| place.path.clone()).collect()
+    }
+
+    /// How many bytes all of it has, as it is stored; 0 where nobody can say.
+    pub fn bytes(&self) -> u64 {
+        let bytes = |place: &Place| match &place.object {
+            Some(object) => object.bytes(),
+            None => fs::metadata(&place.path).map_or(0, |found| found.len()),
+        };
+        self.waiting.iter().map(bytes).sum()
+    }
+
+    /// What is being read, and how many lines came before it.
+    pub fn current(&self) -> Option<(&Path, u64)> {
+        self.current.as_ref().map(|current| (current.path.as_path(), self.lines_before))
     }
 }
 
@@ -101,17 +132,28 @@ impl Feed for FileFeed {
 }
 
 impl FileFeed {
-    fn open(&self, path: PathBuf) -> Result<Current> {
-        let file = File::open(&path).map_err(|error| failed(&path, error))?;
-        let input: Box<dyn Read + Send> = match is_gzip(&path) {
-            true => Box::new(unpacked(&path, file)?),
-            false => Box::new(file),
+    fn open(&self, place: Place) -> Result<Current> {
+        let Place { path, object } = place;
+        let failed = |error| failed(&path, Packing::None, error);
+        let input: Box<dyn Read + Send> = match object {
+            Some(object) => objects::reader(object),
+            None => Box::new(File::open(&path).map_err(failed)?),
         };
+        let input = Counted { input, taken: self.taken.clone() };
+        let (packing, input) = unpack(input).map_err(failed)?;
+        if is_gzip(&path) && packing != Packing::Gzip {
+            let path = path.display();
+            return Err(Error::invalid(format!(
+                "`{path}` is called .gz but is no gzip data: rename it or fetch it again"
+            )));
+        }
         let reader = match self.files.format.unwrap_or_else(|| format_of(&path)) {
             Format::Json => Reader::Json(LineReader::new(input, Fill::Whole)),
-            Format::Csv => Reader::Csv(CsvReader::open(input, &self.files.columns).map_err(|e| name(&path, e))?),
+            Format::Csv => {
+                Reader::Csv(CsvReader::open(input, &self.files.columns).map_err(|e| name(&path, packing, e))?)
+            }
         };
-        Ok(Current { path, reader })
+        Ok(Current { path, packing, reader })
     }
 
     fn cut_at_limit(&mut self, runs: &mut Vec<Run>) {
@@ -129,21 +171,21 @@ impl FileFeed {
 impl Current {
     fn read(&mut self) -> Result<Vec<Run>> {
         match &mut self.reader {
-            Reader::Json(reader) => reader.read().map_err(|error| failed(&self.path, error)),
-            Reader::Csv(reader) => reader.read().map_err(|error| name(&self.path, error)),
+            Reader::Json(reader) => reader.read().map_err(|error| failed(&self.path, self.packing, error)),
+            Reader::Csv(reader) => reader.read().map_err(|error| name(&self.path, self.packing, error)),
         }
     }
 }
 
 fn find(path: &Path, found: &mut VecDeque<PathBuf>) -> Result<()> {
-    let info = fs::metadata(path).map_err(|error| failed(path, error))?;
+    let info = fs::metadata(path).map_err(|error| failed(path, Packing::None, error))?;
     if !info.is_dir() {
         found.push_back(path.to_owned());
         return Ok(());
     }
     let mut inside = Vec::new();
-    for entry in fs::read_dir(path).map_err(|error| failed(path, error))? {
-        let entry = entry.map_err(|error| failed(path, error))?;
+    for entry in fs::read_dir(path).map_err(|error| failed(path, Packing::None, error))? {
+        let entry = entry.map_err(|error| failed(path, Packing::None, error))?;
         if entry.path().is_file() && !is_unfinished(&entry.path()) {
             inside.push(entry.path());
         }
@@ -166,34 +208,41 @@ fn is_gzip(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
-fn unpacked(path: &Path, file: File) -> Result<impl Read + Send + use<>> {
-    let mut packed = BufReader::with_capacity(64 << 10, file);
-    if packed.fill_buf().map_err(|error| failed(path, error))?.starts_with(GZIP_MAGIC) {
-        return Ok(MultiGzDecoder::new(packed));
+/// Counts what is read.
+struct Counted<R> {
+    input: R,
+    taken: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.taken.fetch_add(read as u64, Relaxed);
+        Ok(read)
     }
-    let path = path.display();
-    Err(Error::invalid(format!("`{path}` is called .gz but is no gzip data: rename it or fetch it again")))
 }
 
 fn format_of(path: &Path) -> Format {
-    let plain = if is_gzip(path) { path.with_extension("") } else { path.to_owned() };
-    match plain.extension() {
-        Some(extension) if extension.eq_ignore_ascii_case("csv") => Format::Csv,
-        _ => Format::Json,
+    // `trips.csv.gz` and the like.
+    let inner = path.file_stem().map(Path::new).and_then(Path::extension);
+    match [path.extension(), inner].into_iter().flatten().any(|extension| extension.eq_ignore_ascii_case("csv")) {
+        true => Format::Csv,
+        false => Format::Json,
     }
 }
 
-fn name(path: &Path, error: Error) -> Error {
+fn name(path: &Path, packing: Packing, error: Error) -> Error {
     // A CSV reader wraps what its input said.
     match std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>()) {
-        Some(cause) if is_gzip(path) && is_damage(cause) => damaged(path, cause),
+        Some(cause) if is_damage(packing, cause) => damaged(path, packing, cause),
         _ => error.context(format!("`{}`", path.display())),
     }
 }
 
-pub fn failed(path: &Path, error: io::Error) -> Error {
-    if is_gzip(path) && is_damage(&error) {
-        return damaged(path, &error);
+/// Why a file cannot be read.
+pub fn failed(path: &Path, packing: Packing, error: io::Error) -> Error {
+    if is_damage(packing, &error) {
+        return damaged(path, packing, &error);
     }
     let advice = match error.kind() {
         io::ErrorKind::NotFound => ": there is no such file; paths are relative to the current directory",
@@ -202,14 +251,15 @@ pub fn failed(path: &Path, error: io::Error) -> Error {
     Error::invalid(format!("read `{}`{advice}", path.display())).with_source(error)
 }
 
-fn is_damage(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+fn is_damage(packing: Packing, error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    packing != Packing::None && matches!(error.kind(), UnexpectedEof | InvalidInput | InvalidData)
 }
 
-fn damaged(path: &Path, error: &io::Error) -> Error {
+fn damaged(path: &Path, packing: Packing, error: &io::Error) -> Error {
     let path = path.display();
     Error::invalid(match error.kind() {
-        io::ErrorKind::UnexpectedEof => format!("`{path}` ends in the middle of its gzip data: fetch it again"),
-        _ => format!("`{path}` has damaged gzip data ({error}): fetch it again"),
+        io::ErrorKind::UnexpectedEof => format!("`{path}` ends in the middle of its {packing} data: fetch it again"),
+        _ => format!("`{path}` has damaged {packing} data ({error}): fetch it again"),
     })
 }

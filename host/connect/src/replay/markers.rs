@@ -44,5 +44,10 @@ impl Markers {
 }
 
 fn marker(watermark: i64) -> Binary {
-    [format!("{{\"type\":\"watermark\",\"watermark\":\"{}\"}}", iso8601(watermark))].into_iter().collect()
+    [text(watermark)].into_iter().collect()
+}
+
+/// The record that says that nothing earlier comes behind it.
+pub fn text(watermark: i64) -> String {
+    format!("{{\"type\":\"watermark\",\"watermark\":\"{}\"}}", iso8601(watermark))
 }

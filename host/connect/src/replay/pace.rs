@@ -19,6 +19,11 @@ impl Pace {
         Self { speedup, start: None }
     }
 
+    /// The same speed, from the next event time asked for.
+    pub fn anew(self) -> Self {
+        Self { start: None, ..self }
+    }
+
     /// How many milliseconds of event time are played in one step.
     pub fn slice(speedup: f64) -> i64 {
         ((STEP.as_millis() as f64 * speedup) as i64).max(1)

@@ -66,7 +66,8 @@ async fn keeps_the_promises_of_a_sink() {
         assert_eq!(sink(&fake.url, &more).guarantee(), Guarantee::AtLeastOnce);
         let mut expected = sink_suite::counts_what_is_safe(sink(&fake.url, &more)).await;
         let mut stored = read(&fake).await;
-        (expected.sort(), stored.sort());
+        expected.sort();
+        stored.sort();
         assert_eq!(stored, expected);
     }
 }

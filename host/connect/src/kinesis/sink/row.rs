@@ -1,6 +1,7 @@
 //! What becomes of a row: partition key, explicit hash key, and the bytes, with an id if readers are to know it again.
 
 use super::settings::RowSettings;
+use crate::json_object::with_member;
 use crate::kinesis::producer::{Outgoing, RECORD_BYTES, is_key};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -94,30 +95,9 @@ fn partition_key(bytes: &[u8]) -> Arc<str> {
     }
 }
 
-/// A JSON object with one more member, in front.
-fn with_member(value: &[u8], name: &str, text: &str) -> Option<Bytes> {
-    let object = value.trim_ascii();
-    let rest = object.strip_prefix(b"{")?.trim_ascii_start();
-    if !object.ends_with(b"}") {
-        return None;
-    }
-    let (name, text) = (serde_json::Value::from(name), serde_json::Value::from(text));
-    let comma = if rest.starts_with(b"}") { "" } else { "," };
-    Some([format!("{{{name}:{text}{comma}").as_bytes(), rest].concat().into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A member is put in front of what is there, in objects of any spelling; nothing else is an object.
-    #[test]
-    fn members_are_put_in() {
-        let with = |value: &str| with_member(value.as_bytes(), "id", "a|\"b").map(|bytes| bytes.to_vec());
-        assert_eq!(with("{}"), Some(br#"{"id":"a|\"b"}"#.to_vec()));
-        assert_eq!(with(" { \"n\": 1}\n"), Some(br#"{"id":"a|\"b","n": 1}"#.to_vec()));
-        assert_eq!([with(""), with("[1]"), with("{")], [None, None, None]);
-    }
 
     /// Keys that the service does not take become others, the same each time, and different ones for different keys.
     #[test]
