@@ -10,7 +10,7 @@ use crate::harness::patience::{for_a_while, until};
 use crate::harness::program::wasmill;
 use crate::harness::report;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Keys of records; their hashes are spread evenly.
@@ -66,9 +66,9 @@ impl Stream {
         self.keys.iter().sum()
     }
 
-    /// Asserts that a file has every record once, those of each key in their order.
-    fn check(&self, file: &Path) {
-        let rows = json_lines(&fs::read_to_string(file).expect("the sink wrote it"));
+    /// Asserts that rows are every record once, those of each key in their order.
+    fn check(&self, rows: &str) {
+        let rows = json_lines(rows);
         assert_eq!(rows.len(), self.records());
         let mut next = [0; KEYS];
         for row in &rows {
@@ -162,17 +162,23 @@ fn grow(shards: u64, kills: usize, chance: &mut Chance) -> Stream {
     }
     let mut host = start("last.log", 2);
     (0..HAPPENINGS).for_each(|_| stream.happen(chance));
-    let rows = path.join("rows.jsonl");
     until("all rows", || {
         let status = host.status();
         assert!(status.is_none(), "it ended ({status:?}) by itself: {}", host.text());
-        let lines = fs::read(&rows).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count());
-        (lines >= stream.records()).then_some(())
+        (rows(path).lines().count() >= stream.records()).then_some(())
     });
     host.signal("TERM");
     host.wait().well();
-    stream.check(&rows);
+    stream.check(&rows(path));
     stream
+}
+
+/// What the sink has written. A job that was stopped may go on: until it ends, its file has a name that says so.
+fn rows(dir: &Path) -> String {
+    let names = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("it can be read").path());
+    let is_of_sink = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rows."));
+    // It may get another name meanwhile.
+    names.filter(is_of_sink).filter_map(|file| fs::read_to_string(file).ok()).collect()
 }
 
 /// Splits and merges at random, of 1, 8 and 32 shards, before, between and after kills → every record once, those of each key in
