@@ -117,7 +117,8 @@ impl Reading {
             // Polling is slower and not wrong.
             Err(refusal) => (None, Some(format!("fan-out: polling, because {}", refusal.report()))),
         };
-        let shared = Arc::new(Shared { stream, description, consumer, settings, pages, notebook });
+        refusal.iter().for_each(|refusal| tracing::warn!("{stream}: {refusal}"));
+        let shared = Arc::new(Shared { stream, description, consumer, refusal, settings, pages, notebook });
         gaps.into_iter().try_for_each(|gap| shared.judge(gap))?;
         tracing::info!(shards = open.len(), finished = finished.len(), "reading {}", shared.stream);
         let ids = gone.iter().chain(open.iter().map(|(shard, _)| &shard.id));
@@ -127,9 +128,8 @@ impl Reading {
         }
         // What is gone was announced too: a list that still has it must not announce it again.
         let mut lineage = Lineage::new(finished.into_iter().chain(gone).collect());
-        refusal.iter().for_each(|refusal| tracing::warn!("{}: {refusal}", shared.stream));
         for ((shard, place), sender) in open.into_iter().zip(senders) {
-            sender.remark(refusal.clone());
+            sender.remark(shared.refusal.clone());
             lineage.announce(shard, (sender, place));
         }
         if pins_start {
@@ -261,6 +261,7 @@ impl Reading {
         let senders = self.intake.open_more(ids).await?;
         for (shard, sender) in shards.into_iter().zip(senders) {
             tracing::info!(shard = shard.id, "{}: a new shard", self.shared.stream);
+            sender.remark(self.shared.refusal.clone());
             self.lineage.announce(shard, (sender, Place::Oldest));
         }
         Ok(())

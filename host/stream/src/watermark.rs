@@ -111,7 +111,12 @@ struct Quiet {
 impl SplitClock {
     /// A split that was just opened.
     pub fn new(spec: WatermarkSpec, now: i64) -> Self {
-        let reached = Reached::new(spec.max_future.millis());
+        // Rows as far apart as the disorder are ordinary.
+        let disorder = match spec.strategy {
+            Strategy::BoundedDisorder(disorder) => disorder.millis(),
+            _ => 0,
+        };
+        let reached = Reached::new(spec.max_future.millis().max(disorder));
         Self { spec, watermark: i64::MIN, reached, quiet: None, last_row: now, done: false }
     }
 

@@ -23,7 +23,7 @@ pub struct ServerClock {
 }
 
 impl ServerClock {
-    /// Milliseconds since 1970: no later than the service has it, as far as is known.
+    /// Milliseconds since 1970: later than the service has it by two seconds at most, as far as is known.
     pub fn now(&self) -> i64 {
         wall_clock().saturating_add(self.ahead.load(Relaxed))
     }

@@ -20,6 +20,7 @@ use budget::Budgets;
 use lanes::{Lane, Lanes};
 use request::{Parcel, Sent};
 use routes::Routes;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use target::{Fate, Target};
@@ -59,6 +60,8 @@ pub struct Producer {
     /// Whether the routes have to be found anew, once nothing is on its way.
     is_stale: bool,
     lanes: Lanes,
+    /// Records that came since it was looked at what can be sent.
+    unseen: usize,
     budgets: Budgets,
     sending: JoinSet<Sent>,
     /// How many records of `push` are on their way.
@@ -90,6 +93,7 @@ impl Producer {
             routes,
             is_stale: false,
             lanes: Lanes::default(),
+            unseen: 0,
             budgets: Budgets::default(),
             sending: JoinSet::new(),
             out: 0,
@@ -102,13 +106,17 @@ impl Producer {
         })
     }
 
-    /// Takes a record, which is no larger than [`RECORD_BYTES`], and sends what is worth a request.
-    pub fn push(&mut self, record: Outgoing) {
+    /// Takes a record, which is no larger than [`RECORD_BYTES`], and sends what is worth a request. Returns how many have to go
+    /// one after the other now, this one the last.
+    pub fn push(&mut self, record: Outgoing) -> usize {
         let lane = self.lane(&record);
-        self.lanes.push(lane, record);
-        if self.lanes.waiting() >= WORTH_IT && (self.sending.len() as f64) < self.window {
+        let ahead = self.lanes.push(lane, record);
+        self.unseen += 1;
+        // Most of what waits may have to wait for others: it is not looked at for each record that comes.
+        if self.unseen >= WORTH_IT && (self.sending.len() as f64) < self.window {
             self.send(Instant::now());
         }
+        if self.packs { 1 } else { ahead }
     }
 
     /// How many records were taken and are not confirmed.
@@ -159,6 +167,7 @@ impl Producer {
 
     /// Sends what may be sent. Returns when to look again, if nothing happens before.
     fn send(&mut self, now: Instant) -> Instant {
+        self.unseen = 0;
         let later = now + Duration::from_secs(60);
         if self.is_stale {
             return later;
@@ -235,18 +244,18 @@ impl Producer {
                 return Ok(());
             }
         };
-        let (mut refusal, mut refused, mut is_taken) = (None, Vec::new(), false);
+        let (mut refusal, mut refused) = (None, Vec::new());
+        let (mut taking, mut refusing) = (BTreeSet::new(), BTreeSet::new());
         for (parcel, fate) in parcels.into_iter().zip(fates) {
             match fate {
                 Fate::Stored(shard) => {
-                    is_taken = true;
-                    self.stored(shard, parcel, now);
+                    taking.insert(parcel.shard);
+                    self.stored(shard, parcel);
                 }
                 Fate::Refused(reason) => {
                     self.tally.retries += 1;
                     self.tally.throttled += u64::from(reason.starts_with("ProvisionedThroughput"));
-                    let jitter = self.backoff.jitter();
-                    self.budgets.refused(parcel.shard, now, jitter);
+                    refusing.insert(parcel.shard);
                     refusal = Some(reason);
                     refused.push(parcel);
                 }
@@ -255,13 +264,19 @@ impl Producer {
         for parcel in refused.into_iter().rev() {
             self.lanes.give_back(parcel.lane, parcel.records);
         }
+        taking.difference(&refusing).for_each(|shard| self.budgets.accepted(*shard, now));
+        for shard in &refusing {
+            // Once for each answer, however many records it refuses.
+            let jitter = self.backoff.jitter();
+            self.budgets.refused(*shard, now, jitter);
+        }
         self.window = match refusal {
             None => (self.window + 1.0 / self.window).min(REQUESTS),
             Some(_) => (self.window / 2.0).max(1.0),
         };
         match refusal {
             // Shards that refuse have pauses of their own; the others go on.
-            Some(reason) if !is_taken => {
+            Some(reason) if taking.is_empty() => {
                 let error = Error::unavailable(format!("{}: all records were refused for now: {reason}", self.target));
                 self.pause_until = now + self.backoff.pause(error)?;
             }
@@ -270,8 +285,7 @@ impl Producer {
         Ok(())
     }
 
-    fn stored(&mut self, shard: String, parcel: Parcel, now: Instant) {
-        self.budgets.accepted(parcel.shard, now);
+    fn stored(&mut self, shard: String, parcel: Parcel) {
         if shard == parcel.meant_for {
             return self.arrived(parcel);
         }
@@ -296,7 +310,14 @@ impl Producer {
 
     /// Lists the shards, and puts everything into the lanes of the new ones. Nothing is on its way.
     async fn find_routes(&mut self) -> Result<()> {
-        match self.target.routes().await {
+        let listed = self.target.routes().await.and_then(|routes| {
+            let is_unknown = |(shard, _): &&(String, Parcel)| routes.hashes(shard).is_none();
+            match self.misplaced.iter().find(is_unknown) {
+                Some((shard, _)) => Err(Error::unavailable(format!("{}: {shard} is not listed yet", self.target))),
+                None => Ok(routes),
+            }
+        });
+        match listed {
             Ok(routes) => self.routes = routes,
             Err(error) => {
                 let pause = self.backoff.pause(error)?;

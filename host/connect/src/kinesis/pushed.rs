@@ -27,8 +27,8 @@ pub struct Push {
     failures: u32,
     /// Until then it is polled.
     polls_until: Option<Instant>,
-    /// Whether the next read is a polled one: servers may forget to say that a shard has ended.
-    polls_once: bool,
+    /// Whether it is polled until there is nothing to read: servers may forget to say that a shard has ended.
+    polls_to_tip: bool,
 }
 
 impl Push {
@@ -38,8 +38,13 @@ impl Push {
     }
 
     /// Whether the next read is a polled one.
-    fn polls(&mut self) -> bool {
-        std::mem::take(&mut self.polls_once) || self.polls_until.is_some_and(|until| Instant::now() < until)
+    fn polls(&self) -> bool {
+        self.polls_to_tip || self.polls_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// A polled read found nothing.
+    pub(super) fn is_at_tip(&mut self) {
+        self.polls_to_tip = false;
     }
 }
 
@@ -55,9 +60,11 @@ impl ShardReader {
             Ok(Some(page)) => {
                 cursor.push.failures = 0;
                 self.sender.remark(None);
-                let _page = self.shared.pages.acquire().await.map_err(|_| super::shard::stopped())?;
                 let (begun, place) = (Instant::now(), cursor.place);
-                let turn = self.hand_on(page, asked, cursor).await?;
+                let _page = self.shared.pages.acquire().await.map_err(|_| super::shard::stopped())?;
+                let turn = self.hand_on(page, asked, cursor).await;
+                // The next subscription begins with what was not handed on; this one goes on behind it.
+                let turn = turn.inspect_err(|_| drop(cursor.push.subscription.take()))?;
                 // Who does not listen for so long is not sent anything any more.
                 let is_lost = begun.elapsed() >= self.shared.settings.silence;
                 cursor.push.subscription = cursor.push.subscription.take().filter(|_| !is_lost);
@@ -74,7 +81,11 @@ impl ShardReader {
     /// The next page of the subscription, which is begun if there is none; `None` at its end.
     async fn next_page(&self, consumer: &Consumer, cursor: &mut Cursor) -> Result<Option<Page>> {
         let (stream, silence) = (&self.shared.stream, self.shared.settings.silence);
-        let mut subscription = match cursor.push.subscription.take().filter(|subscription| !subscription.is_old()) {
+        let mut subscription = match cursor.push.subscription.take() {
+            Some(subscription) if subscription.is_old() => {
+                cursor.push.polls_to_tip = !subscription.has_given;
+                return Ok(None);
+            }
             Some(subscription) => subscription,
             None => {
                 if let Some(begun) = cursor.push.begun {
@@ -93,7 +104,7 @@ impl ShardReader {
                 Ok(Some(page))
             }
             Pushed::Over => {
-                cursor.push.polls_once = !subscription.has_given;
+                cursor.push.polls_to_tip = !subscription.has_given;
                 Ok(None)
             }
         }
@@ -108,7 +119,8 @@ impl ShardReader {
         let reason = format!("fan-out {}: polling, because {}", consumer.name, error.report());
         tracing::warn!(shard = self.shard, "{}: {reason}", self.shared.stream);
         self.sender.remark(Some(reason));
-        cursor.push.failures = 0;
+        // After the pause one more failure is enough: each of them takes its time.
+        cursor.push.failures = FAILURES - 1;
         cursor.push.polls_until = Some(Instant::now() + POLLS_FOR);
         Ok(None)
     }

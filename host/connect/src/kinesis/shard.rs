@@ -32,6 +32,8 @@ pub struct Shared {
     pub description: Description,
     /// Who subscribes to shards; `None`: they are polled.
     pub consumer: Option<Consumer>,
+    /// Why there is no consumer although the settings ask for one.
+    pub refusal: Option<String>,
     /// The source's settings.
     pub settings: Arc<Settings>,
     /// Bounds the pages that the job has not taken in yet.
@@ -173,7 +175,14 @@ impl ShardReader {
         let _page = self.shared.pages.acquire().await.map_err(|_| stopped())?;
         let asked = self.shared.stream.now();
         match self.shared.stream.fetch(&self.shard, &iterator, self.shared.settings.max_records).await? {
-            Fetched::Page(page) => self.hand_on(page, asked, cursor).await,
+            Fetched::Page(page) => {
+                let was_empty = page.records.sequences.is_empty();
+                let turn = self.hand_on(page, asked, cursor).await?;
+                if was_empty {
+                    cursor.push.is_at_tip();
+                }
+                Ok(turn)
+            }
             Fetched::Expired => {
                 cursor.iterator = None;
                 Ok(Turn::More { bytes: 0 })
@@ -234,8 +243,11 @@ impl ShardReader {
         }
         if at_tip {
             self.note_silence(asked, cursor);
-        } else if !cursor.empties.page(lag, Instant::now()) {
+        } else if cursor.known.is_some() || !cursor.empties.page(lag, Instant::now()) {
+            // What was read before has not come again: there is more to come, as far as anybody knows.
             return Ok(Turn::More { bytes });
+        } else if self.shared.settings.until_tip {
+            tracing::warn!(shard = self.shard, ?lag, "{}: empty pages for long: taken for the tip", self.shared.stream);
         }
         let settings = &self.shared.settings;
         let again_within = match cursor.push.is_subscribed() {

@@ -18,6 +18,8 @@ use wasmill_stream::{Batch, Guarantee, Result};
 
 /// So many rows may wait to be confirmed.
 const WAITING: usize = 20_000;
+/// So many of them may have to go one after the other, about: as many round trips a checkpoint has to wait for.
+const ONE_AFTER_ANOTHER: usize = 200;
 /// So many bytes of them, about.
 const WAITING_BYTES: usize = 16 << 20;
 
@@ -68,7 +70,9 @@ impl SinkWriter for Writer {
             match record {
                 Ok(record) => {
                     self.bytes += record.size();
-                    self.producer.push(record);
+                    if self.producer.push(record) > ONE_AFTER_ANOTHER {
+                        self.settle().await?;
+                    }
                 }
                 Err(reason) => self.ledger.refuse(&batch, row, reason),
             }

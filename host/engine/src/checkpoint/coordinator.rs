@@ -285,7 +285,7 @@ impl Coordinator {
         self.journal.publish(&manifest).await?;
         self.fence.number = number;
         editions.into_iter().for_each(|(note, edition)| note.kept(edition));
-        connections.ends.settle(self.ends());
+        connections.ends.settle_awaited(|split| self.end_of(split));
         // From now on the outputs belong to their readers, who may move them: the next run must not look for them.
         let mut sinks = manifest.sinks;
         for (node, prepared) in self.commit(commits, &sinks, connections).await? {
@@ -313,13 +313,12 @@ impl Coordinator {
         Ok(())
     }
 
-    /// The ends that the manifest just published holds.
-    fn ends(&self) -> impl Iterator<Item = (SplitId, Option<i64>)> {
-        let of_source = |(name, mark): (&'_ String, &'_ SourceMark)| {
-            let ended = mark.splits.iter().filter(|(_, split)| split.done);
-            Vec::from_iter(ended.map(|(part, split)| (SplitId::new(name, part), split.watermark)))
-        };
-        self.sources.iter().flat_map(of_source)
+    /// The watermark with which a split has ended, if the manifest just published says that it has.
+    fn end_of(&self, split: &SplitId) -> Option<Option<i64>> {
+        self.sources.iter().find_map(|(source, mark)| {
+            let part = split.as_str().strip_prefix(source.as_str())?.strip_prefix('/')?;
+            mark.splits.get(part).filter(|split| split.done).map(|split| split.watermark)
+        })
     }
 
     async fn prune(&mut self) -> Result<()> {

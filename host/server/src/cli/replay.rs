@@ -229,7 +229,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
 }
 
 async fn play(playback: Playback, mut view: View, terminal: &Terminal) -> Result<Exit> {
-    let mut shutdown = Shutdown::listen()?;
+    let mut shutdown = Shutdown::of_process()?;
     let (stop, stopped) = watch::channel(false);
     let (shown, mut snapshots) = watch::channel(Snapshot::default());
     let mut playing = std::pin::pin!(playback::play(playback, shown, stopped));

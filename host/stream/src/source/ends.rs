@@ -20,8 +20,8 @@ struct State {
 }
 
 impl Ends {
-    /// The ends of these splits are settled, each with the watermark that it had. A job that keeps checkpoints says so of
-    /// those that a published one holds, any other of those whose rows all sinks have taken.
+    /// The ends of these splits are settled, each with the watermark that it had. A job without
+    /// checkpoints says so of those whose rows all sinks have taken.
     pub fn settle(&self, ends: impl IntoIterator<Item = (SplitId, Option<i64>)>) {
         self.0.send_if_modified(|state| {
             let before = state.settled.len();
@@ -31,9 +31,13 @@ impl Ends {
         });
     }
 
-    /// Whether somebody waits for an end that is not settled.
-    pub fn are_awaited(&self) -> bool {
-        !self.0.borrow().awaited.is_empty()
+    /// Of the ends that somebody waits for, these are settled. Whoever asks later waits for the next time.
+    pub fn settle_awaited(&self, end: impl Fn(&SplitId) -> Option<Option<i64>>) {
+        let ends = |split: &SplitId| Some((split.clone(), end(split)?));
+        let settled: Vec<_> = self.0.borrow().awaited.iter().filter_map(ends).collect();
+        if !settled.is_empty() {
+            self.settle(settled);
+        }
     }
 
     /// Resolves when somebody waits for an end that is not settled.

@@ -61,14 +61,15 @@ impl Lanes {
         self.waiting
     }
 
-    /// Puts a record behind all others of its lane.
-    pub fn push(&mut self, lane: Lane, record: Outgoing) {
+    /// Puts a record behind all others of its lane. Returns how many wait there now.
+    pub fn push(&mut self, lane: Lane, record: Outgoing) -> usize {
         let queue = self.queues.entry(lane.clone()).or_default();
         if queue.records.is_empty() && !queue.is_out {
             self.ready.push_back(lane);
         }
         queue.records.push_back(record);
         self.waiting += 1;
+        queue.records.len()
     }
 
     /// Lanes of which something may be sent, each once, in turn.

@@ -13,6 +13,8 @@ pub const RECORDS: usize = 500;
 const BYTES: usize = 5 << 20;
 /// The most that the numbers and lengths of a packed record take.
 const PACKING: usize = 32;
+/// What stands around the records of an aggregate: its magic and its digest.
+const AROUND: usize = 20;
 /// The digits of the longest hash key.
 const HASH_DIGITS: usize = 39;
 
@@ -49,7 +51,10 @@ impl Parcel {
     fn size(&self) -> usize {
         match self.records.as_slice() {
             [only] => only.size(),
-            several => several.iter().map(packed_size).sum(),
+            several => {
+                let key = several.first().map_or(0, |first| first.key.len());
+                key + AROUND + several.iter().map(packed_size).sum::<usize>()
+            }
         }
     }
 }
