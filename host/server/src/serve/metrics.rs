@@ -136,6 +136,9 @@ impl Page<'_, '_> {
         }
         let bytes = steps(seen).map(|(labels, step)| (labels, step.bytes.load(Relaxed)));
         self.counter(("wasmill_read_bytes", "Bytes of the values that came in"), bytes)?;
+        let gaps = steps(seen).map(|(labels, step)| (labels, step.gaps.load(Relaxed)));
+        let about = ("wasmill_source_gaps", "Stretches of its input that a source has found to be lost");
+        self.counter(about, gaps)?;
         let refused = steps(seen).map(|(labels, step)| (labels, step.refused_firings.load(Relaxed)));
         self.counter(("wasmill_firings_refused", "Windows or timers, per key, that led to nothing"), refused)?;
         let watermarks = || {
