@@ -57,10 +57,12 @@ fn nothing_is_read_again() {
 fn stopped_while_deaf() -> (Pipeline, Arc<Search>, Host) {
     let search = Arc::new(Search::start());
     let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
-    let pipeline = Pipeline::new(Input::new(10_000), vec![Outlet::Folder, index]);
-    let mut host = pipeline.start(Turn { workers: 2, rate: Some(500) });
+    let pipeline = Pipeline::new(Input::new(40_000), vec![Outlet::Folder, index]);
+    let mut host = pipeline.start(Turn { workers: 2, rate: Some(2_000) });
     pipeline.wait_for_progress(&mut host, 0);
     search.set_deaf(true);
+    // No checkpoint comes any more: the index has not answered for what it was sent.
+    until("something that it does not answer", || search.is_asked_in_vain().then_some(()));
     host.signal("TERM");
     (pipeline, search, host)
 }

@@ -4,7 +4,7 @@
 use super::loopback::{self, Reply, Request};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 /// A running endpoint.
@@ -13,6 +13,8 @@ pub struct Search {
     pub url: String,
     indexes: Arc<Mutex<BTreeMap<String, Index>>>,
     deaf: Arc<AtomicBool>,
+    /// How many wait for an answer since it is deaf.
+    in_vain: Arc<AtomicUsize>,
 }
 
 /// Documents by id, each with its version; `None`: it was removed.
@@ -22,14 +24,17 @@ impl Search {
     /// Starts an empty one.
     pub fn start() -> Self {
         let (indexes, deaf) = (Arc::<Mutex<BTreeMap<String, Index>>>::default(), Arc::new(AtomicBool::new(false)));
-        let (held, is_deaf) = (indexes.clone(), deaf.clone());
+        let (held, is_deaf, in_vain) = (indexes.clone(), deaf.clone(), Arc::<AtomicUsize>::default());
+        let waiting = in_vain.clone();
         let url = loopback::serve(move |request| {
             while is_deaf.load(SeqCst) {
+                waiting.fetch_add(1, SeqCst);
                 std::thread::sleep(std::time::Duration::from_millis(5));
+                waiting.fetch_sub(1, SeqCst);
             }
             answer(&mut held.lock().expect("no thread panics in here"), &request)
         });
-        Self { url, indexes, deaf }
+        Self { url, indexes, deaf, in_vain }
     }
 
     /// The documents of an index by their ids.
@@ -42,6 +47,11 @@ impl Search {
     /// Whether it lets everyone wait for an answer.
     pub fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, SeqCst);
+    }
+
+    /// Whether somebody waits in vain.
+    pub fn is_asked_in_vain(&self) -> bool {
+        self.in_vain.load(SeqCst) > 0
     }
 }
 

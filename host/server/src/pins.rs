@@ -64,14 +64,12 @@ pub async fn put_back(
         if mark.declared.as_ref() == Some(&declared) || is_next {
             let ran = Identity { name: name.clone(), version: number.clone(), digest: sha256.clone() };
             let version = kept(step, &ran, store, load).await?;
-            if let Some(node) = job.graph.nodes.iter_mut().find(|node| node.name == *step)
-                && install(&mut node.kind, version)
-            {
-                if !is_next {
-                    said.push(format!(
-                        "step {step}: {name} {number} ({sha256:.8}), which was swapped in, not the plugin of the job file"
-                    ));
-                }
+            let node = job.graph.nodes.iter_mut().find(|node| node.name == *step);
+            let is_installed = node.is_some_and(|node| install(&mut node.kind, version));
+            if is_installed && !is_next {
+                said.push(format!(
+                    "step {step}: {name} {number} ({sha256:.8}), which was swapped in, not the plugin of the job file"
+                ));
             }
         } else if *sha256 != declared {
             match &mark.successor {

@@ -19,6 +19,8 @@ mod http;
 mod kinesis;
 /// The fake itself, asked by the SDK of AWS.
 mod kinesis_fake;
+mod kinesis_gaps;
+mod kinesis_lineage;
 mod kinesis_servers;
 mod kinesis_sink;
 /// The servers of other tests answer in other ways.
