@@ -211,8 +211,9 @@ fn every_cause() {
         |id: i64, cents: i64, second: i64| json!({"t": START + second * 1_000, "id": id, "cents": cents}).to_string();
     let mut lines: Vec<String> = (1..=11).map(|id| row(id, 1, id)).collect();
     lines.extend(["{\"t\":".to_owned(), "{\"id\":5}".to_owned(), row(100, 13, 12)]);
-    // A replay believes the time when three rows have reached it; then comes the late one.
+    // A leap is believed when three rows have taken it. Others come a second after them, and then the late one.
     lines.extend([201, 202, 203].map(|id| row(id, 1, 100_000)));
+    lines.extend([204, 205, 206].map(|id| row(id, 1, 200_000)));
     lines.push(row(300, 1, 3));
     let input = dir.path().join("in.jsonl");
     fs::write(&input, lines.join("\n")).expect("it can be written");
