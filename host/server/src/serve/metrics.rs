@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wasmill_stream::guest_ledger::GuestCounts;
 use wasmill_stream::ledger::{Counts, Guest, StepLedger};
 
-/// The content type of what [`text`] returns.
+/// The content type of what [`text()`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Labels of one series.
