@@ -141,7 +141,8 @@ fn pauses_and_restarts() {
     passes(&second, before);
     serving.kill();
     let mut serving = fleet.start();
-    passes(&second, before);
+    // The run that was killed may have got further than that.
+    passes(&second, second.progress());
     assert_eq!(first.manifests().newest().map(|newest| newest.number), Some(newest.number), "it is paused");
     // At the speed of the file there is still enough to read.
     fs::remove_file(fleet.jobs().join("second.toml")).expect("it is there");
