@@ -272,7 +272,7 @@ mod tests {
         let spec = |text: &str| text.parse::<FieldSpec>().expect("a field").to_string();
         assert_eq!(field("t", None).expect("a name"), spec("/t: time"));
         assert_eq!(field("a/b", Some("unix-s")).expect("a name"), spec("/a~1b: time(unix-s)"));
-        assert_eq!(field("/a/b: time(%Y)", None).expect("a pointer"), spec("/a/b: time(%Y)"));
+        assert_eq!(field("/a/b: time(%Y-%m-%d %H:%M)", None).expect("a pointer"), spec("/a/b: time(%Y-%m-%d %H:%M)"));
         assert!(field("/a: string", None).is_err());
     }
 }
