@@ -37,6 +37,8 @@ mod kills;
 mod kinesis;
 /// Writes that are done, and whose answers are lost.
 mod lost_answers;
+/// What a host says of its jobs in numbers.
+mod metrics;
 /// States that change their layout while the job runs.
 mod migrations;
 /// Checkpoints of earlier versions.

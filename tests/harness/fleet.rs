@@ -44,10 +44,16 @@ impl Fleet {
 
     /// Starts it.
     pub fn start(&self) -> Serving {
+        self.start_with(&[], &[])
+    }
+
+    /// Starts it with more arguments, and with these variables in its environment.
+    pub fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Serving {
         self.runs.set(self.runs.get() + 1);
         let log = self.dir.path().join(format!("serve-{}.log", self.runs.get()));
         let mut command = wasmill(self.dir.path());
-        let mut host = Host::start(command.args(["serve", ".", "--listen", "127.0.0.1:0"]), &log);
+        command.args(["serve", ".", "--listen", "127.0.0.1:0"]).args(arguments).envs(variables.iter().copied());
+        let mut host = Host::start(&mut command, &log);
         let url = until("the address of the API", || {
             assert!(host.status().is_none(), "{}", host.text());
             let text = host.text();

@@ -2,6 +2,7 @@
 
 pub mod api;
 mod backoff;
+mod downtime;
 mod fleet;
 mod home;
 mod hosted;

@@ -3,10 +3,10 @@
 use super::Refusal;
 use super::refusal::Result;
 use crate::serve::fleet::Fleet;
-use crate::serve::metrics;
+use crate::serve::metrics::{self, Format};
 use crate::serve::status::State as JobState;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use std::sync::Arc;
 
@@ -36,10 +36,12 @@ pub async fn ready(State(fleet): State<Arc<Fleet>>) -> (StatusCode, String) {
     }
 }
 
-/// The metrics of all jobs, as OpenMetrics.
+/// The metrics of all jobs: OpenMetrics for whoever accepts it, else Prometheus' older text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, description = "for Prometheus")))]
-pub async fn metrics(State(fleet): State<Arc<Fleet>>) -> Result<impl IntoResponse> {
-    let text = metrics::text(&fleet)
+pub async fn metrics(State(fleet): State<Arc<Fleet>>, headers: HeaderMap) -> Result<impl IntoResponse> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    let text = metrics::text(&fleet, format)
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"))?;
-    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
+    Ok(([(header::CONTENT_TYPE, format.content_type())], text))
 }
