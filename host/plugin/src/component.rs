@@ -218,6 +218,6 @@ fn find_kind(component: &wasmtime::component::Component) -> Result<Kind, String>
 
 /// Runs the component once. This also checks the types of all its exports.
 fn describe<E: Exports>(pre: &InstancePre<State>, origin: &str, limits: Limits) -> Result<Description> {
-    let account = Account::new(Subject { step: None, plugin: origin.into() }, &limits);
+    let account = Account::new(Subject { step: None, plugin: origin.into(), sha256: None }, &limits);
     Instance::<E>::new(pre, Arc::new(account), limits)?.describe()
 }

@@ -46,6 +46,8 @@ pub struct Settings {
 /// Runs the jobs of a host until somebody asks for the end. A second time ends it at once.
 pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Terminal) -> Result<Ending> {
     let Settings { home, listen, parameters } = settings;
+    let terminal = &terminal.of_host();
+    terminal.logs().write_files(&home)?;
     if !listen.ip().is_loopback() {
         return Err(Error::invalid(format!(
             "{listen} can be reached from other machines, and the API asks nobody who he is"
