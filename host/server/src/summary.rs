@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use wasmill_stream::guest_ledger::Took;
     use wasmill_stream::plugin::Identity;
-    use wasmill_stream::{Batch, GuestFault, GuestLedger};
+    use wasmill_stream::{Batch, Cause, GuestFault, GuestLedger};
 
     /// Every row of a step is found in one of the columns, empty columns are left out, and rejects come with reasons.
     #[test]
@@ -203,7 +203,7 @@ mod tests {
         StepLedger::add(&step.filtered, 3);
         let batch = Batch { times: vec![0; 10], ..Batch::default() };
         for row in [7, 9] {
-            step.reject(&batch, row, "no pickup");
+            step.reject(&batch, row, Cause::Rejected, "no pickup");
         }
         let guest = Arc::new(GuestLedger::default());
         let cpu = Duration::from_millis(5);
