@@ -2,8 +2,7 @@
 //! hit. Pure: whoever spends says what time it is.
 
 use crate::units::ByteCount;
-use crate::{Error, ErrorKind};
-use std::fmt;
+use crate::{Error, ErrorKind, Result};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -57,15 +56,28 @@ impl Quota {
         [("cpu", &self.cpu), ("output", &self.output), ("log", &self.log)]
     }
 
-    /// Why a job has to end that has taken more than there is.
-    pub fn exceeded(&self, what: &str, pool: &Pool, amount: impl fmt::Display) -> Error {
-        let (owner, limit) = (&self.owner, pool.limit().unwrap_or_default());
-        let limit = if what == "state" { ByteCount::new(limit).to_string() } else { limit.to_string() };
-        Error::new(
-            ErrorKind::Denied,
-            format!("quota `{what}`: all jobs of {owner} together would have {amount}, and may have {limit}"),
-        )
-        .hint("use fewer keys, let windows close earlier, or ask whoever runs the host for more")
+    /// A step holds so much more state and so many more windows than before. An error if all together hold too much.
+    pub fn grow(&self, bytes: u64, windows: u64) -> Result<()> {
+        let owner = &self.owner;
+        let (bytes_fit, windows_fit) = (self.state.overdraw(bytes), self.windows.overdraw(windows));
+        let message = if !bytes_fit && bytes > 0 {
+            let (used, limit) = (self.state.used(), self.state.limit().unwrap_or_default());
+            let (used, limit) = (ByteCount::new(used), ByteCount::new(limit));
+            format!("quota `state` of {owner}: the states of all its jobs take {used}, the limit is {limit}")
+        } else if !windows_fit && windows > 0 {
+            let (used, limit) = (self.windows.used(), self.windows.limit().unwrap_or_default());
+            format!("quota `windows` of {owner}: all its jobs have {used} open, the limit is {limit}")
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Denied, message)
+            .hint("use fewer keys, let windows close earlier, or ask whoever runs the host for more"))
+    }
+
+    /// A step holds so much less.
+    pub fn shrink(&self, bytes: u64, windows: u64) {
+        self.state.give_back(bytes);
+        self.windows.give_back(windows);
     }
 }
 
@@ -114,6 +126,16 @@ impl Pool {
             self.refused.fetch_add(1, Relaxed);
         }
         is_taken
+    }
+
+    /// Takes so much, however much there is: it is gone already. Tells whether there was that much.
+    pub fn overdraw(&self, amount: u64) -> bool {
+        let used = self.used.fetch_add(amount, Relaxed).saturating_add(amount);
+        let fits = used <= self.limit.load(Relaxed) || amount == 0;
+        if !fits {
+            self.refused.fetch_add(1, Relaxed);
+        }
+        fits
     }
 
     /// Gives so much back.

@@ -88,6 +88,7 @@ impl Plugins {
     /// Takes plugins as a job file says, to start with or, if `is_replacement`, while the job runs.
     pub(super) fn obey(&mut self, sourcing: &Sourcing, is_replacement: bool) {
         (self.sourcing, self.is_replacement) = (sourcing.clone(), is_replacement);
+        self.host = self.host.within(sourcing.access.quota());
     }
 
     /// Takes this for what is at an origin, which is not looked at.
