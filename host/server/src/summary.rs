@@ -210,7 +210,7 @@ mod tests {
         guest.call(12_345, Took { cpu, wall: cpu }, false);
         guest.fault(GuestFault::Trap);
         guest.memory(3 << 20);
-        guest.metric("cells", |_| Metric::Counter(1_000));
+        guest.metric("cells", || true, |_| Metric::Counter(1_000));
         step.add_guest(&identity("1"), &guest);
         let text = Summary(&Ledger { steps: vec![Arc::new(source), Arc::new(step)] }).to_string();
         let expected = "         read  = emitted  + filtered  + rejected
