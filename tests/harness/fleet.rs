@@ -47,7 +47,7 @@ impl Fleet {
         self.runs.set(self.runs.get() + 1);
         let log = self.dir.path().join(format!("serve-{}.log", self.runs.get()));
         let mut command = wasmill(self.dir.path());
-        let mut host = Host::start(command.args(["serve", "jobs", "--listen", "127.0.0.1:0"]), &log);
+        let mut host = Host::start(command.args(["serve", ".", "--listen", "127.0.0.1:0"]), &log);
         let url = until("the address of the API", || {
             assert!(host.status().is_none(), "{}", host.text());
             let text = host.text();

@@ -58,7 +58,7 @@ enum Command {
     Check(check::Arguments),
     /// Run a job until its sources end or Ctrl-C
     Run(run::Arguments),
-    /// Run the jobs of a folder side by side, with an API
+    /// Run many jobs side by side, with an API
     Serve(serve::Arguments),
     /// Replace the plugin of a step while its job runs, or try another one
     Swap(swap::Arguments),

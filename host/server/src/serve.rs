@@ -3,12 +3,14 @@
 pub mod api;
 mod backoff;
 mod fleet;
+mod home;
 mod hosted;
 mod keeper;
 pub mod metrics;
 mod status;
 
 pub use fleet::Fleet;
+pub use home::{Home, JobId};
 pub use status::{JobStatus, State};
 
 pub use crate::driver::Ending;
@@ -16,9 +18,7 @@ pub use crate::driver::Ending;
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
 use api::Guard;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use wasmill_stream::{Error, Result};
 
-/// How often the folder is looked at without an event.
+/// How often folders are looked at without an event.
 const POLL: Duration = Duration::from_secs(2);
 /// How long it is waited after an event: more may follow.
 const QUIET: Duration = Duration::from_millis(50);
@@ -34,17 +34,17 @@ const QUIET: Duration = Duration::from_millis(50);
 /// How a host is run.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The folder of the job files.
-    pub jobs: PathBuf,
+    /// Its folder.
+    pub home: Home,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// Values of `${NAME}` in job files.
     pub parameters: Vec<(String, String)>,
 }
 
-/// Runs the jobs of a folder until somebody asks for the end. A second time ends it at once.
+/// Runs the jobs of a host until somebody asks for the end. A second time ends it at once.
 pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Terminal) -> Result<Ending> {
-    let Settings { jobs, listen, parameters } = settings;
+    let Settings { home, listen, parameters } = settings;
     if !listen.ip().is_loopback() {
         return Err(Error::invalid(format!(
             "{listen} can be reached from other machines, and the API asks nobody who he is"
@@ -54,12 +54,12 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
     let failed = |error| Error::unavailable(format!("listen on {listen}")).with_source(error);
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let fleet = Arc::new(Fleet::new(jobs, parameters, terminal.clone()));
+    let fleet = Arc::new(Fleet::new(home, parameters, terminal.clone()));
     fleet.look()?;
     terminal.note(&format!(
         "{} jobs of {}; http://{address}/api/v1/jobs",
         fleet.jobs().len(),
-        fleet.folder().display()
+        fleet.home().root().display()
     ));
     let router = api::router(fleet.clone(), Guard::of(address));
     // It ends with the runtime.
@@ -74,13 +74,13 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
     }
 }
 
-/// Has the jobs follow their folder.
+/// Has the jobs follow their folders.
 async fn follow(fleet: Arc<Fleet>, terminal: Terminal) {
     let bell = fleet.bell().clone();
     let (listener, mut rings) = (bell.listener(), bell.listen());
     let mut last = None;
     loop {
-        bell.watch(listener, BTreeSet::from([fleet.folder().to_owned()]));
+        bell.watch(listener, fleet.folders());
         if timeout(POLL, rings.changed()).await.is_ok() {
             sleep(QUIET).await;
             rings.mark_unchanged();

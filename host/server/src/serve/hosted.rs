@@ -1,5 +1,6 @@
 //! One job of a host, as everybody sees it: what it does, and what it is to do.
 
+use super::home::JobId;
 use super::status::{JobStatus, RunStatus, State, moment};
 use crate::driver::{Observed, View};
 use crate::progress::Snapshot;
@@ -30,7 +31,7 @@ pub enum Target {
 
 /// A job of a host.
 pub struct Hosted {
-    name: String,
+    id: JobId,
     file: PathBuf,
     known: Mutex<Known>,
     target: watch::Sender<Target>,
@@ -47,7 +48,7 @@ struct Known {
 
 impl Hosted {
     /// A job that does nothing yet.
-    pub fn new(name: String, file: PathBuf, target: Target) -> Self {
+    pub fn new(id: JobId, file: PathBuf, target: Target) -> Self {
         let known = Known {
             state: State::Starting,
             since: SystemTime::now(),
@@ -56,12 +57,12 @@ impl Hosted {
             restarts: 0,
             run: None,
         };
-        Self { name, file, known: Mutex::new(known), target: watch::Sender::new(target) }
+        Self { id, file, known: Mutex::new(known), target: watch::Sender::new(target) }
     }
 
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// What it is called.
+    pub fn id(&self) -> &JobId {
+        &self.id
     }
 
     /// Its job file.
@@ -121,7 +122,9 @@ impl Hosted {
         let mut status = {
             let known = self.known();
             JobStatus {
-                name: self.name.clone(),
+                id: self.id.to_string(),
+                tenant: self.id.tenant().map(str::to_owned),
+                name: self.id.name().to_owned(),
                 state: known.state,
                 since: moment(known.since),
                 reason: known.reason.clone(),
@@ -195,7 +198,7 @@ mod tests {
     /// Files that change and pause, restarts in between → the last word counts; whoever has gone does not come back.
     #[test]
     fn the_last_word_counts() {
-        let job = Hosted::new("a".into(), "a.toml".into(), run("1", 0));
+        let job = Hosted::new("a".parse().expect("a name"), "a.toml".into(), run("1", 0));
         let target = job.target();
         let now = || target.borrow().clone();
         assert!(job.restart());

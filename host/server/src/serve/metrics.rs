@@ -52,7 +52,7 @@ struct OfFleet(Arc<Fleet>);
 
 impl fmt::Debug for OfFleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OfFleet").field(&self.0.folder()).finish()
+        f.debug_tuple("OfFleet").field(&self.0.home()).finish()
     }
 }
 
@@ -112,7 +112,8 @@ impl Page<'_, '_> {
         let states = seen.iter().flat_map(|seen| {
             let now = seen.job.state();
             State::ALL.map(|state| {
-                let labels = vec![("job", seen.job.name().to_owned()), ("state", state.to_string())];
+                let mut labels = of_job(seen);
+                labels.push(("state", state.to_string()));
                 (labels, f64::from(state == now))
             })
         });
@@ -235,7 +236,9 @@ impl Costs {
 }
 
 fn of_job(seen: &Seen) -> Labels {
-    vec![("job", seen.job.name().to_owned())]
+    let id = seen.job.id();
+    let tenant = id.tenant().map(|tenant| ("tenant", tenant.to_owned()));
+    tenant.into_iter().chain([("job", id.name().to_owned())]).collect()
 }
 
 /// The runs that are under way, or were the last.

@@ -26,7 +26,7 @@ pub async fn ready(State(fleet): State<Arc<Fleet>>) -> (StatusCode, String) {
     let others: Vec<String> = fleet
         .jobs()
         .iter()
-        .map(|job| (job.name().to_owned(), job.state()))
+        .map(|job| (job.id().to_string(), job.state()))
         .filter(|(_, state)| !is_well(*state))
         .map(|(name, state)| format!("{name} is {state}\n"))
         .collect();
