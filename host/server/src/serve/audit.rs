@@ -113,8 +113,7 @@ impl Audit {
     /// The file is opened each time: somebody may have moved it away, as log rotation does.
     fn flush(&self, state: &mut Written) -> Result<()> {
         let failed = |error| Error::unavailable(format!("write {}", self.path.display())).with_source(error);
-        let mut file =
-            OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path).map_err(failed)?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path).map_err(failed)?;
         if state.pending.is_empty() {
             return Ok(());
         }

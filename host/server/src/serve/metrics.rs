@@ -1,7 +1,6 @@
 //! The metrics of a host in the text format of OpenMetrics, which Prometheus reads: read off the ledgers of its jobs when
 //! somebody asks, so that nothing is counted twice and nothing is kept for jobs that have gone.
 
-use super::fleet::Fleet;
 use super::hosted::Hosted;
 use super::status::State;
 use crate::driver::Observed;
@@ -39,20 +38,20 @@ const OF_STEPS: [OfStep; 9] = [
     ("wasmill_timers_fired", "Timers that have fired", |counts| counts.timers),
 ];
 
-/// The metrics of all jobs of a host.
-pub fn text(fleet: &Arc<Fleet>) -> Result<String, fmt::Error> {
+/// The metrics of jobs of a host.
+pub fn text(jobs: Vec<Arc<Hosted>>) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(OfFleet(fleet.clone())));
+    registry.register_collector(Box::new(OfJobs(jobs)));
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
 }
 
-struct OfFleet(Arc<Fleet>);
+struct OfJobs(Vec<Arc<Hosted>>);
 
-impl fmt::Debug for OfFleet {
+impl fmt::Debug for OfJobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OfFleet").field(&self.0.home()).finish()
+        f.debug_list().entries(self.0.iter().map(|job| job.id())).finish()
     }
 }
 
@@ -62,9 +61,9 @@ struct Seen {
     run: Option<(Observed, Snapshot)>,
 }
 
-impl Collector for OfFleet {
+impl Collector for OfJobs {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let seen: Vec<Seen> = self.0.jobs().into_iter().map(|job| Seen { run: job.observed(), job }).collect();
+        let seen: Vec<Seen> = self.0.iter().map(|job| Seen { run: job.observed(), job: job.clone() }).collect();
         let mut page = Page { encoder: &mut encoder };
         page.jobs(&seen)?;
         page.steps(&seen)?;

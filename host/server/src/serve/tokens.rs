@@ -24,7 +24,8 @@ use wasmill_stream::{Error, Result};
 const PREFIX: &str = "wasmill_";
 
 /// The first lines of the file.
-const HEAD: &str = "# Who may ask this host for what. `wasmill token` writes it; what a token is cannot be read off it.\n\n";
+const HEAD: &str =
+    "# Who may ask this host for what. `wasmill token` writes it; what a token is cannot be read off it.\n\n";
 
 /// What somebody may do with jobs.
 #[derive(
@@ -143,7 +144,8 @@ impl Token {
         } else if self.tenant.as_deref().is_some_and(|tenant| !is_name(tenant)) {
             Some("`tenant` is not the name of a tenant".to_owned())
         } else {
-            (!self.expires.iter().all(is_time)).then(|| "`expires` is not a time such as 2027-01-01T00:00:00Z".to_owned())
+            (!self.expires.iter().all(is_time))
+                .then(|| "`expires` is not a time such as 2027-01-01T00:00:00Z".to_owned())
         }
     }
 }
@@ -230,8 +232,9 @@ impl Tokens {
             return Err(Error::invalid(message));
         }
         if self.named.contains_key(name) {
-            return Err(Error::invalid(format!("there is a token {name}"))
-                .hint("take another name, or revoke that one first"));
+            return Err(
+                Error::invalid(format!("there is a token {name}")).hint("take another name, or revoke that one first")
+            );
         }
         self.named.insert(name.to_owned(), token);
         Ok(())
@@ -239,7 +242,8 @@ impl Tokens {
 
     /// Removes one.
     pub fn revoke(&mut self, name: &str) -> Result<()> {
-        let unknown = || Error::invalid(format!("there is no token {name}")).hint("`wasmill token list HOME` lists them");
+        let unknown =
+            || Error::invalid(format!("there is no token {name}")).hint("`wasmill token list HOME` lists them");
         self.named.remove(name).map(drop).ok_or_else(unknown)
     }
 }
