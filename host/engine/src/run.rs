@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::ledger::Ledger;
+use wasmill_stream::quota::Quota;
 use wasmill_stream::sink::{Opening, Sink, Undo};
 use wasmill_stream::source::{Delivery, Ends, HoldUps, Intake, Source, SourceNote, WorkerQueue, deliver};
 use wasmill_stream::units::ByteCount;
@@ -48,6 +49,8 @@ pub struct Options {
     pub state_limit: ByteCount,
     /// How the job keeps checkpoints; `None`: it starts afresh each time.
     pub checkpoints: Option<Checkpoints>,
+    /// What the job takes its share of, together with others.
+    pub quota: Option<Arc<Quota>>,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             in_flight: ByteCount::new(16 << 20),
             state_limit: ByteCount::new(4 << 30),
             checkpoints: None,
+            quota: None,
         }
     }
 }
@@ -197,7 +201,8 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         resumed: Arc::default(),
         job: options.checkpoints.as_ref().map(|checkpoints| checkpoints.job.as_str()).unwrap_or_default().into(),
         run: 0,
-        usage: StateUsage::new(options.state_limit),
+        usage: StateUsage::new(options.state_limit, options.quota.clone()),
+        quota: options.quota,
         ends: Ends::default(),
     };
     let patience = stall::patience(options.checkpoints.as_ref());

@@ -42,13 +42,13 @@ impl<E: Exports> Configured<E> {
             digest: component.digest().to_owned(),
         };
         // Its counters are not the step's: nobody works with this instance.
-        let trial = Arc::new(Account::new(subject.clone(), &limits));
+        let trial = Arc::new(Account::new(subject.clone(), &limits, component.quota()));
         let needs = Instance::<E>::new(component.pre(), trial, limits)?.configure(settings, kind)?;
         Ok(Self {
             component: component.clone(),
             kind,
             identity,
-            account: Arc::new(Account::new(subject, &limits)),
+            account: Arc::new(Account::new(subject, &limits, component.quota())),
             settings: settings.to_owned(),
             limits,
             needs,

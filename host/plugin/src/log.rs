@@ -41,7 +41,11 @@ impl GuestLog {
         }
         let (step, plugin) = (self.account.subject.step.as_deref(), &*self.account.subject.plugin);
         // An empty line costs as well.
-        let Some(dropped) = self.account.log.take(message.len() as u64 + 1, Instant::now()) else { return };
+        let (size, now) = (message.len() as u64 + 1, Instant::now());
+        let Some(dropped) = self.account.log.take(size, now) else { return };
+        if self.account.quota.as_ref().is_some_and(|quota| !quota.log.try_spend(size, now)) {
+            return;
+        }
         if dropped > 0 {
             tracing::warn!(step, plugin, dropped, "the plugin logs more than it may; lines are missing here");
         }
@@ -112,7 +116,7 @@ mod tests {
     #[test]
     fn the_last_error_is_kept() {
         let limits = Limits { log: ByteCount::new(1), ..Limits::default() };
-        let account = Account::new(Subject { step: None, plugin: "plugin".into() }, &limits);
+        let account = Account::new(Subject { step: None, plugin: "plugin".into() }, &limits, None);
         let mut log = GuestLog::new(Arc::new(account));
         log.line(Level::Error, "123");
         log.line(Level::Info, "4");

@@ -32,7 +32,7 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) fn new(engine: &Engine, account: Arc<Account>, limits: Limits) -> Self {
         let state = State {
-            meter: Meter::new(&limits),
+            meter: Meter::new(&limits, account.quota.clone()),
             log: GuestLog::new(account.clone()),
             account,
             wasi: Inert::default(),

@@ -6,6 +6,7 @@ use crate::retry::Patience;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
+use wasmill_stream::access::Reach;
 use wasmill_stream::config::{Place, Problems, Section};
 use wasmill_stream::source::Source;
 use wasmill_stream::time::TimeFormat;
@@ -120,6 +121,7 @@ pub fn check_stream(
     problems: &mut Problems,
 ) -> (String, Option<String>) {
     let (text, place) = given;
+    section.reach(Reach::Stream(&text), place.clone(), problems);
     if !text.starts_with("arn:") {
         return (text, None);
     }
