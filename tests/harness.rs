@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod builds;
 pub mod cells;
 pub mod chance;
+pub mod client;
 pub mod data;
 /// The tests of the connectors need other parts of it.
 #[allow(dead_code, unused_imports)]

@@ -9,6 +9,7 @@ use crate::harness::kinesis::ACCESS;
 use crate::harness::metrics::{Metrics, series};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
+use crate::harness::program::wasmill;
 use crate::harness::prometheus::{Prometheus, promtool};
 use crate::harness::root;
 use crate::harness::search::Search;
@@ -64,7 +65,8 @@ fn where_things_happen() {
     }
     (0..3).for_each(|_| put(0, "no JSON".to_owned()));
     fleet.write("job", &job(&fake, &search, fleet.path()));
-    let mut serving = fleet.start_with(&["--set", "KEY=test"], &[]);
+    let arguments = ["serve", ".", "--listen", "127.0.0.1:0", "--set", "KEY=test"];
+    let mut serving = fleet.start_with(wasmill(fleet.path()).args(arguments));
     serving.until("job", "running");
     let (rows, averages, results) = (["step=\"rows\""], ["step=\"averages\""], ["step=\"results\""]);
     let metrics = until("all rows, a watermark and a checkpoint", || {

@@ -263,9 +263,6 @@ fn whom_it_hears() {
     let rebound = serving.url("").replace("127.0.0.1", "127.0.0.2");
     assert!(std::net::TcpStream::connect(rebound.trim_start_matches("http://")).is_err(), "it listens on one address");
     assert_eq!(raw(&serving, "Host: evil.example"), 421);
-    let (code, _, error) = output(wasmill(fleet.path()).args(["serve", ".", "--listen", "0.0.0.0:0"]));
-    let error = unwrapped(&error);
-    assert!(code == Some(2) && error.contains("0.0.0.0:0 can be reached from other machines"), "{error}");
     let (code, _, error) = output(wasmill(fleet.path()).args(["serve", "no-such-folder"]));
     assert!(code == Some(2) && error.contains("find the folder no-such-folder"), "{error}");
 

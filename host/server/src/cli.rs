@@ -20,6 +20,7 @@ mod serve;
 mod stdout;
 mod swap;
 mod test;
+mod token;
 
 use crate::job::Parameters;
 use crate::log::Format;
@@ -65,6 +66,8 @@ enum Command {
     Run(run::Arguments),
     /// Run many jobs side by side, with an API
     Serve(serve::Arguments),
+    /// Make, list and revoke the tokens of a host
+    Token(token::Arguments),
     /// Replace the plugin of a step while its job runs, or try another one
     Swap(swap::Arguments),
     /// Apply a job file that has changed to its running job
@@ -152,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(arguments, &terminal),
         Command::Run(arguments) => run::run(arguments, &terminal),
         Command::Serve(arguments) => serve::run(arguments, &terminal),
+        Command::Token(arguments) => token::run(arguments, &terminal),
         Command::Swap(arguments) => swap::run(arguments),
         Command::Apply(arguments) => apply::run(arguments),
         Command::Rollback(arguments) => rollback::run(arguments),

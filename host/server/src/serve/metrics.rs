@@ -9,7 +9,6 @@ mod plugins;
 mod process;
 mod steps;
 
-use super::fleet::Fleet;
 use super::hosted::Hosted;
 use crate::driver::Observed;
 use crate::progress::Snapshot;
@@ -45,17 +44,9 @@ impl Format {
     }
 }
 
-/// The metrics of all jobs of a host, and of its process.
-pub fn text(fleet: &Fleet, format: Format) -> Result<String, fmt::Error> {
-    write(Seen::all(fleet.jobs()), true, format)
-}
-
-/// The metrics of some of its jobs alone.
-pub fn text_of(jobs: Vec<Arc<Hosted>>, format: Format) -> Result<String, fmt::Error> {
-    write(Seen::all(jobs), false, format)
-}
-
-fn write(seen: Vec<Seen>, with_process: bool, format: Format) -> Result<String, fmt::Error> {
+/// The metrics of jobs of a host, and of its process.
+pub fn text(jobs: Vec<Arc<Hosted>>, with_process: bool, format: Format) -> Result<String, fmt::Error> {
+    let seen = Seen::all(jobs);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Metrics { seen, with_process }));
     let mut text = String::new();
