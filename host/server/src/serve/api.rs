@@ -5,6 +5,7 @@ mod guard;
 mod health;
 mod hear;
 mod jobs;
+mod logs;
 mod need;
 mod plugins;
 mod refusal;
@@ -73,6 +74,7 @@ async fn document(Extension(document): Extension<Arc<Description>>) -> Json<Desc
 fn described() -> OpenApiRouter<Arc<Fleet>> {
     let open = |routes| Need::Nothing.of(routes);
     let read = |routes| Need::Verb(Verb::Read).of(routes);
+    let rows = |routes| Need::Verb(Verb::Rows).of(routes);
     let operate = |routes| Need::Verb(Verb::Operate).of(routes);
     let deploy = |routes| Need::Verb(Verb::Deploy).of(routes);
     OpenApiRouter::with_openapi(Document::openapi())
@@ -86,6 +88,7 @@ fn described() -> OpenApiRouter<Arc<Fleet>> {
         .routes(operate(routes!(jobs::pause)))
         .routes(operate(routes!(jobs::resume)))
         .routes(operate(routes!(jobs::restart)))
+        .routes(rows(routes!(logs::logs)))
         .routes(deploy(routes!(plugins::apply)))
         .routes(read(routes!(plugins::history)))
         .routes(read(routes!(plugins::trial)))
