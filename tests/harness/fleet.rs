@@ -154,6 +154,16 @@ impl Serving {
         self.host.wait()
     }
 
+    /// Sends it a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        self.host.signal(name);
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(self) -> Ended {
+        self.host.wait()
+    }
+
     /// Ends it as a power cut does.
     pub fn kill(self) -> Ended {
         self.host.kill()
