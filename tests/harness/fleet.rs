@@ -42,12 +42,37 @@ impl Fleet {
         fs::rename(draft, self.jobs().join(format!("{name}.toml"))).expect("it can be renamed");
     }
 
+    /// The folder of a tenant.
+    pub fn tenant(&self, tenant: &str) -> PathBuf {
+        self.dir.path().join("tenants").join(tenant)
+    }
+
+    /// Puts the file of a tenant there, whole at once.
+    pub fn allow(&self, tenant: &str, text: &str) {
+        let (folder, draft) = (self.tenant(tenant), self.dir.path().join(tenant));
+        fs::create_dir_all(folder.join("jobs")).expect("a folder");
+        fs::write(&draft, text).expect("it can be written");
+        fs::rename(draft, folder.with_extension("toml")).expect("it can be renamed");
+    }
+
+    /// Puts a job file of a tenant there, whole at once.
+    pub fn write_for(&self, tenant: &str, name: &str, text: &str) {
+        let draft = self.dir.path().join(name);
+        fs::write(&draft, text).expect("it can be written");
+        fs::rename(draft, self.tenant(tenant).join("jobs").join(format!("{name}.toml"))).expect("it can be renamed");
+    }
+
     /// Starts it.
     pub fn start(&self) -> Serving {
+        self.start_with(&[])
+    }
+
+    /// Starts it with more arguments.
+    pub fn start_with(&self, arguments: &[&str]) -> Serving {
         self.runs.set(self.runs.get() + 1);
         let log = self.dir.path().join(format!("serve-{}.log", self.runs.get()));
         let mut command = wasmill(self.dir.path());
-        let mut host = Host::start(command.args(["serve", ".", "--listen", "127.0.0.1:0"]), &log);
+        let mut host = Host::start(command.args(["serve", ".", "--listen", "127.0.0.1:0"]).args(arguments), &log);
         let url = until("the address of the API", || {
             assert!(host.status().is_none(), "{}", host.text());
             let text = host.text();

@@ -8,10 +8,12 @@ mod hosted;
 mod keeper;
 pub mod metrics;
 mod status;
+mod tenant;
 
 pub use fleet::Fleet;
 pub use home::{Home, JobId};
 pub use status::{JobStatus, State};
+pub use tenant::TenantStatus;
 
 pub use crate::driver::Ending;
 

@@ -5,6 +5,7 @@ mod health;
 mod jobs;
 mod plugins;
 mod refusal;
+mod tenants;
 
 pub use guard::Guard;
 pub use refusal::Refusal;
@@ -58,4 +59,6 @@ fn described() -> OpenApiRouter<Arc<Fleet>> {
         .routes(routes!(plugins::swap))
         .routes(routes!(plugins::settle))
         .routes(routes!(plugins::roll_back))
+        .routes(routes!(tenants::list))
+        .routes(routes!(tenants::show))
 }
