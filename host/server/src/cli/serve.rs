@@ -2,10 +2,9 @@
 
 use super::drive::runtime;
 use super::{Exit, parse_setting};
-use crate::serve::{self, Home, Settings};
+use crate::serve::{self, Home, Listen, Settings};
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use wasmill_stream::Result;
 
@@ -22,7 +21,7 @@ plugins are wrong, or that another host runs, waits until its file changes or so
 
 Ctrl-C or SIGTERM stops every job with a checkpoint; a second one ends at once.
 
-API, on loopback only (http://127.0.0.1:9180 if nothing else is said):
+API, on http://127.0.0.1:9180 if nothing else is said:
   GET  /api/v1/jobs                                 how all jobs are: state, rates, watermarks, checkpoints
   GET  /api/v1/jobs/NAME
   PUT  /api/v1/jobs/NAME                            write its job file; DELETE stops it and removes the file
@@ -32,6 +31,18 @@ API, on loopback only (http://127.0.0.1:9180 if nothing else is said):
   GET  /api/v1/openapi.json                         all of it, for programs
   GET  /metrics, /healthz, /readyz
 
+Who can reach the API may do anything, as long as there are no tokens (`wasmill token`); as soon as there are, every request
+needs one, but /healthz and /readyz. Any address that other machines can reach needs TLS and tokens:
+  HOME/host.toml    listen = \"0.0.0.0:9180\"    # or \"unix:api.sock\", which only its user can reach
+                    names = [\"wasmill.example.org\"]    # the hosts that requests may name; without, any but on loopback
+                    [tls]
+                    certificate = \"tls/certificate.pem\"    # read again when it changes, as is the key
+                    key = \"tls/key.pem\"
+                    [api]
+                    connections = 256
+                    requests_per_second = 500    # for each token, or each machine without one
+  HOME/audit.jsonl  a line for each change asked for, each look at records, and each refusal
+
 Examples:
   wasmill serve .
   wasmill serve /var/lib/wasmill --set out=/data --listen 127.0.0.1:0
@@ -40,9 +51,10 @@ Examples:
 pub struct Arguments {
     /// The folder of the host, with the folder `jobs` of its job files
     home: PathBuf,
-    /// Where the API listens: an address of this machine's loopback interface; port 0 takes any that is free
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
-    listen: SocketAddr,
+    /// Where the API listens: an address, or unix:PATH; port 0 takes any that is free. Without it, as HOME/host.toml says, or
+    /// else 127.0.0.1:9180
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<Listen>,
     /// Value of `${NAME}` in job files. The environment is not looked at: jobs may be other people's
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
     set: Vec<(String, String)>,
@@ -51,7 +63,7 @@ pub struct Arguments {
 /// Does it.
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let Arguments { home, listen, set } = arguments;
-    let settings = Settings { home: Home::open(home)?, listen: *listen, parameters: set.clone() };
+    let settings = Settings { home: Home::open(home)?, listen: listen.clone(), parameters: set.clone() };
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let mut shutdown = Shutdown::of_process()?;

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 use wasmill_stream::{Error, ErrorKind as Kind, Result};
 
 /// How long jobs may take for their last checkpoints when the host ends.
@@ -99,6 +100,7 @@ impl Fleet {
             if !stays {
                 self.terminal.note(&format!("{id}: its file has gone"));
                 hosted.leave();
+                self.terminal.logs().forget(&id.to_string());
             }
             stays
         });
@@ -124,16 +126,18 @@ impl Fleet {
     fn begin(&self, jobs: &mut Jobs, id: JobId, file: PathBuf, target: Target) {
         let surroundings = Surroundings::of(self, &id, jobs);
         let hosted = Arc::new(Hosted::new(id.clone(), file, target));
-        let terminal = self.terminal.of_job(&id.to_string());
+        let terminal = self.terminal.of_job(&id);
+        let span = terminal.span().clone();
         let keeper = Keeper::new(hosted.clone(), surroundings, self.bell.clone(), terminal);
         let before = jobs.keepers.remove(&id);
-        let kept = tokio::spawn(async move {
+        let keeping = async move {
             // One of the same name may still be taking its last checkpoint.
             if let Some(before) = before {
                 let _ = before.await;
             }
             keeper.keep().await;
-        });
+        };
+        let kept = tokio::spawn(keeping.instrument(span));
         jobs.keepers.insert(id.clone(), kept);
         jobs.hosted.insert(id, hosted);
     }
@@ -158,7 +162,7 @@ impl Fleet {
     pub async fn write(&self, id: &str, text: String) -> Result<Arc<Hosted>> {
         let known: JobId = id.parse()?;
         let path = self.home.job(&known);
-        let (file, terminal) = (JobFile::new(&path, text), self.terminal.of_job(id));
+        let (file, terminal) = (JobFile::new(&path, text), self.terminal.of_job(&known));
         let parameters = {
             let jobs = self.known();
             if let (Some(tenant), None) = (known.tenant(), jobs.hosted.get(&known)) {
@@ -166,7 +170,10 @@ impl Fleet {
             }
             Surroundings::of(self, &known, &jobs).parameters()?
         };
-        let making = spawn_blocking(move || hostable(&file, &parameters, &terminal).map(|_| file));
+        let making = spawn_blocking(move || {
+            let _of_job = terminal.span().enter();
+            hostable(&file, &parameters, &terminal).map(|_| file)
+        });
         let file = making.await.map_err(|error| Error::internal(format!("examine a job: {error}")))??;
         let failed = |error| Error::unavailable(format!("write {}", path.display())).with_source(error);
         {

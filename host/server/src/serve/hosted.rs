@@ -1,5 +1,6 @@
 //! One job of a host, as everybody sees it: what it does, and what it is to do.
 
+use super::downtime::Downtime;
 use super::home::JobId;
 use super::status::{JobStatus, RunStatus, State, moment};
 use crate::driver::{Observed, View};
@@ -45,6 +46,9 @@ struct Known {
     reason: Option<String>,
     retry_at: Option<Instant>,
     restarts: u64,
+    downtime: Downtime,
+    /// Of the runs before.
+    failed_checkpoints: u64,
     run: Option<(Observed, Snapshot)>,
 }
 
@@ -57,6 +61,8 @@ impl Hosted {
             reason: None,
             retry_at: None,
             restarts: 0,
+            downtime: Downtime::default(),
+            failed_checkpoints: 0,
             run: None,
         };
         Self { id, file, known: Mutex::new(known), target: watch::Sender::new(target) }
@@ -123,6 +129,17 @@ impl Hosted {
         self.known().restarts
     }
 
+    /// For how long it was to run and did not, since the host was started.
+    pub fn downtime(&self) -> Duration {
+        self.known().downtime.at(Instant::now())
+    }
+
+    /// How often checkpoints have failed in all of its runs.
+    pub fn failed_checkpoints(&self) -> u64 {
+        let known = self.known();
+        known.failed_checkpoints + known.run.as_ref().map_or(0, |(observed, _)| observed.failed_checkpoints())
+    }
+
     /// Everything that is known of it.
     pub async fn status(&self) -> JobStatus {
         let mut status = {
@@ -153,6 +170,7 @@ impl Hosted {
     /// It does something else now.
     pub(super) fn enter(&self, state: State, reason: Option<String>) {
         let mut known = self.known();
+        known.downtime.enter(state, Instant::now());
         (known.state, known.since, known.reason, known.retry_at) = (state, SystemTime::now(), reason, None);
     }
 
@@ -179,7 +197,10 @@ impl View for Pane {
 
     fn begin(&mut self, observed: Observed, now: Snapshot) {
         self.0.enter(State::Running, None);
-        self.0.known().run = Some((observed, now));
+        let mut known = self.0.known();
+        if let Some((before, _)) = known.run.replace((observed, now)) {
+            known.failed_checkpoints += before.failed_checkpoints();
+        }
     }
 
     fn show(&mut self, now: &Snapshot) {
@@ -190,6 +211,8 @@ impl View for Pane {
 
     fn end(&mut self, now: Snapshot) {
         self.show(&now);
+        // Until it goes on, or is something that is meant to stand still.
+        self.0.known().downtime.begin(Instant::now());
     }
 }
 

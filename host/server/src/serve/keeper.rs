@@ -6,6 +6,7 @@ use super::hosted::{Hosted, Pane, Target};
 use super::status::State;
 use crate::driver::{self, Ending, Manner};
 use crate::job::{Job, JobFile, Parameters};
+use crate::log::carried;
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
 use crate::watch::Bell;
@@ -80,7 +81,7 @@ impl Keeper {
             }
             Err(error) => {
                 let reason = error.report();
-                self.terminal.note(&reason);
+                self.terminal.error(&reason);
                 // Its file is another one since it was read: that may be what it needed.
                 if !stopped && *self.target.borrow() == target {
                     self.recover(&error, begun.elapsed()).await;
@@ -156,7 +157,8 @@ impl Keeper {
     async fn load(&self) -> Result<Job> {
         let parameters = self.surroundings.parameters()?;
         let (path, terminal) = (self.hosted.file().clone(), self.terminal.clone());
-        let loading = spawn_blocking(move || hostable(&JobFile::read(&path)?, &parameters, &terminal));
+        let load = carried(move || hostable(&JobFile::read(&path)?, &parameters, &terminal));
+        let loading = spawn_blocking(load);
         loading.await.map_err(|error| Error::internal(format!("read the job: {error}")))?
     }
 }
