@@ -29,6 +29,7 @@ pub mod proxy;
 pub mod registry;
 pub mod search;
 pub mod server;
+pub mod strangers;
 pub mod stream;
 pub mod versions;
 

@@ -86,6 +86,8 @@ mod sweep;
 mod takeover;
 /// The example from files and from the generator.
 mod taxi;
+/// Strangers who share a host.
+mod tenants;
 /// Hostile components from WebAssembly text.
 mod text_guests;
 /// Versions that close the windows which they have opened.

@@ -66,7 +66,7 @@ fn where_things_happen() {
     (0..3).for_each(|_| put(0, "no JSON".to_owned()));
     fleet.write("job", &job(&fake, &search, fleet.path()));
     let arguments = ["serve", ".", "--listen", "127.0.0.1:0", "--set", "KEY=test"];
-    let mut serving = fleet.start_with(wasmill(fleet.path()).args(arguments));
+    let mut serving = fleet.start_as(wasmill(fleet.path()).args(arguments));
     serving.until("job", "running");
     let (rows, averages, results) = (["step=\"rows\""], ["step=\"averages\""], ["step=\"results\""]);
     let metrics = until("all rows, a watermark and a checkpoint", || {

@@ -14,6 +14,7 @@ use crate::wake::Bell;
 use crate::worker::{self, Equipment, Shared};
 use crate::writer::{self, Checkpointing, DeadLetterBox, Driver, Refusals};
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +22,7 @@ use std::time::Duration;
 use timely::execute::Config;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument, Span, error_span};
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::ledger::Ledger;
@@ -242,12 +243,12 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         standing,
         swapper: Swapper::new(shared.revisions.clone(), workers, ended),
         rewind_points: None,
-        workers: spawn_blocking({
-            let span = Span::current();
-            move || {
-                span.in_scope(|| run_workers(shared, equipment));
+        workers: tokio::spawn({
+            let run = async move {
+                run_workers(shared, equipment).await;
                 end.send_replace(true);
-            }
+            };
+            run.in_current_span()
         }),
         stall,
         watch,
@@ -385,12 +386,14 @@ fn start_sources(
 }
 
 /// Runs all workers to the end. A panic in one of them fails the job, not the process.
-fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
+async fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
     let workers = equipment.len();
     let equipment: Arc<Mutex<Vec<Option<Equipment>>>> = Arc::new(Mutex::new(equipment.into_iter().map(Some).collect()));
     let (verdict, span) = (shared.verdict.clone(), Span::current());
+    // Each worker has a part of it: when all are gone, no thread has to wait for theirs.
+    let (part, mut ended) = mpsc::channel::<()>(1);
     let started = timely::execute(Config::process(workers), move |worker| {
-        let _of_job = span.enter();
+        let (_part, _of_job) = (part.clone(), span.enter());
         let mine = equipment.lock().unwrap_or_else(PoisonError::into_inner)[worker.index()].take();
         let run = || worker::run(worker, &shared, mine.unwrap_or_default());
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
@@ -404,7 +407,10 @@ fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
     });
     match started {
         Ok(guards) => {
-            for result in guards.join() {
+            // Dropped, they would wait: whoever ends the runtime does not want to.
+            let guards = ManuallyDrop::new(guards);
+            while ended.recv().await.is_some() {}
+            for result in ManuallyDrop::into_inner(guards).join() {
                 if let Err(error) = result {
                     verdict.fail(Error::internal(format!("a worker ended: {error}")));
                 }

@@ -16,6 +16,7 @@ pub mod metrics;
 mod rate;
 mod reload;
 mod status;
+mod tenant;
 pub mod tokens;
 
 pub use fleet::Fleet;
@@ -23,6 +24,7 @@ pub use front::Listen;
 pub use home::{Home, JobId};
 pub use host_file::HostFile;
 pub use status::{JobStatus, State};
+pub use tenant::TenantStatus;
 
 pub use crate::driver::Ending;
 

@@ -9,6 +9,7 @@ mod logs;
 mod need;
 mod plugins;
 mod refusal;
+mod tenants;
 
 pub use guard::Guard;
 pub use hear::Door;
@@ -95,4 +96,6 @@ fn described() -> OpenApiRouter<Arc<Fleet>> {
         .routes(deploy(routes!(plugins::swap)))
         .routes(operate(routes!(plugins::settle)))
         .routes(operate(routes!(plugins::roll_back)))
+        .routes(read(routes!(tenants::list)))
+        .routes(read(routes!(tenants::show)))
 }

@@ -26,6 +26,8 @@ pub enum Target {
     },
     /// It stays where it is.
     Paused,
+    /// It may not run, and why.
+    Barred(String),
     /// It ends for good. Nothing comes after that.
     Gone,
 }
@@ -81,13 +83,17 @@ impl Hosted {
         self.target.subscribe()
     }
 
-    /// Has it do what its files say: run as that of this digest, or stay where it is.
-    pub fn follow(&self, digest: &str, is_paused: bool) {
-        self.aim(|target| match target {
-            _ if is_paused => Target::Paused,
-            Target::Run { restarts, .. } => Target::Run { file: digest.to_owned(), restarts: *restarts },
-            _ => Target::Run { file: digest.to_owned(), restarts: 0 },
+    /// Has it do what its files say. Restarts are counted on.
+    pub fn follow(&self, next: Target) {
+        self.aim(|target| match (target, next) {
+            (Target::Run { restarts, .. }, Target::Run { file, .. }) => Target::Run { file, restarts: *restarts },
+            (_, next) => next,
         });
+    }
+
+    /// Whether it may not run.
+    pub fn is_barred(&self) -> bool {
+        matches!(&*self.target.borrow(), Target::Barred(_))
     }
 
     /// Has it stop with a checkpoint and start again, unless it is paused. Tells whether it will.
@@ -225,16 +231,16 @@ mod tests {
         let target = job.target();
         let now = || target.borrow().clone();
         assert!(job.restart());
-        job.follow("1", false);
+        job.follow(run("1", 0));
         assert_eq!(now(), run("1", 1), "a look does not undo a restart");
-        job.follow("2", false);
+        job.follow(run("2", 0));
         assert_eq!(now(), run("2", 1));
-        job.follow("2", true);
+        job.follow(Target::Paused);
         assert!(!job.restart() && now() == Target::Paused);
-        job.follow("3", false);
+        job.follow(run("3", 0));
         assert_eq!(now(), run("3", 0));
         job.leave();
-        job.follow("3", false);
+        job.follow(run("3", 0));
         assert!(!job.restart() && now() == Target::Gone);
     }
 }

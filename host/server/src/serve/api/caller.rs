@@ -3,6 +3,7 @@
 use super::Refusal;
 use super::refusal::Result;
 use crate::live::history::Reason;
+use crate::serve::TenantStatus;
 use crate::serve::fleet::Fleet;
 use crate::serve::front::Peer;
 use crate::serve::home::JobId;
@@ -99,6 +100,13 @@ impl Scope {
     /// Whatever the caller may see, all jobs: to be counted.
     pub fn all_jobs(&self) -> Vec<Arc<Hosted>> {
         self.fleet.jobs()
+    }
+
+    /// How tenants stand.
+    pub fn tenants(&self) -> Vec<TenantStatus> {
+        let mut tenants = self.fleet.tenants();
+        tenants.retain(|tenant| self.caller.sees(Some(&tenant.name)));
+        tenants
     }
 
     /// One of them.
