@@ -4,7 +4,8 @@ mod show;
 
 use super::stdout::print;
 use super::{Exit, JobArguments};
-use crate::job::{self, CheckpointSettings, JobFile};
+use crate::checkpoints::{self, find, require_whole};
+use crate::job::{CheckpointSettings, JobFile};
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
 use miette::Severity;
@@ -99,9 +100,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
             }
             Command::Verify { which, .. } => verify(&journal, which.as_deref()).await,
             Command::Savepoint { name, .. } => {
-                let newest = newest(&journal).await?;
-                require_whole(&journal, &newest).await?;
-                journal.keep(name, &newest).await?;
+                let newest = checkpoints::keep_newest(&journal, name).await?;
                 print(format!("checkpoint {} of {} is kept as \"{name}\"\n", newest.number, newest.at))?;
                 Ok(Exit::Done)
             }
@@ -118,80 +117,26 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
 /// The job's settings of checkpoints. Problems with them have been printed.
 fn settings(arguments: &JobArguments, terminal: &Terminal) -> Result<Option<CheckpointSettings>> {
     let file = JobFile::read(&arguments.job)?;
-    let (settings, problems) = job::checkpoint_settings(&file, &arguments.parameters());
-    if !problems.is_empty() {
-        terminal.note(&format!("{}\n", report::draw(&file, &problems, Severity::Error, Style::of_stderr())));
-        return Ok(None);
-    }
-    let none = || {
-        Error::invalid(format!("{} has no [checkpoint]", file.path().display()))
-            .hint("add the table, and the job remembers where it was; see README.md")
-    };
-    settings.ok_or_else(none).map(Some)
-}
-
-async fn newest(journal: &Journal) -> Result<Manifest> {
-    let none = || Error::invalid(format!("there is no checkpoint in {}", journal.place()));
-    journal.newest().await?.ok_or_else(none)
-}
-
-async fn find(journal: &Journal, which: Option<&str>) -> Result<Manifest> {
-    let Some(which) = which else { return newest(journal).await };
-    let mut found = None;
-    if let Ok(number) = which.parse() {
-        found = journal.manifest(number).await?;
-    }
-    // Earlier versions let savepoints have digits for names.
-    if found.is_none() {
-        found = journal.savepoint(which).await?;
-    }
-    found.ok_or_else(|| {
-        Error::invalid(format!("there is no checkpoint or savepoint \"{which}\" in {}", journal.place()))
-            .hint("`wasmill checkpoint list JOB` lists what there is")
-    })
-}
-
-async fn require_whole(journal: &Journal, manifest: &Manifest) -> Result<()> {
-    match journal.verify(manifest).await.into_iter().next() {
-        Some(problem) => Err(problem.context(format!("checkpoint {}", manifest.number))),
-        None => Ok(()),
+    match checkpoints::settings(&file, &arguments.parameters())? {
+        Ok(settings) => Ok(Some(settings)),
+        Err(problems) => {
+            terminal.note(&format!("{}\n", report::draw(&file, &problems, Severity::Error, Style::of_stderr())));
+            Ok(None)
+        }
     }
 }
 
 async fn list(journal: &Journal) -> Result<Exit> {
-    let mut lines = Vec::new();
-    for number in journal.numbers().await? {
-        lines.push(show::line(&number.to_string(), journal.manifest(number).await));
-    }
-    for name in journal.savepoints().await? {
-        lines.push(show::line(&name, journal.savepoint(&name).await));
-    }
+    let all = checkpoints::all(journal).await?;
+    let lines: Vec<_> = all.into_iter().map(|(name, manifest)| show::line(&name, manifest)).collect();
     print(show::table(&lines))?;
     Ok(Exit::Done)
 }
 
 async fn verify(journal: &Journal, which: Option<&str>) -> Result<Exit> {
-    let mut found = Vec::new();
-    if let Some(which) = which {
-        found.push((which.to_owned(), find(journal, Some(which)).await.map(Some)));
-    } else {
-        for number in journal.numbers().await? {
-            found.push((number.to_string(), journal.manifest(number).await));
-        }
-        for name in journal.savepoints().await? {
-            let savepoint = journal.savepoint(&name).await;
-            found.push((name, savepoint));
-        }
-    }
     let (mut text, mut damaged) = (String::new(), 0);
-    for (name, found) in found {
-        let problems = match found {
-            Ok(Some(manifest)) => journal.verify(&manifest).await,
-            // A running job has removed it meanwhile.
-            Ok(None) => continue,
-            Err(error) => vec![error],
-        };
-        let verdict = if problems.is_empty() { "whole".to_owned() } else { "DAMAGED".to_owned() };
+    for (name, problems) in checkpoints::verify(journal, which).await? {
+        let verdict = if problems.is_empty() { "whole" } else { "DAMAGED" };
         let _ = writeln!(text, "{name:>20}  {verdict}");
         for problem in &problems {
             let _ = writeln!(text, "{:>20}  {}", "", problem.report());

@@ -65,6 +65,11 @@ impl Fleet {
         &self.home
     }
 
+    /// Values of `${NAME}` in their files.
+    pub fn parameters(&self) -> Parameters {
+        Parameters::new(self.parameters.iter().cloned())
+    }
+
     /// All of them, by what they are called.
     pub fn jobs(&self) -> Vec<Arc<Hosted>> {
         self.known().hosted.values().cloned().collect()
@@ -142,7 +147,7 @@ impl Fleet {
         let known: JobId = id.parse()?;
         let path = self.home.job(&known);
         let (file, terminal) = (JobFile::new(&path, text), self.terminal.of_job(id));
-        let parameters = Parameters::new(self.parameters.iter().cloned());
+        let parameters = self.parameters();
         let making = spawn_blocking(move || hostable(&file, &parameters, &terminal).map(|_| file));
         let file = making.await.map_err(|error| Error::internal(format!("examine a job: {error}")))??;
         let failed = |error| Error::unavailable(format!("write {}", path.display())).with_source(error);

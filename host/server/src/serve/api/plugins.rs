@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use super::caller::Scope;
-use super::refusal::{Body, Result};
+use super::refusal::{Asked, Body, Result};
 use crate::control::{self, Entry, Request};
 use crate::job::{JobFile, OpenWindows, Origin};
 use crate::live::history::Event;
@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use wasmill_stream::units::Period;
 
 /// What was done.
@@ -71,13 +71,26 @@ pub struct RollBack {
     why: Option<String>,
 }
 
+/// Why something is done.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ForWhat {
+    /// For the history.
+    why: Option<String>,
+}
+
 /// Applies the job file as it is now.
-#[utoipa::path(post, path = "/api/v1/jobs/{job}/apply", responses(
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/apply", params(ForWhat), responses(
     (status = 200, body = Done),
     (status = 409, body = Refusal, description = "it was refused; nothing has changed")
 ))]
-pub async fn apply(scope: Scope, Path(job): Path<String>) -> Result<Json<Done>> {
-    done(&scope, &job, Request::Apply { reason: scope.reason(None) }).await
+pub async fn apply(
+    scope: Scope,
+    Path(job): Path<String>,
+    Asked(ForWhat { why }): Asked<ForWhat>,
+) -> Result<Json<Done>> {
+    done(&scope, &job, Request::Apply { reason: scope.reason(why) }).await
 }
 
 /// What has become of the plugins of a job, the oldest first.
