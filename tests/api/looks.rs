@@ -119,7 +119,7 @@ fn checkpoints() {
     assert_eq!(shown["plugins"]["averages"]["name"], "cell-average");
     let (status, text) = serving.ask("POST", "/api/v1/jobs/job/savepoints", "{\"name\": \"before\"}");
     assert!(status == 201 && text.contains("\"kind\":\"stop\""), "{status} {text}");
-    for (name, words) in [("before", "there is a savepoint"), ("../x", "use a-z"), ("7", "digits alone")] {
+    for (name, words) in [("../x", "use a-z"), ("7", "digits alone")] {
         let (status, text) = serving.ask("POST", "/api/v1/jobs/job/savepoints", &json!({"name": name}).to_string());
         assert!(status == 422 && text.contains(words), "{status} {text}");
     }
@@ -167,7 +167,7 @@ fn dead_letters() {
     let some = serving.get(&format!("{path}?cause={cause}&step={step}&limit=0"));
     assert_eq!(some["total"].as_u64(), Some(letters.iter().filter(same).count() as u64));
     assert_eq!(serving.get(&format!("{path}?since=2999-01-01T00:00:00Z"))["total"], 0);
-    for query in ["limit=1001", "since=soon", "limit=-1"] {
+    for query in ["limit=1001", "offset=1000001", "since=soon", "limit=-1"] {
         assert_eq!(serving.ask("GET", &format!("{path}?{query}"), "").0, 422, "{query}");
     }
     let (without, _) = text.split_once("[dead_letter]").expect("it keeps dead letters");

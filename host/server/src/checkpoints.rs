@@ -1,6 +1,10 @@
 //! The checkpoints of a job after the fact: which there are, whether they are whole, names for those to keep. For the command
 //! line and the API.
 
+mod summary;
+
+pub use summary::{Checkpoint, Listed, Summary, Verdict};
+
 use crate::job::{self, CheckpointSettings, JobFile, Parameters};
 use wasmill_engine::Journal;
 use wasmill_stream::checkpoint::Manifest;
@@ -61,7 +65,7 @@ pub async fn all(journal: &Journal) -> Result<Vec<(String, Result<Option<Manifes
 }
 
 /// What is wrong with those that there are, or with one of them; nothing: they are whole.
-pub async fn verify(journal: &Journal, which: Option<&str>) -> Result<Vec<(String, Vec<Error>)>> {
+pub async fn verify(journal: &Journal, which: Option<&str>) -> Result<Vec<Verdict>> {
     let found = match which {
         Some(which) => vec![(which.to_owned(), find(journal, Some(which)).await.map(Some))],
         None => all(journal).await?,
@@ -69,10 +73,10 @@ pub async fn verify(journal: &Journal, which: Option<&str>) -> Result<Vec<(Strin
     let mut verdicts = Vec::new();
     for (name, found) in found {
         match found {
-            Ok(Some(manifest)) => verdicts.push((name, journal.verify(&manifest).await)),
+            Ok(Some(manifest)) => verdicts.push(Verdict::of(name, &journal.verify(&manifest).await)),
             // A running job has removed it meanwhile.
             Ok(None) => {}
-            Err(error) => verdicts.push((name, vec![error])),
+            Err(error) => verdicts.push(Verdict::of(name, &[error])),
         }
     }
     Ok(verdicts)

@@ -13,7 +13,7 @@ const DEFAULT: &str = "http://127.0.0.1:9180";
 pub struct HostArguments {
     /// The host that runs the job: http://HOST:PORT, https://HOST:PORT or unix:PATH. WASMILL_HOST says it as well,
     /// WASMILL_TOKEN is the token, WASMILL_CERTIFICATES a PEM file of certificates to trust besides those of the system
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", global = true)]
     host: Option<Place>,
 }
 

@@ -31,10 +31,7 @@ pub struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// List them, with their states and rates
-    List {
-        #[command(flatten)]
-        host: HostArguments,
-    },
+    List,
     /// Show everything that is known of one, as JSON
     Show(One),
     /// Write the job file of one, new or not. Paths in it are as seen from where the host keeps it
@@ -59,37 +56,35 @@ enum Command {
 struct One {
     /// What it is called: NAME, or TENANT:NAME
     job: String,
-    #[command(flatten)]
-    host: HostArguments,
 }
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<Exit> {
+    let client = arguments.host.client()?;
     match &arguments.command {
-        None => list(&arguments.host.client()?)?,
-        Some(Command::List { host }) => list(&host.client()?)?,
-        Some(Command::Show(One { job, host })) => {
-            let status: Value = host.client()?.ask(Method::GET, &job_path(job), None)?;
+        None | Some(Command::List) => list(&client)?,
+        Some(Command::Show(One { job })) => {
+            let status: Value = client.ask(Method::GET, &job_path(job), None)?;
             let text = serde_json::to_string_pretty(&status)
                 .map_err(|error| Error::internal(format!("write the state of a job: {error}")))?;
             print(format!("{text}\n"))?;
         }
-        Some(Command::Put { one: One { job, host }, file }) => {
+        Some(Command::Put { one: One { job }, file }) => {
             let failed = |error| Error::invalid(format!("read {}", file.display())).with_source(error);
             let text = std::fs::read_to_string(file).map_err(failed)?;
-            tell(&host.client()?.put_toml(&job_path(job), text)?)?;
+            tell(&client.put_toml(&job_path(job), text)?)?;
         }
-        Some(Command::Pause(one)) => one.change(Method::POST, "/pause")?,
-        Some(Command::Resume(one)) => one.change(Method::POST, "/resume")?,
-        Some(Command::Restart(one)) => one.change(Method::POST, "/restart")?,
-        Some(Command::Rm(one)) => one.change(Method::DELETE, "")?,
+        Some(Command::Pause(one)) => one.change(&client, Method::POST, "/pause")?,
+        Some(Command::Resume(one)) => one.change(&client, Method::POST, "/resume")?,
+        Some(Command::Restart(one)) => one.change(&client, Method::POST, "/restart")?,
+        Some(Command::Rm(one)) => one.change(&client, Method::DELETE, "")?,
     }
     Ok(Exit::Done)
 }
 
 impl One {
-    fn change(&self, method: Method, what: &str) -> Result<()> {
-        tell(&self.host.client()?.ask(method, &format!("{}{what}", job_path(&self.job)), None)?)
+    fn change(&self, client: &Client, method: Method, what: &str) -> Result<()> {
+        tell(&client.ask(method, &format!("{}{what}", job_path(&self.job)), None)?)
     }
 }
 

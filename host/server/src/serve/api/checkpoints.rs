@@ -3,117 +3,16 @@
 use super::Refusal;
 use super::caller::Scope;
 use super::refusal::{Body, Result};
-use crate::checkpoints;
+use crate::checkpoints::{self, Checkpoint, Listed, Summary, Verdict};
 use crate::job::JobFile;
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 use wasmill_engine::Journal;
-use wasmill_stream::checkpoint::{Kind, Manifest, Run};
-use wasmill_stream::time::iso8601;
 use wasmill_stream::{Error, Result as Done};
-
-/// A checkpoint in a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Listed {
-    /// Its number, or the name of a savepoint.
-    name: String,
-    /// What it is; nothing if it cannot be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Summary>,
-    /// Why it cannot be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-/// A checkpoint in short.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Summary {
-    /// Its number.
-    number: u64,
-    /// When it was written, as RFC 3339 in UTC.
-    at: String,
-    /// Why: `begin` of a run, `periodic`, `stop`, `end` of all sources, or `restore`.
-    kind: &'static str,
-    /// The number of the run that wrote it.
-    run: u64,
-    /// Bytes of state.
-    state_bytes: u64,
-    /// How many splits its sources had.
-    splits: usize,
-}
-
-/// A checkpoint.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Checkpoint {
-    /// What it is.
-    checkpoint: Summary,
-    /// The name of the job, as its file has it.
-    job: String,
-    /// The version of wasmill that wrote it.
-    wasmill: String,
-    /// How many workers there were.
-    workers: usize,
-    /// Where the splits of each source were.
-    sources: BTreeMap<String, BTreeMap<String, Split>>,
-    /// What each step knew.
-    steps: BTreeMap<String, Step>,
-    /// The plugin of each step and source.
-    plugins: BTreeMap<String, Plugin>,
-}
-
-/// Where a split was.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Split {
-    /// The last record that was taken in; nothing before the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<String>,
-    /// Its watermark, as RFC 3339 in UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    watermark: Option<String>,
-    /// Whether it had ended.
-    done: bool,
-}
-
-/// What a step knew.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Step {
-    /// What kind of state it is, and the settings that it depends on.
-    shape: String,
-    /// How far event time had come, as RFC 3339 in UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    watermark: Option<String>,
-    /// The version of the state, as its plugin counts.
-    state_version: u32,
-    /// Entries of state.
-    entries: u64,
-    /// Their bytes.
-    bytes: u64,
-}
-
-/// A plugin.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Plugin {
-    /// Its name, as it says itself.
-    name: String,
-    /// Its version, as it says itself.
-    version: String,
-    /// The digest of the component.
-    sha256: String,
-}
-
-/// Whether a checkpoint is whole.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Verdict {
-    /// Its number, or the name of a savepoint.
-    name: String,
-    /// What is wrong with it; nothing: it is whole.
-    problems: Vec<String>,
-}
 
 /// A name for the newest checkpoint.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -121,51 +20,6 @@ pub struct Verdict {
 pub struct Keep {
     /// a-z, 0-9, `-`, `_` and `.`, but not digits alone.
     name: String,
-}
-
-impl Summary {
-    fn of(manifest: &Manifest) -> Self {
-        let kind = match manifest.kind {
-            Kind::Begin => "begin",
-            Kind::Periodic => "periodic",
-            Kind::Stop => "stop",
-            Kind::End => "end",
-            Kind::Restore => "restore",
-        };
-        Self {
-            number: manifest.number,
-            at: manifest.at.clone(),
-            kind,
-            run: manifest.run,
-            state_bytes: manifest.steps.values().flat_map(|step| &step.runs).map(Run::bytes).sum(),
-            splits: manifest.sources.values().map(|source| source.splits.len()).sum(),
-        }
-    }
-}
-
-impl Checkpoint {
-    fn of(manifest: Manifest) -> Self {
-        let checkpoint = Summary::of(&manifest);
-        let Manifest { job, wasmill, workers, sources, steps, plugins, .. } = manifest;
-        let sources = sources.into_iter().map(|(name, source)| {
-            let split = source.splits.into_iter().map(|(split, mark)| {
-                let position = mark.position.map(|position| position.to_string());
-                (split, Split { position, watermark: mark.watermark.map(iso8601), done: mark.done })
-            });
-            (name, split.collect())
-        });
-        let steps = steps.into_iter().map(|(name, step)| {
-            let entries = step.runs.iter().flat_map(|run| &run.segments).map(|segment| segment.entries).sum();
-            let bytes = step.runs.iter().map(Run::bytes).sum();
-            let (shape, watermark) = (step.shape, step.watermark.map(iso8601));
-            (name, Step { shape, watermark, state_version: step.state_version, entries, bytes })
-        });
-        let plugins = plugins
-            .into_iter()
-            .map(|(step, mark)| (step, Plugin { name: mark.name, version: mark.version, sha256: mark.sha256 }));
-        let (sources, steps, plugins) = (sources.collect(), steps.collect(), plugins.collect());
-        Self { checkpoint, job, wasmill, workers, sources, steps, plugins }
-    }
 }
 
 /// The checkpoints and savepoints of a job, the oldest first, those with names last. Its file says where they are, whether it runs
@@ -203,15 +57,14 @@ pub async fn verify(scope: Scope, Path((job, which)): Path<(String, String)>) ->
     let journal = journal(&scope, &job).await?;
     let wanted = (which != "newest").then_some(which.as_str());
     let manifest = checkpoints::find(&journal, wanted).await.map_err(absent)?;
-    let problems = journal.verify(&manifest).await.iter().map(Error::report).collect();
-    Ok(Json(Verdict { name: which, problems }))
+    Ok(Json(Verdict::of(which, &journal.verify(&manifest).await)))
 }
 
 /// Keeps the newest checkpoint under a name. It is at most one interval old while the job runs, and exact when it is paused.
 #[utoipa::path(post, path = "/api/v1/jobs/{job}/savepoints", request_body = Keep, responses(
     (status = 201, body = Summary),
     (status = 409, body = Refusal, description = "the job keeps none, or has none yet"),
-    (status = 422, body = Refusal, description = "it cannot be called so, or there is one of that name")
+    (status = 422, body = Refusal, description = "it cannot be called so, or another one is")
 ))]
 pub async fn keep(
     scope: Scope,

@@ -18,6 +18,9 @@ use wasmill_stream::{Error, Result as Done};
 /// The most that are shown at a time.
 const MOST: u32 = 1_000;
 
+/// The most that are left out before.
+const FURTHEST: u32 = 1_000_000;
+
 /// Which letters, and how many of them.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +38,7 @@ pub struct Wanted {
     limit: u32,
     /// Leave out so many before.
     #[serde(default)]
-    #[param(default = 0, minimum = 0, required = false)]
+    #[param(default = 0, minimum = 0, maximum = 1000000, required = false)]
     offset: u32,
 }
 
@@ -63,8 +66,8 @@ pub struct Page {
 pub async fn list(scope: Scope, Path(job): Path<String>, Asked(wanted): Asked<Wanted>) -> Result<Json<Page>> {
     let Wanted { cause, step, since, limit, offset } = wanted;
     let invalid = |error: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error);
-    if limit > MOST {
-        return Err(invalid(format!("`limit` is at most {MOST}")));
+    if limit > MOST || offset > FURTHEST {
+        return Err(invalid(format!("`limit` is at most {MOST}, `offset` at most {FURTHEST}")));
     }
     let since = since.map(|text| text.parse::<Since>()).transpose().map_err(invalid)?;
     let filter = Filter { cause, step, since };

@@ -94,7 +94,10 @@ pub async fn apply(
 }
 
 /// What has become of the plugins of a job, the oldest first.
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/history", responses((status = 200, description = "a list of events")))]
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/history", responses(
+    (status = 200, body = Vec<Object>, description = "a list of events"),
+    (status = 409, body = Refusal, description = "the job does not run")
+))]
 pub async fn history(scope: Scope, Path(job): Path<String>) -> Result<Json<Vec<Event>>> {
     match ask(&scope, &job, Request::History).await? {
         control::Answer::Events(events) => Ok(Json(events)),
@@ -103,7 +106,10 @@ pub async fn history(scope: Scope, Path(job): Path<String>) -> Result<Json<Vec<E
 }
 
 /// What a step runs, and how its trial stands.
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/steps/{step}/plugin", responses((status = 200, body = Done)))]
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/steps/{step}/plugin", responses(
+    (status = 200, body = Done),
+    (status = 409, body = Refusal, description = "the job does not run, or has no such step")
+))]
 pub async fn trial(scope: Scope, Path((job, step)): Path<(String, String)>) -> Result<Json<Done>> {
     done(&scope, &job, Request::Trial { step }).await
 }
