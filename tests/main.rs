@@ -90,6 +90,8 @@ mod taxi;
 mod tenants;
 /// Hostile components from WebAssembly text.
 mod text_guests;
+/// `wasmill top`.
+mod top;
 /// Versions that close the windows which they have opened.
 mod transitions;
 /// Shadows and canaries.

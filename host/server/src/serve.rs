@@ -23,7 +23,7 @@ pub use fleet::Fleet;
 pub use front::Listen;
 pub use home::{Home, JobId};
 pub use host_file::HostFile;
-pub use status::{JobStatus, State};
+pub use status::{JobStatus, RunStatus, State};
 pub use tenant::TenantStatus;
 
 pub use crate::driver::Ending;

@@ -1,14 +1,15 @@
 //! `wasmill top`: the jobs of a host on one screen, or as one table.
 
 mod columns;
-mod feed;
 mod screen;
 mod words;
 
 use super::Exit;
+use super::host::HostArguments;
+use crate::client::Client;
 use crate::serve::JobStatus;
 use console::{Key, Term};
-use feed::Feed;
+use reqwest::Method;
 use screen::{Flow, Screen};
 use std::io::Write;
 use std::sync::mpsc::{Sender, channel};
@@ -16,9 +17,6 @@ use std::thread;
 use std::time::Duration;
 use wasmill_stream::units::Period;
 use wasmill_stream::{Error, Result};
-
-/// Where the API of a host is if nobody says anything else.
-const HOST: &str = "http://127.0.0.1:9180";
 
 /// Show the jobs of a host as they run: rates, lag, watermarks, checkpoints, plugins
 #[derive(Debug, clap::Args)]
@@ -33,21 +31,16 @@ Keys:
   /                   show only jobs with a text in their name, tenant or state; esc shows all
   q, Ctrl-C           leave
 
-Environment:
-  WASMILL_HOST    the host, as --host
-  WASMILL_TOKEN   a token that may `read`, for a host that asks for one
+The host is the one that listens on http://127.0.0.1:9180, or that --host or WASMILL_HOST names; WASMILL_TOKEN holds a token that
+may `read`. NO_COLOR: no colours.
 
 Examples:
   wasmill top
   wasmill top --host unix:/var/lib/wasmill/api.sock
   wasmill top --once | grep failed")]
 pub struct Arguments {
-    /// The API of the host: http://…, https://… or unix:PATH [default: http://127.0.0.1:9180]
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
-    /// Certificates to trust besides those of the system, as PEM
-    #[arg(long, value_name = "FILE")]
-    certificates: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    host: HostArguments,
     /// How often to look
     #[arg(long, value_name = "TIME", default_value = "2s")]
     interval: Period,
@@ -66,11 +59,9 @@ enum Event {
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<Exit> {
-    let of_environment = || std::env::var("WASMILL_HOST").ok().filter(|host| !host.is_empty());
-    let host = arguments.host.clone().or_else(of_environment).unwrap_or_else(|| HOST.to_owned());
-    let feed = Feed::new(&host, arguments.certificates.as_deref())?;
+    let client = arguments.host.client()?;
     if arguments.once {
-        let text: String = screen::table(&feed.jobs()?).iter().map(|line| format!("{}\n", line.trim_end())).collect();
+        let text: String = screen::table(&jobs(&client)?).iter().map(|line| format!("{}\n", line.trim_end())).collect();
         return match std::io::stdout().lock().write_all(text.as_bytes()) {
             Ok(()) => Ok(Exit::Done),
             // Whoever reads it has seen enough, such as `head`.
@@ -82,7 +73,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
         return Err(Error::invalid("standard output is no terminal").hint("--once prints a table"));
     }
     let (events, happens) = channel();
-    look(feed, arguments.interval.duration(), events.clone());
+    let host = client.place().to_string();
+    look(client, arguments.interval.duration(), events.clone());
     listen(term.clone(), events);
     let _restored = Alternate::enter(&term)?;
     let mut screen = Screen::new(host);
@@ -99,10 +91,15 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The jobs as they are now.
+fn jobs(client: &Client) -> Result<Vec<JobStatus>> {
+    client.ask(Method::GET, "/api/v1/jobs", None)
+}
+
 /// Asks the host now and then, as long as somebody listens.
-fn look(feed: Feed, interval: Duration, events: Sender<Event>) {
+fn look(client: Client, interval: Duration, events: Sender<Event>) {
     thread::spawn(move || {
-        while events.send(Event::Jobs(feed.jobs())).is_ok() {
+        while events.send(Event::Jobs(jobs(&client))).is_ok() {
             thread::sleep(interval);
         }
     });

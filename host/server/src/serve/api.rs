@@ -1,14 +1,17 @@
 //! The admin API of a host: HTTP and JSON, described by an OpenAPI document that is made from the handlers.
 
 mod caller;
+mod checkpoints;
 mod guard;
 mod health;
 mod hear;
 mod jobs;
+mod letters;
 mod logs;
 mod need;
 mod plugins;
 mod refusal;
+mod steps;
 mod tenants;
 
 pub use guard::Guard;
@@ -94,6 +97,13 @@ fn described() -> OpenApiRouter<Arc<Fleet>> {
         .routes(read(routes!(plugins::history)))
         .routes(read(routes!(plugins::trial)))
         .routes(deploy(routes!(plugins::swap)))
+        .routes(read(routes!(checkpoints::list)))
+        .routes(read(routes!(checkpoints::show)))
+        .routes(operate(routes!(checkpoints::verify)))
+        .routes(operate(routes!(checkpoints::keep)))
+        .routes(rows(routes!(letters::list)))
+        .routes(read(routes!(steps::explain)))
+        .routes(rows(routes!(steps::sample)))
         .routes(operate(routes!(plugins::settle)))
         .routes(operate(routes!(plugins::roll_back)))
         .routes(read(routes!(tenants::list)))

@@ -73,6 +73,11 @@ impl Fleet {
         &self.home
     }
 
+    /// Values of `${NAME}` in their files.
+    pub fn parameters(&self) -> Parameters {
+        Parameters::new(self.parameters.iter().cloned())
+    }
+
     /// All of them, by what they are called.
     pub fn jobs(&self) -> Vec<Arc<Hosted>> {
         self.known().hosted.values().cloned().collect()

@@ -143,7 +143,8 @@ impl Screen {
         let of = |wanted: fn(State) -> bool| self.jobs.iter().filter(|job| wanted(job.state)).count();
         let running = of(|state| state == State::Running);
         let failed = of(|state| matches!(state, State::Failed | State::Restarting));
-        let rate: f64 = self.jobs.iter().filter(|job| is_up(job)).flat_map(|job| &job.run).map(|run| run.records_per_second).sum();
+        let rate: f64 =
+            self.jobs.iter().filter(|job| is_up(job)).flat_map(|job| &job.run).map(|run| run.records_per_second).sum();
         let jobs = self.jobs.len();
         let rate = grouped(rate.round() as u64);
         format!("wasmill  {}  {jobs} jobs, {running} running, {failed} failing  {rate} records/s", self.host)
@@ -209,7 +210,9 @@ pub fn table(jobs: &[JobStatus]) -> Vec<String> {
 /// A head, and a line for each job.
 fn rows(jobs: &[&JobStatus], sort: Option<(Column, bool)>) -> Vec<String> {
     let title = |column: Column| match sort {
-        Some((sorted, is_reversed)) if sorted == column => format!("{}{}", column.title(), if is_reversed { "^" } else { "v" }),
+        Some((sorted, is_reversed)) if sorted == column => {
+            format!("{}{}", column.title(), if is_reversed { "^" } else { "v" })
+        }
         _ => column.title().to_owned(),
     };
     let head = Column::ALL.map(title).to_vec();
@@ -248,7 +251,8 @@ fn details(job: &JobStatus) -> Vec<Line> {
         let (count, took) = (grouped(checkpoints.published), time(Some(checkpoints.took)));
         lines.push(Line(format!("{count} checkpoints, the last {age} ago, {size} in {took}"), Look::Plain));
     }
-    let head = ["STEP", "READ", "WRITTEN", "IN FLIGHT", "LATE", "REJECTED", "BUSY", "STATE", "WINDOWS", "RETRIES", "PLUGIN"];
+    let head =
+        ["STEP", "READ", "WRITTEN", "IN FLIGHT", "LATE", "REJECTED", "BUSY", "STATE", "WINDOWS", "RETRIES", "PLUGIN"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(run.steps.iter().map(|step| {
         let plugin = step.plugin.as_ref().map_or("-".to_owned(), |plugin| {

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::refusal::Result;
+use crate::job::Parameters;
 use crate::live::history::Reason;
 use crate::serve::TenantStatus;
 use crate::serve::fleet::Fleet;
@@ -121,6 +122,11 @@ impl Scope {
         let id: JobId = id.parse()?;
         self.caller.require_sight(id.tenant())?;
         Ok(&self.fleet)
+    }
+
+    /// Values of `${NAME}` in job files.
+    pub fn parameters(&self) -> Parameters {
+        self.fleet.parameters()
     }
 
     /// For the history.

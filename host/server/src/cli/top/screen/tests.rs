@@ -48,7 +48,8 @@ fn press(screen: &mut Screen, keys: &str) {
 #[test]
 fn a_row() {
     let rows = table(&screen().jobs);
-    let words = |line: &str| line.split("  ").map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let words =
+        |line: &str| line.split("  ").map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|line| words(line)).collect();
     assert_eq!(rows[0], Column::ALL.map(Column::title));
     let plugins = "cells=cell-key 0.1.0";
