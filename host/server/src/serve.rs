@@ -13,6 +13,7 @@ mod keeper;
 mod keyring;
 mod manager;
 pub mod metrics;
+mod otlp;
 mod rate;
 mod reload;
 mod status;
@@ -35,6 +36,7 @@ use audit::Audit;
 use front::{Front, Listener, Tls};
 use keyring::Keyring;
 use manager::Manager;
+use otlp::Push;
 use rate::Rate;
 use reload::Reload;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -102,6 +104,8 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
     let front = tokio::spawn(Front::new(listener, tls, file.api.connections, terminal.clone()).serve(router));
     let watch = tokio::spawn(follow(fleet.clone(), terminal.clone()));
     manager.is_ready(&format!("{number} jobs"));
+    let push = file.otlp.as_ref().map(|otlp| Push::new(otlp, fleet.clone(), terminal.clone())).transpose()?;
+    let push = push.map(|push| tokio::spawn(push.run()));
     let pulse = tokio::spawn(live(fleet.clone(), manager.clone()));
     let (fleet_, manager_, terminal_) = (fleet.clone(), manager.clone(), terminal.clone());
     let reload = Reload { fleet: fleet_, door, at, file, manager: manager_, terminal: terminal_ };
@@ -116,6 +120,7 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
         () = shutdown.asked() => Ok(Ending::Interrupted),
     };
     pulse.abort();
+    push.into_iter().for_each(|push| push.abort());
     front.abort();
     // Its socket goes away with it.
     let _ = front.await;
