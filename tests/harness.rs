@@ -20,13 +20,16 @@ pub mod kinesis;
 pub mod live;
 pub mod loopback;
 pub mod manifests;
+pub mod metrics;
 pub mod patience;
 pub mod plugins;
 pub mod program;
+pub mod prometheus;
 pub mod proxy;
 pub mod registry;
 pub mod search;
 pub mod server;
+pub mod strangers;
 pub mod stream;
 pub mod versions;
 

@@ -3,6 +3,7 @@
 use crate::harness::fleet::{Fleet, Serving};
 use crate::harness::program::{output, unwrapped, wasmill};
 use crate::harness::report;
+use crate::harness::strangers::{IDENTITY, copy, settle};
 use crate::pipeline::{self, Input, Pipeline};
 use serde_json::Value;
 use std::fs;
@@ -50,7 +51,7 @@ impl Route {
 #[test]
 fn every_endpoint_asks_for_the_right_token() {
     let fleet = Fleet::new();
-    ["acme", "other"].iter().for_each(|tenant| fleet.add_tenant(tenant));
+    ["acme", "other"].iter().for_each(|tenant| fleet.allow(tenant, ""));
     let all: Vec<&str> = VERBS.iter().flat_map(|verb| ["--verb", verb]).collect();
     let of = |more: &[&'static str]| [&all[..], more].concat();
     let right = fleet.token("right", &of(&["--tenant", "acme"]));
@@ -120,13 +121,14 @@ fn every_endpoint_asks_for_the_right_token() {
 #[test]
 fn a_tenant_sees_its_own() {
     let fleet = Fleet::new();
-    ["acme", "other"].iter().for_each(|tenant| fleet.add_tenant(tenant));
-    let pipelines = [(); 3].map(|()| Pipeline::new(Input::new(2_000), pipeline::local()));
-    fleet.write_of("acme", "job", &pipelines[0].text(None));
-    fleet.write_of("other", "job", &pipelines[1].text(None));
-    fleet.write("job", &pipelines[2].text(None));
+    for tenant in ["acme", "other"] {
+        settle(&fleet, tenant, "", 2_000);
+        fleet.write_for(tenant, "job", &copy("rows.jsonl", IDENTITY, ""));
+    }
+    let pipeline = Pipeline::new(Input::new(2_000), pipeline::local());
+    fleet.write("job", &pipeline.text(None));
     let broken = "[source.a]\n";
-    fleet.write_of("other", "broken", broken);
+    fleet.write_for("other", "broken", broken);
     let acme = fleet.token("acme", &["--verb", "read", "--verb", "operate", "--verb", "deploy", "--tenant", "acme"]);
     let host = fleet.token("host", &["--verb", "read"]);
     let mut serving = fleet.start().with_token(&host);

@@ -69,7 +69,7 @@ fn tls() {
     let first = certify(fleet.path());
     fs::write(fleet.path().join("host.toml"), format!("listen = \"0.0.0.0:0\"\n{TLS}")).expect("it can be written");
     let token = fleet.token("a", &["--verb", "read"]);
-    let serving = fleet.start_with(wasmill(fleet.path()).args(["serve", "."]));
+    let serving = fleet.start_as(wasmill(fleet.path()).args(["serve", "."]));
     let url = serving.url("").replace("0.0.0.0", "127.0.0.1");
     let jobs = |certificate: &str| Caller::over_tls(&url, certificate).ask(Some(&token), "GET", "/api/v1/jobs");
     assert_eq!(jobs(&first), Ok((200, "[]".to_owned())));
@@ -98,7 +98,7 @@ fn tls() {
 fn socket() {
     let fleet = Fleet::new();
     fs::write(fleet.path().join("host.toml"), "listen = \"unix:api.sock\"\n").expect("it can be written");
-    let serving = fleet.start_with(wasmill(fleet.path()).args(["serve", "."]));
+    let serving = fleet.start_as(wasmill(fleet.path()).args(["serve", "."]));
     let path = fleet.path().join("api.sock");
     assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
     let caller = Caller::through(&path);

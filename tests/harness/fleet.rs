@@ -45,19 +45,24 @@ impl Fleet {
         fs::rename(draft, self.jobs().join(format!("{name}.toml"))).expect("it can be renamed");
     }
 
-    /// Adds a tenant, without jobs.
-    pub fn add_tenant(&self, name: &str) {
-        let tenants = self.dir.path().join("tenants");
-        fs::create_dir_all(tenants.join(name).join("jobs")).expect("a folder");
-        fs::write(tenants.join(format!("{name}.toml")), "").expect("it can be written");
+    /// The folder of a tenant.
+    pub fn tenant(&self, tenant: &str) -> PathBuf {
+        self.dir.path().join("tenants").join(tenant)
+    }
+
+    /// Puts the file of a tenant there, whole at once.
+    pub fn allow(&self, tenant: &str, text: &str) {
+        let (folder, draft) = (self.tenant(tenant), self.dir.path().join(tenant));
+        fs::create_dir_all(folder.join("jobs")).expect("a folder");
+        fs::write(&draft, text).expect("it can be written");
+        fs::rename(draft, folder.with_extension("toml")).expect("it can be renamed");
     }
 
     /// Puts a job file of a tenant there, whole at once.
-    pub fn write_of(&self, tenant: &str, name: &str, text: &str) {
+    pub fn write_for(&self, tenant: &str, name: &str, text: &str) {
         let draft = self.dir.path().join(name);
         fs::write(&draft, text).expect("it can be written");
-        let jobs = self.dir.path().join("tenants").join(tenant).join("jobs");
-        fs::rename(draft, jobs.join(format!("{name}.toml"))).expect("it can be renamed");
+        fs::rename(draft, self.tenant(tenant).join("jobs").join(format!("{name}.toml"))).expect("it can be renamed");
     }
 
     /// Makes a token, with these arguments of `wasmill token create`.
@@ -70,11 +75,16 @@ impl Fleet {
 
     /// Starts it.
     pub fn start(&self) -> Serving {
-        self.start_with(wasmill(self.dir.path()).args(["serve", ".", "--listen", "127.0.0.1:0"]))
+        self.start_with(&[])
+    }
+
+    /// Starts it with more arguments.
+    pub fn start_with(&self, arguments: &[&str]) -> Serving {
+        self.start_as(wasmill(self.dir.path()).args(["serve", ".", "--listen", "127.0.0.1:0"]).args(arguments))
     }
 
     /// Starts it with this command.
-    pub fn start_with(&self, command: &mut Command) -> Serving {
+    pub fn start_as(&self, command: &mut Command) -> Serving {
         self.runs.set(self.runs.get() + 1);
         let log = self.dir.path().join(format!("serve-{}.log", self.runs.get()));
         let mut host = Host::start(command, &log);

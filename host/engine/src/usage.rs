@@ -40,6 +40,7 @@ impl StateUsage {
 
     /// The share of a step, whose counters these are. It is empty at first.
     pub fn share(&self, ledger: Arc<StepLedger>) -> Share {
+        ledger.keeps_state.store(true, Relaxed);
         Share { usage: self.clone(), ledger, held: Held::default() }
     }
 }

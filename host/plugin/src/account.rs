@@ -19,6 +19,8 @@ pub(crate) struct Subject {
     pub(crate) step: Option<Arc<str>>,
     /// Name and version of the plugin; its path until it has told them.
     pub(crate) plugin: Arc<str>,
+    /// The digest of the component; none while it is being loaded.
+    pub(crate) sha256: Option<Arc<str>>,
 }
 
 impl fmt::Display for Subject {

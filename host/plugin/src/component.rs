@@ -239,6 +239,6 @@ fn describe<E: Exports>(
     limits: Limits,
     quota: Option<Arc<Quota>>,
 ) -> Result<Description> {
-    let account = Account::new(Subject { step: None, plugin: origin.into() }, &limits, quota);
+    let account = Account::new(Subject { step: None, plugin: origin.into(), sha256: None }, &limits, quota);
     Instance::<E>::new(pre, Arc::new(account), limits)?.describe()
 }

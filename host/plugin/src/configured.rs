@@ -27,7 +27,8 @@ impl<E: Exports> Configured<E> {
     /// Lets the plugin judge its settings in an instance of its own.
     pub(crate) fn new(component: &Component, kind: Kind, step: &str, settings: &str, limits: Limits) -> Result<Self> {
         let plugin = component.describe();
-        let subject = Subject { step: Some(step.into()), plugin: plugin.to_string().into() };
+        let sha256 = Some(component.digest().into());
+        let subject = Subject { step: Some(step.into()), plugin: plugin.to_string().into(), sha256 };
         if component.kind() != kind {
             return Err(Error::invalid(format!(
                 "{subject}: expected a component of world `{kind}`, but {} is one of world `{}`",

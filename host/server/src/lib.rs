@@ -13,6 +13,7 @@ pub mod explain;
 pub mod inspection;
 pub mod job;
 pub mod live;
+pub mod log;
 pub mod pins;
 pub mod progress;
 pub mod report;

@@ -3,6 +3,7 @@
 pub mod api;
 mod audit;
 mod backoff;
+mod downtime;
 mod fleet;
 mod front;
 mod home;
@@ -13,6 +14,7 @@ mod keyring;
 pub mod metrics;
 mod rate;
 mod status;
+mod tenant;
 pub mod tokens;
 
 pub use fleet::Fleet;
@@ -20,6 +22,7 @@ pub use front::Listen;
 pub use home::{Home, JobId};
 pub use host_file::HostFile;
 pub use status::{JobStatus, State};
+pub use tenant::TenantStatus;
 
 pub use crate::driver::Ending;
 
@@ -59,6 +62,8 @@ pub struct Settings {
 /// Runs the jobs of a host until somebody asks for the end. A second time ends it at once.
 pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Terminal) -> Result<Ending> {
     let Settings { home, listen, parameters } = settings;
+    let terminal = &terminal.of_host();
+    terminal.logs().write_files(&home)?;
     let (file, keyring) = (HostFile::read(home.root())?, Keyring::new(Tokens::path(home.root())));
     let listen = match listen {
         Some(listen) => listen,

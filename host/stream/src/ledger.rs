@@ -18,7 +18,7 @@ use crate::window::RefusedWindow;
 use crate::{Batch, Cause, Firing, GuestLedger};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many rejected rows, and how many gaps, a step describes in full. The rest are counted.
@@ -58,6 +58,8 @@ pub struct StepLedger {
     pub refused_firings: AtomicU64,
     /// Stretches of its input that a source has found to be lost, see [`StepLedger::note_gap`].
     pub gaps: AtomicU64,
+    /// Whether it keeps state at all.
+    pub keeps_state: AtomicBool,
     /// About how many bytes of memory the step's state takes, of all workers together.
     pub state_bytes: AtomicU64,
     /// How many windows, per key, hold state.

@@ -177,9 +177,12 @@ impl Default for Rate {
 }
 
 impl Rate {
-    /// Changes how much there is in a second.
+    /// Changes how much there is in a second. If it is another limit, what was spent before is forgotten.
     pub fn set_limit(&self, limit: Option<u64>) {
-        self.limit.store(limit.unwrap_or(u64::MAX).max(1), Relaxed);
+        let limit = limit.unwrap_or(u64::MAX).max(1);
+        if self.limit.swap(limit, Relaxed) != limit {
+            self.account.lock().unwrap_or_else(PoisonError::into_inner).paid_until = None;
+        }
     }
 
     /// How much there is in a second.
@@ -292,6 +295,9 @@ mod tests {
         assert!(rate.try_spend(250, start + Duration::from_secs(9)), "a pause fills it again, up to a burst");
         assert!(!rate.try_spend(1, start + Duration::from_secs(9)));
         assert_eq!(rate.refused(), 2);
+        rate.spend(1_000_000, start);
+        rate.set_limit(Some(2_000));
+        assert_eq!(rate.spend(500, start), Duration::ZERO, "nobody waits for what was spent at another rate");
     }
 
     proptest! {

@@ -11,6 +11,7 @@ mod need;
 mod plugins;
 mod refusal;
 mod steps;
+mod tenants;
 
 pub use guard::Guard;
 pub use hear::Door;
@@ -103,4 +104,6 @@ fn described() -> OpenApiRouter<Arc<Fleet>> {
         .routes(rows(routes!(steps::sample)))
         .routes(operate(routes!(plugins::settle)))
         .routes(operate(routes!(plugins::roll_back)))
+        .routes(read(routes!(tenants::list)))
+        .routes(read(routes!(tenants::show)))
 }

@@ -1,5 +1,6 @@
 //! One job of a host, as everybody sees it: what it does, and what it is to do.
 
+use super::downtime::Downtime;
 use super::home::JobId;
 use super::status::{JobStatus, RunStatus, State, moment};
 use crate::driver::{Observed, View};
@@ -25,6 +26,8 @@ pub enum Target {
     },
     /// It stays where it is.
     Paused,
+    /// It may not run, and why.
+    Barred(String),
     /// It ends for good. Nothing comes after that.
     Gone,
 }
@@ -43,6 +46,9 @@ struct Known {
     reason: Option<String>,
     retry_at: Option<Instant>,
     restarts: u64,
+    downtime: Downtime,
+    /// Of the runs before.
+    failed_checkpoints: u64,
     run: Option<(Observed, Snapshot)>,
 }
 
@@ -55,6 +61,8 @@ impl Hosted {
             reason: None,
             retry_at: None,
             restarts: 0,
+            downtime: Downtime::default(),
+            failed_checkpoints: 0,
             run: None,
         };
         Self { id, file, known: Mutex::new(known), target: watch::Sender::new(target) }
@@ -75,13 +83,17 @@ impl Hosted {
         self.target.subscribe()
     }
 
-    /// Has it do what its files say: run as that of this digest, or stay where it is.
-    pub fn follow(&self, digest: &str, is_paused: bool) {
-        self.aim(|target| match target {
-            _ if is_paused => Target::Paused,
-            Target::Run { restarts, .. } => Target::Run { file: digest.to_owned(), restarts: *restarts },
-            _ => Target::Run { file: digest.to_owned(), restarts: 0 },
+    /// Has it do what its files say. Restarts are counted on.
+    pub fn follow(&self, next: Target) {
+        self.aim(|target| match (target, next) {
+            (Target::Run { restarts, .. }, Target::Run { file, .. }) => Target::Run { file, restarts: *restarts },
+            (_, next) => next,
         });
+    }
+
+    /// Whether it may not run.
+    pub fn is_barred(&self) -> bool {
+        matches!(&*self.target.borrow(), Target::Barred(_))
     }
 
     /// Has it stop with a checkpoint and start again, unless it is paused. Tells whether it will.
@@ -117,6 +129,17 @@ impl Hosted {
         self.known().restarts
     }
 
+    /// For how long it was to run and did not, since the host was started.
+    pub fn downtime(&self) -> Duration {
+        self.known().downtime.at(Instant::now())
+    }
+
+    /// How often checkpoints have failed in all of its runs.
+    pub fn failed_checkpoints(&self) -> u64 {
+        let known = self.known();
+        known.failed_checkpoints + known.run.as_ref().map_or(0, |(observed, _)| observed.failed_checkpoints())
+    }
+
     /// Everything that is known of it.
     pub async fn status(&self) -> JobStatus {
         let mut status = {
@@ -147,6 +170,7 @@ impl Hosted {
     /// It does something else now.
     pub(super) fn enter(&self, state: State, reason: Option<String>) {
         let mut known = self.known();
+        known.downtime.enter(state, Instant::now());
         (known.state, known.since, known.reason, known.retry_at) = (state, SystemTime::now(), reason, None);
     }
 
@@ -173,7 +197,10 @@ impl View for Pane {
 
     fn begin(&mut self, observed: Observed, now: Snapshot) {
         self.0.enter(State::Running, None);
-        self.0.known().run = Some((observed, now));
+        let mut known = self.0.known();
+        if let Some((before, _)) = known.run.replace((observed, now)) {
+            known.failed_checkpoints += before.failed_checkpoints();
+        }
     }
 
     fn show(&mut self, now: &Snapshot) {
@@ -184,6 +211,8 @@ impl View for Pane {
 
     fn end(&mut self, now: Snapshot) {
         self.show(&now);
+        // Until it goes on, or is something that is meant to stand still.
+        self.0.known().downtime.begin(Instant::now());
     }
 }
 
@@ -202,16 +231,16 @@ mod tests {
         let target = job.target();
         let now = || target.borrow().clone();
         assert!(job.restart());
-        job.follow("1", false);
+        job.follow(run("1", 0));
         assert_eq!(now(), run("1", 1), "a look does not undo a restart");
-        job.follow("2", false);
+        job.follow(run("2", 0));
         assert_eq!(now(), run("2", 1));
-        job.follow("2", true);
+        job.follow(Target::Paused);
         assert!(!job.restart() && now() == Target::Paused);
-        job.follow("3", false);
+        job.follow(run("3", 0));
         assert_eq!(now(), run("3", 0));
         job.leave();
-        job.follow("3", false);
+        job.follow(run("3", 0));
         assert!(!job.restart() && now() == Target::Gone);
     }
 }

@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn buckets() {
         let latency = Latency::default();
-        [0, 5_000, 5_001, 60_000_000, 60_000_001].map(|micros| latency.add(Duration::from_micros(micros)));
+        [0, 5_000, 5_001, 60_000_000, 60_000_001].iter().for_each(|micros| latency.add(Duration::from_micros(*micros)));
         let seen = latency.look();
         assert_eq!((seen.buckets[0], seen.buckets[1], seen.buckets[6], seen.buckets[7]), (2, 1, 1, 1));
         assert_eq!((seen.count(), seen.sum), (5, Duration::from_micros(120_010_002)));

@@ -4,6 +4,7 @@ use super::Refusal;
 use super::refusal::Result;
 use crate::job::Parameters;
 use crate::live::history::Reason;
+use crate::serve::TenantStatus;
 use crate::serve::fleet::Fleet;
 use crate::serve::front::Peer;
 use crate::serve::home::JobId;
@@ -102,6 +103,13 @@ impl Scope {
         self.fleet.jobs()
     }
 
+    /// How tenants stand.
+    pub fn tenants(&self) -> Vec<TenantStatus> {
+        let mut tenants = self.fleet.tenants();
+        tenants.retain(|tenant| self.caller.sees(Some(&tenant.name)));
+        tenants
+    }
+
     /// One of them.
     pub fn job(&self, id: &str) -> Result<Arc<Hosted>> {
         let job = self.fleet.job(id).map_err(|error| Refusal::unknown(&error))?;
@@ -116,9 +124,9 @@ impl Scope {
         Ok(&self.fleet)
     }
 
-    /// Values of `${NAME}` in job files.
-    pub fn parameters(&self) -> Parameters {
-        self.fleet.parameters()
+    /// Values of `${NAME}` in the file of a job, and what it may reach.
+    pub fn parameters(&self, job: &Hosted) -> Result<Parameters> {
+        Ok(self.fleet.parameters(job.id())?)
     }
 
     /// For the history.

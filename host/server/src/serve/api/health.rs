@@ -3,9 +3,9 @@
 use super::Refusal;
 use super::caller::{Scope, Who};
 use super::refusal::Result;
-use crate::serve::metrics;
+use crate::serve::metrics::{self, Format};
 use crate::serve::status::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 
 /// The host answers.
@@ -33,10 +33,13 @@ pub async fn ready(scope: Scope) -> (StatusCode, String) {
     (StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-/// The metrics of all jobs that the token is for, as OpenMetrics.
+/// The metrics of all jobs that the token is for: OpenMetrics for whoever accepts it, else Prometheus' older text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, description = "for Prometheus")))]
-pub async fn metrics(scope: Scope) -> Result<impl IntoResponse> {
-    let text = metrics::text(scope.jobs())
+pub async fn metrics(scope: Scope, headers: HeaderMap) -> Result<impl IntoResponse> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    // The process belongs to whoever runs the host.
+    let text = metrics::text(scope.jobs(), scope.caller.sees(None), format)
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"))?;
-    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
+    Ok(([(header::CONTENT_TYPE, format.content_type())], text))
 }
