@@ -181,6 +181,10 @@ pub fn checkpoint_settings(file: &JobFile, parameters: &Parameters) -> (Option<C
 pub fn dead_letter_path(file: &JobFile, parameters: &Parameters) -> Result<PathBuf, String> {
     let mut problems = Problems::default();
     let draft = draft::read(file, parameters, &mut problems).ok_or("the job file cannot be read")?;
+    // A path that the job may not reach is one of them.
+    if let Some(problem) = problems.into_sorted().first() {
+        return Err(format!("the job file is wrong: {}", problem.message));
+    }
     let letters = draft.dead_letters.ok_or("the job has no [dead_letter]")?;
     let path = letters.dead_letters.sink.path().map(Path::to_owned);
     path.ok_or_else(|| {

@@ -73,9 +73,10 @@ impl Fleet {
         &self.home
     }
 
-    /// Values of `${NAME}` in their files.
-    pub fn parameters(&self) -> Parameters {
-        Parameters::new(self.parameters.iter().cloned())
+    /// Values of `${NAME}` in the file of one of them, and what it may reach.
+    pub fn parameters(&self, id: &JobId) -> Result<Parameters> {
+        let surroundings = Surroundings::of(self, id, &self.known());
+        surroundings.parameters()
     }
 
     /// All of them, by what they are called.

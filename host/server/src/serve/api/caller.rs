@@ -124,9 +124,9 @@ impl Scope {
         Ok(&self.fleet)
     }
 
-    /// Values of `${NAME}` in job files.
-    pub fn parameters(&self) -> Parameters {
-        self.fleet.parameters()
+    /// Values of `${NAME}` in the file of a job, and what it may reach.
+    pub fn parameters(&self, job: &Hosted) -> Result<Parameters> {
+        Ok(self.fleet.parameters(job.id())?)
     }
 
     /// For the history.

@@ -88,7 +88,8 @@ fn absent(error: Error) -> Refusal {
 
 /// Where the checkpoints of a job are.
 async fn journal(scope: &Scope, job: &str) -> Result<Journal> {
-    let (hosted, parameters) = (scope.job(job)?, scope.parameters());
+    let hosted = scope.job(job)?;
+    let parameters = scope.parameters(&hosted)?;
     let path = hosted.file().clone();
     let reading = spawn_blocking(move || -> Done<_> { checkpoints::settings(&JobFile::read(&path)?, &parameters) });
     let settings = reading.await.map_err(|error| Error::internal(format!("read the job: {error}")))?;

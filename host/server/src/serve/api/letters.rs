@@ -71,7 +71,8 @@ pub async fn list(scope: Scope, Path(job): Path<String>, Asked(wanted): Asked<Wa
     }
     let since = since.map(|text| text.parse::<Since>()).transpose().map_err(invalid)?;
     let filter = Filter { cause, step, since };
-    let (hosted, parameters) = (scope.job(&job)?, scope.parameters());
+    let hosted = scope.job(&job)?;
+    let parameters = scope.parameters(&hosted)?;
     let path = hosted.file().clone();
     let reading = spawn_blocking(move || -> Done<std::result::Result<Page, String>> {
         let letters = match dead_letter_path(&JobFile::read(&path)?, &parameters) {
