@@ -45,7 +45,7 @@ fn told_to_the_manager() {
     let mut command = wasmill(fleet.path());
     command.args(["serve", ".", "--listen", "127.0.0.1:0"]);
     command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "100000");
-    let serving = fleet.start_with(&mut command);
+    let serving = fleet.start_as(&mut command);
     assert!(manager.hears("READY=1").contains("STATUS=0 jobs"));
     (0..3).for_each(|_| drop(manager.hears("WATCHDOG=1")));
     let status = || send_with("GET", &serving.url("/healthz"), &[("Host", "mill.example")], b"").0;

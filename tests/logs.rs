@@ -10,19 +10,23 @@ use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::Duration;
 
+/// What tenants may read and write.
+const FILES: &str = "sources = [\"replay\"]\nsinks = [\"file\"]\n";
+
 /// A job whose plugin says something for every row.
-fn talkative(fleet: &Fleet, name: &str, rows: usize) -> String {
-    let dir = fleet.path().display();
+const TALKATIVE: &str = "[source.rows]\ntype = \"replay\"\npath = \"in.jsonl\"\nevent_time = \"arrival\"\n\
+    [step.chatter]\ninput = \"rows\"\nplugin = \"../transform.wasm\"\n\
+    settings = { do = \"log-flood\", every = 1, amount = 2 }\n\
+    [sink.out]\ninput = \"chatter\"\ntype = \"file\"\npath = \"out.jsonl\"\n";
+
+/// Its rows and its plugin.
+fn settle(folder: &Path, rows: usize) {
     let lines: String = (0..rows).map(|row| format!("{{\"id\": {row}}}\n")).collect();
-    fs::write(fleet.path().join(format!("{name}.jsonl")), lines).expect("it can be written");
-    let plugin = component("hostile/transform").display().to_string();
-    format!(
-        "[source.rows]\ntype = \"replay\"\npath = \"{dir}/{name}.jsonl\"\nevent_time = \"arrival\"\n\
-         [step.chatter]\ninput = \"rows\"\nplugin = \"{plugin}\"\nsettings = {{ do = \"log-flood\", every = 1, amount = 2 }}\n\
-         [sink.out]\ninput = \"chatter\"\ntype = \"file\"\npath = \"{dir}/{name}.out\"\n"
-    )
+    fs::write(folder.join("in.jsonl"), lines).expect("it can be written");
+    fs::copy(component("hostile/transform"), folder.join("transform.wasm")).expect("it was built");
 }
 
 /// What there is of a job's log.
@@ -47,12 +51,13 @@ fn is_of(event: &Value, job: &str, tenant: Option<&str>) -> bool {
 fn every_event_says_whose_it_is() {
     let fleet = Fleet::new();
     for tenant in ["acme", "bolt"] {
-        fleet.add_tenant(tenant);
-        fleet.write_of(tenant, "talk", &talkative(&fleet, tenant, 20));
+        fleet.allow(tenant, FILES);
+        settle(&fleet.tenant(tenant), 20);
+        fleet.write_for(tenant, "talk", TALKATIVE);
     }
     fleet.write("broken", "[engin]\n");
     let arguments = ["serve", ".", "--listen", "127.0.0.1:0", "--log-format", "json"];
-    let mut serving = fleet.start_with(wasmill(fleet.path()).args(arguments).env("WASMILL_LOG", "info"));
+    let mut serving = fleet.start_as(wasmill(fleet.path()).args(arguments).env("WASMILL_LOG", "info"));
     for tenant in ["acme", "bolt"] {
         serving.until(&format!("{tenant}:talk"), "finished");
     }

@@ -234,7 +234,7 @@ fn pushed_to_a_collector() {
     fs::write(fleet.path().join("host.toml"), settings).expect("it can be written");
     let mut command = wasmill(fleet.path());
     command.args(["serve", ".", "--listen", "127.0.0.1:0"]).env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=sesame");
-    let mut serving = fleet.start_with(&mut command);
+    let mut serving = fleet.start_as(&mut command);
     serving.until("good", "finished");
     let pushed = || requests.recv_timeout(Duration::from_secs(300)).expect("a push");
     while requests.try_recv().is_ok() {}

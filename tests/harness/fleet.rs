@@ -92,7 +92,8 @@ impl Fleet {
             assert!(host.status().is_none(), "{}", host.text());
             let text = host.text();
             let line = text.lines().find(|line| line.contains(" jobs of "))?.split_once("; ")?.1.to_owned();
-            Some(line.trim_end_matches("/api/v1/jobs").to_owned())
+            // The line may be JSON, which goes on behind it.
+            Some(line.split("/api/v1/jobs").next()?.to_owned())
         });
         Serving { host, url, token: None }
     }
