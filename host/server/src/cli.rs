@@ -24,6 +24,7 @@ mod stdout;
 mod swap;
 mod test;
 mod token;
+mod top;
 
 use crate::job::Parameters;
 use crate::log::Format;
@@ -73,6 +74,8 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Make, list and revoke the tokens of a host
     Token(token::Arguments),
+    /// Show the jobs of a host as they run
+    Top(top::Arguments),
     /// Replace the plugin of a step while its job runs, or try another one
     Swap(swap::Arguments),
     /// Apply a job file that has changed to its running job
@@ -164,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments, &terminal),
         Command::Jobs(arguments) => jobs::run(arguments),
         Command::Token(arguments) => token::run(arguments, &terminal),
+        Command::Top(arguments) => top::run(arguments),
         Command::Swap(arguments) => swap::run(arguments),
         Command::Apply(arguments) => apply::run(arguments),
         Command::Rollback(arguments) => rollback::run(arguments),

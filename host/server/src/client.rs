@@ -7,6 +7,7 @@ use reqwest::{Certificate, Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -39,6 +40,15 @@ impl std::str::FromStr for Place {
         match (url.scheme(), url.has_host() && is_bare) {
             ("http" | "https", true) => Ok(Self::Url(text.trim_end_matches('/').to_owned())),
             _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(url),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -103,6 +113,11 @@ impl Client {
         Ok(Self { http, url, place, token, runtime })
     }
 
+    /// Where the host is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Sends a request and reads what comes back as JSON.
     pub fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T> {
         let body = body.map(|body| ("application/json", body.to_string()));
@@ -126,10 +141,7 @@ impl Client {
             let answer = request.send().await?;
             Ok::<_, reqwest::Error>((answer.status(), answer.bytes().await?))
         };
-        let place = match &self.place {
-            Place::Url(url) => url.clone(),
-            Place::Socket(path) => format!("unix:{}", path.display()),
-        };
+        let place = &self.place;
         let (status, text) = self
             .runtime
             .block_on(answering)

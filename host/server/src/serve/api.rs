@@ -7,6 +7,7 @@ mod health;
 mod hear;
 mod jobs;
 mod letters;
+mod logs;
 mod need;
 mod plugins;
 mod refusal;
@@ -91,6 +92,7 @@ fn described() -> OpenApiRouter<Arc<Fleet>> {
         .routes(operate(routes!(jobs::pause)))
         .routes(operate(routes!(jobs::resume)))
         .routes(operate(routes!(jobs::restart)))
+        .routes(rows(routes!(logs::logs)))
         .routes(deploy(routes!(plugins::apply)))
         .routes(read(routes!(plugins::history)))
         .routes(read(routes!(plugins::trial)))

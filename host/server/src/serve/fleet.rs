@@ -6,6 +6,7 @@ use super::keeper::{Keeper, hostable};
 use super::tenant::{Tenant, TenantStatus};
 use crate::digest::sha256;
 use crate::job::{JobFile, Parameters};
+use crate::log::Ring;
 use crate::terminal::Terminal;
 use crate::watch::Bell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +82,11 @@ impl Fleet {
     /// All of them, by what they are called.
     pub fn jobs(&self) -> Vec<Arc<Hosted>> {
         self.known().hosted.values().cloned().collect()
+    }
+
+    /// What a job keeps of its log.
+    pub fn logs(&self, id: &JobId) -> Arc<Ring> {
+        self.terminal.logs().ring(&id.to_string())
     }
 
     /// The one that is called so.
