@@ -12,8 +12,8 @@ mod request;
 mod routes;
 mod target;
 
+pub use super::connection::{ConnectionSettings, StreamName};
 pub use lanes::Outgoing;
-pub use target::TargetSettings;
 
 use crate::retry::{Backoff, Patience};
 use budget::Budgets;
@@ -78,7 +78,7 @@ pub struct Producer {
 
 impl Producer {
     /// Connects, and finds the shards. With `packs`, user records are packed into few records of Kinesis.
-    pub async fn connect(settings: &TargetSettings, packs: bool) -> Result<Self> {
+    pub async fn connect(settings: &ConnectionSettings, packs: bool) -> Result<Self> {
         let target = Target::connect(settings).await?;
         let mut backoff = Backoff::new(settings.patience);
         let routes = loop {
