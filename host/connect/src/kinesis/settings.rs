@@ -34,6 +34,16 @@ pub enum OnGap {
     Skip,
 }
 
+/// What is left out when a user record came to a shard to which its key does not belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeaveOut {
+    /// It alone.
+    UserRecord,
+    /// The whole aggregate, as KCL does.
+    Aggregate,
+}
+
 /// Checked settings.
 #[derive(Debug)]
 pub struct Settings {
@@ -43,6 +53,8 @@ pub struct Settings {
     pub start: Start,
     /// What to do about lost records.
     pub on_gap: OnGap,
+    /// What to do about user records that belong to other shards.
+    pub leave_out: LeaveOut,
     /// Whether each shard is left as soon as it has caught up.
     pub until_tip: bool,
     /// Pause between two reads of a shard that has caught up, and between two looks for new shards.
@@ -82,6 +94,7 @@ impl Settings {
             connection,
             start: check_start(section, problems),
             on_gap: section.optional("on_gap", problems).unwrap_or(OnGap::Fail),
+            leave_out: section.optional("leave_out", problems).unwrap_or(LeaveOut::UserRecord),
             until_tip: check_until(section, problems),
             poll_interval,
             read_interval,

@@ -269,8 +269,9 @@ impl ShardReader {
         cursor.arrived = last_arrived.or(cursor.arrived);
         // If not all of the page can be handed on, reading goes on behind the last part that was.
         cursor.iterator = None;
-        let rows = self.shared.settings.max_records as usize;
-        let mut chunks = Chunks::new(records, rows, self.hashes.as_ref(), after);
+        let Settings { max_records, leave_out, .. } = *self.shared.settings;
+        let chunks = Chunks::new(records, max_records as usize, self.hashes.as_ref(), after);
+        let mut chunks = chunks.leaving_out(leave_out);
         for part in &mut chunks {
             self.sender.rows(part.values, part.positions).await?;
             cursor.place = Place::At(part.last);
@@ -322,7 +323,7 @@ impl ShardReader {
             tracing::warn!(
                 shard = self.shard,
                 records,
-                "{}: user records of keys that belong to other shards are left out: producers send them there again",
+                "{}: user records are left out, of keys that belong to other shards: producers send them there again",
                 self.shared.stream
             );
         }
