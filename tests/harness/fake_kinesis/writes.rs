@@ -1,4 +1,4 @@
-//! What producers call: records, and the splits and merges of those who look after the stream.
+//! What producers call: records, and streams, splits and merges of those who look after them.
 
 use super::call::{Answer, Outcome, Refusal, invalid, not_found, throttled};
 use super::script::PutFault;
@@ -21,6 +21,20 @@ struct Entry {
 }
 
 impl State {
+    pub fn create_stream(&mut self, body: &Value) -> Answer {
+        if !self.is_deleted {
+            return Err(Refusal::new("ResourceInUseException", "the stream is there already"));
+        }
+        let shards = body["ShardCount"].as_u64().filter(|shards| *shards > 0);
+        self.create(Self::even(shards.ok_or_else(|| invalid("ShardCount must be 1 or more"))?));
+        Ok(Value::Null)
+    }
+
+    pub fn delete_stream(&mut self) -> Answer {
+        self.delete();
+        Ok(Value::Null)
+    }
+
     pub fn put_record(&mut self, body: &Value) -> Outcome {
         let put = |state: &mut Self| {
             let entry = entry(body)?;

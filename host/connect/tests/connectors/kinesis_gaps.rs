@@ -147,7 +147,7 @@ async fn a_stream_that_is_deleted() {
     let fake = FakeKinesis::start([("a", shard("a", 5))]);
     let mut listener = listen(source(&fake.url, ""));
     listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
-    fake.state().refusal = Some((400, "ResourceNotFoundException"));
+    fake.state().delete();
     let error = listener.finish().await.expect_err("there is no stream");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_names(&error, &["stream trips", &fake.url, "was deleted while it was read", "on_gap = \"skip\""]);
@@ -263,8 +263,7 @@ async fn the_next_stream_is_read_at_once() {
         let created = fake.state().created();
         let mut listener = listen(source(&fake.url, &format!("{SKIP}\n{more}")));
         listener.listen_until(|splits| splits.len() == 2 && splits.values().all(|s| s.caught_up > 0)).await;
-        fake.state().refusal = Some((400, "ResourceNotFoundException"));
-        fake.state().consumers.clear();
+        fake.state().delete();
         let waits = |listener: &Listener| {
             listener
                 .hold_ups
@@ -278,11 +277,7 @@ async fn the_next_stream_is_read_at_once() {
                 () = tokio::time::sleep(Duration::from_millis(5)) => {}
             }
         }
-        {
-            let mut state = fake.state();
-            state.create_again([("a", shard("new", 3)), ("c", shard("c", 2))]);
-            state.refusal = None;
-        }
+        fake.state().create([("a", shard("new", 3)), ("c", shard("c", 2))].map(|(id, shard)| (id.to_owned(), shard)));
         let new = |splits: &BTreeMap<SplitId, Heard>| {
             let of_new = |id: &str| splits.get(&split(id)).is_some_and(|split| split.caught_up > 0);
             assert!(!of_a(splits, |a| a.done) || splits.contains_key(&split("c@1")), "new splits come first");
