@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod builds;
 pub mod cells;
 pub mod chance;
+pub mod client;
 pub mod data;
 /// The tests of the connectors need other parts of it.
 #[allow(dead_code, unused_imports)]
@@ -19,13 +20,16 @@ pub mod kinesis;
 pub mod live;
 pub mod loopback;
 pub mod manifests;
+pub mod metrics;
 pub mod patience;
 pub mod plugins;
 pub mod program;
+pub mod prometheus;
 pub mod proxy;
 pub mod registry;
 pub mod search;
 pub mod server;
+pub mod strangers;
 pub mod stream;
 pub mod versions;
 

@@ -7,6 +7,8 @@ mod pipeline;
 
 /// User records that a producer has packed into records of Kinesis.
 mod aggregates;
+/// Who may ask a host for what, and by which ways.
+mod api;
 /// Writing a plugin, and repairing one.
 mod author;
 /// Bad records, components and endpoints.
@@ -37,6 +39,8 @@ mod kills;
 mod kinesis;
 /// Writes that are done, and whose answers are lost.
 mod lost_answers;
+/// What a host says of its jobs in numbers.
+mod metrics;
 /// States that change their layout while the job runs.
 mod migrations;
 /// Checkpoints of earlier versions.
@@ -78,6 +82,8 @@ mod sweep;
 mod takeover;
 /// The example from files and from the generator.
 mod taxi;
+/// Strangers who share a host.
+mod tenants;
 /// Hostile components from WebAssembly text.
 mod text_guests;
 /// Versions that close the windows which they have opened.

@@ -1,13 +1,14 @@
 //! A running `wasmill serve`, and its API.
 
 use super::host::{Ended, Host};
-use super::http::{json, send, send_with};
+use super::http::send_with;
 use super::patience::until;
-use super::program::wasmill;
+use super::program::{output, wasmill};
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// A host of many jobs, with a folder for their files.
@@ -20,6 +21,8 @@ pub struct Fleet {
 pub struct Serving {
     host: Host,
     url: String,
+    /// What it is asked with.
+    token: Option<String>,
 }
 
 impl Fleet {
@@ -42,19 +45,56 @@ impl Fleet {
         fs::rename(draft, self.jobs().join(format!("{name}.toml"))).expect("it can be renamed");
     }
 
+    /// The folder of a tenant.
+    pub fn tenant(&self, tenant: &str) -> PathBuf {
+        self.dir.path().join("tenants").join(tenant)
+    }
+
+    /// Puts the file of a tenant there, whole at once.
+    pub fn allow(&self, tenant: &str, text: &str) {
+        let (folder, draft) = (self.tenant(tenant), self.dir.path().join(tenant));
+        fs::create_dir_all(folder.join("jobs")).expect("a folder");
+        fs::write(&draft, text).expect("it can be written");
+        fs::rename(draft, folder.with_extension("toml")).expect("it can be renamed");
+    }
+
+    /// Puts a job file of a tenant there, whole at once.
+    pub fn write_for(&self, tenant: &str, name: &str, text: &str) {
+        let draft = self.dir.path().join(name);
+        fs::write(&draft, text).expect("it can be written");
+        fs::rename(draft, self.tenant(tenant).join("jobs").join(format!("{name}.toml"))).expect("it can be renamed");
+    }
+
+    /// Makes a token, with these arguments of `wasmill token create`.
+    pub fn token(&self, name: &str, arguments: &[&str]) -> String {
+        let mut command = wasmill(self.dir.path());
+        let (code, token, said) = output(command.args(["token", "create", ".", name]).args(arguments));
+        assert!(code == Some(0) && !said.contains(token.trim()), "{said}");
+        token.trim().to_owned()
+    }
+
     /// Starts it.
     pub fn start(&self) -> Serving {
+        self.start_with(&[])
+    }
+
+    /// Starts it with more arguments.
+    pub fn start_with(&self, arguments: &[&str]) -> Serving {
+        self.start_as(wasmill(self.dir.path()).args(["serve", ".", "--listen", "127.0.0.1:0"]).args(arguments))
+    }
+
+    /// Starts it with this command.
+    pub fn start_as(&self, command: &mut Command) -> Serving {
         self.runs.set(self.runs.get() + 1);
         let log = self.dir.path().join(format!("serve-{}.log", self.runs.get()));
-        let mut command = wasmill(self.dir.path());
-        let mut host = Host::start(command.args(["serve", "jobs", "--listen", "127.0.0.1:0"]), &log);
+        let mut host = Host::start(command, &log);
         let url = until("the address of the API", || {
             assert!(host.status().is_none(), "{}", host.text());
             let text = host.text();
-            let (_, address) = text.split_once("; http://")?;
-            Some(format!("http://{}", address.split_once('/')?.0))
+            let line = text.lines().find(|line| line.contains(" jobs of "))?.split_once("; ")?.1.to_owned();
+            Some(line.trim_end_matches("/api/v1/jobs").to_owned())
         });
-        Serving { host, url }
+        Serving { host, url, token: None }
     }
 
     /// Its folder.
@@ -64,6 +104,17 @@ impl Fleet {
 }
 
 impl Serving {
+    /// Asked with a token from now on.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// What it has written to standard error so far.
+    pub fn log(&self) -> String {
+        self.host.text()
+    }
+
     /// The URL of a path of the API.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
@@ -71,19 +122,29 @@ impl Serving {
 
     /// What a path says, as JSON.
     pub fn get(&self, path: &str) -> Value {
-        json("GET", &self.url(path), "")
+        let (status, text) = self.ask("GET", path, "");
+        assert!((200..300).contains(&status), "{path}: status {status}: {text}");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
     }
 
     /// What a path says, and with which status.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        send(method, &self.url(path), body)
+        self.ask_as(self.token.as_deref(), method, path, body)
+    }
+
+    /// The same for somebody with another token, or without any.
+    pub fn ask_as(&self, token: Option<&str>, method: &str, path: &str, body: &str) -> (u16, String) {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let kind = if method == "PUT" { "application/toml" } else { "application/json" };
+        let mut headers = vec![("Content-Type", kind)];
+        headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+        let (status, _, body) = send_with(method, &self.url(path), &headers, body.as_bytes());
+        (status, body)
     }
 
     /// Writes a job by the API.
     pub fn put(&self, name: &str, text: &str) -> (u16, String) {
-        let headers = [("Content-Type", "application/toml")];
-        let (status, _, body) = send_with("PUT", &self.url(&format!("/api/v1/jobs/{name}")), &headers, text.as_bytes());
-        (status, body)
+        self.ask("PUT", &format!("/api/v1/jobs/{name}"), text)
     }
 
     /// Waits until a job is in a state, and returns what is known of it then.

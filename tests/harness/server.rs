@@ -18,8 +18,10 @@ pub struct Server {
     running: OnceLock<Option<Running>>,
 }
 
-struct Running {
-    url: String,
+/// A server that runs until this is dropped.
+pub struct Running {
+    /// Its URL, without a slash at the end.
+    pub url: String,
     /// Holds the pipe.
     _child: Child,
 }
@@ -43,7 +45,7 @@ impl Server {
     /// Its URL, without a slash at the end. Starts it if no test has yet; `None`, and a message, if it cannot be had here.
     /// With `WASMILL_REQUIRE_SERVERS` set that is a failure.
     pub fn url(&self) -> Option<&str> {
-        let running = self.running.get_or_init(|| start(self.script)).as_ref();
+        let running = self.running.get_or_init(|| start(self.script, &[])).as_ref();
         if running.is_none() {
             assert!(std::env::var_os("WASMILL_REQUIRE_SERVERS").is_none(), "{} is required", self.script);
             skipped(&format!("needs {}", self.script));
@@ -52,11 +54,13 @@ impl Server {
     }
 }
 
-fn start(name: &str) -> Option<Running> {
+/// Starts a server with these variables in its environment; `None` if it cannot be had here.
+pub fn start(name: &str, variables: &[(&str, &str)]) -> Option<Running> {
     let script = root().join(format!("tests/servers/{name}.sh"));
     let mut child = Command::new(&script)
         .arg(free_port().to_string())
         .env("WASMILL_STOP_AT_EOF", "1")
+        .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         // A Ctrl-C in the terminal is for the tests; the servers follow them.

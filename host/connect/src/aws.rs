@@ -10,12 +10,14 @@ pub use doubt::Doubt;
 
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use std::time::Duration;
 use url::Url;
+use wasmill_stream::access::{Access, Reach, Role};
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -26,7 +28,21 @@ pub struct AwsSettings {
     pub region: Option<String>,
     /// A profile of `~/.aws/config`.
     pub profile: Option<String>,
-    keys: Option<Keys>,
+    rights: Rights,
+}
+
+/// By whose rights requests are made.
+#[derive(Debug, Clone, Default)]
+enum Rights {
+    /// By those of the environment, the profile or the machine's role.
+    #[default]
+    Machine,
+    /// By those of keys in the job file.
+    Keys(Keys),
+    /// By those of a role, which the machine may take on.
+    Role(Role),
+    /// By none: the job may not use those of the machine, and has no others.
+    Nobody,
 }
 
 #[derive(Debug, Clone)]
@@ -39,26 +55,39 @@ struct Keys {
 impl AwsSettings {
     /// With the keys of the environment, the profile or the machine's role.
     pub fn of(region: Option<String>, profile: Option<String>) -> Self {
-        Self { region, profile, keys: None }
+        Self { region, profile, rights: Rights::Machine }
+    }
+
+    /// Of a job that may reach so much and says nothing itself.
+    pub fn within(access: &dyn Access) -> Self {
+        let rights = match access.role() {
+            Some(role) => Rights::Role(role),
+            None if access.allows(Reach::MachineRights).is_ok() => Rights::Machine,
+            None => Rights::Nobody,
+        };
+        Self { rights, ..Self::default() }
     }
 
     /// Reads `region`, `profile`, `access_key_id`, `secret_access_key` and `session_token`.
     pub fn check(section: &mut Section<'_>, problems: &mut Problems) -> Self {
         let region = section.optional("region", problems);
-        let profile = section.optional("profile", problems);
+        let profile = section.located::<String>("profile", problems);
         let id = Secret::check("access_key_id", section, problems);
         let secret = Secret::check("secret_access_key", section, problems);
         let token = Secret::check("session_token", section, problems);
-        let keys = match (id, secret) {
-            (Some(id), Some(secret)) => Some(Keys { id, secret, token }),
-            (None, None) => None,
-            _ => {
-                let message = format!("{}: `access_key_id` and `secret_access_key` go together", section.title());
-                problems.push(section.place(), message);
-                None
-            }
-        };
-        Self { region, profile, keys }
+        if id.is_some() != secret.is_some() {
+            let message = format!("{}: `access_key_id` and `secret_access_key` go together", section.title());
+            problems.push(section.place(), message);
+        }
+        let keys = id.zip(secret).map(|(id, secret)| Keys { id, secret, token });
+        if let Some((_, place)) = &profile {
+            section.reach(Reach::MachineRights, place.clone(), problems);
+        } else if keys.is_none() && section.access().role().is_none() {
+            section.reach(Reach::MachineRights, section.place(), problems);
+        }
+        let Self { rights, .. } = Self::within(section.access());
+        let rights = keys.map_or(rights, Rights::Keys);
+        Self { region, profile: profile.map(|(profile, _)| profile), rights }
     }
 
     /// Resolves region and credentials, and proves that there are some.
@@ -72,22 +101,46 @@ impl AwsSettings {
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(Keys { id, secret, token }) = &self.keys {
-            let token = token.as_ref().map(|token| token.reveal().to_owned());
-            loader =
-                loader.credentials_provider(Credentials::new(id.reveal(), secret.reveal(), token, None, "job file"));
+        match &self.rights {
+            Rights::Machine | Rights::Role(_) => {}
+            Rights::Keys(Keys { id, secret, token }) => {
+                let token = token.as_ref().map(|token| token.reveal().to_owned());
+                let keys = Credentials::new(id.reveal(), secret.reveal(), token, None, "job file");
+                loader = loader.credentials_provider(keys);
+            }
+            Rights::Nobody => {
+                return Err(denied("this job may not use the AWS rights of the machine, and has no others"));
+            }
         }
         let config = loader.load().await;
         let region = config.region().map(ToString::to_string);
         let region = region.ok_or_else(|| Error::invalid("no AWS region: set `region` or AWS_REGION"))?;
-        let chain = config.credentials_provider().ok_or_else(|| denied("no chain of AWS credentials"))?;
-        let credentials = CachedCredentials::new(chain);
-        credentials.current().await.map_err(|error| {
-            denied("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role")
-                .with_source(error)
+        let chain = match &self.rights {
+            Rights::Role(role) => Some(assume(role, &config).await),
+            _ => config.credentials_provider(),
+        };
+        let credentials = CachedCredentials::new(chain.ok_or_else(|| denied("no chain of AWS credentials"))?);
+        credentials.current().await.map_err(|error| match &self.rights {
+            Rights::Role(Role { arn, .. }) => {
+                denied(&format!("the role {arn} could not be taken on")).with_source(error)
+            }
+            _ => denied("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role")
+                .with_source(error),
         })?;
         Ok(AwsAccess::over(config, region, credentials))
     }
+}
+
+/// Credentials of a role, which the machine takes on by its own.
+async fn assume(role: &Role, config: &SdkConfig) -> SharedCredentialsProvider {
+    let mut builder = AssumeRoleProvider::builder(&role.arn).session_name(&role.session).configure(config);
+    if let Some(id) = &role.external_id {
+        builder = builder.external_id(id);
+    }
+    if let Some(policy) = &role.policy {
+        builder = builder.policy(policy);
+    }
+    SharedCredentialsProvider::new(builder.build().await)
 }
 
 /// Access to AWS as the job file and the machine grant it.
@@ -123,7 +176,10 @@ pub fn check_endpoint(section: &mut Section<'_>, problems: &mut Problems) -> Opt
         return None;
     }
     match Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => Some(url),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => {
+            section.reach(Reach::Server(&url.origin().ascii_serialization()), place, problems);
+            Some(url)
+        }
         _ => {
             let message = format!("{}: `endpoint`: \"{text}\" is not an address", section.title());
             problems.push_hint(place, message, "write it like \"https://host:9200\" or \"http://127.0.0.1:4568\"");

@@ -12,6 +12,7 @@ use object_store::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wasmill_stream::Result;
+use wasmill_stream::access::Reach;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::config::{Problems, Section};
 
@@ -38,16 +39,21 @@ pub fn check(section: &mut Section<'_>, default: &str, problems: &mut Problems) 
     let (to, at) = to.unwrap_or_else(|| (default.to_owned(), section.place()));
     let place = match to.split_once("://") {
         None if to.is_empty() => None,
-        None => Some(Place::Folder(PathBuf::from(&to))),
+        None => section.resolve(PathBuf::from(&to), at.clone(), problems).map(Place::Folder),
         Some(("s3", rest)) => {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let prefix = Path::parse(prefix).ok().filter(|_| !bucket.is_empty()).map(|prefix| prefix.to_string());
+            section.reach(
+                Reach::Objects { bucket, prefix: rest.split_once('/').unwrap_or_default().1 },
+                at.clone(),
+                problems,
+            );
             let settings = Box::new(BucketSettings::check(bucket.to_owned(), section, problems));
             prefix.map(|prefix| Place::Bucket { settings, prefix })
         }
         Some(_) => None,
     };
-    if place.is_none() {
+    if place.is_none() && problems.len() == before {
         let message = format!("{}: `to`: expected a folder or an S3 address, found \"{to}\"", section.title());
         problems.push_hint(at, message, "write it like \"checkpoints/taxi\" or \"s3://bucket/checkpoints/taxi\"");
     }

@@ -11,6 +11,7 @@ mod reference;
 pub use downloads::Downloads;
 pub use reference::{Artifact, Reference};
 
+use crate::aws::AwsSettings;
 use crate::retry::Patience;
 use crate::s3::bucket::BucketSettings;
 use crate::secret::Secret;
@@ -18,6 +19,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, TryStreamExt};
 use sha2::{Digest, Sha256};
 use std::pin::pin;
+use wasmill_stream::access::{Access, Barred, Reach};
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::{Error, Result};
 
@@ -51,6 +53,18 @@ pub struct Wanted {
     pub signature: bool,
 }
 
+impl Reference {
+    /// Whether a job may fetch this that may reach so much.
+    pub fn is_allowed(&self, access: &dyn Access) -> std::result::Result<(), Barred> {
+        match self {
+            Self::Object { bucket, key } => access.allows(Reach::Objects { bucket, prefix: key }),
+            Self::Artifact(artifact) => {
+                access.allows(Reach::Artifact(&format!("{}/{}", artifact.registry, artifact.repository)))
+            }
+        }
+    }
+}
+
 /// What has come.
 #[derive(Debug, Clone)]
 pub struct Fetched {
@@ -67,7 +81,7 @@ impl FetchSettings {
     ///   `path_style` and `start_timeout`, as the `s3` sink has them.
     /// * `[components.oci]`: `username` and `password`, and `start_timeout`.
     pub fn check(mut section: Section<'_>, problems: &mut Problems) -> Self {
-        let mut settings = Self::default();
+        let mut settings = Self::within(section.access());
         if let Some(mut s3) = section.table("s3", problems) {
             settings.s3 = BucketSettings::check(String::new(), &mut s3, problems);
             s3.finish(problems);
@@ -89,13 +103,14 @@ impl FetchSettings {
     }
 }
 
-impl Default for FetchSettings {
-    fn default() -> Self {
+impl FetchSettings {
+    /// Those of a job that may reach so much and says nothing itself.
+    pub fn within(access: &dyn Access) -> Self {
         let s3 = BucketSettings {
             name: String::new(),
             endpoint: None,
             path_style: false,
-            aws: Default::default(),
+            aws: AwsSettings::within(access),
             patience: Patience::START,
         };
         Self { s3, oci: OciSettings { user: None, patience: Patience::START } }

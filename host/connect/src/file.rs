@@ -129,7 +129,7 @@ impl SinkWriter for FileWriter {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        let mut backoff = Backoff::new(Patience::ENDLESS);
+        let mut backoff = Backoff::new(Patience::ENDLESS).counting(&self.ledger);
         loop {
             let mut lines = std::mem::take(&mut self.lines);
             let write = move |output: &mut Output| {
@@ -153,11 +153,11 @@ impl SinkWriter for FileWriter {
 
     async fn prepare(&mut self, cut: Cut) -> Result<Value> {
         self.flush().await?;
-        patiently(&self.output, move |output| output.prepare(cut)).await
+        patiently(&self.ledger, &self.output, move |output| output.prepare(cut)).await
     }
 
     async fn commit(&mut self) -> Result<()> {
-        patiently(&self.output, Output::commit).await
+        patiently(&self.ledger, &self.output, Output::commit).await
     }
 
     async fn close(&mut self) -> Result<()> {
@@ -198,10 +198,11 @@ fn roll_in_time(interval: Duration, output: Arc<Mutex<Output>>) -> AbortHandle {
 
 /// Does something until there is room for it on the disk.
 async fn patiently<T: Send + 'static>(
+    ledger: &Arc<StepLedger>,
     output: &Arc<Mutex<Output>>,
     act: impl Fn(&mut Output) -> Result<T> + Copy + Send + 'static,
 ) -> Result<T> {
-    let mut backoff = Backoff::new(Patience::ENDLESS);
+    let mut backoff = Backoff::new(Patience::ENDLESS).counting(ledger);
     loop {
         match on_disk(output, act).await {
             Ok(done) => {

@@ -4,9 +4,11 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::units::Period;
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -55,6 +57,8 @@ pub struct Backoff {
     failures: u32,
     first_failure: Instant,
     last_warning: Option<Instant>,
+    /// Counts the failures.
+    ledger: Option<Arc<StepLedger>>,
 }
 
 impl Backoff {
@@ -63,7 +67,13 @@ impl Backoff {
         // The standard library seeds its hash maps from the system's randomness, which is all a jitter needs.
         let seed = RandomState::new().hash_one("jitter");
         let random = StdRng::seed_from_u64(seed);
-        Self { patience, random, failures: 0, first_failure: Instant::now(), last_warning: None }
+        Self { patience, random, failures: 0, first_failure: Instant::now(), last_warning: None, ledger: None }
+    }
+
+    /// The same, whose failures count among the retries of a step.
+    pub fn counting(mut self, ledger: &Arc<StepLedger>) -> Self {
+        self.ledger = Some(ledger.clone());
+        self
     }
 
     /// Waits after a failure. Gives the error back if another try is pointless or patience has run out.
@@ -90,6 +100,7 @@ impl Backoff {
                 since.as_secs_f64()
             )));
         }
+        self.ledger.iter().for_each(|ledger| StepLedger::add(&ledger.retries, 1));
         self.warn(&error);
         Ok(pause)
     }
@@ -117,8 +128,15 @@ impl Backoff {
 }
 
 /// Tries until there is an answer.
-pub async fn patiently<T, F: Future<Output = Result<T>>>(mut act: impl FnMut() -> F) -> Result<T> {
-    let mut backoff = Backoff::new(Patience::ENDLESS);
+pub async fn patiently<T, F: Future<Output = Result<T>>>(act: impl FnMut() -> F) -> Result<T> {
+    until_answered(Backoff::new(Patience::ENDLESS), act).await
+}
+
+/// Tries, with these pauses, until there is an answer.
+pub async fn until_answered<T, F: Future<Output = Result<T>>>(
+    mut backoff: Backoff,
+    mut act: impl FnMut() -> F,
+) -> Result<T> {
     loop {
         match act().await {
             Ok(done) => {

@@ -48,7 +48,7 @@ impl Sink for S3 {
                 let prefix = settings.prefix.covering("*").split('*').next().unwrap_or_default().to_owned();
                 Outlet::Committed(Uploads::open(bucket, attributes, &name, prefix, &opening).await?)
             }
-            false => Outlet::AtOnce(Store::new(bucket, attributes, &name)),
+            false => Outlet::AtOnce(Store::new(bucket, attributes, &name, opening.ledger.clone())),
         };
         Ok(Box::new(Writer::new(outlet, settings, opening.ledger)))
     }

@@ -4,6 +4,7 @@
 //! the sinks to commit. Nothing waits for it on the way: the epoch is the alignment.
 
 mod coordinator;
+mod counted;
 mod journal;
 mod part;
 mod points;

@@ -36,7 +36,7 @@ impl Discards {
 
     /// A row of a batch cannot go on.
     pub fn row(&mut self, batch: &Batch, row: usize, cause: Cause, reason: &str) {
-        self.ledger.reject(batch, row, reason);
+        self.ledger.reject(batch, row, cause, reason);
         if let Some(letters) = &mut self.letters {
             letters.row(batch, row, cause, reason);
         }
@@ -45,8 +45,10 @@ impl Discards {
     /// A plugin refuses a row of a batch, or fails on it. `row`: its number there.
     pub fn reject(&mut self, batch: &Batch, row: usize, reject: &Reject) {
         match reject.cause {
-            Cause::Guest(fault) => self.ledger.reject(batch, row, &format!("{fault}: {}", reject.reason)),
-            _ => self.ledger.reject(batch, row, &reject.reason),
+            Cause::Guest(fault) => {
+                self.ledger.reject(batch, row, reject.cause, &format!("{fault}: {}", reject.reason));
+            }
+            cause => self.ledger.reject(batch, row, cause, &reject.reason),
         }
         if let Some(letters) = &mut self.letters {
             letters.reject(batch, row, reject);
@@ -55,6 +57,7 @@ impl Discards {
 
     /// A row is late and nobody takes late rows. The ledger counts it elsewhere.
     pub fn late(&mut self, batch: &Batch, row: usize) {
+        self.ledger.causes.add(Cause::Late);
         if let Some(letters) = &mut self.letters {
             letters.row(batch, row, Cause::Late, "the watermark has passed it");
         }
@@ -70,7 +73,7 @@ impl Discards {
 
     /// A timer was dropped.
     pub fn timer(&mut self, timer: &DroppedTimer) {
-        self.ledger.refuse_timer(&timer.key, timer.time, &timer.reason);
+        self.ledger.refuse_timer(&timer.key, timer.time, timer.cause, &timer.reason);
         if let Some(letters) = &mut self.letters {
             letters.timer(&timer.key, timer.time, timer.cause, &timer.reason);
         }

@@ -20,6 +20,7 @@ mod plan;
 mod progress;
 mod stall;
 mod swap;
+mod throttle;
 mod usage;
 mod verdict;
 mod wake;

@@ -14,6 +14,7 @@ use crate::wake::Bell;
 use crate::worker::{self, Equipment, Shared};
 use crate::writer::{self, Checkpointing, DeadLetterBox, Driver, Refusals};
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,9 +22,11 @@ use std::time::Duration;
 use timely::execute::Config;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{Instrument, Span, error_span};
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::ledger::Ledger;
+use wasmill_stream::quota::Quota;
 use wasmill_stream::sink::{Opening, Sink, Undo};
 use wasmill_stream::source::{Delivery, Ends, HoldUps, Intake, Source, SourceNote, WorkerQueue, deliver};
 use wasmill_stream::units::ByteCount;
@@ -48,6 +51,8 @@ pub struct Options {
     pub state_limit: ByteCount,
     /// How the job keeps checkpoints; `None`: it starts afresh each time.
     pub checkpoints: Option<Checkpoints>,
+    /// What the job takes its share of, together with others.
+    pub quota: Option<Arc<Quota>>,
 }
 
 impl Default for Options {
@@ -58,6 +63,7 @@ impl Default for Options {
             in_flight: ByteCount::new(16 << 20),
             state_limit: ByteCount::new(4 << 30),
             checkpoints: None,
+            quota: None,
         }
     }
 }
@@ -197,7 +203,8 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         resumed: Arc::default(),
         job: options.checkpoints.as_ref().map(|checkpoints| checkpoints.job.as_str()).unwrap_or_default().into(),
         run: 0,
-        usage: StateUsage::new(options.state_limit),
+        usage: StateUsage::new(options.state_limit, options.quota.clone()),
+        quota: options.quota,
         ends: Ends::default(),
     };
     let patience = stall::patience(options.checkpoints.as_ref());
@@ -225,7 +232,7 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
     let (sources, notes, hold_ups) = start_sources(&shared, ends.sources, &mut equipment, options.in_flight);
     let (end, ended) = watch::channel(false);
     let (stall, mut watch) = (Stall::default(), JoinSet::new());
-    watch.spawn(stall::watch(shared.plan.clone(), hold_ups, patience, stall.clone()));
+    watch.spawn(stall::watch(shared.plan.clone(), hold_ups, patience, stall.clone()).in_current_span());
     let mut running = Running {
         ledger,
         verdict: shared.verdict.clone(),
@@ -236,9 +243,12 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         standing,
         swapper: Swapper::new(shared.revisions.clone(), workers, ended),
         rewind_points: None,
-        workers: spawn_blocking(move || {
-            run_workers(shared, equipment);
-            end.send_replace(true);
+        workers: tokio::spawn({
+            let run = async move {
+                run_workers(shared, equipment).await;
+                end.send_replace(true);
+            };
+            run.in_current_span()
         }),
         stall,
         watch,
@@ -250,12 +260,13 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         running.rewind_points = can_rewind.then_some(rewind_points);
         running.status = Some(coordinator.status());
         let verdict = running.verdict.clone();
-        running.coordinator.spawn(async move {
+        let coordinating = async move {
             coordinator.run(connections).await.unwrap_or_else(|error| {
                 verdict.fail(error.context("checkpoint"));
                 false
             })
-        });
+        };
+        running.coordinator.spawn(coordinating.in_current_span());
     }
     Ok(running)
 }
@@ -313,13 +324,20 @@ async fn open_sinks(
         }
         let verdict = shared.verdict.clone();
         let driver = Driver::new(opened, refusals, checkpointing);
-        tasks.spawn(async move {
+        let span = of_step(&name);
+        let driving = async move {
             if let Err(error) = driver.drive(receiver).await {
                 verdict.fail_sink(error.context(format!("sink {name}")));
             }
-        });
+        };
+        tasks.spawn(driving.instrument(span));
     }
     Ok((tasks, commits))
+}
+
+/// What everything belongs to that is logged on behalf of a source or sink.
+fn of_step(name: &str) -> Span {
+    error_span!("step", step = name)
 }
 
 /// The tasks of the sources, where each leaves its note, and where it says what holds it up.
@@ -352,7 +370,8 @@ fn start_sources(
             .counting(shared.plan.nodes[index].ledger.clone());
         notes.insert(index, intake.notes());
         hold_ups.insert(index, intake.hold_ups());
-        tasks.spawn(async move {
+        let span = of_step(&name);
+        let reading = async move {
             if let Err(error) = source.run(intake).await {
                 verdict.fail(error.context(format!("source {name}")));
             }
@@ -360,17 +379,21 @@ fn start_sources(
                 // A worker that is gone needs no goodbye.
                 let _ = deliver(queue, Delivery::Closed).await;
             }
-        });
+        };
+        tasks.spawn(reading.instrument(span));
     }
     (tasks, notes, hold_ups)
 }
 
 /// Runs all workers to the end. A panic in one of them fails the job, not the process.
-fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
+async fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
     let workers = equipment.len();
     let equipment: Arc<Mutex<Vec<Option<Equipment>>>> = Arc::new(Mutex::new(equipment.into_iter().map(Some).collect()));
-    let verdict = shared.verdict.clone();
+    let (verdict, span) = (shared.verdict.clone(), Span::current());
+    // Each worker has a part of it: when all are gone, no thread has to wait for theirs.
+    let (part, mut ended) = mpsc::channel::<()>(1);
     let started = timely::execute(Config::process(workers), move |worker| {
+        let (_part, _of_job) = (part.clone(), span.enter());
         let mine = equipment.lock().unwrap_or_else(PoisonError::into_inner)[worker.index()].take();
         let run = || worker::run(worker, &shared, mine.unwrap_or_default());
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
@@ -384,7 +407,10 @@ fn run_workers(shared: Shared, equipment: Vec<Equipment>) {
     });
     match started {
         Ok(guards) => {
-            for result in guards.join() {
+            // Dropped, they would wait: whoever ends the runtime does not want to.
+            let guards = ManuallyDrop::new(guards);
+            while ended.recv().await.is_some() {}
+            for result in ManuallyDrop::into_inner(guards).join() {
                 if let Err(error) = result {
                     verdict.fail(Error::internal(format!("a worker ended: {error}")));
                 }

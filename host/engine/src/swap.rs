@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tracing::Span;
 use wasmill_stream::plugin::{Identity, Logic, Version};
 use wasmill_stream::{Error, Result};
 
@@ -211,7 +212,9 @@ impl Swapper {
         let (before, trial) = (self::version(node)?, node.trial.clone());
         let instances = {
             let (version, workers) = (version.clone(), self.workers);
-            let instantiate = move || (0..workers).map(|_| make(&version)).collect::<Result<Vec<_>>>();
+            let span = Span::current();
+            let instantiate =
+                move || span.in_scope(|| (0..workers).map(|_| make(&version)).collect::<Result<Vec<_>>>());
             spawn_blocking(instantiate).await.map_err(|error| Error::internal(format!("instantiate: {error}")))??
         };
         // Calls that are under way may still fail; from here on nobody waits for anything.

@@ -7,6 +7,7 @@ use crate::operator::{Epoch, Rows, aggregate, process, sink, source, transform};
 use crate::plan::{Plan, PlanKind};
 use crate::progress::Announcement;
 use crate::swap::Revisions;
+use crate::throttle::Throttle;
 use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
@@ -17,6 +18,7 @@ use timely::dataflow::operators::{Concatenate, Probe, probe};
 use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 use tokio::sync::mpsc::{Receiver, Sender};
+use wasmill_stream::quota::Quota;
 use wasmill_stream::source::{Delivery, Ends};
 use wasmill_stream::{Error, Result};
 
@@ -50,6 +52,8 @@ pub struct Shared {
     pub run: u64,
     /// How much memory the states take.
     pub usage: StateUsage,
+    /// What the job takes its share of, together with others.
+    pub quota: Option<Arc<Quota>>,
     /// Which ends of splits are settled.
     pub ends: Ends,
 }
@@ -61,6 +65,7 @@ pub fn run(worker: &mut Worker, shared: &Shared, equipment: Equipment) {
         Ok(()) => shared.revisions.worker_is_built(),
         Err(error) => shared.verdict.fail(error),
     }
+    let mut throttle = shared.quota.clone().map(Throttle::new);
     while worker.has_dataflows() {
         if shared.verdict.is_aborted() {
             for dataflow in worker.installed_dataflows() {
@@ -69,6 +74,9 @@ pub fn run(worker: &mut Worker, shared: &Shared, equipment: Equipment) {
             return;
         }
         worker.step_or_park(None);
+        if let Some(throttle) = &mut throttle {
+            throttle.wait(|| shared.verdict.is_stopping());
+        }
     }
 }
 

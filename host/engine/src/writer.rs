@@ -1,10 +1,12 @@
 //! Drives one sink on the I/O runtime: takes batches from all workers, flushes in time, prepares at barriers, commits when it
 //! is told, closes at the end.
 
+mod calls;
+
 use crate::checkpoint::{Commit, Content, FINAL, Origin, Reporter, UndoLog};
 use crate::discards::wall_clock;
+use calls::Calls;
 use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 use tokio::time::{Instant, sleep_until};
@@ -53,12 +55,12 @@ pub struct DeadLetterBox {
 
 impl Refusals {
     /// Hands on what was refused. Waits while the sink of the dead letters has no room.
-    async fn hand_on(&self) -> Result<()> {
+    async fn hand_on(&self, calls: &Calls) -> Result<()> {
         let Some(to) = &self.to else { return Ok(()) };
         for batch in self.from.take_refusals(wall_clock()) {
             StepLedger::add(&to.ledger.read, batch.len());
             StepLedger::add(&to.ledger.bytes, batch.values.total_bytes());
-            call(&self.from, to.send(What::Rows(Arc::new(batch)))).await?;
+            calls.hand_on(to.send(What::Rows(Arc::new(batch)))).await?;
         }
         Ok(())
     }
@@ -88,6 +90,7 @@ pub struct Checkpointing {
 /// Drives one sink.
 pub struct Driver {
     writer: Box<dyn SinkWriter>,
+    calls: Calls,
     refusals: Refusals,
     checkpointing: Option<Checkpointing>,
     alignment: Alignment,
@@ -110,8 +113,8 @@ struct Alignment {
 impl Driver {
     /// Of an open sink.
     pub fn new(writer: Box<dyn SinkWriter>, refusals: Refusals, checkpointing: Option<Checkpointing>) -> Self {
-        let alignment = Alignment::default();
-        Self { writer, refusals, checkpointing, alignment, prepared: None, flush_at: None }
+        let (alignment, calls) = (Alignment::default(), Calls::new(refusals.from.clone()));
+        Self { writer, calls, refusals, checkpointing, alignment, prepared: None, flush_at: None }
     }
 
     /// Writes until all senders have let go, or until the last checkpoint is committed.
@@ -128,8 +131,8 @@ impl Driver {
                     None => return self.close().await,
                 },
                 () = sleep_until(deadline), if is_due => {
-                    call(&self.refusals.from, self.writer.flush()).await?;
-                    self.refusals.hand_on().await?;
+                    self.calls.write(self.writer.flush()).await?;
+                    self.refusals.hand_on(&self.calls).await?;
                     self.flush_at = None;
                 }
                 message = messages.recv() => match message {
@@ -155,8 +158,8 @@ impl Driver {
             }
             match what {
                 What::Rows(batch) => {
-                    call(&self.refusals.from, self.writer.write(batch)).await?;
-                    self.refusals.hand_on().await?;
+                    self.calls.write(self.writer.write(batch)).await?;
+                    self.refusals.hand_on(&self.calls).await?;
                     let interval = self.writer.flush_interval();
                     self.flush_at.get_or_insert_with(|| Instant::now() + interval);
                 }
@@ -199,9 +202,9 @@ impl Driver {
         }
         let cut = self.cut(barrier);
         let Some(checkpointing) = &self.checkpointing else { return Ok(()) };
-        let prepared = call(&self.refusals.from, self.writer.prepare(cut)).await?;
+        let prepared = self.calls.commit(self.writer.prepare(cut)).await?;
         self.flush_at = None;
-        self.refusals.hand_on().await?;
+        self.refusals.hand_on(&self.calls).await?;
         if let Some(to) = &self.refusals.to {
             to.send(What::Barrier(barrier)).await?;
         }
@@ -212,7 +215,7 @@ impl Driver {
     }
 
     async fn commit(&mut self, Commit(done): Commit) -> Result<()> {
-        call(&self.refusals.from, self.writer.commit()).await?;
+        self.calls.commit(self.writer.commit()).await?;
         let settled = match self.prepared.take() {
             Some(FINAL) => Some(self.writer.prepare(self.cut(FINAL)).await?),
             _ => None,
@@ -233,17 +236,9 @@ impl Driver {
     }
 
     async fn close(&mut self) -> Result<()> {
-        call(&self.refusals.from, self.writer.close()).await?;
-        self.refusals.hand_on().await
+        self.calls.commit(self.writer.close()).await?;
+        self.refusals.hand_on(&self.calls).await
     }
-}
-
-/// Makes a call that may last. Who looks at the sink's ledger meanwhile can see it.
-async fn call<T>(ledger: &StepLedger, call: impl Future<Output = Result<T>>) -> Result<T> {
-    ledger.count_call();
-    let answer = call.await;
-    ledger.count_call();
-    answer
 }
 
 /// The next wish for a commit; `None` if there will be none.

@@ -3,9 +3,11 @@
 
 use crate::limits::Limits;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use wasmill_stream::GuestLedger;
+use wasmill_stream::quota::Quota;
 
 /// How often a step may be warned about.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
@@ -17,6 +19,8 @@ pub(crate) struct Subject {
     pub(crate) step: Option<Arc<str>>,
     /// Name and version of the plugin; its path until it has told them.
     pub(crate) plugin: Arc<str>,
+    /// The digest of the component; none while it is being loaded.
+    pub(crate) sha256: Option<Arc<str>>,
 }
 
 impl fmt::Display for Subject {
@@ -34,11 +38,32 @@ pub(crate) struct Account {
     pub(crate) ledger: Arc<GuestLedger>,
     pub(crate) log: Bucket,
     pub(crate) slow: Pause,
+    /// What the plugin takes its share of.
+    pub(crate) quota: Option<Arc<Quota>>,
+    /// How many metrics it keeps, of those of the quota.
+    metrics: AtomicU64,
 }
 
 impl Account {
-    pub(crate) fn new(subject: Subject, limits: &Limits) -> Self {
-        Self { subject, ledger: Arc::default(), log: Bucket::new(limits.log.bytes()), slow: Pause::default() }
+    pub(crate) fn new(subject: Subject, limits: &Limits, quota: Option<Arc<Quota>>) -> Self {
+        let (log, slow) = (Bucket::new(limits.log.bytes()), Pause::default());
+        Self { subject, ledger: Arc::default(), log, slow, quota, metrics: AtomicU64::new(0) }
+    }
+
+    /// Whether the quota leaves room for one more metric, which is taken.
+    pub(crate) fn take_metric(&self) -> bool {
+        let Some(quota) = &self.quota else { return true };
+        let is_taken = quota.metrics.take(1);
+        self.metrics.fetch_add(u64::from(is_taken), Relaxed);
+        is_taken
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if let Some(quota) = &self.quota {
+            quota.metrics.give_back(*self.metrics.get_mut());
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 use crate::cache::Cache;
 use crate::confined::Child;
 use crate::schema::{self, Request, SettingProblem};
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 use wasmill_stream::{Error, Result};
 use wasmtime::Engine;
@@ -14,21 +16,46 @@ use wasmtime::component::Component;
 pub(crate) struct Compiler {
     child: Option<Child>,
     cache: Option<Cache>,
+    /// What is in use, by digest: however many jobs load a component, its code is in memory once.
+    in_use: Mutex<HashMap<String, Weak<Component>>>,
 }
 
 impl Compiler {
     /// In this process.
     pub(crate) fn here() -> Self {
-        Self { child: None, cache: None }
+        Self { child: None, cache: None, in_use: Mutex::default() }
     }
 
     /// In a child process.
     pub(crate) fn confined(child: Child, cache: Option<Cache>) -> Self {
-        Self { child: Some(child), cache }
+        Self { child: Some(child), cache, in_use: Mutex::default() }
     }
 
-    /// Compiles a component; the inner error is about the component.
-    pub(crate) fn compile(&self, engine: &Engine, digest: &str, bytes: &[u8]) -> Result<Result<Component, String>> {
+    /// Compiles a component, unless it is in use already; the inner error is about the component.
+    pub(crate) fn compile(
+        &self,
+        engine: &Engine,
+        digest: &str,
+        bytes: &[u8],
+    ) -> Result<Result<Arc<Component>, String>> {
+        let in_use = || self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(component) = in_use().get(digest).and_then(Weak::upgrade) {
+            return Ok(Ok(component));
+        }
+        let component = match self.compile_anew(engine, digest, bytes)? {
+            Ok(component) => Arc::new(component),
+            Err(words) => return Ok(Err(words)),
+        };
+        let mut in_use = in_use();
+        in_use.retain(|_, component| component.strong_count() > 0);
+        // Somebody else may have been faster.
+        let first = in_use.get(digest).and_then(Weak::upgrade);
+        let component = first.unwrap_or(component);
+        in_use.insert(digest.to_owned(), Arc::downgrade(&component));
+        Ok(Ok(component))
+    }
+
+    fn compile_anew(&self, engine: &Engine, digest: &str, bytes: &[u8]) -> Result<Result<Component, String>> {
         let Some(child) = &self.child else {
             return Ok(Component::new(engine, bytes).map_err(|error| error.root_cause().to_string()));
         };

@@ -14,6 +14,7 @@ use crate::wasi;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
+use wasmill_stream::quota::Quota;
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
 use wasmtime::component::{InstancePre, Linker};
@@ -44,9 +45,10 @@ pub struct Compiled {
     digest: String,
     size: ByteCount,
     requests: Requests,
-    component: wasmtime::component::Component,
+    component: Arc<wasmtime::component::Component>,
     linker: Linker<State>,
     compiler: Arc<Compiler>,
+    quota: Option<Arc<Quota>>,
 }
 
 /// A component that fits one of the worlds, compiled. Cheap to clone.
@@ -60,11 +62,20 @@ pub struct Component {
     description: Arc<Description>,
     compiler: Arc<Compiler>,
     pre: InstancePre<State>,
+    /// Kept, so that whoever loads the same component shares its code.
+    _code: Arc<wasmtime::component::Component>,
+    quota: Option<Arc<Quota>>,
 }
 
 impl Compiled {
     /// Compiles a component.
-    pub(crate) fn new(linker: &Linker<State>, compiler: &Arc<Compiler>, origin: &str, bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn new(
+        linker: &Linker<State>,
+        compiler: &Arc<Compiler>,
+        quota: Option<Arc<Quota>>,
+        origin: &str,
+        bytes: &[u8],
+    ) -> Result<Self> {
         let fails = |reason: String| Error::invalid(format!("{origin}: {reason}"));
         check_header(bytes).map_err(fails)?;
         let size = ByteCount::new(bytes.len() as u64);
@@ -79,7 +90,7 @@ impl Compiled {
             .map_err(|cause| fails(compile_words(&cause, bytes.len())))?;
         let requests = Requests::of(&component);
         let (origin, linker, compiler) = (origin.to_owned(), linker.clone(), compiler.clone());
-        Ok(Self { origin, digest, size, requests, component, linker, compiler })
+        Ok(Self { origin, digest, size, requests, component, linker, compiler, quota })
     }
 
     /// What it asks for.
@@ -89,7 +100,7 @@ impl Compiled {
 
     /// Checks that it fits one of the worlds, gives it what is granted, and asks who it is, with these limits.
     pub fn load(self, grants: Grants, limits: &Limits) -> Result<Component> {
-        let Self { origin, digest, size, requests, component: compiled, mut linker, compiler } = self;
+        let Self { origin, digest, size, requests, component: compiled, mut linker, compiler, quota } = self;
         let fails = |reason: String| Error::invalid(format!("{origin}: {reason}"));
         requests.check(grants).map_err(fails)?;
         let kind = find_kind(&compiled).map_err(fails)?;
@@ -102,12 +113,13 @@ impl Compiled {
         })?;
         let limits = limits.for_component(size);
         let description = match kind {
-            Kind::Transform => describe::<transformer::Guest>(&pre, &origin, limits),
-            Kind::Aggregator => describe::<aggregation::Guest>(&pre, &origin, limits),
-            Kind::Process => describe::<processing::Guest>(&pre, &origin, limits),
+            Kind::Transform => describe::<transformer::Guest>(&pre, &origin, limits, quota.clone()),
+            Kind::Aggregator => describe::<aggregation::Guest>(&pre, &origin, limits, quota.clone()),
+            Kind::Process => describe::<processing::Guest>(&pre, &origin, limits, quota.clone()),
         }?;
         let (requests, description) = (Arc::new(requests), Arc::new(description));
-        Ok(Component { origin: origin.into(), digest: digest.into(), size, kind, requests, description, compiler, pre })
+        let (origin, digest) = (origin.into(), digest.into());
+        Ok(Component { origin, digest, size, kind, requests, description, compiler, pre, _code: compiled, quota })
     }
 }
 
@@ -166,6 +178,10 @@ impl Component {
     pub(crate) fn pre(&self) -> &InstancePre<State> {
         &self.pre
     }
+
+    pub(crate) fn quota(&self) -> Option<Arc<Quota>> {
+        self.quota.clone()
+    }
 }
 
 /// Tells components from everything else by the first eight bytes, for which wasmtime has no words of its own.
@@ -217,7 +233,12 @@ fn find_kind(component: &wasmtime::component::Component) -> Result<Kind, String>
 }
 
 /// Runs the component once. This also checks the types of all its exports.
-fn describe<E: Exports>(pre: &InstancePre<State>, origin: &str, limits: Limits) -> Result<Description> {
-    let account = Account::new(Subject { step: None, plugin: origin.into() }, &limits);
+fn describe<E: Exports>(
+    pre: &InstancePre<State>,
+    origin: &str,
+    limits: Limits,
+    quota: Option<Arc<Quota>>,
+) -> Result<Description> {
+    let account = Account::new(Subject { step: None, plugin: origin.into(), sha256: None }, &limits, quota);
     Instance::<E>::new(pre, Arc::new(account), limits)?.describe()
 }

@@ -27,7 +27,8 @@ impl<E: Exports> Configured<E> {
     /// Lets the plugin judge its settings in an instance of its own.
     pub(crate) fn new(component: &Component, kind: Kind, step: &str, settings: &str, limits: Limits) -> Result<Self> {
         let plugin = component.describe();
-        let subject = Subject { step: Some(step.into()), plugin: plugin.to_string().into() };
+        let sha256 = Some(component.digest().into());
+        let subject = Subject { step: Some(step.into()), plugin: plugin.to_string().into(), sha256 };
         if component.kind() != kind {
             return Err(Error::invalid(format!(
                 "{subject}: expected a component of world `{kind}`, but {} is one of world `{}`",
@@ -42,13 +43,13 @@ impl<E: Exports> Configured<E> {
             digest: component.digest().to_owned(),
         };
         // Its counters are not the step's: nobody works with this instance.
-        let trial = Arc::new(Account::new(subject.clone(), &limits));
+        let trial = Arc::new(Account::new(subject.clone(), &limits, component.quota()));
         let needs = Instance::<E>::new(component.pre(), trial, limits)?.configure(settings, kind)?;
         Ok(Self {
             component: component.clone(),
             kind,
             identity,
-            account: Arc::new(Account::new(subject, &limits)),
+            account: Arc::new(Account::new(subject, &limits, component.quota())),
             settings: settings.to_owned(),
             limits,
             needs,

@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::sandbox::State;
 use std::sync::Arc;
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
+use wasmill_stream::quota::Quota;
 use wasmill_stream::{Error, Result};
 use wasmtime::component::{HasSelf, Linker};
 
@@ -22,6 +23,7 @@ use wasmtime::component::{HasSelf, Linker};
 pub struct Host {
     linker: Linker<State>,
     compiler: Arc<Compiler>,
+    quota: Option<Arc<Quota>>,
 }
 
 impl Host {
@@ -48,7 +50,12 @@ impl Host {
         let mut linker = Linker::new(&engine::start(deadlines)?);
         EveryKind::add_to_linker::<_, HasSelf<State>>(&mut linker, |state: &mut State| state)
             .map_err(|error| Error::invalid(format!("offer the host's functions to plugins: {error:#}")))?;
-        Ok(Self { linker, compiler: Arc::new(compiler) })
+        Ok(Self { linker, compiler: Arc::new(compiler), quota: None })
+    }
+
+    /// The same engine for plugins that take their share of a quota.
+    pub fn within(&self, quota: Option<Arc<Quota>>) -> Self {
+        Self { quota, ..self.clone() }
     }
 
     /// Checks and compiles a component, and asks who it is. `origin` is its path, for messages.
@@ -63,7 +70,7 @@ impl Host {
 
     /// Compiles a component, of which nothing is run: to see what it asks for before it gets it.
     pub fn compile(&self, origin: &str, bytes: &[u8]) -> Result<Compiled> {
-        Compiled::new(&self.linker, &self.compiler, origin, bytes)
+        Compiled::new(&self.linker, &self.compiler, self.quota.clone(), origin, bytes)
     }
 
     /// A transform for a step, configured once so that bad settings fail here. `settings` is a JSON object.

@@ -1,7 +1,7 @@
 //! The `log` import: what a guest says goes to the host's log under the name of its step and plugin, cut to a budget.
 //! Guest text is made printable here, wherever it ends up.
 
-use crate::account::Account;
+use crate::account::{Account, Subject};
 use crate::bindings::wasmill::plugin::log::{Host, Level};
 use crate::bindings::wasmill::plugin::types;
 use crate::sandbox::State;
@@ -39,17 +39,22 @@ impl GuestLog {
         if level == Level::Error {
             self.last_error = Some(message.clone());
         }
-        let (step, plugin) = (self.account.subject.step.as_deref(), &*self.account.subject.plugin);
+        let Subject { step, plugin, sha256 } = &self.account.subject;
+        let (step, plugin, sha256) = (step.as_deref(), &**plugin, sha256.as_deref());
         // An empty line costs as well.
-        let Some(dropped) = self.account.log.take(message.len() as u64 + 1, Instant::now()) else { return };
+        let (size, now) = (message.len() as u64 + 1, Instant::now());
+        let Some(dropped) = self.account.log.take(size, now) else { return };
+        if self.account.quota.as_ref().is_some_and(|quota| !quota.log.try_spend(size, now)) {
+            return;
+        }
         if dropped > 0 {
-            tracing::warn!(step, plugin, dropped, "the plugin logs more than it may; lines are missing here");
+            tracing::warn!(step, plugin, sha256, dropped, "the plugin logs more than it may; lines are missing here");
         }
         match level {
-            Level::Debug => tracing::debug!(step, plugin, "{message}"),
-            Level::Info => tracing::info!(step, plugin, "{message}"),
-            Level::Warn => tracing::warn!(step, plugin, "{message}"),
-            Level::Error => tracing::error!(step, plugin, "{message}"),
+            Level::Debug => tracing::debug!(step, plugin, sha256, "{message}"),
+            Level::Info => tracing::info!(step, plugin, sha256, "{message}"),
+            Level::Warn => tracing::warn!(step, plugin, sha256, "{message}"),
+            Level::Error => tracing::error!(step, plugin, sha256, "{message}"),
         }
     }
 
@@ -97,7 +102,6 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Subject;
     use crate::limits::Limits;
     use wasmill_stream::units::ByteCount;
 
@@ -112,7 +116,7 @@ mod tests {
     #[test]
     fn the_last_error_is_kept() {
         let limits = Limits { log: ByteCount::new(1), ..Limits::default() };
-        let account = Account::new(Subject { step: None, plugin: "plugin".into() }, &limits);
+        let account = Account::new(Subject { step: None, plugin: "plugin".into(), sha256: None }, &limits, None);
         let mut log = GuestLog::new(Arc::new(account));
         log.line(Level::Error, "123");
         log.line(Level::Info, "4");

@@ -38,8 +38,11 @@ impl State {
                 "the metric \"{}\" is dropped: expected a name of 1 to {MAX_NAME} letters, digits and `_`",
                 printable(name)
             ));
-        } else if !self.account.ledger.metric(name, change) {
-            self.log.warn(&format!("the metric {name} is dropped: a plugin may have {MAX_METRICS} different ones"));
+        } else if !self.account.ledger.metric(name, || self.account.take_metric(), change) {
+            self.log.warn(&format!(
+                "the metric {name} is dropped: a plugin may have {MAX_METRICS} different ones, or what the quota \
+                 `metrics` of its tenant leaves"
+            ));
         }
     }
 }

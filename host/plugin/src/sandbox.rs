@@ -1,6 +1,6 @@
 //! One store: the memory, log and clock that calls into one instance are held to. It knows nothing of the contract.
 
-use crate::account::Account;
+use crate::account::{Account, Subject};
 use crate::engine;
 use crate::failure::{self, Allowance, Failure};
 use crate::limits::{Limits, Meter};
@@ -32,7 +32,7 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) fn new(engine: &Engine, account: Arc<Account>, limits: Limits) -> Self {
         let state = State {
-            meter: Meter::new(&limits),
+            meter: Meter::new(&limits, account.quota.clone()),
             log: GuestLog::new(account.clone()),
             account,
             wasi: Inert::default(),
@@ -96,9 +96,10 @@ impl Sandbox {
         let slow = took.cpu > self.limits.slow.duration();
         account.ledger.call(rows, took, slow);
         if slow && account.slow.passes(Instant::now()) {
-            let (step, plugin) = (account.subject.step.as_deref(), &*account.subject.plugin);
+            let Subject { step, plugin, sha256 } = &account.subject;
+            let (step, plugin, sha256) = (step.as_deref(), &**plugin, sha256.as_deref());
             let (limit, took) = (self.limits.slow, took.cpu.as_millis());
-            tracing::warn!(step, plugin, rows, "`{function}` took {took}ms of CPU time, more than {limit}");
+            tracing::warn!(step, plugin, sha256, rows, "`{function}` took {took}ms of CPU time, more than {limit}");
         }
     }
 

@@ -20,11 +20,13 @@ mod serve;
 mod stdout;
 mod swap;
 mod test;
+mod token;
 
 use crate::job::Parameters;
+use crate::log::Format;
 use crate::terminal::Terminal;
 use clap::builder::RangedI64ValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use wasmill_stream::key::KEY_GROUPS;
@@ -34,6 +36,9 @@ use wasmill_stream::{Error, ErrorKind};
 #[derive(Debug, Parser)]
 #[command(name = "wasmill", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Cli {
+    /// How the log is written to standard error; WASMILL_LOG_FORMAT says the same
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    log_format: Option<Format>,
     #[command(subcommand)]
     command: Command,
 }
@@ -49,8 +54,9 @@ Examples:
   wasmill build slow-pages                            make a component of a plugin's source
 
 Environment:
-  WASMILL_LOG   what is logged to standard error, such as `info` or `wasmill_engine=debug` (default: warn)
-  NO_COLOR      no colours";
+  WASMILL_LOG         what is logged to standard error, such as `info` or `wasmill_engine=debug` (default: warn)
+  WASMILL_LOG_FORMAT  `text`, or `json`: an object a line, with job, tenant, step and plugin where there are any
+  NO_COLOR            no colours";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -58,8 +64,10 @@ enum Command {
     Check(check::Arguments),
     /// Run a job until its sources end or Ctrl-C
     Run(run::Arguments),
-    /// Run the jobs of a folder side by side, with an API
+    /// Run many jobs side by side, with an API
     Serve(serve::Arguments),
+    /// Make, list and revoke the tokens of a host
+    Token(token::Arguments),
     /// Replace the plugin of a step while its job runs, or try another one
     Swap(swap::Arguments),
     /// Apply a job file that has changed to its running job
@@ -135,11 +143,19 @@ enum Exit {
 /// Parses the arguments of this process and does what they say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let terminal = Terminal::start();
+    let format = match cli.log_format.map_or_else(format_of_environment, Ok) {
+        Ok(format) => format,
+        Err(error) => {
+            Terminal::start(Format::Text).error(&error.report());
+            return ExitCode::from(Exit::Invalid as u8);
+        }
+    };
+    let terminal = Terminal::start(format);
     let ended = match &cli.command {
         Command::Check(arguments) => check::run(arguments, &terminal),
         Command::Run(arguments) => run::run(arguments, &terminal),
         Command::Serve(arguments) => serve::run(arguments, &terminal),
+        Command::Token(arguments) => token::run(arguments, &terminal),
         Command::Swap(arguments) => swap::run(arguments),
         Command::Apply(arguments) => apply::run(arguments),
         Command::Rollback(arguments) => rollback::run(arguments),
@@ -163,6 +179,15 @@ pub fn main() -> ExitCode {
         exit
     });
     ExitCode::from(exit as u8)
+}
+
+/// How the log is written, as the environment says.
+fn format_of_environment() -> Result<Format, Error> {
+    let Some(text) = std::env::var_os("WASMILL_LOG_FORMAT").filter(|text| !text.is_empty()) else {
+        return Ok(Format::Text);
+    };
+    Format::from_str(&text.to_string_lossy(), true)
+        .map_err(|_| Error::invalid(format!("WASMILL_LOG_FORMAT is {text:?}: expected `text` or `json`")))
 }
 
 fn exit_of(error: &Error) -> Exit {

@@ -59,6 +59,13 @@ pub struct Observed {
     pub swapper: Swapper,
 }
 
+impl Observed {
+    /// How often its checkpoints have failed.
+    pub fn failed_checkpoints(&self) -> u64 {
+        self.checkpoints.as_ref().map_or(0, |checkpoints| checkpoints.look().failures)
+    }
+}
+
 /// How a job ends that does not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {

@@ -103,7 +103,8 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     if problems.is_empty() {
         warnings.extend(topology::unread(&draft.nodes, &topology));
     }
-    let Draft { name, options, nodes, dead_letters, checkpoint, swap, sourcing } = draft;
+    let Draft { name, mut options, nodes, dead_letters, checkpoint, swap, sourcing } = draft;
+    options.quota = sourcing.access.quota();
     plugins.obey(&sourcing, false);
     let nodes: Vec<_> = nodes.into_iter().map(|node| load_node(node, plugins, &mut problems)).collect();
     let wiring = wiring::connect(&nodes, &topology.inputs, &mut problems);

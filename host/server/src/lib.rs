@@ -10,6 +10,7 @@ mod driver;
 pub mod inspection;
 pub mod job;
 pub mod live;
+pub mod log;
 pub mod pins;
 pub mod progress;
 pub mod report;

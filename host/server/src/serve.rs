@@ -1,32 +1,49 @@
 //! `wasmill serve`: many jobs in one process, each kept running by itself, with an API for people and programs.
 
 pub mod api;
+mod audit;
 mod backoff;
+mod downtime;
 mod fleet;
+mod front;
+mod home;
+mod host_file;
 mod hosted;
 mod keeper;
+mod keyring;
 pub mod metrics;
+mod rate;
 mod status;
+mod tenant;
+pub mod tokens;
 
 pub use fleet::Fleet;
+pub use front::Listen;
+pub use home::{Home, JobId};
+pub use host_file::HostFile;
 pub use status::{JobStatus, State};
+pub use tenant::TenantStatus;
 
 pub use crate::driver::Ending;
 
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
-use api::Guard;
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use api::{Door, Guard};
+use audit::Audit;
+use front::{Front, Listener, Tls};
+use keyring::Keyring;
+use rate::Rate;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokens::Tokens;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use wasmill_stream::{Error, Result};
 
-/// How often the folder is looked at without an event.
+/// Where the API listens if nobody says anything else.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
+/// How often folders are looked at without an event.
 const POLL: Duration = Duration::from_secs(2);
 /// How long it is waited after an event: more may follow.
 const QUIET: Duration = Duration::from_millis(50);
@@ -34,53 +51,83 @@ const QUIET: Duration = Duration::from_millis(50);
 /// How a host is run.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The folder of the job files.
-    pub jobs: PathBuf,
-    /// Where the API listens.
-    pub listen: SocketAddr,
+    /// Its folder.
+    pub home: Home,
+    /// Where the API listens, if not where its file says.
+    pub listen: Option<Listen>,
     /// Values of `${NAME}` in job files.
     pub parameters: Vec<(String, String)>,
 }
 
-/// Runs the jobs of a folder until somebody asks for the end. A second time ends it at once.
+/// Runs the jobs of a host until somebody asks for the end. A second time ends it at once.
 pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Terminal) -> Result<Ending> {
-    let Settings { jobs, listen, parameters } = settings;
-    if !listen.ip().is_loopback() {
-        return Err(Error::invalid(format!(
-            "{listen} can be reached from other machines, and the API asks nobody who he is"
-        ))
-        .hint("listen on 127.0.0.1; from elsewhere a tunnel leads there, such as `ssh -L 9180:127.0.0.1:9180`"));
-    }
-    let failed = |error| Error::unavailable(format!("listen on {listen}")).with_source(error);
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    let fleet = Arc::new(Fleet::new(jobs, parameters, terminal.clone()));
+    let Settings { home, listen, parameters } = settings;
+    let terminal = &terminal.of_host();
+    terminal.logs().write_files(&home)?;
+    let (file, keyring) = (HostFile::read(home.root())?, Keyring::new(Tokens::path(home.root())));
+    let listen = match listen {
+        Some(listen) => listen,
+        None => file.listen().map_err(Error::invalid)?.map_or(Listen::Tcp(LISTEN), |listen| listen.within(home.root())),
+    };
+    require_safe(&listen, &file, &keyring)?;
+    let tls = file.tls.clone().map(Tls::open).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let listener = Listener::bind(&listen).await?;
+    let at = listener.at()?;
+    let fleet = Arc::new(Fleet::new(home, parameters, terminal.clone()));
     fleet.look()?;
-    terminal.note(&format!(
-        "{} jobs of {}; http://{address}/api/v1/jobs",
-        fleet.jobs().len(),
-        fleet.folder().display()
-    ));
-    let router = api::router(fleet.clone(), Guard::of(address));
-    // It ends with the runtime.
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let (number, root) = (fleet.jobs().len(), fleet.home().root());
+    terminal.note(&match &at {
+        Listen::Tcp(address) => format!("{number} jobs of {}; {scheme}://{address}/api/v1/jobs", root.display()),
+        unix @ Listen::Unix(_) => format!("{number} jobs of {}; {unix}", root.display()),
+    });
+    let per_second = file.api.requests_per_second;
+    let door = Door {
+        guard: Guard::of(&at, &file.names, tls.is_some()),
+        keyring,
+        is_public: !at.is_private(),
+        rate: Rate::new(per_second.saturating_mul(2), per_second.into()),
+        audit: Audit::new(root.join("audit.jsonl")),
+        terminal: terminal.clone(),
+    };
+    let router = api::router(fleet.clone(), Arc::new(door));
+    let front = tokio::spawn(Front::new(listener, tls, file.api.connections, terminal.clone()).serve(router));
     let watch = tokio::spawn(follow(fleet.clone(), terminal.clone()));
     shutdown.asked().await;
     watch.abort();
     terminal.note("stopping: every job takes its last checkpoint; Ctrl-C again to end at once");
-    tokio::select! {
+    let ended = tokio::select! {
         left = fleet.leave() => left.map(|()| Ending::Done),
         () = shutdown.asked() => Ok(Ending::Interrupted),
-    }
+    };
+    front.abort();
+    // Its socket goes away with it.
+    let _ = front.await;
+    ended
 }
 
-/// Has the jobs follow their folder.
+/// Refuses to be reached by others unless nobody can listen in and everybody has to say who he is.
+fn require_safe(listen: &Listen, file: &HostFile, keyring: &Keyring) -> Result<()> {
+    let has_tokens = keyring.tokens()?.is_some_and(|tokens| tokens.iter().next().is_some());
+    let missing = match (file.tls.is_some(), has_tokens) {
+        _ if listen.is_private() => return Ok(()),
+        (true, true) => return Ok(()),
+        (true, false) => "tokens: `wasmill token create`",
+        (false, true) => "TLS: [tls] in its host.toml",
+        (false, false) => "TLS and tokens: [tls] in its host.toml, and `wasmill token create`",
+    };
+    Err(Error::invalid(format!("{listen} can be reached from other machines: the host needs {missing}")).hint(
+        "or listen on 127.0.0.1 or unix:PATH; from elsewhere a tunnel leads there, such as `ssh -L 9180:127.0.0.1:9180`",
+    ))
+}
+
+/// Has the jobs follow their folders.
 async fn follow(fleet: Arc<Fleet>, terminal: Terminal) {
     let bell = fleet.bell().clone();
     let (listener, mut rings) = (bell.listener(), bell.listen());
     let mut last = None;
     loop {
-        bell.watch(listener, BTreeSet::from([fleet.folder().to_owned()]));
+        bell.watch(listener, fleet.folders());
         if timeout(POLL, rings.changed()).await.is_ok() {
             sleep(QUIET).await;
             rings.mark_unchanged();

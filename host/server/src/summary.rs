@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use wasmill_stream::guest_ledger::Took;
     use wasmill_stream::plugin::Identity;
-    use wasmill_stream::{Batch, GuestFault, GuestLedger};
+    use wasmill_stream::{Batch, Cause, GuestFault, GuestLedger};
 
     /// Every row of a step is found in one of the columns, empty columns are left out, and rejects come with reasons.
     #[test]
@@ -203,14 +203,14 @@ mod tests {
         StepLedger::add(&step.filtered, 3);
         let batch = Batch { times: vec![0; 10], ..Batch::default() };
         for row in [7, 9] {
-            step.reject(&batch, row, "no pickup");
+            step.reject(&batch, row, Cause::Rejected, "no pickup");
         }
         let guest = Arc::new(GuestLedger::default());
         let cpu = Duration::from_millis(5);
         guest.call(12_345, Took { cpu, wall: cpu }, false);
         guest.fault(GuestFault::Trap);
         guest.memory(3 << 20);
-        guest.metric("cells", |_| Metric::Counter(1_000));
+        guest.metric("cells", || true, |_| Metric::Counter(1_000));
         step.add_guest(&identity("1"), &guest);
         let text = Summary(&Ledger { steps: vec![Arc::new(source), Arc::new(step)] }).to_string();
         let expected = "         read  = emitted  + filtered  + rejected

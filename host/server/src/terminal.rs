@@ -1,40 +1,60 @@
 //! Standard error: the log, one-line errors, and progress that stays below both. Nothing else writes there.
 
+use crate::log::{self, Format, Logs, NOTE};
+use crate::serve::JobId;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Span;
 
 /// The terminal of this process, or whatever standard error is.
 #[derive(Clone)]
 pub struct Terminal {
     bars: MultiProgress,
     live: bool,
-    /// The job that says something, in a host of many.
-    job: Option<Arc<str>>,
+    /// Whether what is said goes into the log, as events do.
+    logs_notes: bool,
+    /// What jobs keep of the log.
+    logs: Logs,
+    /// What is said belongs to this.
+    span: Span,
 }
 
 impl Terminal {
-    /// Takes standard error over and starts the log.
-    pub fn start() -> Self {
+    /// Takes standard error over and starts the log. What is said to people is an event too, if these are read by programs.
+    pub fn start(format: Format) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        let terminal = Self { bars, live: io::stderr().is_terminal(), job: None };
-        let filter = EnvFilter::try_from_env("WASMILL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(terminal.live && std::env::var_os("NO_COLOR").is_none())
-            .with_writer(terminal.clone());
-        if log.try_init().is_err() {
+        let (live, logs_notes) = (io::stderr().is_terminal() && format == Format::Text, format == Format::Json);
+        let terminal = Self { bars, live, logs_notes, logs: Logs::default(), span: Span::none() };
+        if !log::start(&terminal, format, &terminal.logs) {
             terminal.note("the log was started before");
         }
         terminal
     }
 
-    /// The same for one of many jobs: every line says whose it is, and nothing is drawn over.
-    pub fn of_job(&self, name: &str) -> Self {
-        Self { live: false, job: Some(name.into()), ..self.clone() }
+    /// The same for a host of many jobs: whatever it says is an event of the log, and nothing is drawn over.
+    pub fn of_host(&self) -> Self {
+        Self { live: false, logs_notes: true, ..self.clone() }
+    }
+
+    /// The same for one of its jobs: every event says whose it is.
+    pub fn of_job(&self, id: &JobId) -> Self {
+        Self { span: log::span_of(id), ..self.clone() }
+    }
+
+    /// What everything belongs to that is said here.
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// What jobs keep of the log.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// Whether there may be colours.
+    pub fn is_coloured(&self) -> bool {
+        self.live && std::env::var_os("NO_COLOR").is_none()
     }
 
     /// Whether lines can be drawn over.
@@ -42,20 +62,20 @@ impl Terminal {
         self.live
     }
 
-    /// Prints a line, or several.
+    /// Says something to people, in a line or several.
     pub fn note(&self, text: &str) {
-        match &self.job {
-            None => self.print(format!("{text}\n").as_bytes()),
-            Some(job) => {
-                let lines: String = text.lines().map(|line| format!("{job}: {line}\n")).collect();
-                self.print(lines.as_bytes());
-            }
+        match self.logs_notes {
+            true => self.span.in_scope(|| tracing::info!(target: NOTE, "{}", text.trim_end())),
+            false => self.print(&format!("{text}\n")),
         }
     }
 
-    /// Prints why a command has failed.
+    /// Says why something has failed.
     pub fn error(&self, text: &str) {
-        self.note(&format!("error: {text}"));
+        match self.logs_notes {
+            true => self.span.in_scope(|| tracing::error!(target: NOTE, "{}", text.trim_end())),
+            false => self.print(&format!("error: {text}\n")),
+        }
     }
 
     /// A line that is drawn over until it is dropped. Nothing is seen of it off a terminal.
@@ -77,9 +97,10 @@ impl Terminal {
         }
     }
 
-    fn print(&self, bytes: &[u8]) {
+    /// Writes above the progress.
+    pub(crate) fn print(&self, text: &str) {
         // Nobody can be told if standard error is closed.
-        let _ = self.bars.suspend(|| io::stderr().lock().write_all(bytes));
+        let _ = self.bars.suspend(|| io::stderr().lock().write_all(text.as_bytes()));
     }
 }
 
@@ -98,31 +119,5 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-    }
-}
-
-// === the log ===
-
-impl<'a> MakeWriter<'a> for Terminal {
-    type Writer = LogWriter<'a>;
-
-    fn make_writer(&'a self) -> LogWriter<'a> {
-        LogWriter { terminal: self }
-    }
-}
-
-/// Writes log lines above the progress.
-pub struct LogWriter<'a> {
-    terminal: &'a Terminal,
-}
-
-impl Write for LogWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.terminal.print(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

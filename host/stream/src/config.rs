@@ -5,9 +5,11 @@ mod foreign;
 
 pub use foreign::{ForeignSettings, ParameterSetting, read_literal};
 
+use crate::access::{Access, Anything, Barred, Reach};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -59,10 +61,15 @@ impl Problems {
     }
 }
 
-/// The values of `${NAME}`. Names are looked up when a setting is read.
+/// What is around a job file: the values of `${NAME}`, looked up when a setting is read, and what the job may reach.
 pub trait Parameters {
     /// The value of a parameter.
     fn get(&self, name: &str) -> Option<String>;
+
+    /// What the job may reach outside.
+    fn access(&self) -> &dyn Access {
+        &Anything
+    }
 }
 
 impl<F: Fn(&str) -> Option<String>> Parameters for F {
@@ -171,6 +178,39 @@ impl<'a> Section<'a> {
             );
         }
         self.optional(key, problems)
+    }
+
+    /// A path that must be there.
+    pub fn required_path(&mut self, key: &'static str, problems: &mut Problems) -> Option<PathBuf> {
+        let (path, place) = self.required_located(key, problems)?;
+        self.resolve(path, place, problems)
+    }
+
+    /// A path.
+    pub fn path(&mut self, key: &'static str, problems: &mut Problems) -> Option<PathBuf> {
+        let (path, place) = self.located(key, problems)?;
+        self.resolve(path, place, problems)
+    }
+
+    /// Where a path of this table leads. One that the job may not take is a problem.
+    pub fn resolve(&self, path: PathBuf, place: Place, problems: &mut Problems) -> Option<PathBuf> {
+        self.parameters.access().path(path).map_err(|barred| self.bar(barred, place, problems)).ok()
+    }
+
+    /// Reports it if the job may not reach something that this table names.
+    pub fn reach(&self, reach: Reach<'_>, place: Place, problems: &mut Problems) {
+        if let Err(barred) = self.parameters.access().allows(reach) {
+            self.bar(barred, place, problems);
+        }
+    }
+
+    /// What the job may reach outside.
+    pub fn access(&self) -> &dyn Access {
+        self.parameters.access()
+    }
+
+    fn bar(&self, Barred { message, hint }: Barred, place: Place, problems: &mut Problems) {
+        problems.push_hint(place, format!("{}: {message}", self.title), hint);
     }
 
     /// A table inside this one, such as `[source.trips.watermark]`.

@@ -65,6 +65,22 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 5 + GuestFault::ALL.len()] = [
+        Self::Undecodable,
+        Self::Rejected,
+        Self::Late,
+        Self::Future,
+        Self::Refused,
+        Self::Guest(GuestFault::Trap),
+        Self::Guest(GuestFault::Deadline),
+        Self::Guest(GuestFault::Memory),
+        Self::Guest(GuestFault::Output),
+        Self::Guest(GuestFault::Contract),
+        Self::Guest(GuestFault::Retry),
+        Self::Guest(GuestFault::Fatal),
+    ];
+
     /// Its name in dead letters and metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -100,14 +100,20 @@ impl GuestLedger {
         self.memory.fetch_max(bytes, Relaxed);
     }
 
-    /// Changes a metric with `change`, which is given the value before. Tells whether there was room for it.
-    pub fn metric(&self, name: &str, change: impl FnOnce(Option<Metric>) -> Metric) -> bool {
+    /// Changes a metric with `change`, which is given the value before. Tells whether there was room for it; for a new one
+    /// `has_room` is asked as well.
+    pub fn metric(
+        &self,
+        name: &str,
+        has_room: impl FnOnce() -> bool,
+        change: impl FnOnce(Option<Metric>) -> Metric,
+    ) -> bool {
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(metric) = metrics.get_mut(name) {
             *metric = change(Some(*metric));
             return true;
         }
-        let room = metrics.len() < MAX_METRICS;
+        let room = metrics.len() < MAX_METRICS && has_room();
         if room {
             metrics.insert(name.to_owned(), change(None));
         }

@@ -1,6 +1,16 @@
 //! Every record is accounted for: per step, `read = emitted + filtered + late + rejected + control + in flight`.
 //! Steps count into their [`StepLedger`] from any thread; the terminal, the final report and the tests read it.
 
+mod activity;
+mod causes;
+mod latency;
+mod splits;
+
+pub use activity::{Activities, Activity, Meter, Times};
+pub use causes::Causes;
+pub use latency::{BOUNDS, Latencies, Latency};
+pub use splits::{SplitGauge, SplitState, Splits};
+
 use crate::dead_letter::Letters;
 use crate::plugin::Identity;
 use crate::time::iso8601;
@@ -8,7 +18,7 @@ use crate::window::RefusedWindow;
 use crate::{Batch, Cause, Firing, GuestLedger};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many rejected rows, and how many gaps, a step describes in full. The rest are counted.
@@ -48,6 +58,26 @@ pub struct StepLedger {
     pub refused_firings: AtomicU64,
     /// Stretches of its input that a source has found to be lost, see [`StepLedger::note_gap`].
     pub gaps: AtomicU64,
+    /// Whether it keeps state at all.
+    pub keeps_state: AtomicBool,
+    /// About how many bytes of memory the step's state takes, of all workers together.
+    pub state_bytes: AtomicU64,
+    /// How many windows, per key, hold state.
+    pub open_windows: AtomicU64,
+    /// How often a source or sink has failed and tried again.
+    pub retries: AtomicU64,
+    /// How many splits of a source have records for which the job has no room.
+    pub held_back: AtomicU64,
+    /// What its workers do with their time.
+    pub activities: Activities,
+    /// How long a sink took to write what it was given.
+    pub write_latency: Latency,
+    /// How long a sink took to prepare and to commit checkpoints.
+    pub commit_latency: Latency,
+    /// Rows, windows and timers that left the pipeline here, by cause: one dead letter each, if the job keeps them.
+    pub causes: Causes,
+    /// The open splits of a source.
+    pub splits: Splits,
     /// Calls of a sink's writer, see [`StepLedger::calls`].
     calls: AtomicU64,
     /// Whether the step's watermark is known yet, see [`StepLedger::watermark`].
@@ -187,16 +217,25 @@ impl StepLedger {
         self
     }
 
+    /// A worker's part of a number that all of them make up has changed.
+    pub fn change(sum: &AtomicU64, before: usize, now: usize) {
+        match now.checked_sub(before) {
+            Some(more) => sum.fetch_add(more as u64, Relaxed),
+            None => sum.fetch_sub((before - now) as u64, Relaxed),
+        };
+    }
+
     /// Counts one rejected row of a batch and says why. The reason is kept apart from where the row came from, so that
     /// equal reasons add up.
-    pub fn reject(&self, batch: &Batch, row: usize, reason: &str) {
+    pub fn reject(&self, batch: &Batch, row: usize, cause: Cause, reason: &str) {
         self.rejected.fetch_add(1, Relaxed);
+        self.causes.add(cause);
         self.note(|| batch.describe_row(row), reason);
     }
 
     /// Counts a row that a sink's other side refuses for good, and keeps it as a dead letter if the job does so.
     pub fn refuse(&self, batch: &Batch, row: usize, reason: &str) {
-        self.reject(batch, row, reason);
+        self.reject(batch, row, Cause::Refused, reason);
         if let Some(letters) = &self.refusals {
             letters.lock().unwrap_or_else(PoisonError::into_inner).row(batch, row, Cause::Refused, reason);
         }
@@ -211,14 +250,16 @@ impl StepLedger {
     /// Counts a window without results.
     pub fn refuse_window(&self, refused: &RefusedWindow) {
         self.refused_firings.fetch_add(1, Relaxed);
+        self.causes.add(refused.cause);
         let Firing { start, end, .. } = refused.window;
         let key = String::from_utf8_lossy(&refused.key);
         self.note(|| format!("window {} .. {} of {key}", iso8601(start), iso8601(end)), &refused.reason);
     }
 
     /// Counts a timer that was dropped. `time`: when it was due, ms.
-    pub fn refuse_timer(&self, key: &[u8], time: i64, reason: &str) {
+    pub fn refuse_timer(&self, key: &[u8], time: i64, cause: Cause, reason: &str) {
         self.refused_firings.fetch_add(1, Relaxed);
+        self.causes.add(cause);
         self.note(|| format!("timer {} of {}", iso8601(time), String::from_utf8_lossy(key)), reason);
     }
 

@@ -1,6 +1,7 @@
 //! The pure part of wasmill: what a row, a field, a watermark and a window are, and the traits through which sources,
 //! plugins and sinks meet the engine. No sockets, files, wasmtime, timely or wall clock in here.
 
+pub mod access;
 pub mod backlog;
 pub mod batch;
 pub mod binary;
@@ -20,6 +21,7 @@ pub mod ledger;
 pub mod plugin;
 pub mod position;
 pub mod process;
+pub mod quota;
 pub mod sink;
 pub mod source;
 pub mod time;

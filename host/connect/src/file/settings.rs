@@ -2,7 +2,6 @@
 
 use super::FileSink;
 use super::roller::{Rolling, Target};
-use std::path::PathBuf;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::sink::Sink;
 use wasmill_stream::units::{ByteCount, Period};
@@ -25,7 +24,7 @@ enum Compression {
 /// * for one file: `overwrite` (false) allows that it exists already. It is complete when the job ends.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
-    let path = section.required::<PathBuf>("path", problems);
+    let path = section.required_path("path", problems);
     let compression = section.located::<Compression>("compression", problems);
     let roll_bytes = section.located::<ByteCount>("roll_bytes", problems);
     let roll_interval = section.located::<Period>("roll_interval", problems);

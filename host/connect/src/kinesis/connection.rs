@@ -12,6 +12,7 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::types::{ChildShard, HashKeyRange};
 use std::fmt;
 use url::Url;
+use wasmill_stream::access::Reach;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::{Error, Result};
 
@@ -34,11 +35,14 @@ impl ConnectionSettings {
         let mut aws = AwsSettings::check(section, problems);
         let stream = match section.required_located::<String>("stream", problems) {
             None => StreamName::default(),
-            Some((given, place)) => StreamName::parse(&given).unwrap_or_else(|message| {
-                let message = format!("{}: `stream`: {message}", section.title());
-                problems.push_hint(place, message, StreamName::EXPECTED);
-                StreamName::default()
-            }),
+            Some((given, place)) => {
+                section.reach(Reach::Stream(&given), place.clone(), problems);
+                StreamName::parse(&given).unwrap_or_else(|message| {
+                    let message = format!("{}: `stream`: {message}", section.title());
+                    problems.push_hint(place, message, StreamName::EXPECTED);
+                    StreamName::default()
+                })
+            }
         };
         aws.region = aws.region.or_else(|| stream.region());
         let endpoint = check_endpoint(section, problems);

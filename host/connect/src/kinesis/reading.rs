@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument;
 use wasmill_stream::source::{Intake, SplitSender};
 use wasmill_stream::{Error, ErrorKind, Result, SplitId};
 
@@ -132,12 +133,13 @@ impl Reading {
             let inherited = self.inherited(&shard.parents);
             let Shard { id, hashes, .. } = shard;
             let reader = ShardReader { shared: self.shared.clone(), shard: id, hashes, sender, is_described };
-            self.tasks.spawn(async move {
+            let reading = async move {
                 if let Some(watermark) = inherited {
                     reader.sender.inherit(watermark).await?;
                 }
                 reader.run(place).await.map(News::Ended)
-            });
+            };
+            self.tasks.spawn(reading.in_current_span());
         }
     }
 

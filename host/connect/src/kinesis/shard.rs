@@ -254,6 +254,7 @@ impl ShardReader {
 
     pub(super) async fn hand_on(&self, page: Page, asked: i64, cursor: &mut Cursor) -> Result<Turn> {
         let Page { records, arrived: [first_arrived, last_arrived], next, lag, children } = page;
+        lag.into_iter().for_each(|millis| self.sender.is_behind(millis));
         let (empty, first) = (records.sequences.is_empty(), records.sequences.first().copied());
         let (bytes, at_tip) = (records.values.total_bytes(), lag == Some(0));
         let mut after = None;

@@ -82,7 +82,7 @@ pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) ->
         index,
         auth,
         patience: Patience::check_start(section, problems),
-        ca: section.optional("ca", problems),
+        ca: section.path("ca", problems),
         batch_bytes: section.optional("batch_bytes", problems).unwrap_or(ByteCount::new(5 << 20)).bytes() as usize,
         batch_rows: section.optional("batch_rows", problems).unwrap_or(1_000),
         flush_interval: section.optional("flush_interval", problems).unwrap_or(Period::from_millis(1_000)).duration(),

@@ -47,7 +47,7 @@ impl Writer {
 
     /// Sends documents until each has met its fate.
     async fn deliver(&mut self, documents: Documents) -> Result<()> {
-        let mut backoff = Backoff::new(Patience::ENDLESS);
+        let mut backoff = Backoff::new(Patience::ENDLESS).counting(&self.ledger);
         let mut failures = vec![0; documents.len()];
         let mut requests: Vec<Vec<usize>> = vec![(0..documents.len()).collect()];
         while let Some(numbers) = requests.pop() {

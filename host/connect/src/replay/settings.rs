@@ -55,8 +55,10 @@ fn what(section: &mut Section<'_>, problems: &mut Problems) -> Option<What> {
     match (paths, generate) {
         (Some((Paths(paths), place)), None) => {
             if paths.is_empty() {
-                problems.push(place, format!("{}: `path` names no file", section.title()));
+                problems.push(place.clone(), format!("{}: `path` names no file", section.title()));
             }
+            let resolve = |path| section.resolve(path, place.clone(), problems);
+            let paths = paths.into_iter().filter_map(resolve).collect();
             Some(What::Files(Files {
                 paths,
                 format: section.optional::<Format>("format", problems),

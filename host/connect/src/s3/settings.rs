@@ -6,7 +6,8 @@ use super::object::Compression;
 use crate::time_pattern::TimePattern;
 use object_store::path::Path;
 use std::time::Duration;
-use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::access::Reach;
+use wasmill_stream::config::{Place, Problems, Section};
 use wasmill_stream::sink::Sink;
 use wasmill_stream::units::{ByteCount, Period};
 
@@ -36,10 +37,11 @@ pub struct Settings {
 /// * what [`BucketSettings`] reads.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
-    let bucket = section.required("bucket", problems).unwrap_or_default();
+    let bucket = section.required_located("bucket", problems);
+    let (bucket, place) = bucket.unwrap_or_else(|| (String::new(), section.place()));
     let settings = Settings {
+        prefix: check_prefix((&bucket, place), section, problems),
         bucket: BucketSettings::check(bucket, section, problems),
-        prefix: check_prefix(section, problems),
         compression: check_compression(section, problems),
         object_bytes: check_object_bytes(section, problems),
         roll_interval: check_roll_interval(section, problems),
@@ -48,8 +50,13 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
     (problems.len() == before).then(|| Box::new(sink) as Box<dyn Sink>)
 }
 
-fn check_prefix(section: &mut Section<'_>, problems: &mut Problems) -> TimePattern {
-    let Some((text, place)) = section.located::<String>("prefix", problems) else { return TimePattern::default() };
+fn check_prefix(bucket: (&str, Place), section: &mut Section<'_>, problems: &mut Problems) -> TimePattern {
+    let prefix = section.located::<String>("prefix", problems);
+    let (bucket, place) = bucket;
+    let place = prefix.as_ref().map_or(place, |(_, place)| place.clone());
+    let head = prefix.as_ref().map(|(prefix, _)| prefix.as_str()).unwrap_or_default();
+    section.reach(Reach::Objects { bucket, prefix: head }, place, problems);
+    let Some((text, place)) = prefix else { return TimePattern::default() };
     let checked = TimePattern::parse(&text).and_then(|pattern| {
         let sample = pattern.at(0);
         Path::parse(format!("{sample}x")).map(|_| pattern).map_err(|error| error.to_string())

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use object_store::{Attributes, ObjectStore, PutOptions};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use wasmill_stream::Result;
+use wasmill_stream::ledger::StepLedger;
 
 /// Puts objects of one run.
 pub struct Store {
@@ -16,14 +18,15 @@ pub struct Store {
     run: String,
     /// How many objects were put.
     put: u64,
+    ledger: Arc<StepLedger>,
 }
 
 impl Store {
     /// Nothing is put yet.
-    pub fn new(bucket: Bucket, attributes: Attributes, name: &str) -> Self {
+    pub fn new(bucket: Bucket, attributes: Attributes, name: &str, ledger: Arc<StepLedger>) -> Self {
         let started = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         let random = RandomState::new().hash_one(name) as u32;
-        Self { bucket, attributes, run: format!("{name}-{started}-{random:08x}"), put: 0 }
+        Self { bucket, attributes, run: format!("{name}-{started}-{random:08x}"), put: 0, ledger }
     }
 
     /// Puts whole objects, each with what its key begins with, as often as it takes. Putting one twice is the same as
@@ -32,7 +35,7 @@ impl Store {
         for (prefix, bytes) in objects {
             let path = self.bucket.path(&format!("{prefix}{}-{:06}.{suffix}", self.run, self.put))?;
             self.put += 1;
-            let mut backoff = Backoff::new(Patience::ENDLESS);
+            let mut backoff = Backoff::new(Patience::ENDLESS).counting(&self.ledger);
             loop {
                 let options = PutOptions { attributes: self.attributes.clone(), ..PutOptions::default() };
                 match self.bucket.s3.put_opts(&path, bytes.clone().into(), options).await {

@@ -5,7 +5,7 @@
 use super::bucket::{Bucket, is_absent};
 use super::prepared::{Pending, Prepared};
 use crate::mark::mark;
-use crate::retry::{Backoff, Patience, patiently};
+use crate::retry::{Backoff, Patience, until_answered};
 use crate::saved;
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -13,8 +13,10 @@ use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutMultipartOptions};
 use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wasmill_stream::checkpoint::Digest;
+use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Opening, Withdrawal};
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -45,6 +47,8 @@ pub struct Uploads {
     has_orphans: AtomicBool,
     /// What all keys begin with.
     pub(super) prefix: String,
+    /// The counters of the sink.
+    ledger: Arc<StepLedger>,
 }
 
 impl Uploads {
@@ -75,6 +79,7 @@ impl Uploads {
             prepared,
             has_orphans: AtomicBool::new(true),
             prefix,
+            ledger: opening.ledger.clone(),
         };
         uploads.withdraw(opening.withdrawal.as_ref()).await?;
         uploads.commit().await?;
@@ -93,9 +98,13 @@ impl Uploads {
         Ok(())
     }
 
+    fn backoff(&self) -> Backoff {
+        Backoff::new(Patience::ENDLESS).counting(&self.ledger)
+    }
+
     async fn remove(&self, pending: &Pending) -> Result<()> {
         let path = self.bucket.path(&pending.key)?;
-        patiently(async || match self.bucket.s3.delete(&path).await {
+        until_answered(self.backoff(), async || match self.bucket.s3.delete(&path).await {
             Err(error) if !is_absent(&error) => Err(self.bucket.failure(&format!("remove {path}"), error)),
             _ => Ok(()),
         })
@@ -124,7 +133,9 @@ impl Uploads {
         let mut parts = Vec::new();
         for start in (0..bytes.len()).step_by(PART_BYTES) {
             let (number, part) = (parts.len(), bytes.slice(start..bytes.len().min(start + PART_BYTES)));
-            parts.push(patiently(|| self.part(&path, &upload, number, part.clone())).await?.content_id);
+            parts.push(
+                until_answered(self.backoff(), || self.part(&path, &upload, number, part.clone())).await?.content_id,
+            );
         }
         Ok(Pending { key, upload, parts, bytes: bytes.len() as u64, stamp })
     }
@@ -150,7 +161,7 @@ impl Uploads {
     async fn begin(&self, path: &Path, stamp: &str) -> Result<String> {
         let mut attributes = self.attributes.clone();
         attributes.insert(Attribute::Metadata(STAMP.into()), stamp.to_owned().into());
-        let mut backoff = Backoff::new(Patience::ENDLESS);
+        let mut backoff = self.backoff();
         loop {
             let options = PutMultipartOptions { attributes: attributes.clone(), ..PutMultipartOptions::default() };
             match self.bucket.s3.create_multipart_opts(path, options).await {
@@ -175,12 +186,14 @@ impl Uploads {
     async fn complete(&self, pending: &Pending) -> Result<()> {
         let path = self.bucket.path(&pending.key)?;
         let parts = || pending.parts.iter().map(|part| PartId { content_id: part.clone() }).collect();
-        let mut backoff = Backoff::new(Patience::ENDLESS);
+        let mut backoff = self.backoff();
         loop {
             match self.bucket.s3.complete_multipart(&path, &pending.upload, parts()).await {
                 Ok(_) => break,
                 // There is no such upload any more. If an earlier try was heard and its answer lost, there is the object.
-                Err(error) if is_absent(&error) => break patiently(|| self.find(&path, pending)).await?,
+                Err(error) if is_absent(&error) => {
+                    break until_answered(self.backoff(), || self.find(&path, pending)).await?;
+                }
                 // The server compares the parts that it has with those that are named, and has made no object.
                 Err(error) if error.to_string().contains("<Code>InvalidPart</Code>") => {
                     let (parts, upload) = (pending.parts.join(", "), &pending.upload);

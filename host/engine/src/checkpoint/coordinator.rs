@@ -8,6 +8,7 @@ pub use commit::Commit;
 pub use standing::Standing;
 
 use super::Checkpoints;
+use super::counted::Counted;
 use super::journal::{self, Fence, Journal};
 use super::part::{Content, FINAL, Origin, Part};
 use super::points::Points;
@@ -26,11 +27,12 @@ use gathering::{Gathering, Roster};
 use standing::watch;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument;
 use wasmill_stream::checkpoint::{
     Changes, Created, Kind, Manifest, PluginMark, SinkMark, SourceMark, StepMark, Withdrawn,
 };
@@ -110,7 +112,8 @@ impl Coordinator {
         verdict: Arc<Verdict>,
         workers: usize,
     ) -> Result<(Self, Resumed)> {
-        let journal = Journal::new(settings.store.clone());
+        let failures = Arc::<AtomicU64>::default();
+        let journal = Journal::new(Arc::new(Counted::new(settings.store.clone(), failures.clone())));
         let plan = revisions.newest().plan.clone();
         loop {
             // Whoever begins anew need not read what is there: it may be what is damaged.
@@ -150,6 +153,7 @@ impl Coordinator {
                         changed: resumed.changed.clone(),
                     }),
                     stall::patience(Some(&settings)),
+                    failures.clone(),
                 ),
                 workers,
                 rewrites: BTreeMap::new(),
@@ -194,7 +198,7 @@ impl Coordinator {
     /// Runs, once all sinks are open, until the job has ended and its last checkpoint is committed, or until it has failed.
     /// Tells which.
     pub async fn run(mut self, mut connections: Connections) -> Result<bool> {
-        let watch = tokio::spawn(watch(self.standing(), self.verdict.clone()));
+        let watch = tokio::spawn(watch(self.standing(), self.verdict.clone()).in_current_span());
         self.withdrawal = None;
         let opened = std::mem::take(&mut self.opened);
         Settled::new(&self.fence).add(opened, self.journal.store()).await;

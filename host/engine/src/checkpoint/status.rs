@@ -1,5 +1,6 @@
 //! What is known of the checkpoints of a running job, for whoever watches it.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ pub struct Status {
     known: Arc<Mutex<Known>>,
     /// A checkpoint that takes longer is stalled.
     patience: Duration,
+    failures: Arc<AtomicU64>,
 }
 
 /// The checkpoint that a job has gone on from.
@@ -41,6 +43,8 @@ pub struct Published {
 pub struct Known {
     /// What the job has gone on from; `None` if it began anew.
     pub resumed: Option<ResumedFrom>,
+    /// How often writing to the store or publishing has failed. What time may cure is tried again.
+    pub failures: u64,
     /// How many were published by this run.
     pub published: u64,
     /// The number of the last one.
@@ -58,14 +62,15 @@ pub struct Known {
 }
 
 impl Status {
-    /// Nothing published yet.
-    pub fn new(resumed: Option<ResumedFrom>, patience: Duration) -> Self {
-        Self { known: Arc::new(Mutex::new(Known { resumed, ..Known::default() })), patience }
+    /// Nothing published yet. `failures`: where those of the store are counted.
+    pub fn new(resumed: Option<ResumedFrom>, patience: Duration, failures: Arc<AtomicU64>) -> Self {
+        Self { known: Arc::new(Mutex::new(Known { resumed, ..Known::default() })), patience, failures }
     }
 
     /// What is known now.
     pub fn look(&self) -> Known {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.failures = self.failures.load(Relaxed);
         known.stalled =
             known.waits.as_ref().filter(|(since, _)| since.elapsed() > self.patience).map(|(since, whom)| {
                 let last = known.last.map_or("none yet".to_owned(), |last| format!("the last is number {last}"));

@@ -14,6 +14,7 @@ use crate::parcel::Parcel;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
 use crate::swap::{Follower, Rewrite, Swappable, Takeover, rewritten};
+use crate::usage::Held;
 use crate::worker::Shared;
 use std::sync::Arc;
 use timely::dataflow::Stream;
@@ -222,8 +223,8 @@ impl EpochStep for AggregateStep {
         self.windows.watermark()
     }
 
-    fn state_bytes(&self) -> usize {
-        self.windows.bytes()
+    fn held(&self) -> Held {
+        Held { bytes: self.windows.bytes(), windows: self.windows.open() }
     }
 
     fn heard(&mut self) -> &mut Heard {

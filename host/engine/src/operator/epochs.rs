@@ -2,6 +2,7 @@
 //! and an epoch ends with its watermark. Rows of later epochs wait, so that what is late does not depend on which worker was
 //! faster.
 
+use super::at_work::Shift;
 use super::exits::{Exits, Pass, Streams};
 use super::work::Work;
 use super::{Epoch, Rows};
@@ -13,6 +14,7 @@ use crate::parcel::{ByKeyGroup, Parcel};
 use crate::pauses::Pauses;
 use crate::progress::{Announcement, Heard};
 use crate::swap::{Follower, Swappable};
+use crate::usage::Held;
 use crate::worker::Shared;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -49,8 +51,8 @@ pub trait EpochStep: Swappable + 'static {
     /// The version of its state.
     fn state_version(&self) -> u32;
 
-    /// About how many bytes of memory its state takes.
-    fn state_bytes(&self) -> usize;
+    /// What its state takes. Asked often: it counts nothing anew.
+    fn held(&self) -> Held;
 
     /// What it has heard of event time.
     fn heard(&mut self) -> &mut Heard;
@@ -168,7 +170,8 @@ pub fn build<'s, S: EpochStep>(
     let node = &shared.plan.nodes[index];
     let origin = Origin { node: index, worker: scope.index() };
     let mut snapshots = Snapshots { reporter: shared.reporter.clone(), origin, passed: None };
-    let mut usage = shared.usage.share();
+    let shift = Shift::new(&node.ledger);
+    let mut usage = shared.usage.share(node.ledger.clone());
     let verdict = shared.verdict.clone();
     let name = node.name.clone();
     let mut builder = OperatorBuilder::new(name.to_string(), scope);
@@ -180,6 +183,7 @@ pub fn build<'s, S: EpochStep>(
     let mut waiting: BTreeMap<Epoch, Waiting<S::Admitted>> = BTreeMap::new();
     builder.build(move |_capabilities| {
         move |frontiers| {
+            let _work = shift.begin();
             rows.for_each(|capability, parcel| {
                 let epoch = waiting.entry(*capability.time()).or_insert_with(|| Waiting::new(exits.pass(&capability)));
                 epoch.work.push_back(Work::Fresh(std::mem::take(parcel)));
@@ -204,7 +208,7 @@ pub fn build<'s, S: EpochStep>(
                 // Before anything of a later epoch is applied.
                 let reached = waiting.first_key_value().map(|(epoch, _)| *epoch).into_iter().chain(open).min();
                 let caught_up = catch_up(&mut step, &mut snapshots, &mut follower, reached)
-                    .and_then(|caught_up| usage.is(step.state_bytes()).map(|()| caught_up));
+                    .and_then(|caught_up| usage.is(step.held()).map(|()| caught_up));
                 match caught_up {
                     Ok(true) => {}
                     Ok(false) => return activator.activate_after(RETRY),

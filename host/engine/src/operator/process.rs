@@ -16,6 +16,7 @@ use crate::parcel::Parcel;
 use crate::plan::{Plan, PlanKind, PlanNode};
 use crate::progress::{Announcement, Heard};
 use crate::swap::{Follower, Rewrite, Swappable, Takeover, rewritten};
+use crate::usage::Held;
 use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -246,8 +247,8 @@ impl EpochStep for ProcessStep {
         self.states.watermark()
     }
 
-    fn state_bytes(&self) -> usize {
-        self.states.bytes() + self.backlog.bytes()
+    fn held(&self) -> Held {
+        Held { bytes: self.states.bytes() + self.backlog.bytes(), windows: 0 }
     }
 
     fn heard(&mut self) -> &mut Heard {

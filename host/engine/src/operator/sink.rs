@@ -8,7 +8,7 @@ use crate::worker::Shared;
 use crate::writer::{Message, What};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -70,6 +70,7 @@ pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, writer: Sender<M
     let scope = rows.scope();
     let ledger = shared.plan.nodes[index].ledger.clone();
     let (reporter, verdict) = (shared.reporter.clone(), shared.verdict.clone());
+    let quota = shared.quota.clone();
     let mut builder = OperatorBuilder::new(ledger.name.clone(), scope);
     let mut input = builder.new_input(rows, Pipeline);
     let (_output, taken) = builder.new_output::<Parcel>();
@@ -84,6 +85,10 @@ pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, writer: Sender<M
                 let batch = std::mem::take(parcel).batch;
                 StepLedger::add(&ledger.read, batch.len());
                 StepLedger::add(&ledger.bytes, batch.values.total_bytes());
+                if let Some(quota) = &quota {
+                    // The worker waits for it once it has done what is under way.
+                    quota.output.spend(batch.values.total_bytes() as u64, Instant::now());
+                }
                 outbox.rows.push_back((capability.retain(0), batch));
             });
             if verdict.is_aborted() {

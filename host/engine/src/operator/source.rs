@@ -2,6 +2,7 @@
 //! its splits whenever an epoch closes.
 
 use super::Epoch;
+use super::at_work::Shift;
 use super::exits::{Exits, Pass, Streams};
 use super::intake::Intake;
 use crate::checkpoint::{Content, FINAL, Origin};
@@ -15,6 +16,8 @@ use crate::swap::Follower;
 use crate::wake::Bell;
 use crate::worker::Shared;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe;
@@ -23,6 +26,7 @@ use timely::scheduling::Activator;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use wasmill_stream::checkpoint::SplitMark;
+use wasmill_stream::ledger::{SplitGauge, StepLedger};
 use wasmill_stream::source::{Delivery, SplitEvent};
 use wasmill_stream::watermark::{Progress, SplitClock, WatermarkSpec};
 use wasmill_stream::{Batch, Position, Result, SplitId};
@@ -33,6 +37,7 @@ const RETRY: Duration = Duration::from_millis(1);
 /// The splits of one source on one worker.
 struct Splits {
     spec: WatermarkSpec,
+    ledger: Arc<StepLedger>,
     /// Where the splits were when the job went on from a checkpoint.
     resumed: BTreeMap<String, SplitMark>,
     /// `None` until the source has said which splits there are.
@@ -44,6 +49,8 @@ struct Split {
     clock: SplitClock,
     /// The last record that was taken in.
     position: Option<Position>,
+    /// For those who look from outside.
+    gauge: Arc<SplitGauge>,
 }
 
 impl Splits {
@@ -52,7 +59,8 @@ impl Splits {
         for id in splits {
             let mark = self.resumed.get(id.part()).copied().unwrap_or_default();
             let clock = SplitClock::new(self.spec.clone(), now).resumed(mark.watermark);
-            open.insert(id, Split { clock, position: mark.position });
+            let gauge = self.ledger.splits.open(id.part());
+            open.insert(id, Split { clock, position: mark.position, gauge });
         }
     }
 
@@ -60,11 +68,14 @@ impl Splits {
         self.open.as_mut().and_then(|open| open.get_mut(split))
     }
 
+    /// How far all of them are together. Whoever looks at one from outside sees the same.
     fn progress(&self, now: i64) -> Progress {
-        match &self.open {
-            None => Progress::UNKNOWN,
-            Some(open) => open.values().fold(Progress::Done, |all, split| all.meet(split.clock.progress(now))),
-        }
+        let Some(open) = &self.open else { return Progress::UNKNOWN };
+        open.values().fold(Progress::Done, |all, split| {
+            let progress = split.clock.progress(now);
+            split.gauge.follow(progress);
+            all.meet(progress)
+        })
     }
 
     /// What a checkpoint has to know.
@@ -153,6 +164,7 @@ impl SourceStep {
                     SplitEvent::CaughtUp(caught_up) => split.clock.caught_up(caught_up, now),
                     SplitEvent::Done => {
                         split.clock.finish();
+                        self.splits.ledger.splits.close(id.part());
                         if self.shared.reporter.is_none() {
                             self.unsettled.push_back((epoch, id));
                         }
@@ -248,7 +260,7 @@ pub fn build<'s>(
         worker: scope.index(),
         workers: scope.peers(),
         intake: Intake::new(index, &follower.plan().nodes[index])?,
-        splits: Splits { spec: watermark.clone(), resumed, open: None },
+        splits: Splits { spec: watermark.clone(), ledger: plan.nodes[index].ledger.clone(), resumed, open: None },
         queue,
         shared: shared.clone(),
         probe,
@@ -265,6 +277,7 @@ pub fn build<'s>(
     bell.tie(scope.worker().sync_activator_for(address.to_vec()));
     let activator = scope.activator_for(address.clone());
     let mut pauses = Pauses::new(scope.activator_for(address.clone()), step.shared.verdict.clone(), name.clone());
+    let (shift, ledger) = (Shift::new(&plan.nodes[index].ledger), plan.nodes[index].ledger.clone());
     let mut alarm = Alarm { activator: scope.activator_for(address), due: None };
     builder.build(move |mut capabilities| {
         // The last output is that of the news.
@@ -272,11 +285,15 @@ pub fn build<'s>(
         let mut capabilities = to_news.map(|to_news| (Pass::new(capabilities), to_news));
         move |_frontiers| {
             let Some((pass, to_news)) = &mut capabilities else { return };
+            let work = shift.begin();
             step.settle();
             let clock = step.shared.clock.clone();
             let mut ended = step.shared.verdict.is_aborted();
             // A full epoch takes no more rows until the sinks allow the next one.
             let blocked = clock.is_full() && !step.may_close(clock.current());
+            if blocked || ledger.held_back.load(Relaxed) > 0 {
+                work.is_held_back();
+            }
             if pauses.under_way() && !ended {
                 match follower.hurry(&mut step.intake) {
                     Ok(true) => pauses.end(),

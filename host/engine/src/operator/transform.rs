@@ -1,6 +1,7 @@
 //! A transform step: batches in, batches out, on the worker where they are.
 
 use super::Rows;
+use super::at_work::Shift;
 use super::exits::{Exits, Pass, Streams};
 use super::output::emitted;
 use super::work::Work;
@@ -142,8 +143,10 @@ pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize) -> Result<Stream
     let (mut exits, streams) = Exits::new(&mut builder, index, step.node());
     let mut pauses = Pauses::new(scope.activator_for(builder.operator_info().address), verdict.clone(), name.clone());
     let mut waiting: VecDeque<(Pass, Work<Admitted>)> = VecDeque::new();
+    let shift = Shift::new(&step.node().ledger);
     builder.build(move |_capabilities| {
         move |frontiers| {
+            let _work = shift.begin();
             input.for_each(|capability, parcel| {
                 if !verdict.is_aborted() {
                     waiting.push_back((exits.pass(&capability), Work::Fresh(std::mem::take(parcel))));

@@ -1,6 +1,8 @@
 //! Holds an instance to its memory, tables and modules. wasmtime asks it before anything grows.
 
 use super::Limits;
+use std::sync::Arc;
+use wasmill_stream::quota::Quota;
 use wasmtime::ResourceLimiter;
 
 /// The most core modules that a component may consist of.
@@ -16,6 +18,8 @@ pub(super) const MAX_TABLE_ELEMENTS: usize = 100_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Memory,
+    /// Memory that the instance might have, if others had less.
+    Quota,
     Table,
 }
 
@@ -24,6 +28,7 @@ impl Refusal {
     pub(crate) fn words(self, limits: &Limits) -> String {
         match self {
             Self::Memory => format!("more memory than its limit of {}", limits.memory()),
+            Self::Quota => "more memory than the quota `memory` of its tenant leaves".to_owned(),
             Self::Table => format!("a table of more than {MAX_TABLE_ELEMENTS} elements"),
         }
     }
@@ -36,11 +41,12 @@ pub(crate) struct Meter {
     /// What of `used` has been told.
     told: u64,
     refused: Option<Refusal>,
+    quota: Option<Arc<Quota>>,
 }
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self { limit: limits.memory().bytes(), used: 0, told: 0, refused: None }
+    pub(crate) fn new(limits: &Limits, quota: Option<Arc<Quota>>) -> Self {
+        Self { limit: limits.memory().bytes(), used: 0, told: 0, refused: None, quota }
     }
 
     /// Call this before each call: a guest that made do with less is not blamed for it later.
@@ -61,15 +67,28 @@ impl Meter {
     }
 }
 
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if let Some(quota) = &self.quota {
+            quota.memory.give_back(self.used);
+        }
+    }
+}
+
 impl ResourceLimiter for Meter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let used = self.used.saturating_add(desired.saturating_sub(current) as u64);
+        let more = desired.saturating_sub(current) as u64;
+        let used = self.used.saturating_add(more);
         // Refused, not trapped: guests with a garbage collector ask for more than they need and then make do.
         if used > self.limit {
             self.refused = Some(Refusal::Memory);
+            return Ok(false);
+        }
+        if self.quota.as_ref().is_some_and(|quota| !quota.memory.take(more)) {
+            self.refused = Some(Refusal::Quota);
             return Ok(false);
         }
         self.used = used;
@@ -106,7 +125,11 @@ mod tests {
     use wasmill_stream::units::ByteCount;
 
     fn meter(limit: u64) -> Meter {
-        Meter::new(&Limits { memory: Some(ByteCount::new(limit)), ..Limits::default() })
+        within(limit, None)
+    }
+
+    fn within(limit: u64, quota: Option<Arc<Quota>>) -> Meter {
+        Meter::new(&Limits { memory: Some(ByteCount::new(limit)), ..Limits::default() }, quota)
     }
 
     /// Several memories share one limit, and a refusal is told once.
@@ -118,6 +141,21 @@ mod tests {
         assert_eq!((meter.take_peak(), meter.take_peak(), meter.take_refusal()), (Some(300), None, None));
         assert!(!meter.memory_growing(100, 101, None).expect("an answer"));
         assert_eq!((meter.take_refusal(), meter.take_refusal()), (Some(Refusal::Memory), None));
+    }
+
+    /// Instances share a quota: what one has the others cannot have until it is gone, and what was refused was not taken.
+    #[test]
+    fn instances_share_a_quota() {
+        let quota = Arc::new(Quota::unlimited("tenant a"));
+        quota.memory.set_limit(Some(300));
+        let (mut one, mut other) = (within(250, Some(quota.clone())), within(250, Some(quota.clone())));
+        assert!(one.memory_growing(0, 200, None).expect("an answer"));
+        assert!(!other.memory_growing(0, 101, None).expect("an answer"));
+        assert_eq!((other.take_refusal(), quota.memory.used()), (Some(Refusal::Quota), 200));
+        drop(one);
+        assert!(other.memory_growing(0, 101, None).expect("an answer"));
+        drop(other);
+        assert_eq!(quota.memory.used(), 0);
     }
 
     /// Growth beyond the memory's own maximum fails without being counted or blamed on the limit.

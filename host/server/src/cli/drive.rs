@@ -3,9 +3,11 @@
 use super::Exit;
 use crate::driver::{self, Ending, Manner, View};
 use crate::job::Job;
+use crate::log::JOB;
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
 use tokio::runtime::{Builder, Runtime};
+use tracing::{Instrument, error_span};
 use wasmill_stream::{Error, Result};
 
 /// Runs a job to its end. `view`: makes what shows it, once for every time that it is started.
@@ -13,7 +15,8 @@ pub fn drive<V: View>(job: Job, manner: Manner, view: impl FnMut() -> V, termina
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let mut shutdown = Shutdown::of_process()?;
-        driver::run_to_end(job, manner, view, &mut shutdown, terminal).await
+        let span = error_span!(JOB, job = job.name);
+        driver::run_to_end(job, manner, view, &mut shutdown, terminal).instrument(span).await
     });
     // After a second Ctrl-C there may be threads that never end by themselves.
     runtime.shutdown_background();

@@ -7,6 +7,7 @@ use crate::live::{Change, Entry, Live};
 use crate::terminal::Terminal;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 use wasmill_plugin::{Grant, Grants};
 use wasmill_stream::{Error, Result};
 
@@ -27,7 +28,7 @@ pub async fn serve(control: Control, live: Live, terminal: Terminal) {
     loop {
         tokio::select! {
             client = control.accept(), if clients.len() < CLIENTS => {
-                clients.spawn(answer(client, live.clone(), terminal.clone()));
+                clients.spawn(answer(client, live.clone(), terminal.clone()).in_current_span());
             }
             Some(_) = clients.join_next() => {}
         }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 use wasmill_engine::{Journal, Running};
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::{Error, ErrorKind, Result};
@@ -126,9 +127,10 @@ pub(super) async fn start(
         let swapper = (running.swapper(), running.rewind_points());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
         live.watch_transitions().await;
-        served.spawn(listen(live.clone(), terminal.clone()));
+        served.spawn(listen(live.clone(), terminal.clone()).in_current_span());
         if let Some(bell) = &manner.watch {
-            served.spawn(watch::watch(live, refused.map(str::to_owned), bell.clone(), terminal.clone()));
+            let watching = watch::watch(live, refused.map(str::to_owned), bell.clone(), terminal.clone());
+            served.spawn(watching.in_current_span());
         }
     }
     Ok(Started { running, outline, hand_overs, served })

@@ -5,11 +5,13 @@ use super::swap::{self, SwapSettings};
 use super::{JobFile, Origin, Parameters, Trust, engine, sink, source, step};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 use wasmill_connect::component_store::FetchSettings;
 use wasmill_engine::{DeadLetters, Options, Tolerance};
 use wasmill_plugin::{Grants, Limits};
+use wasmill_stream::access::{Access, Anything};
 use wasmill_stream::config::{ForeignSettings, Place, Problems, Section};
 use wasmill_stream::process::Order;
 use wasmill_stream::sink::Sink;
@@ -37,12 +39,20 @@ pub struct Draft {
 }
 
 /// How a job comes by its plugins.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Sourcing {
     /// The table `[components]`: how they are fetched.
     pub fetch: FetchSettings,
     /// The table `[trust]`: whose signature each must have. `None`: nobody's.
     pub trust: Option<Trust>,
+    /// What the job may reach.
+    pub access: Arc<dyn Access>,
+}
+
+impl Default for Sourcing {
+    fn default() -> Self {
+        Self { fetch: FetchSettings::within(&Anything), trust: None, access: Arc::new(Anything) }
+    }
 }
 
 /// The table `[dead_letter]`.
@@ -195,9 +205,11 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));
     let swap = root.table("swap", problems).map(|table| swap::read(table, problems)).unwrap_or_default();
     let fetch = root.table("components", problems).map(|table| FetchSettings::check(table, problems));
+    let access = parameters.shared_access();
+    let fetch = fetch.unwrap_or_else(|| FetchSettings::within(&*access));
     let trust = root.table("trust", problems).and_then(|table| Trust::read(table, problems));
     root.finish(problems);
-    let sourcing = Sourcing { fetch: fetch.unwrap_or_default(), trust };
+    let sourcing = Sourcing { fetch, trust, access };
     Some(Draft { name, options, nodes, dead_letters, checkpoint, swap, sourcing })
 }
 

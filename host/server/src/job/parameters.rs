@@ -1,8 +1,9 @@
 //! The values of `${NAME}` in a job file: from `--set NAME=VALUE`, then from the environment. It remembers which names were
-//! asked for, so that a misspelt `--set` does not go unnoticed.
+//! asked for, so that a misspelt `--set` does not go unnoticed. And what the job may reach outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmill_stream::access::{Access, Anything};
 use wasmill_stream::config;
 
 /// Parameters of a job.
@@ -10,6 +11,7 @@ use wasmill_stream::config;
 pub struct Parameters {
     set: BTreeMap<String, String>,
     environment: fn(&str) -> Option<String>,
+    access: Arc<dyn Access>,
     /// Shared by copies.
     asked: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -18,13 +20,23 @@ impl Parameters {
     /// Exactly these, and nothing from the environment.
     pub fn new<N: Into<String>, V: Into<String>>(set: impl IntoIterator<Item = (N, V)>) -> Self {
         let set = set.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { set, environment: |_| None, asked: Arc::default() }
+        Self { set, environment: |_| None, access: Arc::new(Anything), asked: Arc::default() }
     }
 
     /// Names that are not set are looked up in the environment of the process.
     pub fn or_environment(mut self) -> Self {
         self.environment = |name| std::env::var(name).ok();
         self
+    }
+
+    /// A job whose file has these may reach no more than this.
+    pub fn within(self, access: Arc<dyn Access>) -> Self {
+        Self { access, ..self }
+    }
+
+    /// What a job may reach.
+    pub fn shared_access(&self) -> Arc<dyn Access> {
+        self.access.clone()
     }
 
     /// The names that were set and that nothing in the job file has asked for.
@@ -42,6 +54,10 @@ impl config::Parameters for Parameters {
     fn get(&self, name: &str) -> Option<String> {
         self.asked().insert(name.to_owned());
         self.set.get(name).cloned().or_else(|| (self.environment)(name))
+    }
+
+    fn access(&self) -> &dyn Access {
+        &*self.access
     }
 }
 

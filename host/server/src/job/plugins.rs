@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmill_connect::component_store::{FetchSettings, Fetched, Reference, Wanted};
 use wasmill_plugin::{Component, Grants, Host, Kind, Limits, SettingProblem};
+use wasmill_stream::access::Barred;
 use wasmill_stream::config::{Place, Problems};
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform};
 use wasmill_stream::{Error, ErrorKind, Result};
@@ -87,6 +88,7 @@ impl Plugins {
     /// Takes plugins as a job file says, to start with or, if `is_replacement`, while the job runs.
     pub(super) fn obey(&mut self, sourcing: &Sourcing, is_replacement: bool) {
         (self.sourcing, self.is_replacement) = (sourcing.clone(), is_replacement);
+        self.host = self.host.within(sourcing.access.quota());
     }
 
     /// Takes this for what is at an origin, which is not looked at.
@@ -229,14 +231,29 @@ impl Plugins {
         if let Some(given) = self.supplied.get(origin) {
             return Ok(Some(given.clone()));
         }
+        let resolved;
+        let origin = match origin {
+            Origin::Path(path) => {
+                resolved = Origin::Path(self.sourcing.access.path(path.clone()).map_err(barred)?);
+                &resolved
+            }
+            remote => remote,
+        };
         match origin {
             Origin::Remote(reference) => {
+                reference.is_allowed(&*self.sourcing.access).map_err(barred)?;
                 let Some(fetch) = &mut self.fetcher else { return Ok(None) };
                 let wanted =
                     Wanted { most: Limits::LARGEST_COMPONENT.bytes(), signature: self.sourcing.trust.is_some() };
                 fetch(&self.sourcing.fetch, reference, wanted).map(|fetched| Some(fetched.into()))
             }
             Origin::Path(path) if path.is_dir() => {
+                if !self.sourcing.access.builds() {
+                    let message =
+                        format!("{} is a folder of sources, and building runs programs on the host", path.display());
+                    return Err(Error::new(ErrorKind::Denied, message)
+                        .hint("build the component with `wasmill build`, and name that"));
+                }
                 if self.sourcing.trust.is_some() {
                     let message = format!("{} is a folder of sources, which nobody can sign", path.display());
                     return Err(Error::new(ErrorKind::Denied, message)
@@ -273,6 +290,10 @@ fn unnamed(plugin: &PluginUse, digest: &str) -> Option<(String, String)> {
         )),
         None => None,
     }
+}
+
+fn barred(Barred { message, hint }: Barred) -> Error {
+    Error::new(ErrorKind::Denied, message).hint(hint)
 }
 
 fn read(file: &Path) -> Result<Arc<[u8]>> {

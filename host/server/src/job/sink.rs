@@ -4,6 +4,7 @@ use super::draft::{DeadLetterSettings, DraftNode, Role, Settings, read_inputs};
 use super::source::unknown_kind;
 use wasmill_connect::{SINKS, SinkKind};
 use wasmill_engine::{DEAD_LETTERS, DeadLetters};
+use wasmill_stream::access::Reach;
 use wasmill_stream::config::{Problems, Section};
 
 /// Reads it.
@@ -34,6 +35,9 @@ pub fn read_dead_letters(mut table: Section<'_>, problems: &mut Problems) -> Opt
 fn kind(table: &mut Section<'_>, problems: &mut Problems) -> Option<&'static SinkKind> {
     let (wanted, place) = table.required_located::<String>("type", problems)?;
     let found = SINKS.iter().find(|kind| kind.name == wanted);
+    if found.is_some() {
+        table.reach(Reach::Sink(&wanted), place.clone(), problems);
+    }
     if found.is_none() {
         unknown_kind(table, &wanted, place, SINKS.iter().map(|kind| kind.name), problems);
     }

@@ -5,6 +5,7 @@ use super::draft::{DraftNode, PluginUse, Role, Settings, SourceSettings};
 use super::step::read_plugin;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use wasmill_connect::{SOURCES, SourceKind};
+use wasmill_stream::access::Reach;
 use wasmill_stream::config::{Place, Problems, Section, strsim_best};
 use wasmill_stream::field::FieldSpec;
 use wasmill_stream::field::spec::FieldType;
@@ -52,6 +53,9 @@ fn settings(
 fn kind(table: &mut Section<'_>, problems: &mut Problems) -> Option<&'static SourceKind> {
     let (wanted, place) = table.required_located::<String>("type", problems)?;
     let found = SOURCES.iter().find(|kind| kind.name == wanted);
+    if found.is_some() {
+        table.reach(Reach::Source(&wanted), place.clone(), problems);
+    }
     if found.is_none() {
         unknown_kind(table, &wanted, place, SOURCES.iter().map(|kind| kind.name), problems);
     }

@@ -7,6 +7,7 @@ use super::history::{Event, Reason, What};
 use super::{Change, Entry, Live, Settings};
 use crate::job::diff::{self, Difference, Reach};
 use crate::job::{self, Job, JobFile};
+use crate::log::carried;
 use crate::pins::{self, Kept};
 use crate::report::{self, Style};
 use miette::Severity;
@@ -199,5 +200,5 @@ pub(super) async fn examined(settings: Arc<Settings>) -> Result<Job> {
             Error::invalid(format!("the job file has problems:\n{drawn}"))
         })
     };
-    spawn_blocking(examine).await.map_err(|error| Error::internal(format!("read the job file: {error}")))?
+    spawn_blocking(carried(examine)).await.map_err(|error| Error::internal(format!("read the job file: {error}")))?
 }

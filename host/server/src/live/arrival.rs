@@ -5,11 +5,13 @@ use super::turn::{Entrant, Turn};
 use super::{Change, Components, Entry, Live, Settings, words};
 use crate::job;
 use crate::job::diff::{self, Reach};
+use crate::log::carried;
 use crate::pins;
 use crate::report::{self, Style};
 use miette::Severity;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
+use tracing::Instrument;
 use wasmill_engine::{Candidacy, Mode};
 use wasmill_plugin::Grants;
 use wasmill_stream::plugin::Version;
@@ -37,7 +39,7 @@ impl Live {
         let is_declared = settings.uses().origins.get(&step).is_some_and(|origin| origin.is_same(&change.plugin));
         let loading = {
             let settings = settings.clone();
-            spawn_blocking(move || settings.load(&change, approved))
+            spawn_blocking(carried(move || settings.load(&change, approved)))
         };
         match loading.await.map_err(|error| Error::internal(format!("load a plugin: {error}"))).flatten() {
             Ok((version, components)) => {
@@ -122,7 +124,9 @@ impl Settings {
 
 /// Does something that must not stop half-way, whoever has asked for it may go.
 pub(super) async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    tokio::spawn(work).await.map_err(|error| Error::internal(format!("change a running job: {error}")))?
+    tokio::spawn(work.in_current_span())
+        .await
+        .map_err(|error| Error::internal(format!("change a running job: {error}")))?
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{Live, Settings};
 use crate::job::{JobFile, Uses};
+use crate::log::carried;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use tokio::task::spawn_blocking;
@@ -45,7 +46,7 @@ impl Live {
     /// Builds a source folder. Returns where its component is.
     pub async fn build(&self, folder: &Path) -> Result<PathBuf> {
         let (settings, folder) = (self.settings(), folder.to_owned());
-        let building = spawn_blocking(move || (settings.plugins)()?.build(&folder));
+        let building = spawn_blocking(carried(move || (settings.plugins)()?.build(&folder)));
         building.await.map_err(|error| Error::internal(format!("build a plugin: {error}")))?
     }
 }

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tracing::Instrument;
 use wasmill_engine::{Candidacy, Mode, Swapped};
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -17,7 +18,7 @@ impl Live {
     /// Watches a trial until it ends, and ends it when its time is over or the candidate fails.
     pub(super) fn watch_trial(&self, step: &str, candidacy: Arc<Candidacy>, time: Option<Duration>) {
         let (live, step) = (self.clone(), step.to_owned());
-        tokio::spawn(async move {
+        let watching = async move {
             // Without a time it ends when somebody says so, or when the candidate fails.
             let end = time.map(|time| Instant::now() + time);
             let far = Instant::now() + Duration::from_secs(u32::MAX.into());
@@ -48,7 +49,8 @@ impl Live {
                 }
                 sleep(LOOK).await;
             }
-        });
+        };
+        tokio::spawn(watching.in_current_span());
     }
 
     /// Watches the transitions that the job goes on with.

@@ -1,61 +1,98 @@
 //! The admin API of a host: HTTP and JSON, described by an OpenAPI document that is made from the handlers.
 
+mod caller;
 mod guard;
 mod health;
+mod hear;
 mod jobs;
+mod need;
 mod plugins;
 mod refusal;
+mod tenants;
 
 pub use guard::Guard;
+pub use hear::Door;
 pub use refusal::Refusal;
 
 use super::fleet::Fleet;
-use axum::extract::DefaultBodyLimit;
+use super::tokens::Verb;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
+use need::Need;
 use std::sync::Arc;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi as Description};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A request may have so many bytes: job files are the longest.
-const LONGEST_BODY: usize = 1 << 20;
-
 /// What the document says of the API as a whole.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "wasmill",
-    description = "Jobs of a wasmill host: how they are, and what can be done to them. Durations are in seconds, moments are \
-                   RFC 3339 in UTC. Whatever is refused comes with a JSON object that has the reason as `error`."
-))]
+#[openapi(
+    info(
+        title = "wasmill",
+        description = "Jobs of a wasmill host: how they are, and what can be done to them. Durations are in seconds, moments \
+                       are RFC 3339 in UTC. Whatever is refused comes with a JSON object that has the reason as `error`. A \
+                       job is called `NAME`, that of a tenant `TENANT:NAME`. A host without tokens asks for none."
+    ),
+    components(schemas(Refusal)),
+    modifiers(&Tokens)
+)]
 struct Document;
 
-/// All routes. `guard`: which requests are heard at all.
-pub fn router(fleet: Arc<Fleet>, guard: Guard) -> Router {
-    let (routes, document) = described().split_for_parts();
-    routes
-        .route("/api/v1/openapi.json", get(|| async { Json(document) }))
-        .fallback(refusal::nowhere)
-        .with_state(fleet)
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(from_fn_with_state(guard, guard::check))
+/// How the document says what a token is.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, document: &mut Description) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+            "Of `wasmill token create`. What it has to be good for is said with each path: read, rows, operate or deploy.",
+        ));
+        let components = document.components.get_or_insert_with(Components::new);
+        components.add_security_scheme(need::SCHEME, SecurityScheme::Http(bearer.build()));
+    }
 }
 
+/// All routes, behind a door.
+pub fn router(fleet: Arc<Fleet>, door: Arc<Door>) -> Router {
+    let (routes, document) = described().split_for_parts();
+    routes
+        .fallback(refusal::nowhere)
+        .method_not_allowed_fallback(refusal::no_such_method)
+        .with_state(fleet)
+        .layer(Extension(Arc::new(document)))
+        .layer(from_fn_with_state(door, hear::hear))
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, description = "as OpenAPI", body = Object)))]
+async fn document(Extension(document): Extension<Arc<Description>>) -> Json<Description> {
+    Json(Description::clone(&document))
+}
+
+/// What can be asked, and what it takes.
 fn described() -> OpenApiRouter<Arc<Fleet>> {
+    let open = |routes| Need::Nothing.of(routes);
+    let read = |routes| Need::Verb(Verb::Read).of(routes);
+    let operate = |routes| Need::Verb(Verb::Operate).of(routes);
+    let deploy = |routes| Need::Verb(Verb::Deploy).of(routes);
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(health::alive))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
-        .routes(routes!(jobs::list))
-        .routes(routes!(jobs::show, jobs::put, jobs::remove))
-        .routes(routes!(jobs::pause))
-        .routes(routes!(jobs::resume))
-        .routes(routes!(jobs::restart))
-        .routes(routes!(plugins::apply))
-        .routes(routes!(plugins::history))
-        .routes(routes!(plugins::trial))
-        .routes(routes!(plugins::swap))
-        .routes(routes!(plugins::settle))
-        .routes(routes!(plugins::roll_back))
+        .routes(open(routes!(health::alive)))
+        .routes(open(routes!(health::ready)))
+        .routes(Need::Token.of(routes!(document)))
+        .routes(read(routes!(health::metrics)))
+        .routes(read(routes!(jobs::list)))
+        .routes(read(routes!(jobs::show)))
+        .routes(deploy(routes!(jobs::put, jobs::remove)))
+        .routes(operate(routes!(jobs::pause)))
+        .routes(operate(routes!(jobs::resume)))
+        .routes(operate(routes!(jobs::restart)))
+        .routes(deploy(routes!(plugins::apply)))
+        .routes(read(routes!(plugins::history)))
+        .routes(read(routes!(plugins::trial)))
+        .routes(deploy(routes!(plugins::swap)))
+        .routes(operate(routes!(plugins::settle)))
+        .routes(operate(routes!(plugins::roll_back)))
+        .routes(read(routes!(tenants::list)))
+        .routes(read(routes!(tenants::show)))
 }

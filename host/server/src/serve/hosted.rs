@@ -1,5 +1,7 @@
 //! One job of a host, as everybody sees it: what it does, and what it is to do.
 
+use super::downtime::Downtime;
+use super::home::JobId;
 use super::status::{JobStatus, RunStatus, State, moment};
 use crate::driver::{Observed, View};
 use crate::progress::Snapshot;
@@ -24,13 +26,15 @@ pub enum Target {
     },
     /// It stays where it is.
     Paused,
+    /// It may not run, and why.
+    Barred(String),
     /// It ends for good. Nothing comes after that.
     Gone,
 }
 
 /// A job of a host.
 pub struct Hosted {
-    name: String,
+    id: JobId,
     file: PathBuf,
     known: Mutex<Known>,
     target: watch::Sender<Target>,
@@ -42,26 +46,31 @@ struct Known {
     reason: Option<String>,
     retry_at: Option<Instant>,
     restarts: u64,
+    downtime: Downtime,
+    /// Of the runs before.
+    failed_checkpoints: u64,
     run: Option<(Observed, Snapshot)>,
 }
 
 impl Hosted {
     /// A job that does nothing yet.
-    pub fn new(name: String, file: PathBuf, target: Target) -> Self {
+    pub fn new(id: JobId, file: PathBuf, target: Target) -> Self {
         let known = Known {
             state: State::Starting,
             since: SystemTime::now(),
             reason: None,
             retry_at: None,
             restarts: 0,
+            downtime: Downtime::default(),
+            failed_checkpoints: 0,
             run: None,
         };
-        Self { name, file, known: Mutex::new(known), target: watch::Sender::new(target) }
+        Self { id, file, known: Mutex::new(known), target: watch::Sender::new(target) }
     }
 
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// What it is called.
+    pub fn id(&self) -> &JobId {
+        &self.id
     }
 
     /// Its job file.
@@ -74,13 +83,17 @@ impl Hosted {
         self.target.subscribe()
     }
 
-    /// Has it do what its files say: run as that of this digest, or stay where it is.
-    pub fn follow(&self, digest: &str, is_paused: bool) {
-        self.aim(|target| match target {
-            _ if is_paused => Target::Paused,
-            Target::Run { restarts, .. } => Target::Run { file: digest.to_owned(), restarts: *restarts },
-            _ => Target::Run { file: digest.to_owned(), restarts: 0 },
+    /// Has it do what its files say. Restarts are counted on.
+    pub fn follow(&self, next: Target) {
+        self.aim(|target| match (target, next) {
+            (Target::Run { restarts, .. }, Target::Run { file, .. }) => Target::Run { file, restarts: *restarts },
+            (_, next) => next,
         });
+    }
+
+    /// Whether it may not run.
+    pub fn is_barred(&self) -> bool {
+        matches!(&*self.target.borrow(), Target::Barred(_))
     }
 
     /// Has it stop with a checkpoint and start again, unless it is paused. Tells whether it will.
@@ -116,12 +129,25 @@ impl Hosted {
         self.known().restarts
     }
 
+    /// For how long it was to run and did not, since the host was started.
+    pub fn downtime(&self) -> Duration {
+        self.known().downtime.at(Instant::now())
+    }
+
+    /// How often checkpoints have failed in all of its runs.
+    pub fn failed_checkpoints(&self) -> u64 {
+        let known = self.known();
+        known.failed_checkpoints + known.run.as_ref().map_or(0, |(observed, _)| observed.failed_checkpoints())
+    }
+
     /// Everything that is known of it.
     pub async fn status(&self) -> JobStatus {
         let mut status = {
             let known = self.known();
             JobStatus {
-                name: self.name.clone(),
+                id: self.id.to_string(),
+                tenant: self.id.tenant().map(str::to_owned),
+                name: self.id.name().to_owned(),
                 state: known.state,
                 since: moment(known.since),
                 reason: known.reason.clone(),
@@ -144,6 +170,7 @@ impl Hosted {
     /// It does something else now.
     pub(super) fn enter(&self, state: State, reason: Option<String>) {
         let mut known = self.known();
+        known.downtime.enter(state, Instant::now());
         (known.state, known.since, known.reason, known.retry_at) = (state, SystemTime::now(), reason, None);
     }
 
@@ -170,7 +197,10 @@ impl View for Pane {
 
     fn begin(&mut self, observed: Observed, now: Snapshot) {
         self.0.enter(State::Running, None);
-        self.0.known().run = Some((observed, now));
+        let mut known = self.0.known();
+        if let Some((before, _)) = known.run.replace((observed, now)) {
+            known.failed_checkpoints += before.failed_checkpoints();
+        }
     }
 
     fn show(&mut self, now: &Snapshot) {
@@ -181,6 +211,8 @@ impl View for Pane {
 
     fn end(&mut self, now: Snapshot) {
         self.show(&now);
+        // Until it goes on, or is something that is meant to stand still.
+        self.0.known().downtime.begin(Instant::now());
     }
 }
 
@@ -195,20 +227,20 @@ mod tests {
     /// Files that change and pause, restarts in between → the last word counts; whoever has gone does not come back.
     #[test]
     fn the_last_word_counts() {
-        let job = Hosted::new("a".into(), "a.toml".into(), run("1", 0));
+        let job = Hosted::new("a".parse().expect("a name"), "a.toml".into(), run("1", 0));
         let target = job.target();
         let now = || target.borrow().clone();
         assert!(job.restart());
-        job.follow("1", false);
+        job.follow(run("1", 0));
         assert_eq!(now(), run("1", 1), "a look does not undo a restart");
-        job.follow("2", false);
+        job.follow(run("2", 0));
         assert_eq!(now(), run("2", 1));
-        job.follow("2", true);
+        job.follow(Target::Paused);
         assert!(!job.restart() && now() == Target::Paused);
-        job.follow("3", false);
+        job.follow(run("3", 0));
         assert_eq!(now(), run("3", 0));
         job.leave();
-        job.follow("3", false);
+        job.follow(run("3", 0));
         assert!(!job.restart() && now() == Target::Gone);
     }
 }

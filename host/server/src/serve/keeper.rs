@@ -1,10 +1,12 @@
 //! Keeps one job doing what it is to do: starts it, stops it, starts it again after a failure.
 
 use super::backoff::Backoff;
+use super::fleet::Surroundings;
 use super::hosted::{Hosted, Pane, Target};
 use super::status::State;
 use crate::driver::{self, Ending, Manner};
 use crate::job::{Job, JobFile, Parameters};
+use crate::log::carried;
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
 use crate::watch::Bell;
@@ -24,18 +26,17 @@ use wasmill_stream::{Error, ErrorKind, Result};
 pub struct Keeper {
     hosted: Arc<Hosted>,
     target: watch::Receiver<Target>,
-    /// Values of `${NAME}` in job files.
-    parameters: Vec<(String, String)>,
+    surroundings: Surroundings,
     bell: Arc<Bell>,
     terminal: Terminal,
     backoff: Backoff,
 }
 
 impl Keeper {
-    /// Of a job that nobody keeps yet. `parameters`: values of `${NAME}` in its file.
-    pub fn new(hosted: Arc<Hosted>, parameters: Vec<(String, String)>, bell: Arc<Bell>, terminal: Terminal) -> Self {
+    /// Of a job that nobody keeps yet.
+    pub fn new(hosted: Arc<Hosted>, surroundings: Surroundings, bell: Arc<Bell>, terminal: Terminal) -> Self {
         let target = hosted.target();
-        Self { hosted, target, parameters, bell, terminal, backoff: Backoff::default() }
+        Self { hosted, target, surroundings, bell, terminal, backoff: Backoff::default() }
     }
 
     /// Keeps it until it has gone.
@@ -47,6 +48,11 @@ impl Keeper {
                 Target::Gone => return,
                 Target::Paused => {
                     self.hosted.enter(State::Paused, reason.take());
+                    self.until_changed(None).await;
+                    None
+                }
+                Target::Barred(reason) => {
+                    self.hosted.enter(State::Failed, Some(reason));
                     self.until_changed(None).await;
                     None
                 }
@@ -75,7 +81,7 @@ impl Keeper {
             }
             Err(error) => {
                 let reason = error.report();
-                self.terminal.note(&reason);
+                self.terminal.error(&reason);
                 // Its file is another one since it was read: that may be what it needed.
                 if !stopped && *self.target.borrow() == target {
                     self.recover(&error, begun.elapsed()).await;
@@ -89,7 +95,11 @@ impl Keeper {
     async fn drive(&mut self, job: Job, target: &Target) -> (bool, Result<Ending>) {
         let (stop, asked) = unbounded_channel();
         let mut shutdown = Shutdown::Asked(asked);
-        let manner = Manner { listen: Some(self.parameters()), watch: Some(self.bell.clone()), ..Manner::default() };
+        let parameters = match self.surroundings.parameters() {
+            Ok(parameters) => parameters,
+            Err(error) => return (false, Err(error)),
+        };
+        let manner = Manner { listen: Some(parameters), watch: Some(self.bell.clone()), ..Manner::default() };
         let (hosted, terminal) = (self.hosted.clone(), self.terminal.clone());
         let view = || Pane(hosted.clone());
         let mut run = pin!(driver::run_to_end(job, manner, view, &mut shutdown, &terminal));
@@ -143,14 +153,12 @@ impl Keeper {
         }
     }
 
-    fn parameters(&self) -> Parameters {
-        Parameters::new(self.parameters.iter().cloned())
-    }
-
     /// Reads its file and makes the job, which may build and compile plugins.
     async fn load(&self) -> Result<Job> {
-        let (path, parameters, terminal) = (self.hosted.file().clone(), self.parameters(), self.terminal.clone());
-        let loading = spawn_blocking(move || hostable(&JobFile::read(&path)?, &parameters, &terminal));
+        let parameters = self.surroundings.parameters()?;
+        let (path, terminal) = (self.hosted.file().clone(), self.terminal.clone());
+        let load = carried(move || hostable(&JobFile::read(&path)?, &parameters, &terminal));
+        let loading = spawn_blocking(load);
         loading.await.map_err(|error| Error::internal(format!("read the job: {error}")))?
     }
 }

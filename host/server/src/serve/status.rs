@@ -53,6 +53,10 @@ impl fmt::Display for State {
 /// A job of a host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobStatus {
+    /// What it is called: `NAME`, or `TENANT:NAME`.
+    pub id: String,
+    /// Whose it is; nothing if it belongs to whoever runs the host.
+    pub tenant: Option<String>,
     /// Its name: that of its file, without `.toml`.
     pub name: String,
     /// What it does.

@@ -153,6 +153,7 @@ fn inode(folder: &Path) -> Option<Inode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Format;
     use std::time::Duration;
     use tokio::time::timeout;
 
@@ -168,7 +169,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let folder = root.path().join("a");
         fs::create_dir(&folder).expect("created");
-        let bell = Bell::new(Terminal::start());
+        let bell = Bell::new(Terminal::start(Format::Text));
         let folders = || BTreeSet::from([folder.clone()]);
         assert!(bell.watch(1, folders()), "it was not watched");
         assert!(!bell.watch(1, folders()), "now it is");
@@ -189,7 +190,7 @@ mod tests {
     fn folders_are_shared() {
         let (a, b) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let set = |folder: &tempfile::TempDir| BTreeSet::from([folder.path().to_owned()]);
-        let bell = Bell::new(Terminal::start());
+        let bell = Bell::new(Terminal::start(Format::Text));
         assert!(bell.watch(1, set(&a)));
         assert!(!bell.watch(2, set(&a)), "the other one watches it");
         assert!(bell.watch(1, set(&b)));

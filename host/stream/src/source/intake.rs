@@ -142,6 +142,7 @@ impl Intake {
             }
         }
         let senders = splits.into_iter().zip(before..).map(|(split, at)| SplitSender {
+            gauge: self.ledger.splits.open(split.part()),
             split,
             queue: self.queues[at % workers].clone(),
             budget: self.budget.clone(),

@@ -2,10 +2,11 @@
 
 use super::queue::{closed, taken, wait_for_stop};
 use super::{CaughtUp, Chunk, Delivery, HoldUps, SplitEvent, WorkerQueue, deliver};
-use crate::ledger::StepLedger;
+use crate::ledger::{SplitGauge, StepLedger};
 use crate::{Binary, Error, Positions, Result, SplitId};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// The way of one split's records into the job.
@@ -17,6 +18,8 @@ pub struct SplitSender {
     pub(super) stop: watch::Receiver<bool>,
     pub(super) hold_ups: HoldUps,
     pub(super) ledger: Arc<StepLedger>,
+    /// What is known of the split from outside.
+    pub(super) gauge: Arc<SplitGauge>,
 }
 
 impl Drop for SplitSender {
@@ -39,10 +42,16 @@ impl SplitSender {
         }
         // Many records may have few bytes, or none; where they stood is in memory as long as they are.
         let cost = ((values.total_bytes() + positions.bytes()) as u64).clamp(1, u64::from(self.budget_bytes)) as u32;
-        let permit = tokio::select! {
-            biased;
-            permit = self.budget.clone().acquire_many_owned(cost) => permit.map_err(|_| closed())?,
-            () = wait_for_stop(self.stop.clone()) => return Err(closed()),
+        let permit = match self.budget.clone().try_acquire_many_owned(cost) {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _held_back = HeldBack::new(&self.ledger);
+                tokio::select! {
+                    biased;
+                    permit = self.budget.clone().acquire_many_owned(cost) => permit.map_err(|_| closed())?,
+                    () = wait_for_stop(self.stop.clone()) => return Err(closed()),
+                }
+            }
         };
         let values = values.guard(|bytes| Bytes::from_owner(Budgeted { bytes, _permit: permit }));
         self.send(SplitEvent::Rows(Chunk { values, positions })).await
@@ -54,8 +63,14 @@ impl SplitSender {
         self.send(SplitEvent::Inherits(watermark)).await
     }
 
+    /// Says how many milliseconds what is read next is older than the end of the split, as its server sees it.
+    pub fn is_behind(&self, millis: i64) {
+        self.gauge.is_behind(millis);
+    }
+
     /// Says why nothing can be read at the moment although there may be more. It is tried again.
     pub fn held_up(&self, reason: &Error) {
+        self.ledger.retries.fetch_add(1, Relaxed);
         self.hold_ups.set(&self.split, Some(reason.report()));
     }
 
@@ -94,6 +109,22 @@ impl SplitSender {
 
     async fn send(&self, event: SplitEvent) -> Result<()> {
         deliver(&self.queue, Delivery::Event(self.split.clone(), event)).await
+    }
+}
+
+/// A split that has records for which the job has no room.
+struct HeldBack<'l>(&'l StepLedger);
+
+impl<'l> HeldBack<'l> {
+    fn new(ledger: &'l StepLedger) -> Self {
+        ledger.held_back.fetch_add(1, Relaxed);
+        Self(ledger)
+    }
+}
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        self.0.held_back.fetch_sub(1, Relaxed);
     }
 }
 

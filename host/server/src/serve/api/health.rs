@@ -1,14 +1,12 @@
 //! Whether the host is alive, whether its jobs run, and its metrics.
 
 use super::Refusal;
+use super::caller::{Scope, Who};
 use super::refusal::Result;
-use crate::serve::fleet::Fleet;
-use crate::serve::metrics;
-use crate::serve::status::State as JobState;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use crate::serve::metrics::{self, Format};
+use crate::serve::status::State;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
-use std::sync::Arc;
 
 /// The host answers.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, description = "always")))]
@@ -19,27 +17,29 @@ pub async fn alive() -> &'static str {
 /// Every job that is to run does.
 #[utoipa::path(get, path = "/readyz", responses(
     (status = 200, description = "every job runs, has ended, or was paused"),
-    (status = 503, description = "some do not: a line for each")
+    (status = 503, description = "some do not: a line for each, or their number for whoever has no token")
 ))]
-pub async fn ready(State(fleet): State<Arc<Fleet>>) -> (StatusCode, String) {
-    let is_well = |state| matches!(state, JobState::Running | JobState::Paused | JobState::Finished);
-    let others: Vec<String> = fleet
-        .jobs()
-        .iter()
-        .map(|job| (job.name().to_owned(), job.state()))
-        .filter(|(_, state)| !is_well(*state))
-        .map(|(name, state)| format!("{name} is {state}\n"))
-        .collect();
-    match others.is_empty() {
-        true => (StatusCode::OK, "ready\n".to_owned()),
-        false => (StatusCode::SERVICE_UNAVAILABLE, others.concat()),
-    }
+pub async fn ready(scope: Scope) -> (StatusCode, String) {
+    let is_well = |state| matches!(state, State::Running | State::Paused | State::Finished);
+    let is_known = !matches!(scope.caller.who, Who::Unknown(_));
+    let jobs = if is_known { scope.jobs() } else { scope.all_jobs() };
+    let states = jobs.iter().map(|job| (job.id(), job.state()));
+    let others: Vec<_> = states.filter(|(_, state)| !is_well(*state)).collect();
+    let text = match others.len() {
+        0 => return (StatusCode::OK, "ready\n".to_owned()),
+        _ if is_known => others.iter().map(|(id, state)| format!("{id} is {state}\n")).collect(),
+        number => format!("{number} jobs are not\n"),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-/// The metrics of all jobs, as OpenMetrics.
+/// The metrics of all jobs that the token is for: OpenMetrics for whoever accepts it, else Prometheus' older text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, description = "for Prometheus")))]
-pub async fn metrics(State(fleet): State<Arc<Fleet>>) -> Result<impl IntoResponse> {
-    let text = metrics::text(&fleet)
+pub async fn metrics(scope: Scope, headers: HeaderMap) -> Result<impl IntoResponse> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    // The process belongs to whoever runs the host.
+    let text = metrics::text(scope.jobs(), scope.caller.sees(None), format)
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"))?;
-    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
+    Ok(([(header::CONTENT_TYPE, format.content_type())], text))
 }

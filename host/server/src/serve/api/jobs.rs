@@ -1,26 +1,20 @@
 //! The jobs of a host: looked at, written, removed, paused, started again.
 
 use super::Refusal;
+use super::caller::Scope;
 use super::refusal::Result;
-use crate::serve::fleet::Fleet;
-use crate::serve::hosted::Hosted;
 use crate::serve::status::JobStatus;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
-use std::sync::Arc;
 
 type Answer = Result<(StatusCode, Json<JobStatus>)>;
 
-pub(super) fn find(fleet: &Fleet, job: &str) -> Result<Arc<Hosted>> {
-    fleet.job(job).map_err(|error| Refusal::unknown(&error))
-}
-
-/// All jobs, by name.
+/// All jobs that the token is for, by name.
 #[utoipa::path(get, path = "/api/v1/jobs", responses((status = 200, body = [JobStatus])))]
-pub async fn list(State(fleet): State<Arc<Fleet>>) -> Json<Vec<JobStatus>> {
+pub async fn list(scope: Scope) -> Json<Vec<JobStatus>> {
     let mut all = Vec::new();
-    for job in fleet.jobs() {
+    for job in scope.jobs() {
         all.push(job.status().await);
     }
     Json(all)
@@ -31,8 +25,8 @@ pub async fn list(State(fleet): State<Arc<Fleet>>) -> Json<Vec<JobStatus>> {
     (status = 200, body = JobStatus),
     (status = 404, body = Refusal)
 ))]
-pub async fn show(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
-    Ok((StatusCode::OK, Json(find(&fleet, &job)?.status().await)))
+pub async fn show(scope: Scope, Path(job): Path<String>) -> Answer {
+    Ok((StatusCode::OK, Json(scope.job(&job)?.status().await)))
 }
 
 /// Writes a job file, which is the body. A new job starts; to one that runs it is applied.
@@ -43,8 +37,8 @@ pub async fn show(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> A
         (status = 422, body = Refusal, description = "it is no job file")
     )
 )]
-pub async fn put(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>, text: String) -> Answer {
-    Ok((StatusCode::ACCEPTED, Json(fleet.write(&job, text).await?.status().await)))
+pub async fn put(scope: Scope, Path(job): Path<String>, text: String) -> Answer {
+    Ok((StatusCode::ACCEPTED, Json(scope.fleet(&job)?.write(&job, text).await?.status().await)))
 }
 
 /// Stops a job with a checkpoint, and removes its file. What it has written and its checkpoints stay.
@@ -52,9 +46,9 @@ pub async fn put(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>, text:
     (status = 202, body = JobStatus, description = "it stops"),
     (status = 404, body = Refusal)
 ))]
-pub async fn remove(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
-    let hosted = find(&fleet, &job)?;
-    fleet.remove(&job)?;
+pub async fn remove(scope: Scope, Path(job): Path<String>) -> Answer {
+    let hosted = scope.job(&job)?;
+    scope.fleet(&job)?.remove(&job)?;
     Ok((StatusCode::ACCEPTED, Json(hosted.status().await)))
 }
 
@@ -63,9 +57,9 @@ pub async fn remove(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) ->
     (status = 202, body = JobStatus),
     (status = 404, body = Refusal)
 ))]
-pub async fn pause(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
-    find(&fleet, &job)?;
-    Ok((StatusCode::ACCEPTED, Json(fleet.set_paused(&job, true)?.status().await)))
+pub async fn pause(scope: Scope, Path(job): Path<String>) -> Answer {
+    scope.job(&job)?;
+    Ok((StatusCode::ACCEPTED, Json(scope.fleet(&job)?.set_paused(&job, true)?.status().await)))
 }
 
 /// Has a paused job go on from its last checkpoint.
@@ -73,9 +67,9 @@ pub async fn pause(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> 
     (status = 202, body = JobStatus),
     (status = 404, body = Refusal)
 ))]
-pub async fn resume(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
-    find(&fleet, &job)?;
-    Ok((StatusCode::ACCEPTED, Json(fleet.set_paused(&job, false)?.status().await)))
+pub async fn resume(scope: Scope, Path(job): Path<String>) -> Answer {
+    scope.job(&job)?;
+    Ok((StatusCode::ACCEPTED, Json(scope.fleet(&job)?.set_paused(&job, false)?.status().await)))
 }
 
 /// Stops a job with a checkpoint and starts it again; one that has failed or waits is tried at once.
@@ -84,8 +78,8 @@ pub async fn resume(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) ->
     (status = 404, body = Refusal),
     (status = 409, body = Refusal, description = "it is paused")
 ))]
-pub async fn restart(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Answer {
-    let hosted = find(&fleet, &job)?;
+pub async fn restart(scope: Scope, Path(job): Path<String>) -> Answer {
+    let hosted = scope.job(&job)?;
     if !hosted.restart() {
         return Err(Refusal::new(StatusCode::CONFLICT, format!("{job} is paused: resume it")));
     }

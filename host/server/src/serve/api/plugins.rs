@@ -1,18 +1,16 @@
 //! The plugins of a running job: what has become of them, and the same that `wasmill swap`, `rollback` and `apply` do.
 
 use super::Refusal;
-use super::jobs::find;
+use super::caller::Scope;
 use super::refusal::{Body, Result};
 use crate::control::{self, Entry, Request};
 use crate::job::{JobFile, OpenWindows, Origin};
-use crate::live::history::{Event, Reason};
-use crate::serve::fleet::Fleet;
+use crate::live::history::Event;
 use crate::serve::status::State as JobState;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use utoipa::ToSchema;
 use wasmill_stream::units::Period;
 
@@ -78,14 +76,14 @@ pub struct RollBack {
     (status = 200, body = Done),
     (status = 409, body = Refusal, description = "it was refused; nothing has changed")
 ))]
-pub async fn apply(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Result<Json<Done>> {
-    done(&fleet, &job, Request::Apply { reason: reason(None) }).await
+pub async fn apply(scope: Scope, Path(job): Path<String>) -> Result<Json<Done>> {
+    done(&scope, &job, Request::Apply { reason: scope.reason(None) }).await
 }
 
 /// What has become of the plugins of a job, the oldest first.
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/history", responses((status = 200, description = "a list of events")))]
-pub async fn history(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -> Result<Json<Vec<Event>>> {
-    match ask(&fleet, &job, Request::History).await? {
+pub async fn history(scope: Scope, Path(job): Path<String>) -> Result<Json<Vec<Event>>> {
+    match ask(&scope, &job, Request::History).await? {
         control::Answer::Events(events) => Ok(Json(events)),
         other => Err(unexpected(&other)),
     }
@@ -93,8 +91,8 @@ pub async fn history(State(fleet): State<Arc<Fleet>>, Path(job): Path<String>) -
 
 /// What a step runs, and how its trial stands.
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/steps/{step}/plugin", responses((status = 200, body = Done)))]
-pub async fn trial(State(fleet): State<Arc<Fleet>>, Path((job, step)): Path<(String, String)>) -> Result<Json<Done>> {
-    done(&fleet, &job, Request::Trial { step }).await
+pub async fn trial(scope: Scope, Path((job, step)): Path<(String, String)>) -> Result<Json<Done>> {
+    done(&scope, &job, Request::Trial { step }).await
 }
 
 /// Replaces the plugin of a step, or tries another one.
@@ -103,16 +101,16 @@ pub async fn trial(State(fleet): State<Arc<Fleet>>, Path((job, step)): Path<(Str
     (status = 409, body = Refusal, description = "it was refused; nothing has changed")
 ))]
 pub async fn swap(
-    State(fleet): State<Arc<Fleet>>,
+    scope: Scope,
     Path((job, step)): Path<(String, String)>,
     Body(swap): Body<Swap>,
 ) -> Result<Json<Done>> {
     let invalid = |error: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error);
-    let file = JobFile::new(find(&fleet, &job)?.file(), "");
+    let file = JobFile::new(scope.job(&job)?.file(), "");
     let plugin = Origin::read(&file, &swap.plugin).map_err(invalid)?;
     let entry = swap.entry().map_err(invalid)?;
     let Swap { grants, why, .. } = swap;
-    done(&fleet, &job, Request::Swap { step, plugin, grants, entry, reason: reason(why) }).await
+    done(&scope, &job, Request::Swap { step, plugin, grants, entry, reason: scope.reason(why) }).await
 }
 
 /// Ends the trial of a step.
@@ -121,11 +119,11 @@ pub async fn swap(
     (status = 409, body = Refusal, description = "it was refused; nothing has changed")
 ))]
 pub async fn settle(
-    State(fleet): State<Arc<Fleet>>,
+    scope: Scope,
     Path((job, step)): Path<(String, String)>,
     Body(Settle { promote, why }): Body<Settle>,
 ) -> Result<Json<Done>> {
-    done(&fleet, &job, Request::Settle { step, promote, reason: reason(why) }).await
+    done(&scope, &job, Request::Settle { step, promote, reason: scope.reason(why) }).await
 }
 
 /// Puts the version before back into a step.
@@ -134,11 +132,11 @@ pub async fn settle(
     (status = 409, body = Refusal, description = "it was refused; nothing has changed")
 ))]
 pub async fn roll_back(
-    State(fleet): State<Arc<Fleet>>,
+    scope: Scope,
     Path((job, step)): Path<(String, String)>,
     Body(RollBack { rewind, why }): Body<RollBack>,
 ) -> Result<Json<Done>> {
-    done(&fleet, &job, Request::RollBack { step, rewind, reason: reason(why) }).await
+    done(&scope, &job, Request::RollBack { step, rewind, reason: scope.reason(why) }).await
 }
 
 impl Swap {
@@ -156,12 +154,8 @@ impl Swap {
     }
 }
 
-fn reason(why: Option<String>) -> Reason {
-    Reason { by: "api".into(), why }
-}
-
-async fn ask(fleet: &Fleet, job: &str, request: Request) -> Result<control::Answer> {
-    let hosted = find(fleet, job)?;
+async fn ask(scope: &Scope, job: &str, request: Request) -> Result<control::Answer> {
+    let hosted = scope.job(job)?;
     match hosted.state() {
         JobState::Running => Ok(control::ask(hosted.file(), &request).await?),
         state => {
@@ -170,8 +164,8 @@ async fn ask(fleet: &Fleet, job: &str, request: Request) -> Result<control::Answ
     }
 }
 
-async fn done(fleet: &Fleet, job: &str, request: Request) -> Result<Json<Done>> {
-    match ask(fleet, job, request).await? {
+async fn done(scope: &Scope, job: &str, request: Request) -> Result<Json<Done>> {
+    match ask(scope, job, request).await? {
         control::Answer::Done(done) => Ok(Json(Done { done })),
         control::Answer::Refused(reason) => Err(Refusal::new(StatusCode::CONFLICT, reason)),
         other => Err(unexpected(&other)),

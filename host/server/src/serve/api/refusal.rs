@@ -1,11 +1,13 @@
 //! Why a request was not done.
 
-use axum::Json;
+use super::caller::Caller;
 use axum::extract::FromRequest;
 use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 use wasmill_stream::{Error, ErrorKind};
 
@@ -16,7 +18,14 @@ pub struct Refusal {
     error: String,
     #[serde(skip)]
     status: StatusCode,
+    /// When to ask again.
+    #[serde(skip)]
+    retry_after: Option<Duration>,
 }
+
+/// The reason, for whoever keeps the log.
+#[derive(Debug, Clone)]
+pub struct Why(pub String);
 
 /// What handlers return.
 pub type Result<T> = std::result::Result<T, Refusal>;
@@ -24,7 +33,13 @@ pub type Result<T> = std::result::Result<T, Refusal>;
 impl Refusal {
     /// With a status of its own.
     pub fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { error: error.into(), status }
+        Self { error: error.into(), status, retry_after: None }
+    }
+
+    /// Too many requests.
+    pub fn too_many(wait: Duration) -> Self {
+        let error = "too many requests; `Retry-After` says when the next one is heard";
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error) }
     }
 
     /// There is no such job.
@@ -57,12 +72,31 @@ impl From<JsonRejection> for Refusal {
 }
 
 /// There is no such path.
-pub async fn nowhere() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "there is nothing here: /api/v1/openapi.json names every path")
+pub async fn nowhere(Extension(caller): Extension<Caller>) -> Refusal {
+    let refusal =
+        || Refusal::new(StatusCode::NOT_FOUND, "there is nothing here: /api/v1/openapi.json names every path");
+    caller.require(None).err().unwrap_or_else(refusal)
+}
+
+/// There is, but nothing of this kind can be done with it.
+pub async fn no_such_method(Extension(caller): Extension<Caller>) -> Refusal {
+    let refusal = || Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "that cannot be done here: `Allow` says what can");
+    caller.require(None).err().unwrap_or_else(refusal)
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, Json(self)).into_response()
+        let (status, why) = (self.status, Why(self.error.clone()));
+        let retry_after = self.retry_after.map(|wait| wait.as_secs_f64().ceil() as u64);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        response.extensions_mut().insert(why);
+        response
     }
 }

@@ -1,0 +1,145 @@
+//! Who asks, and what of the host is his to see.
+
+use super::Refusal;
+use super::refusal::Result;
+use crate::live::history::Reason;
+use crate::serve::TenantStatus;
+use crate::serve::fleet::Fleet;
+use crate::serve::front::Peer;
+use crate::serve::home::JobId;
+use crate::serve::hosted::Hosted;
+use crate::serve::tokens::{Token, Verb};
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use std::sync::Arc;
+
+/// Whoever asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Where he is.
+    pub peer: Peer,
+    /// Who he is.
+    pub who: Who,
+}
+
+/// Who somebody is.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// Nobody is asked: the host has no tokens.
+    Anyone,
+    /// The bearer of a token, with its name.
+    Bearer(Arc<str>, Arc<Token>),
+    /// He is to have a token, and has none that counts: why.
+    Unknown(String),
+}
+
+impl Caller {
+    /// What the audit log and the history call him.
+    pub fn name(&self) -> String {
+        match &self.who {
+            Who::Bearer(name, _) => name.to_string(),
+            Who::Anyone | Who::Unknown(_) => self.peer.who(),
+        }
+    }
+
+    /// Why he may not do that, if he may not.
+    pub fn require(&self, verb: Option<Verb>) -> Result<()> {
+        match (&self.who, verb) {
+            (Who::Unknown(why), _) => Err(Refusal::new(StatusCode::UNAUTHORIZED, why)),
+            (Who::Bearer(name, token), Some(verb)) if !token.verbs.contains(&verb) => {
+                let verbs: Vec<_> = token.verbs.iter().map(|verb| verb.name()).collect();
+                let may = if verbs.is_empty() { "nothing".to_owned() } else { verbs.join(", ") };
+                Err(Refusal::new(StatusCode::FORBIDDEN, format!("token {name} may {may}; this takes {verb}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The tenant whose jobs he may see; `None`: all jobs.
+    fn tenant(&self) -> Option<&str> {
+        match &self.who {
+            Who::Bearer(_, token) => token.tenant.as_deref(),
+            Who::Anyone | Who::Unknown(_) => None,
+        }
+    }
+
+    /// Whether he may see what belongs to a tenant, or to whoever runs the host.
+    pub fn sees(&self, tenant: Option<&str>) -> bool {
+        !matches!(self.who, Who::Unknown(_)) && self.tenant().is_none_or(|own| tenant == Some(own))
+    }
+
+    /// Refuses what belongs to others, whether it is there or not.
+    pub fn require_sight(&self, tenant: Option<&str>) -> Result<()> {
+        match (self.sees(tenant), &self.who) {
+            (false, Who::Bearer(name, token)) => {
+                let own = token.tenant.as_deref().unwrap_or_default();
+                let error = format!("token {name} is for tenant {own}, whose jobs are called {own}:NAME");
+                Err(Refusal::new(StatusCode::FORBIDDEN, error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The jobs of a host as far as the caller may see them. Handlers see no others.
+pub struct Scope {
+    fleet: Arc<Fleet>,
+    /// Whose it is.
+    pub caller: Caller,
+}
+
+impl Scope {
+    /// The jobs, by what they are called.
+    pub fn jobs(&self) -> Vec<Arc<Hosted>> {
+        let mut jobs = self.fleet.jobs();
+        jobs.retain(|job| self.caller.sees(job.id().tenant()));
+        jobs
+    }
+
+    /// Whatever the caller may see, all jobs: to be counted.
+    pub fn all_jobs(&self) -> Vec<Arc<Hosted>> {
+        self.fleet.jobs()
+    }
+
+    /// How tenants stand.
+    pub fn tenants(&self) -> Vec<TenantStatus> {
+        let mut tenants = self.fleet.tenants();
+        tenants.retain(|tenant| self.caller.sees(Some(&tenant.name)));
+        tenants
+    }
+
+    /// One of them.
+    pub fn job(&self, id: &str) -> Result<Arc<Hosted>> {
+        let job = self.fleet.job(id).map_err(|error| Refusal::unknown(&error))?;
+        self.caller.require_sight(job.id().tenant())?;
+        Ok(job)
+    }
+
+    /// All of the host, for what has been found to be the caller's, or is about to become so.
+    pub fn fleet(&self, id: &str) -> Result<&Arc<Fleet>> {
+        let id: JobId = id.parse()?;
+        self.caller.require_sight(id.tenant())?;
+        Ok(&self.fleet)
+    }
+
+    /// For the history.
+    pub fn reason(&self, why: Option<String>) -> Reason {
+        let by = match &self.caller.who {
+            Who::Anyone => "api".to_owned(),
+            _ => self.caller.name(),
+        };
+        Reason { by, why }
+    }
+}
+
+impl FromRequestParts<Arc<Fleet>> for Scope {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Arc<Fleet>) -> Result<Self> {
+        // Every request comes through the door that puts it there.
+        let unheard = || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "nobody asked who this is");
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(unheard)?;
+        Ok(Self { fleet: fleet.clone(), caller })
+    }
+}

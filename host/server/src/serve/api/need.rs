@@ -1,0 +1,128 @@
+//! What a route takes: said once, where the route is; checked here before its handler runs, and told by the document.
+
+use super::Refusal;
+use super::caller::Caller;
+use crate::serve::fleet::Fleet;
+use crate::serve::tokens::Verb;
+use axum::Extension;
+use axum::extract::{RawPathParams, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+/// The name of the security scheme.
+pub const SCHEME: &str = "token";
+
+/// What a route takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Everybody is heard.
+    Nothing,
+    /// A token, whatever it may do.
+    Token,
+    /// A token that may do that, with the job if the path names one.
+    Verb(Verb),
+}
+
+/// What a request was about, told by the answer to whoever keeps the log.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// What it takes.
+    pub verb: Option<Verb>,
+    /// The job that it names.
+    pub job: Option<String>,
+}
+
+impl Need {
+    fn verb(self) -> Option<Verb> {
+        match self {
+            Self::Verb(verb) => Some(verb),
+            Self::Nothing | Self::Token => None,
+        }
+    }
+
+    /// Adds routes that take this.
+    pub fn of(self, mut routes: UtoipaMethodRouter<Arc<Fleet>>) -> UtoipaMethodRouter<Arc<Fleet>> {
+        for (path, item) in &mut routes.1.paths {
+            let names_job = path.contains("{job}");
+            for operation in operations(item) {
+                self.document(operation, path.contains('{'), names_job);
+            }
+        }
+        routes.2 = routes.2.route_layer(from_fn_with_state(self, check));
+        routes
+    }
+
+    /// Says of an operation what every one has in common.
+    fn document(self, operation: &mut Operation, has_names: bool, names_job: bool) {
+        let mut say = |status: u16, words: &str| {
+            let schema = Ref::from_schema_name(Refusal::name());
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            let response = ResponseBuilder::new().description(words).content("application/json", content).build();
+            operation.responses.responses.entry(status.to_string()).or_insert_with(|| response.into());
+        };
+        say(421, "it goes to a host of another name");
+        say(429, "too many requests; `Retry-After` says when the next one is heard");
+        if self != Self::Nothing {
+            say(401, "it has no token, or one that is wrong, revoked, or has expired");
+            say(403, "the token may not do that, or not with this job; or a page of another site asks for a change");
+            say(503, "the host cannot do that now: it stops, or cannot read its tokens, or write its audit log");
+        }
+        if has_names {
+            say(400, "a name in the path is no text");
+        }
+        if names_job {
+            say(404, "there is no such job");
+        }
+        if operation.request_body.is_some() {
+            say(408, "the body has not come in time");
+            say(413, "the body is too long");
+        }
+        let scopes: Vec<&str> = self.verb().map(Verb::name).into_iter().collect();
+        operation.security = (self != Self::Nothing).then(|| vec![SecurityRequirement::new(SCHEME, scopes)]);
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, .. } = item;
+    [get, put, post, delete].into_iter().flatten()
+}
+
+/// Refuses who may not do that, and tells what it was about.
+async fn check(
+    State(need): State<Need>,
+    Extension(caller): Extension<Caller>,
+    names: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    let named = |wanted: &str| names.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned());
+    let about = About { verb: need.verb(), job: named("job") };
+    let mut response = match need.refuses(&caller, about.job.as_deref(), named("tenant").as_deref()) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    };
+    response.extensions_mut().insert(about);
+    response
+}
+
+impl Need {
+    /// Why somebody is not heard, if he is not.
+    fn refuses(self, caller: &Caller, job: Option<&str>, tenant: Option<&str>) -> Option<Refusal> {
+        if self == Self::Nothing {
+            return None;
+        }
+        // What is no name belongs to nobody, and there is nothing of that name either.
+        let of_job = |job: &str| job.split_once(':').map(|(tenant, _)| tenant.to_owned());
+        let sight = || {
+            job.map_or(Ok(()), |job| caller.require_sight(of_job(job).as_deref()))?;
+            tenant.map_or(Ok(()), |tenant| caller.require_sight(Some(tenant)))
+        };
+        caller.require(self.verb()).and_then(|()| sight()).err()
+    }
+}

@@ -1,0 +1,88 @@
+//! What a job may reach outside, and whose share it takes. It is asked where a setting is read that leads there, so that a job file that wants too much
+//! is refused before anything is opened, with the place in the file.
+
+use crate::quota::Quota;
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Something outside that a job would reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// A source of this type.
+    Source(&'a str),
+    /// A sink of this type.
+    Sink(&'a str),
+    /// A server, as `https://host:port`. The port is there unless it is the scheme's own.
+    Server(&'a str),
+    /// A Kinesis stream, by name or ARN.
+    Stream(&'a str),
+    /// Objects of an S3 bucket whose keys begin so.
+    Objects {
+        #[allow(missing_docs)]
+        bucket: &'a str,
+        #[allow(missing_docs)]
+        prefix: &'a str,
+    },
+    /// An artifact of a registry, as `registry/repository`.
+    Artifact(&'a str),
+    /// A profile of the machine, or the rights that it has by itself.
+    MachineRights,
+}
+
+/// Why something may not be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Barred {
+    /// What may not be reached, and who says so.
+    pub message: String,
+    /// What may be.
+    pub hint: String,
+}
+
+/// A role of AWS that a job takes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its ARN.
+    pub arn: String,
+    /// What the session is called: it stands in the audit trail of AWS.
+    pub session: String,
+    /// What the owner of the role has asked for.
+    pub external_id: Option<String>,
+    /// What the session may at most, as a policy document.
+    pub policy: Option<String>,
+}
+
+/// What a job may reach. By default everything.
+pub trait Access: Debug + Send + Sync {
+    /// Whether it may reach this.
+    fn allows(&self, reach: Reach<'_>) -> Result<(), Barred> {
+        let _ = reach;
+        Ok(())
+    }
+
+    /// Where a path of the job file leads, if it may go there.
+    fn path(&self, path: PathBuf) -> Result<PathBuf, Barred> {
+        Ok(path)
+    }
+
+    /// Whether sources of plugins may be built. Whoever writes them runs programs on this machine.
+    fn builds(&self) -> bool {
+        true
+    }
+
+    /// What it takes its share of, together with others.
+    fn quota(&self) -> Option<Arc<Quota>> {
+        None
+    }
+
+    /// The role that it takes on wherever the job file names no keys.
+    fn role(&self) -> Option<Role> {
+        None
+    }
+}
+
+/// Everything may be reached.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Anything;
+
+impl Access for Anything {}
