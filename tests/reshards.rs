@@ -185,7 +185,7 @@ fn rows(dir: &Path) -> String {
 /// their order, in the file.
 #[test]
 fn random_trees() {
-    let (trees, mut chance) = (count("WASMILL_RESHARDS", 9), Chance::announced());
+    let (trees, mut chance) = (count("WASMILL_RESHARDS", 20), Chance::announced());
     let (mut records, mut reshards, mut kills) = (0, 0, 0);
     for tree in 0..trees {
         let of_tree = chance.below(3);

@@ -59,6 +59,9 @@ impl State {
             .map(|(at, entry)| {
                 let stored = match fault {
                     Some(PutFault::Every(nth)) if at % nth == nth - 1 => Err(throttled("that was written too fast")),
+                    Some(PutFault::Some { percent, seed }) if mixed(seed ^ at as u64) % 100 < percent => {
+                        Err(throttled("that was written too fast"))
+                    }
                     Some(PutFault::Half) if at % 2 == 1 => Err(Refusal::new("InternalFailure", "scripted")),
                     _ => self.store(entry),
                 };
@@ -154,4 +157,12 @@ fn entry(given: &Value) -> Result<Entry, Refusal> {
         None => hash_of(key),
     };
     Ok(Entry { record, hash })
+}
+
+/// A number that looks random (the finalizer of SplitMix64).
+fn mixed(number: u64) -> u64 {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
