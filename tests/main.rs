@@ -37,6 +37,10 @@ mod keyed_faults;
 mod kills;
 /// The example from Kinesis.
 mod kinesis;
+/// A host that is started, told, stopped and started again, and the files with which that is done.
+mod lifecycle;
+/// What hosts and jobs say.
+mod logs;
 /// Writes that are done, and whose answers are lost.
 mod lost_answers;
 /// What a host says of its jobs in numbers.
@@ -86,6 +90,8 @@ mod taxi;
 mod tenants;
 /// Hostile components from WebAssembly text.
 mod text_guests;
+/// `wasmill top`.
+mod top;
 /// Versions that close the windows which they have opened.
 mod transitions;
 /// Shadows and canaries.

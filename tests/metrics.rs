@@ -6,6 +6,7 @@ use crate::harness::fake_kinesis::{FakeKinesis, Fault, WHOLE};
 use crate::harness::fleet::Fleet;
 use crate::harness::http::send_with;
 use crate::harness::kinesis::ACCESS;
+use crate::harness::loopback::{self, Reply};
 use crate::harness::metrics::{Metrics, series};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
@@ -15,10 +16,14 @@ use crate::harness::root;
 use crate::harness::search::Search;
 use crate::oracle::windows::Row;
 use crate::pipeline::{Input, Pipeline, local};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A second, in milliseconds.
 const SECOND: i64 = 1_000;
@@ -205,5 +210,69 @@ fn a_real_prometheus() {
         group["rules"].as_array().cloned().unwrap_or_default().into_iter().filter(|rule| rule["health"] == "err")
     });
     assert_eq!(unhealthy.count(), 0, "{groups}");
+    serving.stop().well();
+}
+
+/// A host that is told of a collector → pushes its metrics there, with the key of the environment; they say what the others say. A
+/// collector that fails is said once, and once that it works again.
+#[test]
+fn pushed_to_a_collector() {
+    let (sender, requests) = channel();
+    let sender = Mutex::new(sender);
+    let fails = Arc::new(AtomicBool::new(false));
+    let is_broken = fails.clone();
+    let url = loopback::serve(move |request| {
+        let status = if is_broken.load(SeqCst) { 503 } else { 200 };
+        // The test may have seen enough.
+        let _ = sender.lock().expect("no thread panics in here").send(request);
+        Reply::Json(status, "{}".to_owned())
+    });
+    let fleet = Fleet::new();
+    let pipeline = Pipeline::new(Input::new(3_000), local());
+    fleet.write("good", &pipeline.text(None));
+    let settings = format!("[otlp]\nendpoint = \"{url}/\"\ninterval = \"50ms\"\n");
+    fs::write(fleet.path().join("host.toml"), settings).expect("it can be written");
+    let mut command = wasmill(fleet.path());
+    command.args(["serve", ".", "--listen", "127.0.0.1:0"]).env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=sesame");
+    let mut serving = fleet.start_as(&mut command);
+    serving.until("good", "finished");
+    let pushed = || requests.recv_timeout(Duration::from_secs(300)).expect("a push");
+    while requests.try_recv().is_ok() {}
+    // That one may have begun before the end.
+    pushed();
+    let request = pushed();
+    assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/v1/metrics"));
+    assert_eq!((request.header("api-key"), request.header("content-type")), (Some("sesame"), Some("application/json")));
+    let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+    let metrics = body["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().expect("metrics");
+    let find = |name: &str| metrics.iter().find(|metric| metric["name"] == name).expect(name);
+    let attribute = |point: &Value, name: &str| {
+        let attributes = point["attributes"].as_array().expect("attributes");
+        attributes.iter().find(|one| one["key"] == name).map(|one| one["value"]["stringValue"].clone())
+    };
+    let of_step = |points: &Value, step: &str| {
+        let points = points["dataPoints"].as_array().expect("points");
+        points.iter().find(|point| attribute(point, "step") == Some(step.into())).expect(step).clone()
+    };
+    let read = find("wasmill_records_in");
+    assert_eq!((&read["sum"]["isMonotonic"], &read["sum"]["aggregationTemporality"]), (&json!(true), &json!(2)));
+    let rows = of_step(&read["sum"], "rows");
+    assert_eq!((&rows["asInt"], attribute(&rows, "job")), (&json!("3000"), Some("good".into())));
+    let nanos: u128 = rows["timeUnixNano"].as_str().and_then(|nanos| nanos.parse().ok()).expect("a time");
+    assert!(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() - nanos < 600_000_000_000);
+    let commits = find("wasmill_sink_commit");
+    assert_eq!(commits["unit"], "s");
+    let commits = of_step(&commits["histogram"], "folder_averages");
+    let counts = commits["bucketCounts"].as_array().expect("counts");
+    let number = |count: &Value| count.as_str().and_then(|count| count.parse::<u64>().ok()).expect("a number");
+    assert_eq!(counts.iter().map(number).sum::<u64>(), number(&commits["count"]));
+    assert_eq!(Some(counts.len()), commits["explicitBounds"].as_array().map(|bounds| bounds.len() + 1));
+    fails.store(true, SeqCst);
+    until("a complaint", || serving.log().contains("push metrics to").then_some(()));
+    (0..3).for_each(|_| drop(pushed()));
+    fails.store(false, SeqCst);
+    until("its end", || serving.log().contains("/v1/metrics again").then_some(()));
+    let log = serving.log();
+    assert!(log.matches("push metrics to").count() == 1 && log.contains("status 503"), "{log}");
     serving.stop().well();
 }

@@ -92,7 +92,8 @@ impl Fleet {
             assert!(host.status().is_none(), "{}", host.text());
             let text = host.text();
             let line = text.lines().find(|line| line.contains(" jobs of "))?.split_once("; ")?.1.to_owned();
-            Some(line.trim_end_matches("/api/v1/jobs").to_owned())
+            // The line may be JSON, which goes on behind it.
+            Some(line.split("/api/v1/jobs").next()?.to_owned())
         });
         Serving { host, url, token: None }
     }
@@ -161,6 +162,16 @@ impl Serving {
     /// Stops it as a service manager does.
     pub fn stop(self) -> Ended {
         self.host.signal("TERM");
+        self.host.wait()
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        self.host.signal(name);
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(self) -> Ended {
         self.host.wait()
     }
 

@@ -18,6 +18,7 @@ use names::Names;
 use roller::{Roller, Target};
 use serde_json::Value;
 use staging::Staging;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
@@ -45,6 +46,12 @@ impl Sink for FileSink {
 
     fn withdraws(&self) -> bool {
         true
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File { path, .. } | Target::Folder { path, .. } => Some(path),
+        }
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {

@@ -13,6 +13,7 @@ mod checkpoint;
 mod discards;
 mod epoch;
 mod isolate;
+mod lookout;
 mod operator;
 mod parcel;
 mod pauses;
@@ -33,6 +34,7 @@ pub use checkpoint::{
     fits,
 };
 pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Successor, Tolerance};
+pub use lookout::{Lookouts, SampledRow, Told, Watched};
 pub use run::{Options, Running, Stopper, start};
 pub use stall::Stall;
 pub use swap::{Migration, Swapped, Swapper};

@@ -2,7 +2,7 @@
 //! end, the timely operator around it.
 
 pub mod aggregate;
-mod at_work;
+pub mod at_work;
 mod epochs;
 mod exits;
 pub mod intake;

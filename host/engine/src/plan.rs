@@ -12,6 +12,7 @@ pub use shape::{LATENESS, process_shape, window_shape};
 
 use crate::candidate::{Candidacy, Mode};
 use crate::graph::{Graph, Input, Port, Successor, Tolerance};
+use crate::lookout::Lookout;
 use edges::{lay_out, upstream};
 use nodes::{add_dead_letters, check, plan_node};
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub struct PlanNode {
     pub kind: PlanKind,
     /// Other versions of its plugin that may run on the same rows: these carry what they need as well.
     pub reserve: Vec<Version>,
+    /// Who wants to see what of it.
+    pub lookout: Arc<Lookout>,
     /// The trial that is under way in it: then its plugin is the two versions of that.
     pub trial: Option<Arc<Candidacy>>,
 }

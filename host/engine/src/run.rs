@@ -5,6 +5,7 @@ use crate::checkpoint::{
     Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, RewindPoints, Standing, Status, UndoLog,
 };
 use crate::epoch::EpochClock;
+use crate::lookout::Lookouts;
 use crate::plan::Plan;
 use crate::stall::{self, Stall};
 use crate::swap::{Revisions, Swapper};
@@ -80,6 +81,7 @@ pub struct Running {
     standing: Option<Standing>,
     swapper: Swapper,
     rewind_points: Option<RewindPoints>,
+    lookouts: Lookouts,
     stall: Stall,
     /// Watches for stalls as long as the job runs.
     watch: JoinSet<()>,
@@ -99,6 +101,11 @@ impl Running {
     /// A handle that can replace plugins while the job runs.
     pub fn swapper(&self) -> Swapper {
         self.swapper.clone()
+    }
+
+    /// Its steps, for whoever wants to look into them.
+    pub fn lookouts(&self) -> &Lookouts {
+        &self.lookouts
     }
 
     /// Asks for checkpoints to which the job can be rewound, if it can be.
@@ -243,6 +250,7 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         standing,
         swapper: Swapper::new(shared.revisions.clone(), workers, ended),
         rewind_points: None,
+        lookouts: Lookouts::new(&shared.plan),
         workers: tokio::spawn({
             let run = async move {
                 run_workers(shared, equipment).await;

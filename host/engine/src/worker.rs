@@ -3,7 +3,7 @@
 use crate::checkpoint::{Reporter, Resumed};
 use crate::epoch::EpochClock;
 use crate::graph::{Input, Port};
-use crate::operator::{Epoch, Rows, aggregate, process, sink, source, transform};
+use crate::operator::{Epoch, Rows, aggregate, at_work, process, sink, source, transform};
 use crate::plan::{Plan, PlanKind};
 use crate::progress::Announcement;
 use crate::swap::Revisions;
@@ -73,6 +73,7 @@ pub fn run(worker: &mut Worker, shared: &Shared, equipment: Equipment) {
             }
             return;
         }
+        at_work::rest();
         worker.step_or_park(None);
         if let Some(throttle) = &mut throttle {
             throttle.wait(|| shared.verdict.is_stopping());

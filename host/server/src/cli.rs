@@ -9,9 +9,12 @@ mod connectors;
 mod dead_letter;
 mod demo;
 mod drive;
+mod explain;
 mod history;
+mod host;
 mod inspect;
 mod job;
+mod jobs;
 mod new;
 mod replay;
 mod rollback;
@@ -21,6 +24,7 @@ mod stdout;
 mod swap;
 mod test;
 mod token;
+mod top;
 
 use crate::job::Parameters;
 use crate::log::Format;
@@ -66,14 +70,20 @@ enum Command {
     Run(run::Arguments),
     /// Run many jobs side by side, with an API
     Serve(serve::Arguments),
+    /// List, show, write, pause, resume, restart or remove the jobs of a host
+    Jobs(jobs::Arguments),
     /// Make, list and revoke the tokens of a host
     Token(token::Arguments),
+    /// Show the jobs of a host as they run
+    Top(top::Arguments),
     /// Replace the plugin of a step while its job runs, or try another one
     Swap(swap::Arguments),
     /// Apply a job file that has changed to its running job
     Apply(apply::Arguments),
     /// Put the version before back into a step while its job runs
     Rollback(rollback::Arguments),
+    /// Say which windows of a step are open, and what holds them
+    Explain(explain::Arguments),
     /// List which plugins a job has had, by whom, why, and how it went
     History(history::Arguments),
     /// Write a small plugin project that builds and passes its tests
@@ -155,10 +165,13 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(arguments, &terminal),
         Command::Run(arguments) => run::run(arguments, &terminal),
         Command::Serve(arguments) => serve::run(arguments, &terminal),
+        Command::Jobs(arguments) => jobs::run(arguments),
         Command::Token(arguments) => token::run(arguments, &terminal),
+        Command::Top(arguments) => top::run(arguments),
         Command::Swap(arguments) => swap::run(arguments),
         Command::Apply(arguments) => apply::run(arguments),
         Command::Rollback(arguments) => rollback::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
         Command::History(arguments) => history::run(arguments),
         Command::New(arguments) => new::run(arguments, &terminal),
         Command::Test(arguments) => test::run(arguments, &terminal),

@@ -1,6 +1,7 @@
 //! How a running job is told what to do: a line of JSON in, a line of JSON out, over a Unix socket that only the user who
 //! runs the job can reach. Its place follows from that of the job file, so whoever names the file finds the job.
 
+use crate::explain::Explanation;
 use crate::job::{JobFile, OpenWindows, Origin};
 use crate::live::history::{Event, Reason};
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,13 @@ pub enum Request {
     },
     /// Say what has become of the plugins.
     History,
+    /// Say which windows of a step are open, and what holds them.
+    Explain {
+        /// The step.
+        step: String,
+        /// Only those of this key.
+        key: Option<String>,
+    },
 }
 
 /// How a version comes, see [`crate::live::Entry`].
@@ -97,6 +105,8 @@ pub enum Answer {
     Refused(String),
     /// What has become of the plugins, the oldest first.
     Events(Vec<Event>),
+    /// Which windows are open, and what holds them.
+    Explained(Box<Explanation>),
 }
 
 /// The job's end. Goes away with it.

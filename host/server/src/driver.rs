@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use under_way::{Before, UnderWay};
-use wasmill_engine::{Status, Swapper};
+use wasmill_engine::{Lookouts, Status, Swapper};
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -57,6 +57,8 @@ pub struct Observed {
     pub checkpoints: Option<Status>,
     /// What knows which plugins it runs.
     pub swapper: Swapper,
+    /// What lets look into its steps.
+    pub lookouts: Lookouts,
 }
 
 impl Observed {
@@ -153,7 +155,12 @@ async fn watch_run(
     }
     let mut progress = Progress::new(ledger.clone(), &outline, checkpoints.clone(), running.stall().clone());
     view.begin(
-        Observed { ledger: ledger.clone(), checkpoints: checkpoints.clone(), swapper: running.swapper() },
+        Observed {
+            ledger: ledger.clone(),
+            checkpoints: checkpoints.clone(),
+            swapper: running.swapper(),
+            lookouts: running.lookouts().clone(),
+        },
         progress.snapshot(),
     );
     let mut ticks = interval_at(Instant::now() + view.interval(), view.interval());

@@ -38,6 +38,7 @@ pub use uses::Uses;
 use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
 use plugins::StepPlugin;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmill_engine::{Declared, Graph, Input, Node, NodeKind, Options, Tolerance};
 use wasmill_plugin::Grants;
@@ -174,6 +175,21 @@ pub fn checkpoint_settings(file: &JobFile, parameters: &Parameters) -> (Option<C
     let mut problems = Problems::default();
     let draft = draft::read(file, parameters, &mut problems);
     (draft.and_then(|draft| draft.checkpoint), problems.into_sorted())
+}
+
+/// Where the dead letters of a job are, if they are files of this machine.
+pub fn dead_letter_path(file: &JobFile, parameters: &Parameters) -> Result<PathBuf, String> {
+    let mut problems = Problems::default();
+    let draft = draft::read(file, parameters, &mut problems).ok_or("the job file cannot be read")?;
+    // A path that the job may not reach is one of them.
+    if let Some(problem) = problems.into_sorted().first() {
+        return Err(format!("the job file is wrong: {}", problem.message));
+    }
+    let letters = draft.dead_letters.ok_or("the job has no [dead_letter]")?;
+    let path = letters.dead_letters.sink.path().map(Path::to_owned);
+    path.ok_or_else(|| {
+        format!("its dead letters are no files of this machine: they go to a sink of type {}", letters.kind)
+    })
 }
 
 /// The digest of a node's plugin.

@@ -2,11 +2,14 @@
 //! [`cli`]; the end-to-end tests use the rest.
 
 pub mod build;
+mod checkpoints;
 pub mod cli;
+mod client;
 pub mod control;
 pub mod dead_letters;
 mod digest;
 mod driver;
+pub mod explain;
 pub mod inspection;
 pub mod job;
 pub mod live;

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use turn::{Turn, Turns};
-use wasmill_engine::{Declared, Mode, RewindPoints, Swapper};
+use wasmill_engine::{Declared, Lookouts, Mode, RewindPoints, Swapper};
 use wasmill_plugin::Grants;
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::plugin::Version;
@@ -36,6 +36,7 @@ pub struct Live {
     /// The components that the job file names, as far as they have come in.
     declared: Declared,
     swapper: Swapper,
+    lookouts: Lookouts,
     /// Takes checkpoints to which the job can be rewound, if it can be.
     rewind_points: Option<RewindPoints>,
     history: History,
@@ -104,7 +105,7 @@ impl Live {
         (file, parameters, declared): (JobFile, Parameters, Declared),
         plugins: LoadPlugins,
         swap: SwapSettings,
-        (swapper, rewind_points): (Swapper, Option<RewindPoints>),
+        (swapper, rewind_points, lookouts): (Swapper, Option<RewindPoints>, Lookouts),
         (history, store): (History, Option<Arc<dyn Store>>),
         hand_overs: HandOvers,
         terminal: Terminal,
@@ -117,6 +118,7 @@ impl Live {
             settings,
             declared,
             swapper,
+            lookouts,
             rewind_points,
             history,
             store,
@@ -126,6 +128,11 @@ impl Live {
             hand_overs,
             terminal,
         }
+    }
+
+    /// What lets look into its steps.
+    pub fn lookouts(&self) -> &Lookouts {
+        &self.lookouts
     }
 
     /// What has become of its plugins.

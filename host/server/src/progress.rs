@@ -19,9 +19,16 @@ pub struct Progress {
     stall: Stall,
     sources: Vec<Arc<StepLedger>>,
     started: Instant,
-    /// When the rate was last brought up to date, what had been read by then, and the rate.
+    reading: Pace,
+    writing: Pace,
+}
+
+/// How fast a count grows.
+struct Pace {
+    /// When it was last brought up to date, and what the count was then.
     last: Instant,
-    last_read: u64,
+    count: u64,
+    /// Per second, of late.
     rate: f64,
 }
 
@@ -34,6 +41,10 @@ pub struct Snapshot {
     pub read: u64,
     /// Records per second of late.
     pub rate: f64,
+    /// Rows that are safe in sinks.
+    pub written: u64,
+    /// The same per second, of late.
+    pub written_rate: f64,
     /// The lowest watermark of the sources, ms; `None` before all have one.
     pub watermark: Option<i64>,
     /// Windows, counted per key, that have fired.
@@ -61,13 +72,18 @@ impl Progress {
     pub fn new(ledger: Ledger, outline: &Outline, checkpoints: Option<Status>, stall: Stall) -> Self {
         let sources = outline.sources().filter_map(|name| ledger.step(name).cloned()).collect();
         let now = Instant::now();
-        Self { ledger, checkpoints, stall, sources, started: now, last: now, last_read: 0, rate: 0.0 }
+        let (reading, writing) = (Pace::new(now), Pace::new(now));
+        Self { ledger, checkpoints, stall, sources, started: now, reading, writing }
     }
 
     /// What the job is doing now.
     pub fn snapshot(&mut self) -> Snapshot {
         let read = self.sources.iter().map(|source| source.counts().read).sum();
-        self.follow(read, Instant::now());
+        let sinks = self.ledger.steps.iter().filter(|step| step.is_sink.load(Relaxed));
+        let written = sinks.map(|sink| sink.counts().emitted).sum();
+        let now = Instant::now();
+        self.reading.follow(read, now);
+        self.writing.follow(written, now);
         let counts: Vec<_> = self.ledger.steps.iter().map(|step| step.counts()).collect();
         let checkpoints = self.checkpoints.as_ref().map(Status::look);
         Snapshot {
@@ -76,7 +92,9 @@ impl Progress {
             stalled: self.stall.look().or(checkpoints.and_then(|known| known.stalled)),
             elapsed: self.started.elapsed(),
             read,
-            rate: self.rate,
+            rate: self.reading.rate,
+            written,
+            written_rate: self.writing.rate,
             watermark: self.sources.iter().map(|source| source.watermark()).min().flatten(),
             fired: counts.iter().map(|counts| counts.fired).sum(),
             timers: counts.iter().map(|counts| counts.timers).sum(),
@@ -92,16 +110,22 @@ impl Progress {
                 .collect(),
         }
     }
+}
 
-    fn follow(&mut self, read: u64, now: Instant) {
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { last: now, count: 0, rate: 0.0 }
+    }
+
+    fn follow(&mut self, count: u64, now: Instant) {
         let passed = now.duration_since(self.last).as_secs_f64();
         if passed <= 0.0 {
             return;
         }
-        let current = read.saturating_sub(self.last_read) as f64 / passed;
-        let weight = if self.last_read == 0 { 1.0 } else { 1.0 - (-passed / MEMORY.as_secs_f64()).exp() };
+        let current = count.saturating_sub(self.count) as f64 / passed;
+        let weight = if self.count == 0 { 1.0 } else { 1.0 - (-passed / MEMORY.as_secs_f64()).exp() };
         self.rate += (current - self.rate) * weight;
-        (self.last, self.last_read) = (now, read);
+        (self.last, self.count) = (now, count);
     }
 }
 
@@ -214,18 +238,18 @@ mod tests {
     /// A steady stream shows its own rate from the first second on; after a change the rate follows within seconds.
     #[test]
     fn rate_follows() {
-        let (mut progress, ..) = watched();
-        let start = progress.last;
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
         let mut read = 0;
         for second in 1..=10 {
             read += 1_000;
-            progress.follow(read, start + Duration::from_secs(second));
-            assert!((progress.rate - 1_000.0).abs() < 1.0, "{}", progress.rate);
+            pace.follow(read, start + Duration::from_secs(second));
+            assert!((pace.rate - 1_000.0).abs() < 1.0, "{}", pace.rate);
         }
         for second in 11..=20 {
-            progress.follow(read, start + Duration::from_secs(second));
+            pace.follow(read, start + Duration::from_secs(second));
         }
-        assert!(progress.rate < 10.0, "{}", progress.rate);
+        assert!(pace.rate < 10.0, "{}", pace.rate);
     }
 
     /// Numbers read easily at any size.

@@ -11,8 +11,11 @@ mod host_file;
 mod hosted;
 mod keeper;
 mod keyring;
+mod manager;
 pub mod metrics;
+mod otlp;
 mod rate;
+mod reload;
 mod status;
 mod tenant;
 pub mod tokens;
@@ -21,7 +24,7 @@ pub use fleet::Fleet;
 pub use front::Listen;
 pub use home::{Home, JobId};
 pub use host_file::HostFile;
-pub use status::{JobStatus, State};
+pub use status::{JobStatus, RunStatus, State};
 pub use tenant::TenantStatus;
 
 pub use crate::driver::Ending;
@@ -32,11 +35,15 @@ use api::{Door, Guard};
 use audit::Audit;
 use front::{Front, Listener, Tls};
 use keyring::Keyring;
+use manager::Manager;
+use otlp::Push;
 use rate::Rate;
+use reload::Reload;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokens::Tokens;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use wasmill_stream::{Error, Result};
@@ -74,6 +81,8 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
     let scheme = if tls.is_some() { "https" } else { "http" };
     let listener = Listener::bind(&listen).await?;
     let at = listener.at()?;
+    let manager = Arc::new(Manager::of_environment()?);
+    let hangup = hangups()?;
     let fleet = Arc::new(Fleet::new(home, parameters, terminal.clone()));
     fleet.look()?;
     let (number, root) = (fleet.jobs().len(), fleet.home().root());
@@ -83,27 +92,57 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
     });
     let per_second = file.api.requests_per_second;
     let door = Door {
-        guard: Guard::of(&at, &file.names, tls.is_some()),
+        guard: RwLock::new(Guard::of(&at, &file.names, tls.is_some())),
         keyring,
         is_public: !at.is_private(),
         rate: Rate::new(per_second.saturating_mul(2), per_second.into()),
         audit: Audit::new(root.join("audit.jsonl")),
         terminal: terminal.clone(),
     };
-    let router = api::router(fleet.clone(), Arc::new(door));
+    let door = Arc::new(door);
+    let router = api::router(fleet.clone(), door.clone());
     let front = tokio::spawn(Front::new(listener, tls, file.api.connections, terminal.clone()).serve(router));
     let watch = tokio::spawn(follow(fleet.clone(), terminal.clone()));
+    manager.is_ready(&format!("{number} jobs"));
+    let push = file.otlp.as_ref().map(|otlp| Push::new(otlp, fleet.clone(), terminal.clone())).transpose()?;
+    let push = push.map(|push| tokio::spawn(push.run()));
+    let pulse = tokio::spawn(live(fleet.clone(), manager.clone()));
+    let (fleet_, manager_, terminal_) = (fleet.clone(), manager.clone(), terminal.clone());
+    let reload = Reload { fleet: fleet_, door, at, file, manager: manager_, terminal: terminal_ };
+    let reload = tokio::spawn(reload.on(hangup));
     shutdown.asked().await;
     watch.abort();
+    reload.abort();
+    manager.stops();
     terminal.note("stopping: every job takes its last checkpoint; Ctrl-C again to end at once");
     let ended = tokio::select! {
         left = fleet.leave() => left.map(|()| Ending::Done),
         () = shutdown.asked() => Ok(Ending::Interrupted),
     };
+    pulse.abort();
+    push.into_iter().for_each(|push| push.abort());
     front.abort();
     // Its socket goes away with it.
     let _ = front.await;
     ended
+}
+
+/// Hears SIGHUP from now on, which no longer ends the process.
+fn hangups() -> Result<Signal> {
+    let failed = |error| Error::unavailable("listen for signals of the system").with_source(error);
+    signal(SignalKind::hangup()).map_err(failed)
+}
+
+/// Tells the service manager that the host is alive, as often as it wants to hear that, as long as its jobs can be looked at.
+async fn live(fleet: Arc<Fleet>, manager: Arc<Manager>) {
+    let Some(pulse) = manager.pulse() else { return };
+    loop {
+        let fleet = fleet.clone();
+        if spawn_blocking(move || fleet.jobs()).await.is_ok() {
+            manager.is_alive();
+        }
+        sleep(pulse).await;
+    }
 }
 
 /// Refuses to be reached by others unless nobody can listen in and everybody has to say who he is.

@@ -58,6 +58,8 @@ pub struct StepLedger {
     pub refused_firings: AtomicU64,
     /// Stretches of its input that a source has found to be lost, see [`StepLedger::note_gap`].
     pub gaps: AtomicU64,
+    /// Whether it is a sink.
+    pub is_sink: AtomicBool,
     /// Whether it keeps state at all.
     pub keeps_state: AtomicBool,
     /// About how many bytes of memory the step's state takes, of all workers together.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,6 +95,11 @@ pub trait Sink: Send {
     /// Whether it can take back rows that are visible already, in a job with checkpoints: see [`Opening::withdrawal`].
     fn withdraws(&self) -> bool {
         false
+    }
+
+    /// The file or folder of this machine that it writes, if it writes any.
+    fn path(&self) -> Option<&Path> {
+        None
     }
 
     /// Opens it: creates the folder, the index, the connection. An error ends the job before it has read anything.

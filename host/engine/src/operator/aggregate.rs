@@ -227,6 +227,10 @@ impl EpochStep for AggregateStep {
         Held { bytes: self.windows.bytes(), windows: self.windows.open() }
     }
 
+    fn pending(&self, key: Option<&[u8]>, limit: usize) -> Vec<(i64, i64)> {
+        self.windows.pending(key, limit)
+    }
+
     fn heard(&mut self) -> &mut Heard {
         &mut self.heard
     }

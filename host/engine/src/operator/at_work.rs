@@ -1,9 +1,20 @@
 //! Says what a worker does with its time in an operator: at work during an activation, between two of them idle or held back.
-//! Two looks at the clock for each activation, which takes in whole batches.
+//! One look at the clock for each activation, at its end, which is the beginning of the next one; and one more whenever the worker
+//! may have rested in between.
 
 use std::cell::Cell;
 use std::time::Instant;
 use wasmill_stream::ledger::{Activity, Meter, StepLedger};
+
+thread_local! {
+    /// When the last activation of this worker has ended; `None`: it may have rested since.
+    static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// This worker may rest now.
+pub fn rest() {
+    LAST.set(None);
+}
 
 /// The time of one worker in one operator.
 pub struct Shift(Meter);
@@ -23,7 +34,7 @@ impl Shift {
 
     /// The worker is at work.
     pub fn begin(&self) -> AtWork<'_> {
-        self.0.turn_to(Activity::Busy, Instant::now());
+        self.0.turn_to(Activity::Busy, LAST.get().unwrap_or_else(Instant::now));
         AtWork { meter: &self.0, then: Cell::new(Activity::Idle) }
     }
 }
@@ -37,6 +48,8 @@ impl AtWork<'_> {
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        self.meter.turn_to(self.then.get(), Instant::now());
+        let now = Instant::now();
+        LAST.set(Some(now));
+        self.meter.turn_to(self.then.get(), now);
     }
 }

@@ -10,6 +10,7 @@ use crate::checkpoint::{Content, FINAL, Origin, Reporter, State};
 use crate::discards::Discards;
 use crate::graph::Port;
 use crate::isolate::Guard;
+use crate::lookout::Told;
 use crate::parcel::{ByKeyGroup, Parcel};
 use crate::pauses::Pauses;
 use crate::progress::{Announcement, Heard};
@@ -47,6 +48,9 @@ pub trait EpochStep: Swappable + 'static {
 
     /// How far event time has come for it.
     fn watermark(&self) -> i64;
+
+    /// Windows that have yet to fire, the first so many: those of a key, or of any.
+    fn pending(&self, key: Option<&[u8]>, limit: usize) -> Vec<(i64, i64)>;
 
     /// The version of its state.
     fn state_version(&self) -> u32;
@@ -169,6 +173,7 @@ pub fn build<'s, S: EpochStep>(
     let index = follower.node();
     let node = &shared.plan.nodes[index];
     let origin = Origin { node: index, worker: scope.index() };
+    let (place, lookout) = ((scope.index(), scope.peers()), node.lookout.clone());
     let mut snapshots = Snapshots { reporter: shared.reporter.clone(), origin, passed: None };
     let shift = Shift::new(&node.ledger);
     let mut usage = shared.usage.share(node.ledger.clone());
@@ -230,6 +235,13 @@ pub fn build<'s, S: EpochStep>(
                     return;
                 }
                 entry.remove();
+                if lookout.is_wanted() {
+                    let held = |key: Option<&[u8]>, limit| Told {
+                        watermark: step.watermark(),
+                        windows: step.pending(key, limit),
+                    };
+                    lookout.tell(place, held);
+                }
             }
         }
     });

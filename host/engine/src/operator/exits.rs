@@ -2,8 +2,10 @@
 
 use super::{Epoch, Rows};
 use crate::graph::Port;
+use crate::lookout::Lookout;
 use crate::parcel::Parcel;
 use crate::plan::PlanNode;
+use std::sync::Arc;
 use timely::dataflow::channels::pushers::Output;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
@@ -17,6 +19,7 @@ pub struct Exits {
     node: usize,
     ports: Vec<Port>,
     outputs: Vec<Output<Epoch, Parcel>>,
+    lookout: Arc<Lookout>,
 }
 
 /// The right to send to every output in one epoch. While it is held, the epoch is not over for those behind.
@@ -28,7 +31,7 @@ impl Exits {
         let ports: Vec<Port> = node.outputs.iter().map(|(port, _)| *port).collect();
         let (outputs, streams): (Vec<_>, Vec<_>) = ports.iter().map(|_| builder.new_output::<Parcel>()).unzip();
         let streams = ports.iter().copied().zip(streams).collect();
-        (Self { node: index, ports, outputs }, streams)
+        (Self { node: index, ports, outputs, lookout: node.lookout.clone() }, streams)
     }
 
     /// How many outputs there are.
@@ -46,6 +49,9 @@ impl Exits {
         if let Some(at) = self.ports.iter().position(|known| *known == port)
             && !batch.is_empty()
         {
+            if self.lookout.is_wanted() {
+                self.lookout.show(port, &batch);
+            }
             self.outputs[at].activate().give(&pass.0[at], &mut Parcel::new(self.node, port, batch));
         }
     }

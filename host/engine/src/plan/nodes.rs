@@ -75,6 +75,7 @@ pub(super) fn plan_node(index: usize, node: Node, ends: &mut Ends) -> PlanNode {
         sources: Vec::new(),
         kind,
         reserve: Vec::new(),
+        lookout: Arc::default(),
         trial: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Calls of a sink's writer, which may last: who looks at the sink's ledger meanwhile can see them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 use wasmill_stream::Result;
 use wasmill_stream::ledger::{Activity, Latency, Meter, StepLedger};
@@ -14,6 +15,7 @@ pub struct Calls {
 impl Calls {
     /// None so far. `ledger`: the counters of the sink.
     pub fn new(ledger: Arc<StepLedger>) -> Self {
+        ledger.is_sink.store(true, Relaxed);
         let meter = ledger.activities.meter(Instant::now());
         Self { ledger, meter }
     }

@@ -1,9 +1,9 @@
 //! `wasmill apply`: a job file that has changed, to its running job.
 
 use super::Exit;
+use super::host::RunningJob;
 use super::swap::{reason, say};
 use crate::control::Request;
-use std::path::PathBuf;
 use wasmill_stream::Result;
 
 /// Apply a job file that has changed to its job, which runs on this machine.
@@ -14,8 +14,8 @@ checkpoint and goes on from it as the new file says, in the same process: sinks 
 sources may come, lateness, workers and watermarks may change. What cannot be done is refused with the way to do it, and
 changes nothing: a window of another size, for one, or a source or a step with a state that is gone.")]
 pub struct Arguments {
-    /// The job file
-    job: PathBuf,
+    #[command(flatten)]
+    job: RunningJob,
     /// Why, for `wasmill history`
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,

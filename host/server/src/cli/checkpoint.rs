@@ -2,12 +2,17 @@
 
 mod show;
 
+use super::host::HostArguments;
 use super::stdout::print;
 use super::{Exit, JobArguments};
-use crate::job::{self, CheckpointSettings, JobFile};
+use crate::checkpoints::{self, Listed, Summary, Verdict, find, require_whole};
+use crate::client::{Client, job_path, segment};
+use crate::job::{CheckpointSettings, JobFile};
 use crate::report::{self, Style};
 use crate::terminal::Terminal;
 use miette::Severity;
+use reqwest::Method;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use wasmill_engine::Journal;
 use wasmill_stream::checkpoint::{Manifest, Withdrawn};
@@ -19,6 +24,8 @@ use wasmill_stream::{Error, ErrorKind, Result};
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    host: HostArguments,
 }
 
 const EXAMPLES: &str = "\
@@ -84,6 +91,9 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     | Command::Savepoint { job, .. }
     | Command::Restore { job, .. }
     | Command::Prune { job, .. }) = &arguments.command;
+    if let Some((client, job)) = arguments.host.client_for(&job.job)? {
+        return run_hosted(&arguments.command, &client, &job);
+    }
     let Some(settings) = settings(job, terminal)? else { return Ok(Exit::Invalid) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,13 +107,10 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
                 print(show::text(&find(&journal, which.as_deref()).await?))?;
                 Ok(Exit::Done)
             }
-            Command::Verify { which, .. } => verify(&journal, which.as_deref()).await,
+            Command::Verify { which, .. } => print_verdicts(&checkpoints::verify(&journal, which.as_deref()).await?),
             Command::Savepoint { name, .. } => {
-                let newest = newest(&journal).await?;
-                require_whole(&journal, &newest).await?;
-                journal.keep(name, &newest).await?;
-                print(format!("checkpoint {} of {} is kept as \"{name}\"\n", newest.number, newest.at))?;
-                Ok(Exit::Done)
+                let newest = checkpoints::keep_newest(&journal, name).await?;
+                print_kept(name, &Summary::of(&newest))
             }
             Command::Restore { which, force, .. } => restore(&journal, which, *force).await,
             Command::Prune { keep, .. } => {
@@ -118,88 +125,78 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
 /// The job's settings of checkpoints. Problems with them have been printed.
 fn settings(arguments: &JobArguments, terminal: &Terminal) -> Result<Option<CheckpointSettings>> {
     let file = JobFile::read(&arguments.job)?;
-    let (settings, problems) = job::checkpoint_settings(&file, &arguments.parameters());
-    if !problems.is_empty() {
-        terminal.note(&format!("{}\n", report::draw(&file, &problems, Severity::Error, Style::of_stderr())));
-        return Ok(None);
-    }
-    let none = || {
-        Error::invalid(format!("{} has no [checkpoint]", file.path().display()))
-            .hint("add the table, and the job remembers where it was; see README.md")
-    };
-    settings.ok_or_else(none).map(Some)
-}
-
-async fn newest(journal: &Journal) -> Result<Manifest> {
-    let none = || Error::invalid(format!("there is no checkpoint in {}", journal.place()));
-    journal.newest().await?.ok_or_else(none)
-}
-
-async fn find(journal: &Journal, which: Option<&str>) -> Result<Manifest> {
-    let Some(which) = which else { return newest(journal).await };
-    let mut found = None;
-    if let Ok(number) = which.parse() {
-        found = journal.manifest(number).await?;
-    }
-    // Earlier versions let savepoints have digits for names.
-    if found.is_none() {
-        found = journal.savepoint(which).await?;
-    }
-    found.ok_or_else(|| {
-        Error::invalid(format!("there is no checkpoint or savepoint \"{which}\" in {}", journal.place()))
-            .hint("`wasmill checkpoint list JOB` lists what there is")
-    })
-}
-
-async fn require_whole(journal: &Journal, manifest: &Manifest) -> Result<()> {
-    match journal.verify(manifest).await.into_iter().next() {
-        Some(problem) => Err(problem.context(format!("checkpoint {}", manifest.number))),
-        None => Ok(()),
+    match checkpoints::settings(&file, &arguments.parameters())? {
+        Ok(settings) => Ok(Some(settings)),
+        Err(problems) => {
+            terminal.note(&format!("{}\n", report::draw(&file, &problems, Severity::Error, Style::of_stderr())));
+            Ok(None)
+        }
     }
 }
 
 async fn list(journal: &Journal) -> Result<Exit> {
-    let mut lines = Vec::new();
-    for number in journal.numbers().await? {
-        lines.push(show::line(&number.to_string(), journal.manifest(number).await));
-    }
-    for name in journal.savepoints().await? {
-        lines.push(show::line(&name, journal.savepoint(&name).await));
-    }
+    let all = checkpoints::all(journal).await?;
+    print_list(&all.into_iter().filter_map(Listed::of).collect::<Vec<_>>())
+}
+
+fn print_list(listed: &[Listed]) -> Result<Exit> {
+    let lines: Vec<_> = listed.iter().map(show::line).collect();
     print(show::table(&lines))?;
     Ok(Exit::Done)
 }
 
-async fn verify(journal: &Journal, which: Option<&str>) -> Result<Exit> {
-    let mut found = Vec::new();
-    if let Some(which) = which {
-        found.push((which.to_owned(), find(journal, Some(which)).await.map(Some)));
-    } else {
-        for number in journal.numbers().await? {
-            found.push((number.to_string(), journal.manifest(number).await));
-        }
-        for name in journal.savepoints().await? {
-            let savepoint = journal.savepoint(&name).await;
-            found.push((name, savepoint));
-        }
-    }
+/// Says which are damaged.
+fn print_verdicts(verdicts: &[Verdict]) -> Result<Exit> {
     let (mut text, mut damaged) = (String::new(), 0);
-    for (name, found) in found {
-        let problems = match found {
-            Ok(Some(manifest)) => journal.verify(&manifest).await,
-            // A running job has removed it meanwhile.
-            Ok(None) => continue,
-            Err(error) => vec![error],
-        };
-        let verdict = if problems.is_empty() { "whole".to_owned() } else { "DAMAGED".to_owned() };
+    for Verdict { name, problems } in verdicts {
+        let verdict = if problems.is_empty() { "whole" } else { "DAMAGED" };
         let _ = writeln!(text, "{name:>20}  {verdict}");
-        for problem in &problems {
-            let _ = writeln!(text, "{:>20}  {}", "", problem.report());
+        for problem in problems {
+            let _ = writeln!(text, "{:>20}  {problem}", "");
         }
         damaged += usize::from(!problems.is_empty());
     }
     print(text)?;
     Ok(if damaged == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn print_kept(name: &str, kept: &Summary) -> Result<Exit> {
+    print(format!("checkpoint {} of {} is kept as \"{name}\"\n", kept.number, kept.at))?;
+    Ok(Exit::Done)
+}
+
+/// The same over the API of a host. What it does not offer has to be done there.
+fn run_hosted(command: &Command, client: &Client, job: &str) -> Result<Exit> {
+    let path = format!("{}/checkpoints", job_path(job));
+    let one = |which: &Option<String>| format!("{path}/{}", segment(which.as_deref().unwrap_or("newest")));
+    let listed = || client.ask::<Vec<Listed>>(Method::GET, &path, None);
+    match command {
+        Command::List { .. } => print_list(&listed()?),
+        Command::Show { which, .. } => {
+            let shown: Value = client.ask(Method::GET, &one(which), None)?;
+            let text = serde_json::to_string_pretty(&shown)
+                .map_err(|error| Error::internal(format!("write a checkpoint: {error}")))?;
+            print(format!("{text}\n"))?;
+            Ok(Exit::Done)
+        }
+        Command::Verify { which, .. } => {
+            let names = match which {
+                Some(which) => vec![which.clone()],
+                None => listed()?.into_iter().map(|listed| listed.name).collect(),
+            };
+            let verify = |name: String| client.ask(Method::POST, &format!("{}/verify", one(&Some(name))), None);
+            let verdicts: Vec<Verdict> = names.into_iter().map(verify).collect::<Result<_>>()?;
+            print_verdicts(&verdicts)
+        }
+        Command::Savepoint { name, .. } => {
+            let path = format!("{}/savepoints", job_path(job));
+            let kept: Summary = client.ask(Method::POST, &path, Some(&json!({"name": name})))?;
+            print_kept(name, &kept)
+        }
+        Command::Restore { .. } | Command::Prune { .. } => {
+            Err(Error::invalid("that is done where the job file is, not over the API of a host"))
+        }
+    }
 }
 
 async fn restore(journal: &Journal, which: &str, force: bool) -> Result<Exit> {

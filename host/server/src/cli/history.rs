@@ -1,9 +1,9 @@
 //! `wasmill history`: what has become of the plugins of a job.
 
+use super::host::HostArguments;
 use super::stdout::print;
-use super::swap::answer;
 use super::{Exit, JobArguments};
-use crate::control::{Answer, Request};
+use crate::control::{Answer, Request, ask};
 use crate::job::{self, JobFile};
 use crate::live::history::{self, Event};
 use std::fmt::Write as _;
@@ -17,6 +17,8 @@ A job with [checkpoint] keeps its history there, whether it runs or not. Without
 pub struct Arguments {
     #[command(flatten)]
     job: JobArguments,
+    #[command(flatten)]
+    host: HostArguments,
     /// Only this step, or this source
     step: Option<String>,
     /// As JSON, one event per line
@@ -26,8 +28,8 @@ pub struct Arguments {
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<Exit> {
-    let Arguments { job, step, json } = arguments;
-    let mut events = events(job)?;
+    let Arguments { job, host, step, json } = arguments;
+    let mut events = events(job, host)?;
     events.retain(|event| step.as_ref().is_none_or(|step| *step == event.step));
     let mut text = String::new();
     for event in &events {
@@ -47,21 +49,26 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// From the store of the job, or else from the job itself.
-fn events(arguments: &JobArguments) -> Result<Vec<Event>> {
+/// From the host that runs the job, from the store of the job, or else from the job itself.
+fn events(arguments: &JobArguments, host: &HostArguments) -> Result<Vec<Event>> {
+    let answered = |answer| match answer {
+        Answer::Events(events) => Ok(events),
+        Answer::Done(words) | Answer::Refused(words) => Err(Error::unavailable(words)),
+        Answer::Explained(_) => Err(Error::unavailable("the job is of another version")),
+    };
+    if let Some((client, name)) = host.client_for(&arguments.job)? {
+        return answered(client.of_job(&name, &Request::History)?);
+    }
     let file = JobFile::read(&arguments.job)?;
     // Whatever is wrong with the rest of the file does not matter here.
     let (settings, _) = job::checkpoint_settings(&file, &arguments.parameters());
-    let Some(settings) = settings else {
-        return match answer(&arguments.job, &Request::History)? {
-            Answer::Events(events) => Ok(events),
-            Answer::Done(words) | Answer::Refused(words) => Err(Error::unavailable(words)),
-        };
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::unavailable("start the I/O thread").with_source(error))?;
+    let Some(settings) = settings else {
+        return answered(runtime.block_on(ask(&arguments.job, &Request::History))?);
+    };
     runtime.block_on(async { history::read(&*settings.place.open().await?).await })
 }
 

@@ -1,9 +1,9 @@
 //! `wasmill rollback`: the version before, in a step of a job that runs.
 
 use super::Exit;
+use super::host::RunningJob;
 use super::swap::{reason, say};
 use crate::control::Request;
-use std::path::PathBuf;
 use wasmill_stream::Result;
 
 /// Put the version before back into a step while its job runs on this machine.
@@ -19,8 +19,8 @@ run: files and objects are removed, documents put back as they were. That is pos
 if all sources can be read again and all sinks can take rows back; what readers have fetched meanwhile they keep.")]
 #[command(group = clap::ArgGroup::new("way").required(true))]
 pub struct Arguments {
-    /// The job file
-    job: PathBuf,
+    #[command(flatten)]
+    job: RunningJob,
     /// The step, or the source whose decoder it is
     step: String,
     /// Change the code only; windows and states go on as they are

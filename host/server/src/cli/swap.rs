@@ -1,16 +1,16 @@
 //! `wasmill swap`: another plugin in a step of a job that runs, for good or on trial.
 
 use super::Exit;
+use super::host::RunningJob;
 use super::stdout::print;
-use crate::control::{Answer, Entry, Request, ask, key_groups};
+use crate::control::{Answer, Entry, Request, key_groups};
 use crate::job::{OpenWindows, Origin};
 use crate::live::history::Reason;
-use std::path::{Path, PathBuf};
 use wasmill_plugin::Grant;
 use wasmill_stream::units::Period;
 use wasmill_stream::{Error, Result};
 
-/// Replace the plugin of a step while its job runs on this machine, or try another one.
+/// Replace the plugin of a step while its job runs, on this machine or a host, or try another one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Rows that were read before are the old plugin's, rows read after are the new one's, on all workers. Windows stay open, states
@@ -34,8 +34,8 @@ Examples:
   wasmill swap job.toml averages                          how the trial stands
   wasmill swap job.toml averages --promote                let it take over for good (--abort: call it off)")]
 pub struct Arguments {
-    /// The job file
-    job: PathBuf,
+    #[command(flatten)]
+    job: RunningJob,
     /// The step, or the source whose decoder it is
     step: String,
     /// The component, or the folder of its source; or s3://BUCKET/KEY, or oci://REGISTRY/REPOSITORY@sha256:DIGEST
@@ -75,8 +75,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
         Some(plugin) => {
             let absent = |error| Error::invalid(format!("find {plugin}")).with_source(error);
             let plugin = match plugin {
-                Origin::Path(path) => Origin::Path(path.canonicalize().map_err(absent)?),
-                remote => remote.clone(),
+                // A host knows where its own files are.
+                Origin::Path(path) if job.is_local()? => Origin::Path(path.canonicalize().map_err(absent)?),
+                other => other.clone(),
             };
             let grants = arguments.grants.iter().map(ToString::to_string).collect();
             Request::Swap { step, plugin, grants, entry: arguments.entry(), reason }
@@ -105,24 +106,15 @@ pub fn reason(why: Option<&str>) -> Reason {
 }
 
 /// Asks the job and prints what it answers.
-pub fn say(job: &Path, request: &Request) -> Result<Exit> {
-    match answer(job, request)? {
+pub fn say(job: &RunningJob, request: &Request) -> Result<Exit> {
+    match job.answer(request)? {
         Answer::Done(done) => {
             print(format!("{done}\n"))?;
             Ok(Exit::Done)
         }
         Answer::Refused(reason) => Err(Error::invalid(reason)),
-        Answer::Events(_) => Err(Error::unavailable("the job is of another version")),
+        Answer::Events(_) | Answer::Explained(_) => Err(Error::unavailable("the job is of another version")),
     }
-}
-
-/// Asks the job of a file.
-pub fn answer(job: &Path, request: &Request) -> Result<Answer> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::unavailable("start the I/O thread").with_source(error))?;
-    runtime.block_on(ask(job, request))
 }
 
 fn period(text: &str) -> Result<Period, String> {

@@ -1,6 +1,7 @@
 //! What a running job does when it is asked over its socket.
 
 use crate::control::{self, Answer, Client, Control, Request};
+use crate::explain;
 use crate::live::apply::Applied;
 use crate::live::hand_over::HandOver;
 use crate::live::{Change, Entry, Live};
@@ -69,6 +70,10 @@ async fn act(live: &Live, terminal: &Terminal, request: Request) -> Result<Outco
             }
         },
         Request::Trial { step } => return live.trial(&step).await.map(Answer::Done).map(Outcome::Answer),
+        Request::Explain { step, key } => {
+            let explained = explain::explain(live.lookouts(), &step, key).await?;
+            return Ok(Outcome::Answer(Answer::Explained(Box::new(explained))));
+        }
         Request::History => return Ok(Outcome::Answer(Answer::Events(live.history()))),
     };
     terminal.note(&done);

@@ -124,7 +124,7 @@ pub(super) async fn start(
         let shown = terminal.clone();
         let plugins = Box::new(move || workshop::plugins(&shown));
         let job = (file, manner.parameters(), declared);
-        let swapper = (running.swapper(), running.rewind_points());
+        let swapper = (running.swapper(), running.rewind_points(), running.lookouts().clone());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
         live.watch_transitions().await;
         served.spawn(listen(live.clone(), terminal.clone()).in_current_span());

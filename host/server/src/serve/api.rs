@@ -1,13 +1,17 @@
 //! The admin API of a host: HTTP and JSON, described by an OpenAPI document that is made from the handlers.
 
 mod caller;
+mod checkpoints;
 mod guard;
 mod health;
 mod hear;
 mod jobs;
+mod letters;
+mod logs;
 mod need;
 mod plugins;
 mod refusal;
+mod steps;
 mod tenants;
 
 pub use guard::Guard;
@@ -74,6 +78,7 @@ async fn document(Extension(document): Extension<Arc<Description>>) -> Json<Desc
 fn described() -> OpenApiRouter<Arc<Fleet>> {
     let open = |routes| Need::Nothing.of(routes);
     let read = |routes| Need::Verb(Verb::Read).of(routes);
+    let rows = |routes| Need::Verb(Verb::Rows).of(routes);
     let operate = |routes| Need::Verb(Verb::Operate).of(routes);
     let deploy = |routes| Need::Verb(Verb::Deploy).of(routes);
     OpenApiRouter::with_openapi(Document::openapi())
@@ -87,10 +92,18 @@ fn described() -> OpenApiRouter<Arc<Fleet>> {
         .routes(operate(routes!(jobs::pause)))
         .routes(operate(routes!(jobs::resume)))
         .routes(operate(routes!(jobs::restart)))
+        .routes(rows(routes!(logs::logs)))
         .routes(deploy(routes!(plugins::apply)))
         .routes(read(routes!(plugins::history)))
         .routes(read(routes!(plugins::trial)))
         .routes(deploy(routes!(plugins::swap)))
+        .routes(read(routes!(checkpoints::list)))
+        .routes(read(routes!(checkpoints::show)))
+        .routes(operate(routes!(checkpoints::verify)))
+        .routes(operate(routes!(checkpoints::keep)))
+        .routes(rows(routes!(letters::list)))
+        .routes(read(routes!(steps::explain)))
+        .routes(rows(routes!(steps::sample)))
         .routes(operate(routes!(plugins::settle)))
         .routes(operate(routes!(plugins::roll_back)))
         .routes(read(routes!(tenants::list)))

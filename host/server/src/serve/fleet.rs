@@ -6,6 +6,7 @@ use super::keeper::{Keeper, hostable};
 use super::tenant::{Tenant, TenantStatus};
 use crate::digest::sha256;
 use crate::job::{JobFile, Parameters};
+use crate::log::Ring;
 use crate::terminal::Terminal;
 use crate::watch::Bell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,9 +73,20 @@ impl Fleet {
         &self.home
     }
 
+    /// Values of `${NAME}` in the file of one of them, and what it may reach.
+    pub fn parameters(&self, id: &JobId) -> Result<Parameters> {
+        let surroundings = Surroundings::of(self, id, &self.known());
+        surroundings.parameters()
+    }
+
     /// All of them, by what they are called.
     pub fn jobs(&self) -> Vec<Arc<Hosted>> {
         self.known().hosted.values().cloned().collect()
+    }
+
+    /// What a job keeps of its log.
+    pub fn logs(&self, id: &JobId) -> Arc<Ring> {
+        self.terminal.logs().ring(&id.to_string())
     }
 
     /// The one that is called so.

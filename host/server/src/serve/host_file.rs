@@ -1,6 +1,7 @@
 //! The settings of a host, `HOME/host.toml`. Without it everything is as it is without the file.
 
 use super::front::{Listen, TlsFiles};
+use super::otlp::OtlpSettings;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -21,6 +22,8 @@ pub struct HostFile {
     /// How much it does for them.
     #[serde(default)]
     pub api: ApiLimits,
+    /// Where its metrics are pushed.
+    pub otlp: Option<OtlpSettings>,
 }
 
 /// How much a host does for its clients.

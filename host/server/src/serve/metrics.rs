@@ -3,6 +3,8 @@
 
 mod checkpoints;
 mod jobs;
+mod openmetrics;
+mod otlp;
 mod page;
 mod plain;
 mod plugins;
@@ -12,10 +14,8 @@ mod steps;
 use super::hosted::Hosted;
 use crate::driver::Observed;
 use crate::progress::Snapshot;
-use page::{Labels, Page};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
-use prometheus_client::registry::Registry;
+use page::{Family, Labels, Page};
+use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use wasmill_stream::ledger::StepLedger;
@@ -44,28 +44,32 @@ impl Format {
     }
 }
 
-/// The metrics of jobs of a host, and of its process.
+/// The metrics of jobs of a host, and of its process, as text.
 pub fn text(jobs: Vec<Arc<Hosted>>, with_process: bool, format: Format) -> Result<String, fmt::Error> {
-    let seen = Seen::all(jobs);
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Metrics { seen, with_process }));
-    let mut text = String::new();
-    text::encode(&mut text, &registry)?;
+    let text = openmetrics::openmetrics(families(jobs, with_process))?;
     Ok(match format {
         Format::OpenMetrics => text,
         Format::Plain => plain::plain(&text),
     })
 }
 
-struct Metrics {
-    seen: Vec<Seen>,
-    with_process: bool,
+/// The same as a request to a collector of OpenTelemetry.
+pub fn otlp(jobs: Vec<Arc<Hosted>>) -> Value {
+    otlp::otlp(families(jobs, true))
 }
 
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("jobs", &self.seen.len()).finish()
+fn families(jobs: Vec<Arc<Hosted>>, with_process: bool) -> Vec<Family> {
+    let (seen, mut page) = (Seen::all(jobs), Page::default());
+    page.jobs(&seen);
+    page.steps(&seen);
+    page.splits(&seen);
+    page.sinks(&seen);
+    page.checkpoints(&seen);
+    page.plugins(&seen);
+    if with_process {
+        page.process();
     }
+    page.0
 }
 
 /// A job as it is now.
@@ -77,19 +81,6 @@ struct Seen {
 impl Seen {
     fn all(jobs: Vec<Arc<Hosted>>) -> Vec<Self> {
         jobs.into_iter().map(|job| Self { run: job.observed(), job }).collect()
-    }
-}
-
-impl Collector for Metrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut page = Page::new(&mut encoder);
-        page.jobs(&self.seen)?;
-        page.steps(&self.seen)?;
-        page.splits(&self.seen)?;
-        page.sinks(&self.seen)?;
-        page.checkpoints(&self.seen)?;
-        page.plugins(&self.seen)?;
-        if self.with_process { page.process() } else { Ok(()) }
     }
 }
 

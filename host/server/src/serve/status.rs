@@ -4,7 +4,8 @@ use crate::driver::Observed;
 use crate::progress::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use utoipa::ToSchema;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::plugin::Identity;
@@ -85,6 +86,20 @@ pub struct RunStatus {
     pub records_in: u64,
     /// The same per second, of late.
     pub records_per_second: f64,
+    /// Rows that are safe in its sinks.
+    pub records_out: u64,
+    /// The same per second, of late.
+    pub records_out_per_second: f64,
+    /// Rows that came too late for their windows.
+    pub late: u64,
+    /// Rows, windows and timers that left the pipeline: one dead letter each, if the job keeps them.
+    pub dead_letters: u64,
+    /// How far reading is behind the ends of its splits at most, in seconds, if their servers say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<f64>,
+    /// How far the watermark is behind the clock on the wall, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_time_lag: Option<f64>,
     /// The lowest watermark of its sources, as RFC 3339 in UTC; nothing before all have one, and when all have ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<String>,
@@ -152,6 +167,14 @@ pub struct StepStatus {
     pub windows_fired: u64,
     /// Timers that have fired.
     pub timers_fired: u64,
+    /// About how many bytes of memory its state takes.
+    pub state_bytes: u64,
+    /// How many windows, per key, hold state.
+    pub open_windows: u64,
+    /// How often it has failed and tried again.
+    pub retries: u64,
+    /// The share of its time, from 0 to 1, that its workers were busy since the run began.
+    pub busy: f64,
     /// The plugin that answers for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginStatus>,
@@ -187,13 +210,23 @@ impl RunStatus {
             let version = observed.swapper.running(&step.name).await.ok();
             steps.push(StepStatus::of(step, version.as_ref().map(|version| version.plugin().identity())));
         }
+        let splits = observed.ledger.steps.iter().flat_map(|step| step.splits.look());
+        let behind = splits.filter_map(|(_, split)| split.behind).max();
+        // That of sources at their end is the end of time.
+        let watermark = seen.watermark.filter(|watermark| *watermark != i64::MAX);
+        let letters = observed.ledger.steps.iter().flat_map(|step| step.causes.look());
         let paused = seen.paused.iter().map(|(step, reason)| PausedStep { step: step.clone(), reason: reason.clone() });
         Self {
             uptime: seen.elapsed.as_secs_f64(),
             records_in: seen.read,
             records_per_second: seen.rate,
-            // That of sources at their end is the end of time.
-            watermark: seen.watermark.filter(|watermark| *watermark != i64::MAX).map(iso8601),
+            records_out: seen.written,
+            records_out_per_second: seen.written_rate,
+            late: seen.late,
+            dead_letters: letters.map(|(_, count)| count).sum(),
+            lag: behind.map(|millis| millis as f64 / 1e3),
+            event_time_lag: watermark.map(|watermark| (now() - watermark) as f64 / 1e3),
+            watermark: watermark.map(iso8601),
             paused: paused.collect(),
             stalled: seen.stalled.clone(),
             checkpoints,
@@ -222,9 +255,25 @@ impl StepStatus {
             written: counts.written,
             windows_fired: counts.fired,
             timers_fired: counts.timers,
+            state_bytes: step.state_bytes.load(Relaxed),
+            open_windows: step.open_windows.load(Relaxed),
+            retries: step.retries.load(Relaxed),
+            busy: busy(step),
             plugin,
         }
     }
+}
+
+/// The share of its time that the workers of a step were busy.
+fn busy(step: &StepLedger) -> f64 {
+    let times = step.activities.at(Instant::now());
+    let all = (times.busy + times.idle + times.backpressured).as_secs_f64();
+    if all > 0.0 { times.busy.as_secs_f64() / all } else { 0.0 }
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 /// A moment as RFC 3339.

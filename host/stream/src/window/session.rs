@@ -13,7 +13,7 @@ use crate::plugin::{Aggregate, Reject, Selection, View};
 use crate::{Binary, Firing, Pane, Result, key};
 use plan::{Draft, Plan};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::ops::Range;
 
 /// The session windows of one worker.
@@ -163,6 +163,25 @@ impl Sessions {
         let sessions = self.keys.slots().flat_map(|slot| &self.keys[slot].value.sessions);
         let picked = sessions.filter(|session| picks(session.accumulator.get()));
         picked.map(|session| session.end.saturating_add(self.allowed_lateness)).max()
+    }
+
+    pub(super) fn pending(&self, key: Option<&[u8]>, limit: usize) -> Vec<(i64, i64)> {
+        let of_key = |slot: u32| {
+            let sessions = self.keys[slot].value.sessions.iter().filter(|session| session.end > self.watermark);
+            sessions.map(|session| (session.end, session.start))
+        };
+        let mut first = BTreeSet::new();
+        let mut keep = |session| {
+            first.insert(session);
+            if first.len() > limit {
+                first.pop_last();
+            }
+        };
+        match key {
+            Some(key) => self.keys.find_slot(key::hash(key), key).into_iter().flat_map(of_key).for_each(&mut keep),
+            None => self.keys.slots().flat_map(of_key).for_each(&mut keep),
+        }
+        first.into_iter().map(|(end, start)| (start, end)).collect()
     }
 
     // === rows ===

@@ -66,6 +66,15 @@ impl OpenSlice {
         self.live
     }
 
+    /// Whether it has an accumulator of a key, or of any.
+    pub(super) fn holds(&self, key: Option<&[u8]>) -> bool {
+        let holds = |key: &[u8]| {
+            let slot = self.cells.find_slot(key::hash(key), key);
+            slot.is_some_and(|slot| !self.cells[slot].value.accumulator.is_empty())
+        };
+        key.map_or(self.live > 0, holds)
+    }
+
     /// The slot of a key, and its group in the current call, which is `next` if it has none yet.
     #[inline]
     pub(super) fn enlist(&mut self, hash: u64, key: &[u8], next: u32) -> (u32, u32) {

@@ -81,6 +81,18 @@ impl Sliding {
         last.map(|open| open.drops_at)
     }
 
+    pub(super) fn pending(&self, key: Option<&[u8]>, limit: usize) -> Vec<(i64, i64)> {
+        let (mut windows, first) = (BTreeSet::new(), self.grid.first_ending_after(self.watermark));
+        for open in self.slices.iter().filter(|open| open.holds(key)) {
+            if windows.len() >= limit {
+                // Later slices belong to later windows.
+                break;
+            }
+            windows.extend((open.slice.oldest.max(first)..=open.slice.newest).take(limit));
+        }
+        windows.into_iter().take(limit).map(|window| self.grid.bounds(window)).collect()
+    }
+
     // === rows ===
 
     pub(super) fn accumulate(

@@ -203,6 +203,15 @@ impl Windows {
         }
     }
 
+    /// Windows that have yet to fire, the earliest first, at most `limit`: those of a key, or of any key. Each from its start to
+    /// its end.
+    pub fn pending(&self, key: Option<&[u8]>, limit: usize) -> Vec<(i64, i64)> {
+        match &self.kind {
+            Kind::Sliding(windows) => windows.pending(key, limit),
+            Kind::Session(windows) => windows.pending(key, limit),
+        }
+    }
+
     /// How many accumulators are held: one per session, or per key and window, or per key and slice of sliding windows.
     pub fn open(&self) -> usize {
         match &self.kind {

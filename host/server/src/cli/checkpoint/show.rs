@@ -1,27 +1,28 @@
 //! Manifests for people.
 
+use crate::checkpoints::{Listed, Summary};
 use std::fmt::Write;
-use wasmill_stream::checkpoint::{Kind, Manifest, Run};
+use wasmill_stream::checkpoint::Manifest;
 use wasmill_stream::time::iso8601;
 use wasmill_stream::units::ByteCount;
-use wasmill_stream::{Error, Result};
 
 const COLUMNS: [&str; 6] = ["checkpoint", "at", "why", "state", "splits", "run"];
 
 /// One line of the list.
 pub type Line = [String; COLUMNS.len()];
 
-/// A manifest, or what is wrong with it, as a line.
-pub fn line(name: &str, manifest: Result<Option<Manifest>>) -> Line {
-    let manifest = manifest.and_then(|manifest| manifest.ok_or_else(|| Error::unavailable("it has gone meanwhile")));
-    match manifest {
-        Ok(manifest) => {
-            let splits: usize = manifest.sources.values().map(|source| source.splits.len()).sum();
-            let state = ByteCount::new(bytes(&manifest)).to_string();
-            let why = why(manifest.kind).to_owned();
-            [name.to_owned(), manifest.at, why, state, splits.to_string(), manifest.run.to_string()]
+/// A checkpoint, or what is wrong with it, as a line.
+pub fn line(listed: &Listed) -> Line {
+    let name = listed.name.clone();
+    match &listed.checkpoint {
+        Some(Summary { at, kind, run, state_bytes, splits, .. }) => {
+            let state = ByteCount::new(*state_bytes).to_string();
+            [name, at.clone(), kind.clone(), state, splits.to_string(), run.to_string()]
         }
-        Err(error) => [name.to_owned(), error.report(), String::new(), String::new(), String::new(), String::new()],
+        None => {
+            let error = listed.error.clone().unwrap_or_default();
+            [name, error, String::new(), String::new(), String::new(), String::new()]
+        }
     }
 }
 
@@ -40,26 +41,12 @@ pub fn table(lines: &[Line]) -> String {
     text
 }
 
-fn why(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Begin => "begin of a run",
-        Kind::Periodic => "periodic",
-        Kind::Stop => "stop",
-        Kind::End => "end of the input",
-        Kind::Restore => "restored",
-    }
-}
-
-fn bytes(manifest: &Manifest) -> u64 {
-    manifest.steps.values().flat_map(|step| &step.runs).map(Run::bytes).sum()
-}
-
 /// Everything that a manifest says.
 pub fn text(manifest: &Manifest) -> String {
     let mut text = String::new();
     let time = |watermark: Option<i64>| watermark.map_or("unknown".to_owned(), iso8601);
     let _ = writeln!(text, "checkpoint {} of job {}, {}", manifest.number, manifest.job, manifest.at);
-    let _ = writeln!(text, "  why      {}", why(manifest.kind));
+    let _ = writeln!(text, "  why      {}", Summary::of(manifest).kind);
     let _ = writeln!(text, "  run      {}, {} workers, wasmill {}", manifest.run, manifest.workers, manifest.wasmill);
     if let Some(withdrawal) = manifest.withdrawal {
         let after = withdrawal.after;

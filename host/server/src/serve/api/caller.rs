@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::refusal::Result;
+use crate::job::Parameters;
 use crate::live::history::Reason;
 use crate::serve::TenantStatus;
 use crate::serve::fleet::Fleet;
@@ -121,6 +122,11 @@ impl Scope {
         let id: JobId = id.parse()?;
         self.caller.require_sight(id.tenant())?;
         Ok(&self.fleet)
+    }
+
+    /// Values of `${NAME}` in the file of a job, and what it may reach.
+    pub fn parameters(&self, job: &Hosted) -> Result<Parameters> {
+        Ok(self.fleet.parameters(job.id())?)
     }
 
     /// For the history.

@@ -16,7 +16,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
@@ -33,7 +33,7 @@ const LONGEST_PATH: usize = 1_000;
 /// Whoever hears requests.
 pub struct Door {
     /// Under which names.
-    pub guard: Guard,
+    pub guard: RwLock<Guard>,
     /// From whom.
     pub keyring: Keyring,
     /// Whether a token is asked for even if there are none: others can reach the host.
@@ -47,6 +47,15 @@ pub struct Door {
 }
 
 impl Door {
+    /// It is called otherwise from now on.
+    pub fn is_called(&self, guard: Guard) {
+        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard;
+    }
+
+    fn guard(&self) -> Guard {
+        self.guard.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Who asks, by his token.
     fn caller(&self, peer: Peer, headers: &HeaderMap) -> Result<Caller> {
         let unavailable = |error: wasmill_stream::Error| {
@@ -79,7 +88,7 @@ impl Door {
 
     /// Who asks, if he may now.
     fn admit(&self, request: &Request) -> Result<Caller> {
-        if let Some(refusal) = self.guard.refuses(request.method(), request.headers()) {
+        if let Some(refusal) = self.guard().refuses(request.method(), request.headers()) {
             return Err(refusal);
         }
         let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Unix(None));

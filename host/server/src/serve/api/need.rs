@@ -9,10 +9,10 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use utoipa::ToSchema;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 /// The name of the security scheme.
@@ -49,9 +49,9 @@ impl Need {
     /// Adds routes that take this.
     pub fn of(self, mut routes: UtoipaMethodRouter<Arc<Fleet>>) -> UtoipaMethodRouter<Arc<Fleet>> {
         for (path, item) in &mut routes.1.paths {
-            let names_job = path.contains("{job}");
             for operation in operations(item) {
-                self.document(operation, path.contains('{'), names_job);
+                name_parameters(operation, path);
+                self.document(operation, path.contains('{'), path.contains("{job}"));
             }
         }
         routes.2 = routes.2.route_layer(from_fn_with_state(self, check));
@@ -79,12 +79,44 @@ impl Need {
         if names_job {
             say(404, "there is no such job");
         }
-        if operation.request_body.is_some() {
+        if let Some(RefOr::T(body)) = &operation.request_body {
             say(408, "the body has not come in time");
             say(413, "the body is too long");
+            if body.content.contains_key("application/json") {
+                say(400, "the body is no JSON");
+                say(415, "the body is said to be something else than JSON");
+                say(422, "the body is not what is asked for");
+            }
+        }
+        let has_query = operation.parameters.iter().flatten().any(|parameter| match parameter {
+            RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Query,
+            RefOr::Ref(_) => false,
+        });
+        if has_query {
+            say(422, "what is asked after the `?` makes no sense");
         }
         let scopes: Vec<&str> = self.verb().map(Verb::name).into_iter().collect();
         operation.security = (self != Self::Nothing).then(|| vec![SecurityRequirement::new(SCHEME, scopes)]);
+    }
+}
+
+/// Documents the names in a path.
+fn name_parameters(operation: &mut Operation, path: &str) {
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    for name in names {
+        let about = match name {
+            "job" => "what the job is called: `NAME`, or `TENANT:NAME`",
+            "step" => "the name of a step, source or sink in the job file",
+            "which" => "the number of a checkpoint, the name of a savepoint, or `newest`",
+            _ => "a name",
+        };
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some(about))
+            .schema(Some(String::schema()));
+        operation.parameters.get_or_insert_default().push(parameter.build().into());
     }
 }
 

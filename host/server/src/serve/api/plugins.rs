@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use super::caller::Scope;
-use super::refusal::{Body, Result};
+use super::refusal::{Asked, Body, Result};
 use crate::control::{self, Entry, Request};
 use crate::job::{JobFile, OpenWindows, Origin};
 use crate::live::history::Event;
@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use wasmill_stream::units::Period;
 
 /// What was done.
@@ -71,17 +71,33 @@ pub struct RollBack {
     why: Option<String>,
 }
 
+/// Why something is done.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ForWhat {
+    /// For the history.
+    why: Option<String>,
+}
+
 /// Applies the job file as it is now.
-#[utoipa::path(post, path = "/api/v1/jobs/{job}/apply", responses(
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/apply", params(ForWhat), responses(
     (status = 200, body = Done),
     (status = 409, body = Refusal, description = "it was refused; nothing has changed")
 ))]
-pub async fn apply(scope: Scope, Path(job): Path<String>) -> Result<Json<Done>> {
-    done(&scope, &job, Request::Apply { reason: scope.reason(None) }).await
+pub async fn apply(
+    scope: Scope,
+    Path(job): Path<String>,
+    Asked(ForWhat { why }): Asked<ForWhat>,
+) -> Result<Json<Done>> {
+    done(&scope, &job, Request::Apply { reason: scope.reason(why) }).await
 }
 
 /// What has become of the plugins of a job, the oldest first.
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/history", responses((status = 200, description = "a list of events")))]
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/history", responses(
+    (status = 200, body = Vec<Object>, description = "a list of events"),
+    (status = 409, body = Refusal, description = "the job does not run")
+))]
 pub async fn history(scope: Scope, Path(job): Path<String>) -> Result<Json<Vec<Event>>> {
     match ask(&scope, &job, Request::History).await? {
         control::Answer::Events(events) => Ok(Json(events)),
@@ -90,7 +106,10 @@ pub async fn history(scope: Scope, Path(job): Path<String>) -> Result<Json<Vec<E
 }
 
 /// What a step runs, and how its trial stands.
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/steps/{step}/plugin", responses((status = 200, body = Done)))]
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/steps/{step}/plugin", responses(
+    (status = 200, body = Done),
+    (status = 409, body = Refusal, description = "the job does not run, or has no such step")
+))]
 pub async fn trial(scope: Scope, Path((job, step)): Path<(String, String)>) -> Result<Json<Done>> {
     done(&scope, &job, Request::Trial { step }).await
 }

@@ -1,8 +1,8 @@
 //! Why a request was not done.
 
 use super::caller::Caller;
-use axum::extract::FromRequest;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Query};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -64,6 +64,17 @@ impl From<Error> for Refusal {
 #[derive(FromRequest)]
 #[from_request(via(Json), rejection(Refusal))]
 pub struct Body<T>(pub T);
+
+/// What is asked after the `?` of a path.
+#[derive(FromRequestParts)]
+#[from_request(via(Query), rejection(Refusal))]
+pub struct Asked<T>(pub T);
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, rejection.body_text())
+    }
+}
 
 impl From<JsonRejection> for Refusal {
     fn from(rejection: JsonRejection) -> Self {

@@ -1,10 +1,8 @@
-//! Where metrics are written: one family after the other, with its name, what it is, its unit, and its series.
+//! Metrics as they are before anybody has chosen how to write them: one family after the other, with its name, what it is, its
+//! unit, and its series.
 
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
-use std::fmt;
-use wasmill_stream::ledger::{BOUNDS, Latencies};
+use wasmill_stream::ledger::Latencies;
 
 /// Labels of one series.
 pub type Labels = Vec<(&'static str, String)>;
@@ -12,72 +10,61 @@ pub type Labels = Vec<(&'static str, String)>;
 /// The name of a family, without unit and without `_total`, and what it is.
 pub type About = (&'static str, &'static str);
 
-/// Writes families.
-pub struct Page<'a, 'e> {
-    encoder: &'a mut DescriptorEncoder<'e>,
+/// Numbers of one kind.
+pub struct Family {
+    /// Its name, without unit and without `_total`.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// In what it is counted; `None`: in pieces.
+    pub unit: Option<Unit>,
+    /// The numbers.
+    pub numbers: Numbers,
 }
 
-impl<'a, 'e> Page<'a, 'e> {
-    /// Writes there.
-    pub fn new(encoder: &'a mut DescriptorEncoder<'e>) -> Self {
-        Self { encoder }
-    }
+/// Series of one kind.
+pub enum Numbers {
+    /// Whole numbers that only grow.
+    Counts(Vec<(Labels, u64)>),
+    /// Others that only grow.
+    Sums(Vec<(Labels, f64)>),
+    /// Numbers that come and go.
+    Gauges(Vec<(Labels, f64)>),
+    /// How long things took.
+    Latencies(Vec<(Labels, Latencies)>),
+}
 
+/// Where families are put down.
+#[derive(Default)]
+pub struct Page(pub Vec<Family>);
+
+impl Page {
     /// Numbers that only grow.
-    pub fn counter(&mut self, about: About, series: impl IntoIterator<Item = (Labels, u64)>) -> fmt::Result {
-        self.counter_in(about, None, series)
+    pub fn counter(&mut self, about: About, series: impl IntoIterator<Item = (Labels, u64)>) {
+        self.counter_in(about, None, series);
     }
 
     /// The same in a unit.
-    pub fn counter_in(
-        &mut self,
-        (name, help): About,
-        unit: Option<Unit>,
-        series: impl IntoIterator<Item = (Labels, u64)>,
-    ) -> fmt::Result {
-        let mut metric = self.encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?;
-        for (labels, value) in series {
-            metric.encode_family(&labels)?.encode_counter::<Labels, _, u64>(&value, None)?;
-        }
-        Ok(())
+    pub fn counter_in(&mut self, about: About, unit: Option<Unit>, series: impl IntoIterator<Item = (Labels, u64)>) {
+        self.add(about, unit, Numbers::Counts(series.into_iter().collect()));
     }
 
     /// Time that only grows.
-    pub fn seconds(&mut self, (name, help): About, series: impl IntoIterator<Item = (Labels, f64)>) -> fmt::Result {
-        let mut metric = self.encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Counter)?;
-        for (labels, value) in series {
-            metric.encode_family(&labels)?.encode_counter::<Labels, _, u64>(&value, None)?;
-        }
-        Ok(())
+    pub fn seconds(&mut self, about: About, series: impl IntoIterator<Item = (Labels, f64)>) {
+        self.add(about, Some(Unit::Seconds), Numbers::Sums(series.into_iter().collect()));
     }
 
     /// Numbers that come and go.
-    pub fn gauge(
-        &mut self,
-        (name, help): About,
-        unit: Option<Unit>,
-        series: impl IntoIterator<Item = (Labels, f64)>,
-    ) -> fmt::Result {
-        let mut metric = self.encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
-        for (labels, value) in series {
-            metric.encode_family(&labels)?.encode_gauge(&value)?;
-        }
-        Ok(())
+    pub fn gauge(&mut self, about: About, unit: Option<Unit>, series: impl IntoIterator<Item = (Labels, f64)>) {
+        self.add(about, unit, Numbers::Gauges(series.into_iter().collect()));
     }
 
     /// How long things took.
-    pub fn latency(
-        &mut self,
-        (name, help): About,
-        series: impl IntoIterator<Item = (Labels, Latencies)>,
-    ) -> fmt::Result {
-        let mut metric = self.encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
-        let bounds = BOUNDS.iter().map(|millis| *millis as f64 / 1e3).chain([f64::INFINITY]);
-        for (labels, seen) in series {
-            let buckets: Vec<_> = bounds.clone().zip(seen.buckets).collect();
-            let mut family = metric.encode_family(&labels)?;
-            family.encode_histogram::<Labels>(seen.sum.as_secs_f64(), seen.count(), &buckets, None)?;
-        }
-        Ok(())
+    pub fn latency(&mut self, about: About, series: impl IntoIterator<Item = (Labels, Latencies)>) {
+        self.add(about, Some(Unit::Seconds), Numbers::Latencies(series.into_iter().collect()));
+    }
+
+    fn add(&mut self, (name, help): About, unit: Option<Unit>, numbers: Numbers) {
+        self.0.push(Family { name, help, unit, numbers });
     }
 }

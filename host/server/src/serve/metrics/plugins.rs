@@ -4,14 +4,13 @@ use super::page::{Labels, Page};
 use super::{Seen, and, steps};
 use prometheus_client::registry::Unit;
 use std::collections::BTreeMap;
-use std::fmt;
 use wasmill_stream::GuestFault;
 use wasmill_stream::guest_ledger::{GuestCounts, Metric};
 use wasmill_stream::ledger::Guest;
 
-impl Page<'_, '_> {
+impl Page {
     /// One series for each version in each step.
-    pub(super) fn plugins(&mut self, seen: &[Seen]) -> fmt::Result {
+    pub(super) fn plugins(&mut self, seen: &[Seen]) {
         let mut plugins: BTreeMap<Labels, Costs> = BTreeMap::new();
         for (labels, step) in steps(seen) {
             // A component that came twice has two ledgers, and is one series.
@@ -25,25 +24,25 @@ impl Page<'_, '_> {
         let counts =
             |value: fn(&Costs) -> u64| plugins.iter().map(move |(labels, costs)| (labels.clone(), value(costs)));
         let about = ("wasmill_plugin_calls", "Calls of a plugin with rows, accumulators or timers");
-        self.counter(about, counts(|costs| costs.calls))?;
+        self.counter(about, counts(|costs| costs.calls));
         let about = ("wasmill_plugin_slow_calls", "Calls that took longer than the soft limit");
-        self.counter(about, counts(|costs| costs.slow_calls))?;
+        self.counter(about, counts(|costs| costs.slow_calls));
         let about = ("wasmill_plugin_instances_started", "Instances that were started");
-        self.counter(about, counts(|costs| costs.instances))?;
+        self.counter(about, counts(|costs| costs.instances));
         let cpu = plugins.iter().map(|(labels, costs)| (labels.clone(), costs.cpu));
-        self.seconds(("wasmill_plugin_cpu", "CPU time within calls"), cpu)?;
+        self.seconds(("wasmill_plugin_cpu", "CPU time within calls"), cpu);
         let memory = plugins.iter().map(|(labels, costs)| (labels.clone(), costs.memory as f64));
         let about = ("wasmill_plugin_memory", "The most linear memory that one instance had");
-        self.gauge(about, Some(Unit::Bytes), memory)?;
+        self.gauge(about, Some(Unit::Bytes), memory);
         let faults = plugins.iter().flat_map(|(labels, costs)| {
             costs.faults.iter().map(|(fault, count)| (and(labels, "fault", fault), *count))
         });
-        self.counter(("wasmill_plugin_faults", "Calls that have failed, by fault"), faults)?;
-        self.own(&plugins)
+        self.counter(("wasmill_plugin_faults", "Calls that have failed, by fault"), faults);
+        self.own(&plugins);
     }
 
     /// What plugins count: they choose the names, so these are a label and not families.
-    fn own(&mut self, plugins: &BTreeMap<Labels, Costs>) -> fmt::Result {
+    fn own(&mut self, plugins: &BTreeMap<Labels, Costs>) {
         let own = || {
             plugins.iter().flat_map(|(labels, costs)| {
                 costs.metrics.iter().map(|(name, metric)| (and(labels, "metric", name), *metric))
@@ -53,22 +52,22 @@ impl Page<'_, '_> {
             Metric::Counter(count) => Some((labels, count)),
             _ => None,
         });
-        self.counter(("wasmill_plugin_counter", "A counter that the plugin keeps itself"), counters)?;
+        self.counter(("wasmill_plugin_counter", "A counter that the plugin keeps itself"), counters);
         let gauges = own().filter_map(|(labels, metric)| match metric {
             Metric::Gauge(value) => Some((labels, value)),
             _ => None,
         });
-        self.gauge(("wasmill_plugin_gauge", "A gauge that the plugin keeps itself"), None, gauges)?;
+        self.gauge(("wasmill_plugin_gauge", "A gauge that the plugin keeps itself"), None, gauges);
         let observed = own().filter_map(|(labels, metric)| match metric {
             Metric::Histogram { count, .. } => Some((labels, count)),
             _ => None,
         });
-        self.counter(("wasmill_plugin_observations", "How many values the plugin has observed"), observed)?;
+        self.counter(("wasmill_plugin_observations", "How many values the plugin has observed"), observed);
         let sums = own().filter_map(|(labels, metric)| match metric {
             Metric::Histogram { sum, .. } => Some((labels, sum)),
             _ => None,
         });
-        self.gauge(("wasmill_plugin_observed", "The sum of the values that the plugin has observed"), None, sums)
+        self.gauge(("wasmill_plugin_observed", "The sum of the values that the plugin has observed"), None, sums);
     }
 }
 

@@ -2,27 +2,26 @@
 
 use super::page::Page;
 use prometheus_client::registry::Unit;
-use std::fmt;
 use std::fs;
 
 /// The clock ticks of a second, in which Linux counts the time of processes: it is fixed for programs.
 const TICKS: f64 = 100.0;
 
-impl Page<'_, '_> {
+impl Page {
     /// What it is and takes. What the system does not say is left out.
-    pub(super) fn process(&mut self) -> fmt::Result {
+    pub(super) fn process(&mut self) {
         let build = [(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];
-        self.gauge(("wasmill_build_info", "Which wasmill this is"), None, build)?;
+        self.gauge(("wasmill_build_info", "Which wasmill this is"), None, build);
         let usage = Usage::of_process();
         let own = |value: f64| (Vec::new(), value);
         let cpu = usage.as_ref().map(|usage| own(usage.cpu));
-        self.seconds(("process_cpu", "CPU time of the process"), cpu)?;
+        self.seconds(("process_cpu", "CPU time of the process"), cpu);
         let memory = usage.as_ref().map(|usage| own(usage.resident));
-        self.gauge(("process_resident_memory", "Memory that the process has in use"), Some(Unit::Bytes), memory)?;
+        self.gauge(("process_resident_memory", "Memory that the process has in use"), Some(Unit::Bytes), memory);
         let threads = usage.as_ref().map(|usage| own(usage.threads));
-        self.gauge(("process_threads", "Threads of the process"), None, threads)?;
+        self.gauge(("process_threads", "Threads of the process"), None, threads);
         let open = fs::read_dir("/proc/self/fd").ok().map(|open| own(open.count() as f64));
-        self.gauge(("process_open_fds", "Open files and sockets of the process"), None, open)
+        self.gauge(("process_open_fds", "Open files and sockets of the process"), None, open);
     }
 }
 

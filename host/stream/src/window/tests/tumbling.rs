@@ -138,3 +138,30 @@ fn extreme_times() {
         }
     }
 }
+
+/// Rows of two keys in several windows, some of which have fired → those that have yet to fire, the earliest first, of one key or
+/// of any; none of a key that has none.
+#[test]
+fn pending_windows() {
+    let mut bench = Bench::new(tumbling(10), 100);
+    bench.add_all(&[row(3, "a", 1), row(12, "b", 2), row(25, "a", 3), row(41, "a", 4)]);
+    bench.advance(10);
+    let pending = |bench: &Bench, key: Option<&str>, limit| bench.windows.pending(key.map(str::as_bytes), limit);
+    assert_eq!(pending(&bench, None, 9), [(10, 20), (20, 30), (40, 50)]);
+    assert_eq!(pending(&bench, None, 2), [(10, 20), (20, 30)]);
+    assert_eq!(pending(&bench, Some("a"), 9), [(20, 30), (40, 50)]);
+    assert_eq!(pending(&bench, Some("c"), 9), []);
+
+    let sliding = WindowSpec::Sliding { size: ms(30), slide: ms(10), offset: ms(0) };
+    let mut bench = Bench::new(sliding, 0);
+    bench.add_all(&[row(25, "a", 1), row(65, "b", 2)]);
+    bench.advance(35);
+    assert_eq!(pending(&bench, Some("a"), 9), [(10, 40), (20, 50)]);
+    assert_eq!(pending(&bench, None, 3), [(10, 40), (20, 50), (40, 70)]);
+
+    let mut bench = Bench::new(WindowSpec::Session { gap: ms(10) }, 100);
+    bench.add_all(&[row(0, "a", 1), row(30, "a", 2), row(25, "b", 3), row(60, "a", 4)]);
+    bench.advance(10);
+    assert_eq!(pending(&bench, None, 2), [(25, 35), (30, 40)]);
+    assert_eq!(pending(&bench, Some("a"), 9), [(30, 40), (60, 70)]);
+}
