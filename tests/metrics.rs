@@ -63,7 +63,7 @@ fn where_things_happen() {
         fake.state().faults.insert(shard.to_owned(), [Some(Fault::Throttled); 2].into());
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
-    let base = now - now % SECOND - 60 * SECOND;
+    let base = now - now % SECOND - 3_600 * SECOND;
     let put = |shard: u64, text: String| fake.state().put(shard * WHOLE.end / 2, text);
     for number in 0..50 {
         (0..2).for_each(|shard| put(shard, row(base + number)));
@@ -96,7 +96,7 @@ fn where_things_happen() {
     assert_eq!(metrics.get("wasmill_open_windows", &averages), 1.0);
     assert!(metrics.get("wasmill_state_bytes", &averages) > 0.0);
     assert!(metrics.find("wasmill_state_bytes", &rows).is_none(), "it keeps none");
-    assert!(metrics.get("wasmill_event_time_lag_seconds", &averages) > 59.0);
+    assert!(metrics.get("wasmill_event_time_lag_seconds", &averages) > 3_599.0);
     assert!(metrics.get("wasmill_read_bytes_total", &rows) > 100.0 * 50.0);
     assert!(metrics.get("wasmill_checkpoint_age_seconds", &[]) >= 0.0);
     assert!(metrics.get("wasmill_checkpoint_duration_seconds", &[]) > 0.0);
@@ -111,20 +111,20 @@ fn where_things_happen() {
     assert!(metrics.get("wasmill_plugin_memory_bytes", &plugin) > 0.0);
 
     search.set_deaf(true);
-    // Far more than may be in flight, behind a result that nobody takes.
+    // Row after row, window after window, behind results that nobody takes.
     let held = |now: &Metrics| now.get("wasmill_step_time_seconds_total", &["activity=\"backpressured\"", rows[0]]);
-    let before = held(&metrics);
-    for number in 0..3_000 {
-        (0..2).for_each(|shard| put(shard, row(base + 2 * SECOND + number)));
-    }
+    let (before, mut all, mut window) = (held(&metrics), 103.0, 1);
     until("back-pressure", || {
+        window += 1;
+        (0..50).for_each(|_| (0..2).for_each(|shard| put(shard, row(base + window * SECOND))));
+        all += 100.0;
         let now = Metrics::of(&serving);
         (held(&now) > before && now.get("wasmill_records_in_flight", &results) > 0.0).then_some(())
     });
     search.set_deaf(false);
     let metrics = until("everything", || {
         let now = Metrics::of(&serving);
-        let read = now.get("wasmill_records_in_total", &rows) == 6_103.0;
+        let read = now.get("wasmill_records_in_total", &rows) == all;
         (read && now.get("wasmill_records_in_flight", &results) == 0.0).then_some(now)
     });
     let writes = metrics.get("wasmill_sink_write_seconds_count", &results);
