@@ -3,24 +3,26 @@
 
 use crate::harness::bucket::Bucket;
 use crate::harness::chance::Chance;
-use crate::harness::data::json_lines;
+use crate::harness::data::{csv_rows, json_lines, real_trips};
 use crate::harness::fake_kinesis::{FakeKinesis, PutFault, Record, STREAM};
 use crate::harness::host::{Ended, Host};
 use crate::harness::job::Job;
 use crate::harness::kinesis::{ACCESS, Admin};
 use crate::harness::patience::until;
+use crate::harness::plugins::built;
 use crate::harness::program::wasmill;
 use crate::harness::proxy::{Proxy, Turn};
+use crate::harness::root;
 use crate::harness::server::{KINESIS_LOCAL, MOTO};
 use crate::oracle::taxi;
-use crate::taxi::assert_files;
+use crate::taxi::{assert_answers, assert_files};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasmill_connect::replay::taxi::{DEFAULT_START, Trips};
 
@@ -38,7 +40,7 @@ fn replay(dir: &Path, url: &str, stream: &str, input: &str, more: &[&str]) -> Co
     command
 }
 
-const AS_THE_REFERENCE: [&str; 9] = [
+const AS_THE_REFERENCE: [&str; 8] = [
     "--time-field=dropoff_datetime",
     "--speedup=6480",
     "--aggregate",
@@ -47,7 +49,6 @@ const AS_THE_REFERENCE: [&str; 9] = [
     "--disorder=30s",
     "--partition-key=medallion",
     "--statistics=20ms",
-    "--format=json",
 ];
 
 /// What a replay said that ended well.
@@ -55,49 +56,146 @@ fn said(ended: Ended) -> String {
     ended.well()
 }
 
-/// Plays trips, with two bad lines between them, while a shard is split and two are merged; then reads the stream by its
-/// markers and compares with brute force.
-/// Returns what the replay said at the end.
+/// What is played: the real trips if they are here, else generated ones, with two bad lines between them.
+struct Input {
+    /// As an argument of the command.
+    path: String,
+    more: Vec<&'static str>,
+    /// The trips.
+    rows: Vec<Value>,
+    /// What is said of the bad lines.
+    bad: Vec<&'static str>,
+}
+
+impl Input {
+    fn in_folder(dir: &Path) -> Self {
+        if let Some(path) = real_trips() {
+            let rows = csv_rows(&path);
+            // An hour takes half a second at this speed; the pauses leave time for a split and a merge.
+            return Self { path: path.display().to_string(), more: vec!["--delay=1ms"], rows, bad: Vec::new() };
+        }
+        let mut lines = trips(TRIPS);
+        let rows = json_lines(&lines.join("\n"));
+        lines.insert(700, "{\"medallion\":\"no time\"}".to_owned());
+        lines.insert(9, "no trip".to_owned());
+        fs::write(dir.join("in.jsonl"), lines.join("\n")).expect("it can be written");
+        let bad = vec![
+            "left out: in.jsonl line 10: it is no whole JSON object: no trip",
+            "in.jsonl line 702: it has no event time",
+        ];
+        Self { path: "in.jsonl".to_owned(), more: vec!["--format=json"], rows, bad }
+    }
+}
+
+/// The taxi job on a stream, by its markers.
+fn taxi_job(stream: &str, url: &str, more: &str) -> Job {
+    let source = format!(
+        "type = \"kinesis\"\nstream = \"{stream}\"\nendpoint = \"{url}\"\nread_interval = \"5ms\"\n\
+         poll_interval = \"5ms\"\n{more}\n{ACCESS}"
+    );
+    let job = Job::read("examples/taxi/job.toml").replace("type = \"replay\"", &source);
+    let job = job.replace("path = \"${in}\"", "").replace("splits = \"${splits:1}\"", "");
+    job.replace("watermark = { disorder = \"60s\" }", "watermark = { markers = true }")
+}
+
+/// The taxi job as the real program, which reads while others write.
+struct Live<'a> {
+    host: Host,
+    dir: &'a Path,
+}
+
+impl<'a> Live<'a> {
+    /// Starts it, with its results and its checkpoints in a folder.
+    fn start(dir: &'a Path, stream: &str, url: &str) -> Self {
+        let mut job =
+            taxi_job(stream, url, "").append("[checkpoint]\nto = \"${out}/checkpoints\"\ninterval = \"200ms\"");
+        for plugin in ["pickup-cell", "pickup-count", "airport-trips", "trip-duration"] {
+            let component = built(&root().join("plugins").join(plugin));
+            job = job.replace(
+                &format!("plugin = \"../../plugins/{plugin}\""),
+                &format!("plugin = \"{}\"", component.display()),
+            );
+        }
+        fs::write(dir.join("job.toml"), job.text()).expect("it can be written");
+        let mut command = wasmill(dir);
+        command.env("KEY", "test").args(["run", "job.toml", "--workers", "2", "--set"]);
+        let host = Host::start(command.arg(format!("out={}", dir.display())), &dir.join("live.txt"));
+        let mut live = Self { host, dir };
+        until("a job that reads", || {
+            live.assert_runs();
+            dir.join("checkpoints").exists().then_some(())
+        });
+        live
+    }
+
+    fn assert_runs(&mut self) {
+        assert!(self.host.status().is_none(), "it ended by itself: {}", self.host.text());
+    }
+
+    /// The rows of a sink so far. Until the job has ended for good, its file has a name that says so.
+    fn rows(&self, sink: &str) -> Vec<Value> {
+        let files = fs::read_dir(self.dir).expect("a folder").map(|entry| entry.expect("it can be read").path());
+        let is_of_sink = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{sink}.jsonl")))
+        };
+        let text: String = files.filter(is_of_sink).filter_map(|file| fs::read_to_string(file).ok()).collect();
+        json_lines(text.rsplit_once('\n').map_or("", |(whole, _)| whole))
+    }
+
+    /// Waits until it has given the answer, ends it, and compares.
+    fn assert_answers(mut self, answer: &taxi::Answer) {
+        until("the answer", || {
+            self.assert_runs();
+            let rows = self.rows("pickup_count").len() + self.rows("trip_duration").len();
+            (rows >= answer.pickup_count.len() + answer.trip_duration.len()).then_some(())
+        });
+        self.host.signal("TERM");
+        until("its end", || self.host.status());
+        assert_answers(&self.rows("pickup_count"), &self.rows("trip_duration"), answer);
+    }
+}
+
+/// Plays trips while a shard is split and two are merged, and the taxi job reads them by the markers at the same time; when it is
+/// over, reads the stream once more from its start. Both give the answer of brute force. Returns what the replay said at the end.
 fn assert_replayed(write_url: &str, read_url: &str, admin: &Admin) -> String {
     let dir = tempfile::tempdir().expect("a folder");
-    let trips = trips(TRIPS);
-    let mut lines = trips.clone();
-    lines.insert(700, "{\"medallion\":\"no time\"}".to_owned());
-    lines.insert(9, "no trip".to_owned());
-    fs::write(dir.path().join("in.jsonl"), lines.join("\n")).expect("it can be written");
+    let input = Input::in_folder(dir.path());
+    let answer = taxi::answer(&input.rows);
+    let live_dir = tempfile::tempdir().expect("a folder");
+    let live = Live::start(live_dir.path(), admin.stream(), read_url);
+
     let log = dir.path().join("log.txt");
-    let mut command = replay(dir.path(), write_url, admin.stream(), "in.jsonl", &AS_THE_REFERENCE);
+    let arguments: Vec<_> = AS_THE_REFERENCE.iter().chain(&input.more).copied().collect();
+    let mut command = replay(dir.path(), write_url, admin.stream(), &input.path, &arguments);
     let host = Host::start(&mut command, &log);
     until("the first events", || host.text().contains("behind 6480 times").then_some(()));
     admin.split();
     admin.merge();
     assert!(!host.text().contains("in the stream"), "it still played: {}", host.text());
     let said = said(host.wait());
-    assert!(said.contains("20,000 events in the stream, 2 bad lines"), "{said}");
-    assert!(said.contains("left out: in.jsonl line 10: it is no whole JSON object: no trip"), "{said}");
-    assert!(said.contains("in.jsonl line 702: it has no event time"), "{said}");
+    let count = input.rows.len();
+    let grouped = format!("{},{:03}", count / 1_000, count % 1_000);
+    assert!(said.contains(&format!("{grouped} events in the stream, {} bad lines", input.bad.len())), "{said}");
+    input.bad.iter().for_each(|bad| assert!(said.contains(bad), "{bad}: {said}"));
 
-    let source = format!(
-        "type = \"kinesis\"\nstream = \"{}\"\nuntil = \"tip\"\nendpoint = \"{read_url}\"\nread_interval = \"5ms\"\n{ACCESS}",
-        admin.stream()
-    );
-    let job = Job::read("examples/taxi/job.toml").replace("type = \"replay\"", &source);
-    let job = job.replace("path = \"${in}\"", "").replace("splits = \"${splits:1}\"", "");
-    let job = job.replace("watermark = { disorder = \"60s\" }", "watermark = { markers = true }");
+    let job = taxi_job(admin.stream(), read_url, "until = \"tip\"");
     let ledger = job.set("KEY", "test").set("out", dir.path().display()).workers(2).run();
     let counts = ledger.step("trips").expect("it is in the job").counts();
-    assert_eq!((counts.written, counts.rejected), (TRIPS, 0), "{counts}");
-    // At least every fifth second by 500 events, and one at the end, in each of eight shards.
-    assert!(counts.control >= 8 * 10, "{counts}");
+    assert_eq!((counts.written, counts.rejected), (count as u64, 0), "{counts}");
+    // One after 500 events, and one at the end, in each of eight shards.
+    assert!(counts.control >= 8 * (count as u64 / 500 / 2), "{counts}");
     for step in ["pickup_count", "trip_duration"] {
         assert_eq!(ledger.step(step).expect("it is in the job").counts().late, 0, "{step}");
     }
-    assert_files(dir.path(), &taxi::answer(&json_lines(&trips.join("\n"))));
+    assert_files(dir.path(), &answer);
+    // The last windows are open as long as later events may come.
+    admin.tell_all("{\"type\":\"watermark\",\"watermark\":\"2014-01-01T00:00:00Z\"}");
+    live.assert_answers(&answer);
     said.lines().filter(|line| line.contains("in the stream")).collect()
 }
 
 /// Eight shards of the fake, of which one is split and two are merged, and which refuses a third of the records → no event
-/// lost or late, and the answer of brute force.
+/// lost or late, and the answer of brute force, live and afterwards.
 #[test]
 fn on_the_fake() {
     let fake = FakeKinesis::with_shards(8);
@@ -105,6 +203,17 @@ fn on_the_fake() {
     let said = assert_replayed(&fake.url, &fake.url, &Admin::of(&fake.url, STREAM));
     assert!(!said.contains("(0 throttled)"), "{said}");
     assert_eq!(fake.state().shards.len(), 8 + 2 + 1);
+}
+
+/// A fake that refuses records by chance: of each request, each with a probability of 30 % → the same.
+#[test]
+fn on_a_fake_that_refuses_by_chance() {
+    let fake = FakeKinesis::with_shards(8);
+    let mut chance = Chance::announced();
+    fake.state()
+        .puts_meet((0..5_000).map(|_| Some(PutFault::Some { percent: 30, seed: chance.below(1 << 30) as u64 })));
+    let said = assert_replayed(&fake.url, &fake.url, &Admin::of(&fake.url, STREAM));
+    assert!(!said.contains("(0 throttled)"), "{said}");
 }
 
 /// The same on kinesis-mock, behind proxies that throttle, fail, stall and cut answers short, when it is written and when it is
@@ -205,6 +314,24 @@ fn events_are_adapted() {
     }
     let (all, later) = moves.first().expect("ten of them");
     assert!(moves.len() == 1 && *later > 0, "all are moved by the same: {all}, {moves:?}");
+}
+
+/// An event time inside an array, which is to be replaced → the line is left out, and it is said why; it is sent as it is if its
+/// time may stay.
+#[test]
+fn times_in_arrays_can_only_stay() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("in.jsonl"), "{\"t\":[1000]}\n").expect("it can be written");
+    for (how, events, bad) in [("invocation", 0, 1), ("ingestion", 0, 1), ("original", 1, 0)] {
+        let fake = FakeKinesis::with_shards(1);
+        let how = format!("--adapt-time={how}");
+        let more = ["--time-field=/t/0: time(unix-ms)", "--no-markers", &how];
+        let mut command = replay(dir.path(), &fake.url, STREAM, "in.jsonl", &more);
+        let said = said(Host::start(&mut command, &dir.path().join("log.txt")).wait());
+        assert!(said.contains(&format!("{events} events in the stream, {bad} bad lines")), "{said}");
+        assert_eq!(said.contains("its event time is in an array"), bad == 1, "{said}");
+        assert_eq!(self::events(&fake).len(), events);
+    }
 }
 
 /// Objects in S3, packed and not, those of a folder in the order of their keys, from a time on → the events of that time and

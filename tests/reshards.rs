@@ -2,12 +2,12 @@
 
 use crate::harness::chance::{Chance, count};
 use crate::harness::data::json_lines;
-use crate::harness::fake_kinesis::{FakeKinesis, Fault, State, WHOLE};
+use crate::harness::fake_kinesis::{FakeKinesis, FakeShard, Fault, State, WHOLE};
 use crate::harness::host::Host;
 use crate::harness::kinesis::ACCESS;
 use crate::harness::manifests::Manifests;
 use crate::harness::patience::{for_a_while, until};
-use crate::harness::program::wasmill;
+use crate::harness::program::{output, wasmill};
 use crate::harness::report;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -185,7 +185,7 @@ fn rows(dir: &Path) -> String {
 /// their order, in the file.
 #[test]
 fn random_trees() {
-    let (trees, mut chance) = (count("WASMILL_RESHARDS", 9), Chance::announced());
+    let (trees, mut chance) = (count("WASMILL_RESHARDS", 20), Chance::announced());
     let (mut records, mut reshards, mut kills) = (0, 0, 0);
     for tree in 0..trees {
         let of_tree = chance.below(3);
@@ -195,4 +195,40 @@ fn random_trees() {
         kills += of_tree;
     }
     report(&format!("{trees} trees, {reshards} splits and merges, {kills} kills, {records} records"));
+}
+
+/// A stream that is deleted and created again while the job is stopped, and `on_gap = "skip"` → the new stream is read from its start
+/// behind the rows of the old one, the gap is in the summary and in the checkpoint, and a job that goes on once more tells
+/// of no other.
+#[test]
+fn the_next_stream_of_the_name() {
+    let (mut stream, dir) = (Stream::start(2), tempfile::tempdir().expect("a folder"));
+    let path = dir.path();
+    let job = job(&stream.fake.url, path).replace("stream = \"trips\"", "stream = \"trips\"\non_gap = \"skip\"");
+    fs::write(path.join("job.toml"), job).expect("it can be written");
+    let mut chance = Chance::announced();
+    let run = |stream: &Stream, log: &str| {
+        let mut command = wasmill(path);
+        let mut host = Host::start(command.env("KEY", "test").args(["run", "job.toml"]), &path.join(log));
+        until("all rows", || {
+            assert!(host.status().is_none(), "it ended by itself: {}", host.text());
+            (rows(path).lines().count() >= stream.records()).then_some(())
+        });
+        host.signal("TERM");
+        host.wait().well()
+    };
+    (0..HAPPENINGS).for_each(|_| stream.happen(&mut chance));
+    let open = stream.fake.state().open().len();
+    assert!(!run(&stream, "old.log").contains("lost by"));
+    stream.fake.state().create_again([("shardId-000000000000", FakeShard::default())]);
+    (0..HAPPENINGS).for_each(|_| stream.happen(&mut chance));
+    let said = run(&stream, "new.log");
+    assert!(said.contains(&format!("lost by events: {open} gaps")), "{said}");
+    assert!(said.contains("the end of the stream created at 2023-11-14T"), "{said}");
+    (0..HAPPENINGS).for_each(|_| stream.happen(&mut chance));
+    assert!(!run(&stream, "later.log").contains("lost by"));
+    stream.check(&rows(path));
+    let (code, shown, _) = output(wasmill(path).args(["checkpoint", "show", "job.toml"]).env("KEY", "test"));
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("\"generation\":1") && shown.contains("\"gaps\""), "{shown}");
 }

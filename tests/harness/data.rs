@@ -7,13 +7,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use wasmill_connect::replay::taxi::{DEFAULT_START, Trips};
 
-/// Ten thousand real trips of the first hour of 2013, beside the repository. Not part of it, as nobody states a licence;
-/// without them tests that want them say so and pass.
+/// Ten thousand real trips of the first hour of 2013, beside the repository or in the folder `WASMILL_DATA`. Not part of it, as
+/// nobody states a licence; without them tests that want them say so and pass.
 pub fn real_trips() -> Option<PathBuf> {
-    let path = root().join("../shared/data/taxi-trips.csv.gz");
-    let found = path.canonicalize().ok();
+    let folder = std::env::var_os("WASMILL_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let found = folder.join("taxi-trips.csv.gz").canonicalize().ok();
     if found.is_none() {
-        skipped("needs ../shared/data/taxi-trips.csv.gz, which is not here");
+        skipped("needs taxi-trips.csv.gz in ../shared/data or WASMILL_DATA, which is not there");
     }
     found
 }

@@ -61,6 +61,11 @@ impl Job {
         self
     }
 
+    /// Its text.
+    pub fn text(&self) -> &str {
+        self.file.text()
+    }
+
     /// Gives a parameter its value.
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.parameters.push((name.to_owned(), value.to_string()));

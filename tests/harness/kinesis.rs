@@ -64,6 +64,16 @@ impl Admin {
         self.settle();
     }
 
+    /// Puts a record into every shard that can be written to.
+    pub fn tell_all(&self, data: &str) {
+        for shard in self.open() {
+            let (first, _) = hashes(&shard);
+            let put = self.client.put_record().stream_name(&self.stream).partition_key("all");
+            let put = put.explicit_hash_key(first.to_string()).data(Blob::new(data)).send();
+            self.runtime.block_on(put).expect("a record");
+        }
+    }
+
     /// The shards that can be written to, in the order of their hashes.
     fn open(&self) -> Vec<Shard> {
         let (mut shards, mut token) = (Vec::new(), None);

@@ -5,12 +5,16 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::ops::Range;
 
-/// An object with one more member, in front; `None`: it is no object.
+/// An object with this member: in place of the one of its name that counts, or else in front. `None`: it is no object.
 pub fn with_member(value: &[u8], name: &str, text: &str) -> Option<Bytes> {
     let object = value.trim_ascii();
     let rest = object.strip_prefix(b"{")?.trim_ascii_start();
     if !object.ends_with(b"}") {
         return None;
+    }
+    if let Some(Range { start, end }) = member(object, 0, name) {
+        let text = Value::from(text).to_string();
+        return Some([object.get(..start)?, text.as_bytes(), object.get(end..)?].concat().into());
     }
     let (name, text) = (Value::from(name), Value::from(text));
     let comma = if rest.starts_with(b"}") { "" } else { "," };
@@ -96,12 +100,17 @@ mod tests {
     use super::*;
     use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-    /// A member is put in front of what is there, in objects of any spelling; nothing else is an object.
+    /// A member is put in front of what is there, in objects of any spelling, or takes the place of another one of its name;
+    /// nothing else is an object.
     #[test]
     fn members_are_put_in() {
         let with = |value: &str| with_member(value.as_bytes(), "id", "a|\"b").map(|bytes| bytes.to_vec());
         assert_eq!(with("{}"), Some(br#"{"id":"a|\"b"}"#.to_vec()));
         assert_eq!(with(" { \"n\": 1}\n"), Some(br#"{"id":"a|\"b","n": 1}"#.to_vec()));
+        assert_eq!(
+            with(r#"{"a":{"id":1}, "id" : [2] ,"b":3}"#),
+            Some(br#"{"a":{"id":1}, "id" : "a|\"b" ,"b":3}"#.to_vec())
+        );
         assert_eq!([with(""), with("[1]"), with("{")], [None, None, None]);
     }
 

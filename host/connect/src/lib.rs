@@ -53,7 +53,7 @@ pub struct SinkKind {
 
 /// Every source.
 pub const SOURCES: &[SourceKind] = &[
-    SourceKind { name: "kinesis", about: "all shards of a Kinesis stream, polled", check: kinesis::check },
+    SourceKind { name: "kinesis", about: "all shards of a Kinesis stream", check: kinesis::check },
     SourceKind {
         name: "replay",
         about: "recorded files or generated events, played as a stream",

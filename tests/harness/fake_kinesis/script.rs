@@ -36,6 +36,13 @@ pub enum PutFault {
     StoredButHungUp,
     /// Of so many records one is refused, by its place in the request, as if its shard were written too fast.
     Every(usize),
+    /// Records are refused by chance, as if their shards were written too fast.
+    Some {
+        /// How many of a hundred.
+        percent: u64,
+        /// Which.
+        seed: u64,
+    },
     /// Every second record is refused with an internal failure.
     Half,
 }

@@ -27,6 +27,13 @@ impl FakeKinesis {
         Self::serve(State::new(State::even(shards)))
     }
 
+    /// Starts a server without a stream.
+    pub fn empty() -> Self {
+        let mut state = State::new([]);
+        state.is_deleted = true;
+        Self::serve(state)
+    }
+
     fn serve(state: State) -> Self {
         let state = Arc::new(Mutex::new(state));
         let held = state.clone();
@@ -88,7 +95,8 @@ impl State {
             return Err(Refusal::new(code, "scripted").with_status(status));
         }
         let (name, arn) = (body["StreamName"].as_str(), body["StreamARN"].as_str());
-        if !self.is_called(name, arn) {
+        let is_there = !self.is_deleted || operation(request) == "CreateStream";
+        if !is_there || !self.is_called(name, arn) {
             return Err(not_found(format!("Stream {} not found.", name.or(arn).unwrap_or_default())));
         }
         Ok(body)
@@ -96,6 +104,8 @@ impl State {
 
     fn call(&mut self, operation: &str, body: &Value) -> Outcome {
         match operation {
+            "CreateStream" => self.create_stream(body).into(),
+            "DeleteStream" => self.delete_stream().into(),
             "DescribeStreamSummary" => self.describe().into(),
             "ListShards" => self.list(body).into(),
             "GetShardIterator" => self.iterator(body).into(),

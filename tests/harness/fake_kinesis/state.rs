@@ -43,6 +43,8 @@ pub struct State {
     pub greets: bool,
     /// Whether a subscription ends at the end of a closed shard, as those of AWS do and those of kinesis-mock do not.
     pub ends_subscriptions: bool,
+    /// Whether there is no stream, or not any more.
+    pub is_deleted: bool,
     /// How often the stream was created again.
     pub incarnation: u32,
     /// The number of the next shard that comes of a split or a merge.
@@ -79,6 +81,7 @@ impl State {
             refuses_trimmed: false,
             greets: true,
             ends_subscriptions: true,
+            is_deleted: false,
             incarnation: 0,
             children: 0,
             lists: 0,
@@ -90,8 +93,6 @@ impl State {
             next: 0,
         };
         state.replace(shards);
-        // Ids are not given twice.
-        state.children = state.shards.keys().filter(|id| id.starts_with("shardId-")).count();
         state
     }
 
@@ -106,6 +107,8 @@ impl State {
             }
             self.shards.insert(id, shard);
         }
+        // Ids are not given twice.
+        self.children = self.shards.keys().filter(|id| id.starts_with("shardId-")).count();
     }
 
     /// So many shards, with equal shares of all hashes.
@@ -173,8 +176,20 @@ impl State {
 
     /// Deletes the stream and creates one of the same name with these shards.
     pub fn create_again(&mut self, shards: impl IntoIterator<Item = (&'static str, FakeShard)>) {
-        self.incarnation += 1;
-        self.replace(shards.into_iter().map(|(id, shard)| (id.to_owned(), shard)));
+        self.delete();
+        self.create(shards.into_iter().map(|(id, shard)| (id.to_owned(), shard)));
+    }
+
+    /// Deletes the stream.
+    pub fn delete(&mut self) {
+        (self.is_deleted, self.incarnation) = (true, self.incarnation + 1);
+        self.consumers.clear();
+    }
+
+    /// Creates a stream with these shards.
+    pub fn create(&mut self, shards: impl IntoIterator<Item = (String, FakeShard)>) {
+        self.is_deleted = false;
+        self.replace(shards);
     }
 
     /// Makes all records so much older, and keeps them although the stream should not.

@@ -1,4 +1,4 @@
-//! What producers call: records, and the splits and merges of those who look after the stream.
+//! What producers call: records, and streams, splits and merges of those who look after them.
 
 use super::call::{Answer, Outcome, Refusal, invalid, not_found, throttled};
 use super::script::PutFault;
@@ -21,6 +21,20 @@ struct Entry {
 }
 
 impl State {
+    pub fn create_stream(&mut self, body: &Value) -> Answer {
+        if !self.is_deleted {
+            return Err(Refusal::new("ResourceInUseException", "the stream is there already"));
+        }
+        let shards = body["ShardCount"].as_u64().filter(|shards| *shards > 0);
+        self.create(Self::even(shards.ok_or_else(|| invalid("ShardCount must be 1 or more"))?));
+        Ok(Value::Null)
+    }
+
+    pub fn delete_stream(&mut self) -> Answer {
+        self.delete();
+        Ok(Value::Null)
+    }
+
     pub fn put_record(&mut self, body: &Value) -> Outcome {
         let put = |state: &mut Self| {
             let entry = entry(body)?;
@@ -45,6 +59,9 @@ impl State {
             .map(|(at, entry)| {
                 let stored = match fault {
                     Some(PutFault::Every(nth)) if at % nth == nth - 1 => Err(throttled("that was written too fast")),
+                    Some(PutFault::Some { percent, seed }) if mixed(seed ^ at as u64) % 100 < percent => {
+                        Err(throttled("that was written too fast"))
+                    }
                     Some(PutFault::Half) if at % 2 == 1 => Err(Refusal::new("InternalFailure", "scripted")),
                     _ => self.store(entry),
                 };
@@ -140,4 +157,12 @@ fn entry(given: &Value) -> Result<Entry, Refusal> {
         None => hash_of(key),
     };
     Ok(Entry { record, hash })
+}
+
+/// A number that looks random (the finalizer of SplitMix64).
+fn mixed(number: u64) -> u64 {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

@@ -35,8 +35,7 @@ pub struct Aggregate {
     /// Its user records, in order, without those of other shards.
     pub records: Vec<UserRecord>,
     /// How many belong to other shards. Their producer has learnt that they came to the wrong shard, after a split, and has
-    /// sent them again. KCL leaves out the whole aggregate then, and with it user records that belong here, which producers
-    /// since 2024 (amazon-kinesis-producer pull request 576) do not send again.
+    /// sent them again.
     pub elsewhere: u32,
 }
 

@@ -1,6 +1,7 @@
 //! The records of a page, aggregates unpacked, in the parts in which they are handed on. Pure.
 
 use super::aggregate::{self, Hashes, UserRecord};
+use super::settings::LeaveOut;
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::{Binary, ExtendedSequence, Positions, Sequence};
 
@@ -34,6 +35,8 @@ pub struct Chunks<'a> {
     rows: usize,
     /// The hashes of the shard's keys, if they are known.
     hashes: Option<&'a Hashes>,
+    /// What is left out with a user record of another shard.
+    leave_out: LeaveOut,
     /// What was handed on before.
     after: Option<ExtendedSequence>,
     /// The next record.
@@ -47,10 +50,15 @@ pub struct Chunks<'a> {
 impl<'a> Chunks<'a> {
     /// The records of a page behind `after`, which is in its first record if it is in any.
     pub fn new(records: Records, rows: usize, hashes: Option<&'a Hashes>, after: Option<ExtendedSequence>) -> Self {
-        Self { records, rows, hashes, after, at: 0, begun: None, elsewhere: 0 }
+        Self { records, rows, hashes, leave_out: LeaveOut::UserRecord, after, at: 0, begun: None, elsewhere: 0 }
     }
 
-    /// How many user records were left out so far because they belong to other shards.
+    /// The same, leaving out this.
+    pub fn leaving_out(self, leave_out: LeaveOut) -> Self {
+        Self { leave_out, ..self }
+    }
+
+    /// How many user records were left out so far because some belong to other shards.
     pub fn elsewhere(&self) -> u64 {
         self.elsewhere
     }
@@ -88,7 +96,10 @@ impl<'a> Chunks<'a> {
                     }
                 },
                 None => match aggregate::read(record, self.hashes) {
-                    Some(aggregate) => {
+                    Some(mut aggregate) => {
+                        if self.leave_out == LeaveOut::Aggregate && aggregate.elsewhere > 0 {
+                            self.elsewhere += std::mem::take(&mut aggregate.records).len() as u64;
+                        }
                         self.elsewhere += u64::from(aggregate.elsewhere);
                         self.begun = Some(aggregate.records.into_iter());
                         continue;

@@ -42,9 +42,9 @@ pub enum Pushed {
 impl Stream {
     /// The consumer of this name, registered if there is none; `None` while it is not active.
     pub async fn consumer(&self, stream_arn: &str, name: &str) -> Result<Option<Consumer>> {
-        let request = self.client.describe_stream_consumer().stream_arn(stream_arn).consumer_name(name);
+        let request = self.connection.client.describe_stream_consumer().stream_arn(stream_arn).consumer_name(name);
         let what = format!("describe the consumer {name}");
-        match request.send().await.inspect(|_| self.doubt.taken()) {
+        match request.send().await.inspect(|_| self.connection.was_taken()) {
             Ok(answer) => {
                 let described = answer.consumer_description;
                 let described = described.ok_or_else(|| Error::unavailable(format!("{self}: {what}: no answer")))?;
@@ -52,13 +52,14 @@ impl Stream {
                 Ok(is_active.then(|| Consumer { name: name.to_owned(), arn: described.consumer_arn }))
             }
             Err(error) if is_not_found(&error) => {
-                let request = self.client.register_stream_consumer().stream_arn(stream_arn).consumer_name(name);
-                let registered = request.send().await.inspect(|_| self.doubt.taken());
-                registered.map_err(|error| self.failure(&format!("register the consumer {name}"), error))?;
+                let request =
+                    self.connection.client.register_stream_consumer().stream_arn(stream_arn).consumer_name(name);
+                let registered = request.send().await.inspect(|_| self.connection.was_taken());
+                registered.map_err(|error| self.connection.failure(&format!("register the consumer {name}"), error))?;
                 tracing::info!(consumer = name, "{self}: registered a consumer");
                 Ok(None)
             }
-            Err(error) => Err(self.failure(&what, error)),
+            Err(error) => Err(self.connection.failure(&what, error)),
         }
     }
 
@@ -82,11 +83,12 @@ impl Stream {
         };
         let what = format!("subscribe to {shard} as {}", consumer.name);
         let position = position.build().map_err(|error| Error::internal(what.clone()).with_source(error))?;
-        let request = self.client.subscribe_to_shard().consumer_arn(&consumer.arn).shard_id(shard);
+        let request = self.connection.client.subscribe_to_shard().consumer_arn(&consumer.arn).shard_id(shard);
         // It waits for the first frame, too, which the client's own time-outs do not cover.
         let answer = timeout(patience, request.starting_position(position).send()).await;
         let answer = answer.map_err(|_| silent(&format!("{self}: {what}"), patience))?;
-        let answer = answer.inspect(|_| self.doubt.taken()).map_err(|error| self.failure(&what, error))?;
+        let answer =
+            answer.inspect(|_| self.connection.was_taken()).map_err(|error| self.connection.failure(&what, error))?;
         Ok(Subscription { events: answer.event_stream, begun: Instant::now(), has_given: false })
     }
 }

@@ -1,6 +1,6 @@
 //! Which shards are known, which of them have ended, and which wait for their parents. Pure.
 
-use super::stream::Shard;
+use super::connection::Shard;
 use std::collections::BTreeSet;
 
 /// The shards of a stream while it is read, each with what is needed to read it.
@@ -50,6 +50,16 @@ impl<R> Lineage<R> {
             .partition(|(shard, _)| !shard.parents.iter().any(|parent| self.open.contains(parent)));
         self.waiting = waiting;
         ready
+    }
+
+    /// All shards that wait, which are not waited for any more.
+    pub fn take_waiting(&mut self) -> Vec<(Shard, R)> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Shards whose ends are settled.
+    pub fn ended_shards(&self) -> impl Iterator<Item = &str> {
+        self.known.difference(&self.open).map(String::as_str)
     }
 
     /// The children of a shard that have not begun.

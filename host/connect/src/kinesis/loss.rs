@@ -1,11 +1,12 @@
 //! Records that the stream has dropped before they were read: what proves that none are lost, and what becomes of the job if
 //! they may be.
 
-use super::note::Gap;
+use super::connection::Shard;
+use super::gap::Gap;
 use super::settings::OnGap;
 use super::shard::{Cursor, ShardReader, Shared};
-use super::stream::Shard;
-use wasmill_stream::{Error, ExtendedSequence, Result, Sequence};
+use std::sync::atomic::Ordering::Relaxed;
+use wasmill_stream::{Error, ErrorKind, ExtendedSequence, Result, Sequence};
 
 impl ShardReader {
     /// The record behind which to go on is not kept any more. An error if records may be lost with it, or if it was one of
@@ -49,6 +50,32 @@ impl ShardReader {
 }
 
 impl Shared {
+    /// Whether some reader has found that the stream is gone.
+    pub fn is_known_to_be_lost(&self) -> bool {
+        self.is_lost.load(Relaxed)
+    }
+
+    /// Whether a failure means that the stream is gone, in a job that goes on with the next one of its name. An error if nobody
+    /// can say.
+    pub async fn is_lost(&self, failure: &Error) -> Result<bool> {
+        if self.is_known_to_be_lost() {
+            return Ok(true);
+        }
+        if failure.kind() != ErrorKind::Invalid || self.settings.on_gap == OnGap::Fail {
+            return Ok(false);
+        }
+        match self.stream.describe_again(&self.description.identity).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                if !self.is_lost.swap(true, Relaxed) {
+                    tracing::warn!("going on with the next stream: {}", error.report());
+                }
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// What becomes of a job that may have lost records.
     pub fn judge(&self, gap: Gap) -> Result<()> {
         let (stream, hours) = (&self.stream, self.description.retention_hours);

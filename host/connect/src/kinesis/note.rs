@@ -2,15 +2,14 @@
 //! it, and what proves that nothing was missed. It is part of every checkpoint, but not cut at an epoch as positions are:
 //! nothing in it may claim that a record was taken in.
 
+use super::gap::Gap;
 use super::stream::Identity;
 use crate::saved;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmill_stream::source::{Intake, Resume};
-use wasmill_stream::time::iso8601;
-use wasmill_stream::{ExtendedSequence, Result, Sequence};
+use wasmill_stream::{ExtendedSequence, Result};
 
 /// Gaps that are kept: enough for an audit, and no more than a checkpoint can carry.
 const MAX_GAPS: usize = 100;
@@ -20,6 +19,9 @@ const MAX_GAPS: usize = 100;
 pub struct Note {
     /// The stream that was read.
     pub stream: Identity,
+    /// How many streams of this name were read before it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u32,
     /// Whether a shard that was read to its tip counts as finished.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub until_tip: bool,
@@ -67,44 +69,26 @@ pub struct Silence {
     pub at: i64,
 }
 
-/// Records that may be lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
-    /// The shard.
-    pub shard: String,
-    /// The last record before them; `None`: there was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<ExtendedSequence>,
-    /// The first record behind them; `None`: there was none yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Sequence>,
-    /// Those that are lost arrived after this time, in milliseconds; `None`: nobody knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_time: Option<i64>,
-    /// What arrived later than this, in milliseconds, is kept. Notes of earlier versions do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_time: Option<i64>,
-    /// When it was noticed, in milliseconds.
-    pub noticed_at: i64,
-}
-
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from = self.after.map_or("the start".to_owned(), |after| after.to_string());
-        let to = self.before.map_or("the oldest that is kept".to_owned(), |before| before.to_string());
-        write!(f, "{}: records between {from} and {to} may be lost", self.shard)?;
-        match (self.from_time, self.to_time) {
-            (Some(from), Some(to)) => write!(f, ", which arrived from {} to {}", iso8601(from), iso8601(to)),
-            (None, Some(to)) => write!(f, ", which arrived before {}", iso8601(to)),
-            (_, None) => Ok(()),
-        }
-    }
-}
-
 impl Note {
     /// The note of the run before, if there was one that came so far.
     pub fn of(resume: Option<&Resume>) -> Result<Option<Self>> {
         saved::note(resume, "a Kinesis stream")
+    }
+
+    /// What the split of a shard is called. Streams of one name give their shards the same ids.
+    pub fn part(&self, shard: &str) -> String {
+        match self.generation {
+            0 => shard.to_owned(),
+            generation => format!("{shard}@{generation}"),
+        }
+    }
+
+    /// The shard of a split; `None`: it is one of another stream.
+    pub fn shard<'a>(&self, part: &'a str) -> Option<&'a str> {
+        match part.split_once('@') {
+            None => Some(part).filter(|_| self.generation == 0),
+            Some((shard, generation)) => (generation.parse() == Ok(self.generation)).then_some(shard),
+        }
     }
 
     /// Whether all records behind a position are still kept for sure, although the record at that position may not be.
@@ -123,11 +107,39 @@ impl Note {
         if self.is_whole(shard, after, now, retention) {
             return None;
         }
+        let from_time = self.read_until(shard, after);
+        let to_time = Some(now.saturating_sub(retention)).max(from_time);
+        Some(Gap { shard: shard.to_owned(), stream: None, after, before: None, from_time, to_time, noticed_at: now })
+    }
+
+    /// What is lost of a shard with its stream. `kept_since`: what the next stream has arrived later.
+    pub fn lost(&self, shard: &str, after: Option<ExtendedSequence>, now: i64, kept_since: i64) -> Gap {
+        let from_time = self.read_until(shard, after);
+        let (stream, to_time) = (Some(self.stream.clone()), Some(kept_since).max(from_time));
+        Gap { shard: shard.to_owned(), stream, after, before: None, from_time, to_time, noticed_at: now }
+    }
+
+    /// The note of the stream that has taken the place of this one. It is read from its first record.
+    pub fn of_next(&self, stream: Identity, now: i64) -> Self {
+        Self {
+            stream,
+            generation: self.generation.saturating_add(1),
+            until_tip: self.until_tip,
+            start: None,
+            begun: Some(now),
+            since: BTreeMap::new(),
+            finished: BTreeSet::new(),
+            silent: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
+            gaps: self.gaps.clone(),
+        }
+    }
+
+    /// What is not read of a shard arrived after this time, as far as anybody has noted.
+    fn read_until(&self, shard: &str, after: Option<ExtendedSequence>) -> Option<i64> {
         let silent = self.silent.get(shard).filter(|silence| silence.after <= after).map(|silence| silence.at);
         let start = self.start.as_ref().filter(|start| start.shards.contains(shard)).map(|start| start.at);
-        let from_time = silent.max(start).max(self.since.get(shard).copied());
-        let to_time = Some(now.saturating_sub(retention)).max(from_time);
-        Some(Gap { shard: shard.to_owned(), after, before: None, from_time, to_time, noticed_at: now })
+        silent.max(start).max(self.since.get(shard).copied())
     }
 
     /// What a shard has that is wanted arrived after this time. `None`: nobody knows.
@@ -179,6 +191,19 @@ impl Notebook {
         });
     }
 
+    /// What the split of a shard is called.
+    pub fn part(&self, shard: &str) -> String {
+        self.look(|note| note.part(shard))
+    }
+
+    /// Another stream is read from now on. What is lost of this one is noted already.
+    pub fn go_over(&self, next: Note) {
+        self.change(|note| {
+            let gaps = std::mem::take(&mut note.gaps);
+            *note = Note { gaps, ..next };
+        });
+    }
+
     /// Records may be lost.
     pub fn gap(&self, gap: Gap) {
         self.intake.gap(gap.to_string());
@@ -195,4 +220,9 @@ impl Notebook {
         // Texts, numbers and maps of texts are JSON in any case.
         self.intake.note(serde_json::to_value(&*note).unwrap_or_default());
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

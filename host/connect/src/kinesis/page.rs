@@ -2,7 +2,7 @@
 
 use super::aggregate::has_magic;
 use super::chunks::Records;
-use super::stream::Shard;
+use super::connection::Shard;
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::types::{ChildShard, Record, SubscribeToShardEvent};
 use wasmill_stream::binary::BinaryBuilder;

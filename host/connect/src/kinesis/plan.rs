@@ -1,8 +1,10 @@
 //! What to open at a start: compares the shards that the stream has with what a checkpoint knows. Pure.
 
-use super::note::{Gap, Note, Pinned};
-use super::settings::{Settings, Start};
-use super::stream::{Description, Identity, Place, Shard};
+use super::connection::Shard;
+use super::gap::Gap;
+use super::note::{Note, Pinned};
+use super::settings::{OnGap, Settings, Start};
+use super::stream::{Description, Identity, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use wasmill_stream::checkpoint::SplitMark;
 use wasmill_stream::source::Resume;
@@ -34,10 +36,14 @@ pub struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// The note of the run before. An error if it was about another stream.
+    /// The note of the run before. An error if it was about another stream, unless that is gone, and the job goes on without
+    /// what it had.
     pub fn note(&self) -> Result<Option<Note>> {
         let Some(mut note) = Note::of(self.resume)? else { return Ok(None) };
-        same_stream(&note.stream, &self.description.identity)?;
+        let goes_over = self.settings.on_gap == OnGap::Skip && note.stream.arn == self.description.identity.arn;
+        if !goes_over {
+            same_stream(&note.stream, &self.description.identity)?;
+        }
         if note.until_tip != self.settings.until_tip {
             let (was, is) = if note.until_tip { ("with", "without") } else { ("without", "with") };
             return Err(Error::invalid(format!(
@@ -55,22 +61,25 @@ impl Known<'_> {
     /// What to do with these shards, `note` being what [`Known::note`] returned.
     pub fn plan(&self, listed: Vec<Shard>, note: Option<Note>) -> Result<Plan> {
         let ids: BTreeSet<String> = listed.iter().map(|shard| shard.id.clone()).collect();
-        let mut note = note.unwrap_or_else(|| self.first_note(&ids));
-        let none = BTreeMap::new();
-        let marks = self.resume.map_or(&none, |resume| &resume.splits);
-        note.finished.extend(marks.iter().filter(|(_, mark)| mark.done).map(|(id, _)| id.clone()));
+        let (mut note, gaps) = match note {
+            None => (self.first_note(&ids), Vec::new()),
+            Some(note) if note.stream == self.description.identity => (note, Vec::new()),
+            Some(note) => self.go_over(&note)?,
+        };
+        let marks = self.marks(&note);
+        note.finished.extend(marks.iter().filter(|(_, mark)| mark.done).map(|(id, _)| (*id).to_owned()));
         note.finished.retain(|id| ids.contains(id));
-        let mut plan = Plan { open: Vec::new(), gone: Vec::new(), gaps: Vec::new(), note };
-        for (id, mark) in marks.iter().filter(|(id, mark)| !mark.done && !ids.contains(*id)) {
+        let mut plan = Plan { open: Vec::new(), gone: Vec::new(), gaps, note };
+        for (id, mark) in marks.iter().filter(|(id, mark)| !mark.done && !ids.contains(**id)) {
             let position = sequence(mark)?;
             plan.gaps.extend(plan.note.gap(id, position, self.now, self.description.retention_millis()));
-            plan.gone.push(id.clone());
+            plan.gone.push((*id).to_owned());
         }
         for shard in listed {
             if plan.note.finished.contains(&shard.id) {
                 continue;
             }
-            let mark = marks.get(&shard.id);
+            let mark = marks.get(shard.id.as_str()).copied();
             let pinned =
                 plan.note.start.as_ref().filter(|start| start.shards.contains(&shard.id)).map(|start| start.at);
             let place = match (mark.map(sequence).transpose()?.flatten(), pinned) {
@@ -93,6 +102,22 @@ impl Known<'_> {
         Ok(plan)
     }
 
+    /// What the checkpoint knows of the shards of the stream that a note is about.
+    fn marks(&self, note: &Note) -> BTreeMap<&str, &SplitMark> {
+        let splits = self.resume.iter().flat_map(|resume| &resume.splits);
+        splits.filter_map(|(part, mark)| Some((note.shard(part)?, mark))).collect()
+    }
+
+    /// The stream of a note is gone, and another one has its name: the note to go on with, and what is lost.
+    fn go_over(&self, old: &Note) -> Result<(Note, Vec<Gap>)> {
+        let Description { identity, .. } = self.description;
+        let kept_since = identity.created.max(self.now.saturating_sub(self.description.retention_millis()));
+        let unfinished = self.marks(old).into_iter().filter(|(id, mark)| !mark.done && !old.finished.contains(*id));
+        let gaps = unfinished.map(|(id, mark)| Ok(old.lost(id, sequence(mark)?, self.now, kept_since)));
+        let gaps = gaps.collect::<Result<_>>()?;
+        Ok((old.of_next(identity.clone(), self.now), gaps))
+    }
+
     fn first_note(&self, shards: &BTreeSet<String>) -> Note {
         let at = match self.settings.start {
             Start::TrimHorizon => None,
@@ -101,6 +126,7 @@ impl Known<'_> {
         };
         Note {
             stream: self.description.identity.clone(),
+            generation: 0,
             until_tip: self.settings.until_tip,
             start: at.map(|at| Pinned { at, shards: shards.clone() }),
             begun: Some(self.now),
@@ -125,7 +151,7 @@ pub fn same_stream(was: &Identity, is: &Identity) -> Result<()> {
         let time = |millis| wasmill_stream::time::iso8601(millis);
         return Err(Error::invalid(format!(
             "the stream {} was deleted and created again: the checkpoint is of the one created at {}, this one was created \
-             at {}; give this source another name to read it from its start",
+             at {}; on_gap = \"skip\" goes on with this one from its start, without what is lost of the other",
             is.arn,
             time(was.created),
             time(is.created)

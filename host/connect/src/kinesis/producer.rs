@@ -6,30 +6,28 @@
 //! packed for a shard that has been split in between is sent again where it came to the wrong one: readers leave it out
 //! there.
 
+mod answers;
 mod budget;
 mod lanes;
 mod request;
 mod routes;
 mod target;
 
+pub use super::connection::{ConnectionSettings, StreamName};
 pub use lanes::Outgoing;
-pub use target::TargetSettings;
 
 use crate::retry::{Backoff, Patience};
 use budget::Budgets;
 use lanes::{Lane, Lanes};
 use request::{Parcel, Sent};
 use routes::Routes;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use target::{Fate, Target};
+use target::Target;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::{Error, Result};
 
-/// Most requests on their way.
-const REQUESTS: f64 = 8.0;
 /// PutRecords takes no larger record, with its partition key.
 pub const RECORD_BYTES: usize = 1 << 20;
 /// Characters of a partition key.
@@ -78,7 +76,7 @@ pub struct Producer {
 
 impl Producer {
     /// Connects, and finds the shards. With `packs`, user records are packed into few records of Kinesis.
-    pub async fn connect(settings: &TargetSettings, packs: bool) -> Result<Self> {
+    pub async fn connect(settings: &ConnectionSettings, packs: bool) -> Result<Self> {
         let target = Target::connect(settings).await?;
         let mut backoff = Backoff::new(settings.patience);
         let routes = loop {
@@ -225,124 +223,6 @@ impl Producer {
             count += 1;
             count == 1 || packs && bytes <= PACKED_BYTES
         })
-    }
-
-    /// What an answer means for each record that was sent.
-    fn settle(&mut self, sent: Sent) -> Result<()> {
-        let Sent { parcels, answer } = sent;
-        self.out -= parcels.iter().map(|parcel| parcel.records.len()).sum::<usize>();
-        let now = Instant::now();
-        let fates = match answer {
-            Ok(fates) => fates,
-            Err(error) => {
-                self.tally.retries += parcels.len() as u64;
-                for parcel in parcels.into_iter().rev() {
-                    self.lanes.give_back(parcel.lane, parcel.records);
-                }
-                self.window = (self.window / 2.0).max(1.0);
-                self.pause_until = now + self.backoff.pause(error)?;
-                return Ok(());
-            }
-        };
-        let (mut refusal, mut refused) = (None, Vec::new());
-        let (mut taking, mut refusing) = (BTreeSet::new(), BTreeSet::new());
-        for (parcel, fate) in parcels.into_iter().zip(fates) {
-            match fate {
-                Fate::Stored(shard) => {
-                    taking.insert(parcel.shard);
-                    self.stored(shard, parcel);
-                }
-                Fate::Refused(reason) => {
-                    self.tally.retries += 1;
-                    self.tally.throttled += u64::from(reason.starts_with("ProvisionedThroughput"));
-                    refusing.insert(parcel.shard);
-                    refusal = Some(reason);
-                    refused.push(parcel);
-                }
-            }
-        }
-        for parcel in refused.into_iter().rev() {
-            self.lanes.give_back(parcel.lane, parcel.records);
-        }
-        taking.difference(&refusing).for_each(|shard| self.budgets.accepted(*shard, now));
-        for shard in &refusing {
-            // Once for each answer, however many records it refuses.
-            let jitter = self.backoff.jitter();
-            self.budgets.refused(*shard, now, jitter);
-        }
-        self.window = match refusal {
-            None => (self.window + 1.0 / self.window).min(REQUESTS),
-            Some(_) => (self.window / 2.0).max(1.0),
-        };
-        match refusal {
-            // Shards that refuse have pauses of their own; the others go on.
-            Some(reason) if taking.is_empty() => {
-                let error = Error::unavailable(format!("{}: all records were refused for now: {reason}", self.target));
-                self.pause_until = now + self.backoff.pause(error)?;
-            }
-            _ => self.backoff.succeeded(),
-        }
-        Ok(())
-    }
-
-    fn stored(&mut self, shard: String, parcel: Parcel) {
-        if shard == parcel.meant_for {
-            return self.arrived(parcel);
-        }
-        // The stream was split or merged.
-        self.is_stale = true;
-        if parcel.records.len() > 1 {
-            self.out += parcel.records.len();
-            self.misplaced.push((shard, parcel));
-        } else {
-            self.arrived(parcel);
-        }
-    }
-
-    fn arrived(&mut self, parcel: Parcel) {
-        for record in &parcel.records {
-            self.tally.records += 1;
-            self.tally.bytes += record.data.len() as u64;
-            self.confirmed.push(record.token);
-        }
-        self.lanes.done(parcel.lane);
-    }
-
-    /// Lists the shards, and puts everything into the lanes of the new ones. Nothing is on its way.
-    async fn find_routes(&mut self) -> Result<()> {
-        let listed = self.target.routes().await.and_then(|routes| {
-            let is_unknown = |(shard, _): &&(String, Parcel)| routes.hashes(shard).is_none();
-            match self.misplaced.iter().find(is_unknown) {
-                Some((shard, _)) => Err(Error::unavailable(format!("{}: {shard} is not listed yet", self.target))),
-                None => Ok(routes),
-            }
-        });
-        match listed {
-            Ok(routes) => self.routes = routes,
-            Err(error) => {
-                let pause = self.backoff.pause(error)?;
-                sleep_until(Instant::now() + pause).await;
-                return Ok(());
-            }
-        }
-        self.is_stale = false;
-        let mut again = Vec::new();
-        for (shard, parcel) in std::mem::take(&mut self.misplaced) {
-            self.out -= parcel.records.len();
-            let hashes = self.routes.hashes(&shard).cloned();
-            let belongs = |record: &Outgoing| hashes.as_ref().is_some_and(|hashes| hashes.contains(&record.home()));
-            let (here, elsewhere): (Vec<_>, Vec<_>) = parcel.records.into_iter().partition(belongs);
-            self.tally.retries += u64::from(!elsewhere.is_empty());
-            self.arrived(Parcel { records: here, ..Parcel::empty(parcel.lane) });
-            again.extend(elsewhere);
-        }
-        // Of a key, what came to the wrong shard comes before what waits.
-        let waiting = self.lanes.drain();
-        for record in again.into_iter().chain(waiting) {
-            let lane = self.lane(&record);
-            self.lanes.push(lane, record);
-        }
-        Ok(())
     }
 }
 

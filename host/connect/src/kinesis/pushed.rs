@@ -4,15 +4,13 @@
 use super::fan_out::{Consumer, Pushed, Subscription};
 use super::page::Page;
 use super::shard::{Cursor, ShardReader, Turn};
-use std::time::Duration;
+use super::subscriber::Subscriber;
+use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// So many failures in a row, or one that time does not cure, and the shard is polled.
 const FAILURES: u32 = 3;
-
-/// How long it is polled before it is subscribed to again.
-const POLLS_FOR: Duration = Duration::from_secs(300);
 
 /// Between two subscriptions to a shard pass so many of the times between two reads: a second, as the service asks for.
 const READS: u32 = 5;
@@ -51,12 +49,12 @@ impl Push {
 impl ShardReader {
     /// What came of a subscription; `None`: the shard is to be polled.
     pub(super) async fn pushed(&self, cursor: &mut Cursor) -> Result<Option<Turn>> {
-        let Some(consumer) = self.shared.consumer.as_ref() else { return Ok(None) };
-        if cursor.push.polls() {
+        let Some(subscriber) = self.shared.subscriber.as_ref().filter(|_| !cursor.push.polls()) else {
             return Ok(None);
-        }
+        };
+        let Some(consumer) = subscriber.consumer(&self.shared.stream).await else { return Ok(None) };
         let asked = self.shared.stream.now();
-        match self.next_page(consumer, cursor).await {
+        match self.next_page(&consumer, cursor).await {
             Ok(Some(page)) => {
                 cursor.push.failures = 0;
                 self.sender.remark(None);
@@ -74,7 +72,7 @@ impl ShardReader {
                 Ok(Some(turn))
             }
             Ok(None) => Ok(Some(Turn::More { bytes: 0 })),
-            Err(error) => self.fail(consumer, error, cursor),
+            Err(error) => self.fail(subscriber, &consumer, error, cursor),
         }
     }
 
@@ -111,7 +109,13 @@ impl ShardReader {
     }
 
     /// A subscription could not be had, or broke. One that has given something is simply renewed.
-    fn fail(&self, consumer: &Consumer, error: Error, cursor: &mut Cursor) -> Result<Option<Turn>> {
+    fn fail(
+        &self,
+        subscriber: &Subscriber,
+        consumer: &Arc<Consumer>,
+        error: Error,
+        cursor: &mut Cursor,
+    ) -> Result<Option<Turn>> {
         cursor.push.failures += 1;
         if error.kind() == ErrorKind::Unavailable && cursor.push.failures < FAILURES {
             return Err(error);
@@ -121,7 +125,11 @@ impl ShardReader {
         self.sender.remark(Some(reason));
         // After the pause one more failure is enough: each of them takes its time.
         cursor.push.failures = FAILURES - 1;
-        cursor.push.polls_until = Some(Instant::now() + POLLS_FOR);
+        cursor.push.polls_until = Some(Instant::now() + self.shared.settings.fan_out_retry);
+        if error.kind() == ErrorKind::Invalid {
+            // Somebody may have deregistered it.
+            subscriber.forget(consumer);
+        }
         Ok(None)
     }
 }

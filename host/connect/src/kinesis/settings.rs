@@ -1,13 +1,10 @@
 //! The settings of the `kinesis` source as the job file has them.
 
 use super::Kinesis;
-use crate::aws::{AwsSettings, check_endpoint};
-use crate::retry::Patience;
+use super::connection::ConnectionSettings;
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
-use wasmill_stream::access::Reach;
-use wasmill_stream::config::{Place, Problems, Section};
+use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::source::Source;
 use wasmill_stream::time::TimeFormat;
 use wasmill_stream::units::Period;
@@ -21,7 +18,7 @@ const MAX_RECORDS: i32 = 10_000;
 pub enum Start {
     /// The oldest record that is kept.
     TrimHorizon,
-    /// What is written from now on, by the clock of this machine.
+    /// What is written from now on, by the clock of the service.
     Latest,
     /// Records that arrived at this time (milliseconds) or later.
     At(i64),
@@ -37,23 +34,27 @@ pub enum OnGap {
     Skip,
 }
 
+/// What is left out when a user record came to a shard to which its key does not belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeaveOut {
+    /// It alone.
+    UserRecord,
+    /// The whole aggregate, as KCL does.
+    Aggregate,
+}
+
 /// Checked settings.
 #[derive(Debug)]
 pub struct Settings {
-    /// Name of the stream.
-    pub stream: String,
-    /// Its ARN, if the job file gives that instead of the name.
-    pub arn: Option<String>,
-    /// Another server than that of AWS.
-    pub endpoint: Option<Url>,
-    /// Region and credentials.
-    pub aws: AwsSettings,
-    /// How long to wait for the server at start.
-    pub patience: Patience,
+    /// Which stream it is, where, and who reads it.
+    pub connection: ConnectionSettings,
     /// Where to begin.
     pub start: Start,
     /// What to do about lost records.
     pub on_gap: OnGap,
+    /// What to do about user records that belong to other shards.
+    pub leave_out: LeaveOut,
     /// Whether each shard is left as soon as it has caught up.
     pub until_tip: bool,
     /// Pause between two reads of a shard that has caught up, and between two looks for new shards.
@@ -64,6 +65,8 @@ pub struct Settings {
     pub fan_out: Option<String>,
     /// How long a subscription may keep silent before it counts as lost. The service says something every few seconds.
     pub silence: Duration,
+    /// How long a shard that cannot be subscribed to is polled before that is tried again.
+    pub fan_out_retry: Duration,
     /// Most records of one read, and most rows that are handed on together when user records come of them.
     pub max_records: i32,
 }
@@ -79,31 +82,25 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
 impl Settings {
     /// The settings of a table. They mean nothing if there were problems.
     pub fn check(section: &mut Section<'_>, problems: &mut Problems) -> Self {
-        let mut aws = AwsSettings::check(section, problems);
-        let stream = section.required_located::<String>("stream", problems);
-        let (stream, arn) = stream.map(|given| check_stream(given, section, problems)).unwrap_or_default();
-        if let (None, Some(arn)) = (&aws.region, &arn) {
-            aws.region = arn.split(':').nth(3).map(str::to_owned);
-        }
+        let connection = ConnectionSettings::check(section, problems);
         let mut period =
             |key, default| section.optional(key, problems).unwrap_or(Period::from_millis(default)).duration();
         let poll_interval = period("poll_interval", 1_000);
         // A shard allows five reads per second, to all its readers together.
         let read_interval = period("read_interval", 200);
         let silence = period("fan_out_silence", 35_000);
+        let fan_out_retry = period("fan_out_retry", 300_000);
         Self {
-            stream,
-            arn,
-            endpoint: check_endpoint(section, problems),
-            aws,
-            patience: Patience::check_start(section, problems),
+            connection,
             start: check_start(section, problems),
             on_gap: section.optional("on_gap", problems).unwrap_or(OnGap::Fail),
+            leave_out: section.optional("leave_out", problems).unwrap_or(LeaveOut::UserRecord),
             until_tip: check_until(section, problems),
             poll_interval,
             read_interval,
             fan_out: check_fan_out(section, problems),
             silence,
+            fan_out_retry,
             max_records: check_max_records(section, problems),
         }
     }
@@ -111,30 +108,6 @@ impl Settings {
     /// The time between two reads of a shard that has caught up.
     pub fn pause(&self) -> Duration {
         self.poll_interval.max(self.read_interval)
-    }
-}
-
-/// The name of a stream, and its ARN if that was given.
-pub fn check_stream(
-    given: (String, Place),
-    section: &Section<'_>,
-    problems: &mut Problems,
-) -> (String, Option<String>) {
-    let (text, place) = given;
-    section.reach(Reach::Stream(&text), place.clone(), problems);
-    if !text.starts_with("arn:") {
-        return (text, None);
-    }
-    let parts: Vec<_> = text.splitn(6, ':').collect();
-    match parts.as_slice() {
-        ["arn", _, "kinesis", _, _, resource] if resource.starts_with("stream/") => {
-            (resource["stream/".len()..].to_owned(), Some(text))
-        }
-        _ => {
-            let message = format!("{}: `stream`: \"{text}\" is not the ARN of a stream", section.title());
-            problems.push_hint(place, message, "expected arn:aws:kinesis:REGION:ACCOUNT:stream/NAME, or only NAME");
-            (text, None)
-        }
     }
 }
 

@@ -2,15 +2,17 @@
 
 use super::aggregate::Hashes;
 use super::chunks::Chunks;
-use super::fan_out::Consumer;
+use super::connection::Shard;
 use super::note::{Notebook, Silence};
 use super::pace::{self, Empties};
 use super::page::{Next, Page};
 use super::pushed::Push;
 use super::settings::Settings;
-use super::stream::{Description, Fetched, Place, Shard, Sought, Stream};
+use super::stream::{Description, Fetched, Place, Sought, Stream};
+use super::subscriber::Subscriber;
 use crate::retry::{Backoff, Patience};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -24,22 +26,44 @@ const REPEAT: Duration = Duration::from_secs(60);
 /// How long at least an empty page stands for the shard: reads take their time, and one may fail.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// How many pages (of up to 10 MB) may be on their way before the job has taken them in.
+const PAGES: usize = 8;
+
 /// What the readers of all shards share.
 pub struct Shared {
     /// The stream.
-    pub stream: Stream,
-    /// What it was at the start.
+    pub stream: Arc<Stream>,
+    /// What it was when reading began.
     pub description: Description,
+    /// Whether it is gone.
+    pub(super) is_lost: AtomicBool,
     /// Who subscribes to shards; `None`: they are polled.
-    pub consumer: Option<Consumer>,
-    /// Why there is no consumer although the settings ask for one.
-    pub refusal: Option<String>,
+    pub subscriber: Option<Subscriber>,
     /// The source's settings.
     pub settings: Arc<Settings>,
     /// Bounds the pages that the job has not taken in yet.
     pub pages: Semaphore,
     /// The note for the next run.
-    pub notebook: Notebook,
+    pub notebook: Arc<Notebook>,
+}
+
+impl Shared {
+    /// What the readers of a stream need that was described just now.
+    pub async fn begin(
+        stream: Arc<Stream>,
+        description: Description,
+        settings: Arc<Settings>,
+        notebook: Arc<Notebook>,
+    ) -> Self {
+        let subscriber = Subscriber::begin(&stream, &description.identity.arn, &settings).await;
+        let (is_lost, pages) = (AtomicBool::new(false), Semaphore::new(PAGES));
+        Self { stream, description, is_lost, subscriber, settings, pages, notebook }
+    }
+
+    /// Why shards are polled although the settings ask for a consumer.
+    pub fn refusal(&self) -> Option<String> {
+        self.subscriber.as_ref()?.refusal()
+    }
 }
 
 /// A shard to read.
@@ -52,6 +76,8 @@ pub struct ShardReader {
     pub hashes: Option<Hashes>,
     /// Where its records go.
     pub sender: SplitSender,
+    /// Whether the stream is known to be the same as when reading began.
+    pub is_described: bool,
 }
 
 /// A shard that is not read any more.
@@ -60,6 +86,8 @@ pub struct Ended {
     pub shard: String,
     /// The way of its records, which still has to be told that it is done.
     pub sender: SplitSender,
+    /// The last record that was handed on.
+    pub after: Option<ExtendedSequence>,
     /// When its last record arrived, by the server's clock, if it was read.
     pub arrived: Option<i64>,
     /// Why.
@@ -73,6 +101,8 @@ pub enum Ending {
     Closed(Option<Vec<Shard>>),
     /// The stream has forgotten it. These are the shards that the stream has.
     Gone(Vec<Shard>),
+    /// The stream is gone, and there may be another one of its name.
+    Lost,
     /// It has caught up, and the job asked for no more.
     AtTip,
 }
@@ -87,6 +117,8 @@ pub(super) struct Cursor {
     pub(super) arrived: Option<i64>,
     /// What is read by subscription.
     pub(super) push: Push,
+    /// Whether the stream is known to be the same as when reading began.
+    is_described: bool,
     /// Empty pages in a row.
     empties: Empties,
     /// When the note last heard that the shard is silent.
@@ -96,10 +128,10 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    fn new(place: Place) -> Self {
+    fn new(place: Place, is_described: bool) -> Self {
         let (iterator, known, arrived, noted, warned) = Default::default();
         let (push, empties) = Default::default();
-        Self { place, iterator, known, arrived, push, empties, noted, warned }
+        Self { place, iterator, known, arrived, push, is_described, empties, noted, warned }
     }
 }
 
@@ -121,18 +153,22 @@ pub(super) enum Turn {
 impl ShardReader {
     /// Reads until the shard ends or the job stops. Does not say that the shard is done.
     pub async fn run(self, place: Place) -> Result<Ended> {
-        let mut cursor = Cursor::new(place);
+        let mut cursor = Cursor::new(place, self.is_described);
         let ending = tokio::select! {
             ending = self.read(&mut cursor) => ending?,
             () = self.sender.stopped() => return Err(stopped()),
         };
-        Ok(Ended { shard: self.shard, sender: self.sender, arrived: cursor.arrived, ending })
+        let (after, arrived) = (cursor.place.position(), cursor.arrived);
+        Ok(Ended { shard: self.shard, sender: self.sender, after, arrived, ending })
     }
 
     async fn read(&self, cursor: &mut Cursor) -> Result<Ending> {
         let settings = &self.shared.settings;
         let mut backoff = Backoff::new(Patience::ENDLESS);
         loop {
+            if self.shared.is_known_to_be_lost() {
+                return Ok(Ending::Lost);
+            }
             let begun = Instant::now();
             let turn = self.turn(cursor).await;
             let pause = match turn {
@@ -152,7 +188,11 @@ impl ShardReader {
                 }
                 Err(error) => {
                     self.sender.held_up(&error);
-                    backoff.wait(error).await?;
+                    match self.shared.is_lost(&error).await {
+                        Ok(true) => return Ok(Ending::Lost),
+                        Ok(false) => backoff.wait(error).await?,
+                        Err(doubt) => backoff.wait(doubt).await?,
+                    }
                 }
             }
             tokio::time::sleep_until(begun + pause).await;
@@ -203,6 +243,10 @@ impl ShardReader {
             }
         }
         if let Sought::Iterator(iterator) = &sought {
+            // A record proves which stream it is, a horizon does not.
+            if cursor.place.position().is_none() && !std::mem::take(&mut cursor.is_described) {
+                self.shared.stream.describe_again(&self.shared.description.identity).await?;
+            }
             cursor.iterator = Some(iterator.clone());
         }
         Ok(sought)
@@ -226,8 +270,9 @@ impl ShardReader {
         cursor.arrived = last_arrived.or(cursor.arrived);
         // If not all of the page can be handed on, reading goes on behind the last part that was.
         cursor.iterator = None;
-        let rows = self.shared.settings.max_records as usize;
-        let mut chunks = Chunks::new(records, rows, self.hashes.as_ref(), after);
+        let Settings { max_records, leave_out, .. } = *self.shared.settings;
+        let chunks = Chunks::new(records, max_records as usize, self.hashes.as_ref(), after);
+        let mut chunks = chunks.leaving_out(leave_out);
         for part in &mut chunks {
             self.sender.rows(part.values, part.positions).await?;
             cursor.place = Place::At(part.last);
@@ -279,7 +324,7 @@ impl ShardReader {
             tracing::warn!(
                 shard = self.shard,
                 records,
-                "{}: user records of keys that belong to other shards are left out: producers send them there again",
+                "{}: user records are left out, of keys that belong to other shards: producers send them there again",
                 self.shared.stream
             );
         }

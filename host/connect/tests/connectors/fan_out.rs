@@ -115,16 +115,37 @@ async fn refusals_lead_to_polling() {
     listener.kill();
 }
 
-/// Twenty other consumers → the source polls from the start and says why.
+/// Twenty other consumers → the source polls from the start and says why; when one of them goes, it subscribes in the same run,
+/// the status is clear, and no record is lost or doubled.
 #[tokio::test]
 async fn a_stream_with_all_its_consumers() {
     let fake = FakeKinesis::start([("a", shard("a", 50))]);
     fake.state().consumers.extend((0..20).map(|number| (format!("other-{number}"), Default::default())));
-    let mut listener = listen(subscriber(&fake, ""));
+    let mut listener = listen(subscriber(&fake, "fan_out_retry = \"10ms\""));
     listener.listen_until(|splits| splits.values().any(|split| split.caught_up > 0)).await;
     assert_eq!(listener.records, expected("a", 50));
     let remark = listener.ledger.remarks().remove("in/a").expect("there is one");
     assert!(remark.contains("polling") && remark.contains("20 consumers"), "{remark}");
+    fake.state().consumers.remove("other-7");
+    listener.listen_until(|_| calls(&fake, "SubscribeToShard") > 0).await;
+    fake.state().push("a", Record::of("a 0050"));
+    listener.listen_until(|splits| splits.values().any(|split| split.records.len() == 51)).await;
+    assert_eq!(listener.records, expected("a", 51));
+    assert_eq!(listener.ledger.remarks(), BTreeMap::new());
+    listener.kill();
+}
+
+/// A consumer that somebody deregisters while it is subscribed → it is registered again.
+#[tokio::test]
+async fn a_consumer_that_is_deregistered() {
+    let fake = FakeKinesis::start([("a", shard("a", 5))]);
+    let mut listener = listen(subscriber(&fake, "fan_out_retry = \"10ms\""));
+    listener.listen_until(|splits| splits.values().any(|split| split.caught_up > 0)).await;
+    fake.state().consumers.clear();
+    listener.listen_until(|_| calls(&fake, "RegisterStreamConsumer") == 2).await;
+    fake.state().push("a", Record::of("a 0005"));
+    listener.listen_until(|splits| splits.values().any(|split| split.records.len() == 6)).await;
+    assert_eq!(listener.records, expected("a", 6));
     listener.kill();
 }
 

@@ -15,7 +15,7 @@ use wasmill_stream::config::{Problem, Problems, Section};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::{
-    CaughtUp, Chunk, Delivery, Ends, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue,
+    CaughtUp, Chunk, Delivery, Ends, HoldUps, Intake, Resume, Source, SourceNote, SplitEvent, WorkerQueue,
 };
 use wasmill_stream::{ExtendedSequence, Position, Positions, Result, SplitId};
 
@@ -113,6 +113,8 @@ pub struct Listener {
     keeps_checkpoints: bool,
     /// What it counts and remarks.
     pub ledger: Arc<StepLedger>,
+    /// What keeps it from reading.
+    pub hold_ups: HoldUps,
     /// The checkpoint it goes on from.
     resume: Option<Resume>,
     /// What each split has said.
@@ -168,7 +170,7 @@ impl Listener {
         let intake = Intake::new(queues, budget_bytes, stopped).resuming(resume.clone());
         let (ends, ledger) = (Ends::default(), Arc::new(StepLedger::default()));
         let intake = intake.keeping_checkpoints(keeps_checkpoints).settling(ends.clone()).counting(ledger.clone());
-        let note = intake.notes();
+        let (note, hold_ups) = (intake.notes(), intake.hold_ups());
         let running = tokio::spawn(source.run(intake));
         let (splits, ended, records) = (BTreeMap::new(), Vec::new(), Vec::new());
         Self {
@@ -179,6 +181,7 @@ impl Listener {
             ends,
             keeps_checkpoints,
             ledger,
+            hold_ups,
             resume,
             splits,
             ended,

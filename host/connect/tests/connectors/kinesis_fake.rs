@@ -60,6 +60,7 @@ async fn put(client: &Client, records: &[(&str, Vec<u8>)]) -> PutRecordsOutput {
 async fn limits_and_ages() {
     let fake = stream(3);
     fake.state().limits = Some(Limits::of_aws());
+    fake.state().clock.stop();
     let client = plain(&fake);
     let iterator = iterator(&client).await;
     let read = || client.get_records().shard_iterator(&iterator).send();
@@ -83,6 +84,7 @@ async fn large_pages_are_paid_off() {
     let records = (0..10).map(|_| Record::of(vec![b'x'; 1_000_000])).collect();
     let fake = FakeKinesis::start([("a", FakeShard { records, ..FakeShard::default() })]);
     fake.state().limits = Some(Limits::of_aws());
+    fake.state().clock.stop();
     let client = plain(&fake);
     let iterator = iterator(&client).await;
     let read = || client.get_records().shard_iterator(&iterator).send();

@@ -21,8 +21,8 @@ mod kinesis;
 mod kinesis_fake;
 mod kinesis_gaps;
 mod kinesis_lineage;
-mod kinesis_servers;
 mod kinesis_sink;
+mod kinesis_suite;
 /// The servers of other tests answer in other ways.
 #[allow(dead_code)]
 #[path = "../../../../tests/harness/loopback.rs"]
@@ -30,6 +30,7 @@ mod loopback;
 mod moto;
 mod opensearch;
 mod opensearch_undo;
+mod proxies;
 mod replay;
 mod replay_resume;
 mod reshards;

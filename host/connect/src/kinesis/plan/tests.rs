@@ -186,3 +186,40 @@ fn another_stream_is_refused() {
     // A run that ended before it left a note has read nothing.
     assert!(plan("", Some(&Resume::default()), NOW, TREE).is_ok());
 }
+
+/// A stream that was created again, and `on_gap = "skip"` → its shards are read from their first record, whatever the checkpoint
+/// says of shards with the same ids; of the old stream each shard that had not ended is a gap, with what is known of its
+/// time. A checkpoint that was made half way over says the same. Another stream is refused all the same.
+#[test]
+fn the_next_stream_begins_anew() {
+    let old = plan("start = \"latest\"", None, NOW, TREE).expect("a plan").note;
+    let old = Note { stream: Identity { created: 6, ..old.stream }, ..old };
+    let mut silent = old.clone();
+    silent.silent.insert("c".to_owned(), Silence { after: Some(number(6)), at: NOW + HOUR });
+    let marks = [("a", mark(Some(9), true)), ("b", mark(None, false)), ("c", mark(Some(6), false))];
+    let half_way = [("a@1", mark(None, false)), ("b@1", mark(None, false))];
+    for marks in [marks.to_vec(), [&marks[..], &half_way[..]].concat()] {
+        let next = plan("on_gap = \"skip\"", Some(&resume(&silent, &marks)), NOW + 2 * HOUR, TREE).expect("a plan");
+        assert_eq!(places(&next), ["a oldest", "b oldest", "c oldest"]);
+        assert_eq!((next.note.generation, next.note.part("a")), (1, "a@1".to_owned()));
+        assert!(next.gone.is_empty() && next.note.start.is_none());
+        // The stream is older than what it keeps.
+        let kept_since = NOW + 2 * HOUR - 24 * HOUR;
+        let gap = |shard: &str, after: Option<u64>, from: i64| Gap {
+            shard: shard.to_owned(),
+            stream: Some(old.stream.clone()),
+            after: after.map(number),
+            before: None,
+            from_time: Some(from),
+            to_time: Some(kept_since.max(from)),
+            noticed_at: NOW + 2 * HOUR,
+        };
+        assert_eq!(next.gaps, [gap("b", None, NOW), gap("c", Some(6), NOW + HOUR)]);
+        let again = [("a", mark(Some(9), true)), ("a@1", mark(Some(12), false)), ("b@1", mark(None, true))];
+        let again = plan("on_gap = \"skip\"", Some(&resume(&next.note, &again)), NOW + 3 * HOUR, TREE).expect("a plan");
+        assert_eq!((places(&again), again.gaps.len()), (vec!["a at 12".to_owned(), "c oldest".to_owned()], 0));
+    }
+    let other = Note { stream: Identity { arn: "arn:other".to_owned(), created: 7 }, ..old };
+    let error = plan("on_gap = \"skip\"", Some(&resume(&other, &marks)), NOW, TREE).expect_err("another stream");
+    assert!(error.to_string().contains("is of the stream arn:other"), "{error}");
+}

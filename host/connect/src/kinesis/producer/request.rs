@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use wasmill_stream::Result;
 
+/// Most requests on their way.
+pub const REQUESTS: f64 = 8.0;
 /// Records of one request.
 pub const RECORDS: usize = 500;
 /// Bytes of one request, with the partition keys.

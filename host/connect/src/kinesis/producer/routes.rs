@@ -1,7 +1,7 @@
 //! Which shard a hash belongs to, by the last list of shards. Pure.
 
 use crate::kinesis::aggregate::Hashes;
-use crate::kinesis::stream::Shard;
+use crate::kinesis::connection::Shard;
 use std::collections::HashMap;
 use wasmill_stream::{Error, Result};
 

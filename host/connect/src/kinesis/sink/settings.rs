@@ -1,10 +1,7 @@
 //! The settings of the `kinesis` sink as the job file has them.
 
 use super::Kinesis;
-use crate::aws::{AwsSettings, check_endpoint};
-use crate::kinesis::producer::TargetSettings;
-use crate::kinesis::settings::check_stream;
-use crate::retry::Patience;
+use crate::kinesis::connection::ConnectionSettings;
 use std::time::Duration;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::field::FieldSpec;
@@ -15,7 +12,7 @@ use wasmill_stream::units::Period;
 #[derive(Debug)]
 pub struct Settings {
     /// The stream.
-    pub target: TargetSettings,
+    pub target: ConnectionSettings,
     /// Whether rows are packed into few records.
     pub packs: bool,
     /// What becomes of a row.
@@ -38,16 +35,9 @@ pub struct RowSettings {
 /// Reads a `[sink.…]` table of `type = "kinesis"`.
 pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
-    let mut aws = AwsSettings::check(section, problems);
-    let stream = section.required_located::<String>("stream", problems);
-    let (stream, arn) = stream.map(|given| check_stream(given, section, problems)).unwrap_or_default();
-    if let (None, Some(arn)) = (&aws.region, &arn) {
-        aws.region = arn.split(':').nth(3).map(str::to_owned);
-    }
-    let endpoint = check_endpoint(section, problems);
-    let patience = Patience::check_start(section, problems);
+    let target = ConnectionSettings::check(section, problems);
     let settings = Settings {
-        target: TargetSettings { stream, arn, endpoint, aws, patience },
+        target,
         packs: section.optional("aggregate", problems).unwrap_or(false),
         rows: RowSettings {
             partition_key: check_field("partition_key", section, problems),

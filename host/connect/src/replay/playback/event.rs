@@ -4,6 +4,7 @@ use super::AdaptTime;
 use crate::json_object::{find, with_member};
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::ops::Range;
 use std::sync::Arc;
 use wasmill_stream::field::{FieldSpec, FieldType};
 use wasmill_stream::time::{TimeFormat, iso8601};
@@ -35,12 +36,17 @@ impl Event {
     }
 }
 
-/// The line with another time in the field. `None`: the field is inside an array.
+/// Where the value of a field lies in its line. `None`: it is inside an array.
+pub fn place(line: &[u8], field: &FieldSpec) -> Option<Range<usize>> {
+    let is_null = |range: &Range<usize>| line.get(range.clone()) == Some(b"null");
+    let mut found = field.pointers.iter().filter_map(|names| find(line, names));
+    found.find(|range| !is_null(range))
+}
+
+/// The line with another time in the field.
 fn with_time(line: &[u8], field: &FieldSpec, time: i64) -> Option<Bytes> {
     let FieldType::Time(format) = &field.kind else { return None };
-    let is_null = |range: &std::ops::Range<usize>| line.get(range.clone()) == Some(b"null");
-    let mut found = field.pointers.iter().filter_map(|names| find(line, names));
-    let range = found.find(|range| !is_null(range))?;
+    let range = place(line, field)?;
     let is_text = line.get(range.start) == Some(&b'"');
     let written = written(format, time, is_text)?;
     Some([line.get(..range.start)?, written.as_bytes(), line.get(range.end..)?].concat().into())
@@ -88,5 +94,7 @@ mod tests {
         assert_eq!(adapted(r#"{"t":null,"u":"5"}"#, "/t|/u: time(unix-ms)"), r#"{"t":null,"u":"1500"}"#);
         assert_eq!(adapted(r#"{"t":"01/02/2013 00:00"}"#, "/t: time(%m/%d/%Y %H:%M)"), r#"{"t":"01/01/1970 00:00"}"#);
         assert_eq!(sent(r#"{"t":5}"#, "/t: time", AdaptTime::Original), r#"{"t":5}"#);
+        let is_found = |line: &str, field: &str| place(line.as_bytes(), &field.parse().expect("a field")).is_some();
+        assert!(is_found(r#"{"t":5}"#, "/t: time") && !is_found(r#"{"t":[5]}"#, "/t/0: time"));
     }
 }

@@ -1,8 +1,8 @@
 //! The thread that reads: finds time and key of every line, leaves out what cannot be sent, and waits when too much waits.
 
-use super::Playback;
-use super::event::Event;
+use super::event::{self, Event};
 use super::tally::EXAMPLES;
+use super::{AdaptTime, Playback};
 use crate::lines::Run;
 use crate::producer::{RECORD_BYTES, is_key};
 use crate::replay::Feed;
@@ -137,6 +137,9 @@ impl<'p> Reader<'p> {
             let problem = match (&key, columns.iter().find_map(|column| fault(column, row, FaultKind::Malformed))) {
                 (_, Some(_)) => Some("it is no whole JSON object"),
                 _ if times.is_some() && time.is_none() => Some("it has no event time in the field"),
+                _ if self.cannot_adapt(line) => {
+                    Some("its event time is in an array, where --adapt-time does not replace it")
+                }
                 (None, _) => Some("it has no partition key in the field, a text of at most 256 characters or a number"),
                 (Some(key), _) if line.len() + key.len() + room > RECORD_BYTES => Some("it is larger than 1 MiB"),
                 _ => None,
@@ -155,6 +158,12 @@ impl<'p> Reader<'p> {
                 }
             }
         }
+    }
+
+    /// Whether the event time of a line is to be replaced, and cannot be.
+    fn cannot_adapt(&self, line: &[u8]) -> bool {
+        let field = self.playback.time.as_ref().filter(|_| self.playback.adapt_time != AdaptTime::Original);
+        field.is_some_and(|field| event::place(line, field).is_none())
     }
 
     fn key(&self, keys: &[Column], row: usize, line: &[u8]) -> Option<Arc<str>> {

@@ -1,7 +1,7 @@
 //! What to play, where to, and how.
 
 use crate::aws::AwsSettings;
-use crate::producer::TargetSettings;
+use crate::producer::{ConnectionSettings, StreamName};
 use crate::replay::files::Format;
 use crate::replay::objects::S3Settings;
 use crate::retry::Patience;
@@ -79,25 +79,14 @@ pub struct Playback {
 
 impl Playback {
     /// The stream to write to.
-    pub fn target(&self) -> Result<TargetSettings> {
-        let is_arn = self.stream.starts_with("arn:");
-        let parts: Vec<_> = self.stream.splitn(6, ':').collect();
-        let (name, region) = match parts.as_slice() {
-            ["arn", _, "kinesis", region, _, resource] if resource.starts_with("stream/") => {
-                (resource["stream/".len()..].to_owned(), Some((*region).to_owned()))
-            }
-            _ if is_arn => {
-                let what = format!("stream: \"{}\" is not the ARN of a stream", self.stream);
-                return Err(Error::invalid(what).hint("expected arn:aws:kinesis:REGION:ACCOUNT:stream/NAME, or NAME"));
-            }
-            _ => (self.stream.clone(), None),
-        };
-        let (region, profile) = (self.region.clone().or(region), self.profile.clone());
-        Ok(TargetSettings {
-            stream: name,
-            arn: is_arn.then(|| self.stream.clone()),
+    pub fn target(&self) -> Result<ConnectionSettings> {
+        let refuse = |message| Error::invalid(format!("stream: {message}")).hint(StreamName::EXPECTED);
+        let stream = StreamName::parse(&self.stream).map_err(refuse)?;
+        let region = self.region.clone().or_else(|| stream.region());
+        Ok(ConnectionSettings {
+            stream,
             endpoint: self.endpoint.as_deref().map(|given| address("endpoint", given)).transpose()?,
-            aws: AwsSettings::of(region, profile),
+            aws: AwsSettings::of(region, self.profile.clone()),
             patience: Patience::START,
         })
     }
