@@ -4,4 +4,5 @@ mod access;
 mod commands;
 mod contract;
 mod looks;
+mod secrets;
 mod ways;

@@ -5,6 +5,7 @@ use crate::harness::fleet::{Fleet, Serving};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::program::{output, unwrapped, wasmill};
+use crate::harness::strangers::FILES;
 use crate::pipeline::{Input, Pipeline, local};
 use serde_json::Value;
 use std::fs;
@@ -12,9 +13,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
-
-/// What tenants may read and write.
-const FILES: &str = "sources = [\"replay\"]\nsinks = [\"file\"]\n";
 
 /// A job whose plugin says something for every row.
 const TALKATIVE: &str = "[source.rows]\ntype = \"replay\"\npath = \"in.jsonl\"\nevent_time = \"arrival\"\n\
@@ -111,10 +109,8 @@ fn followers() {
     assert_eq!(said["job"], "good", "{said}");
     serving.until("good", "finished");
     pipeline.check();
-    let ended = "3,000 read";
-    until("its last words", || {
-        next().filter(|event| event["message"].as_str().is_some_and(|said| said.contains(ended)))
-    });
+    let is_end = |event: &Value| event["message"].as_str().is_some_and(|said| said.contains(" read, "));
+    until("its last words", || next().filter(is_end));
     serving.stop().well();
 }
 

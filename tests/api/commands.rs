@@ -62,6 +62,7 @@ fn commands_through_a_socket() {
     until("its last checkpoint", || pipeline.manifests().newest().filter(|newest| newest.kind == Kind::Stop));
     does(&["jobs", "resume", "job"]);
     does(&["jobs", "restart", "job"]);
+    until("that it runs", || does(&["jobs"]).contains("running").then_some(()));
     for (who, arguments, exit, words) in [
         ("", &["jobs"][..], 1, "a token is asked for"),
         ("wrong", &["jobs"], 1, "there is no such token"),

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A new certificate of this machine's loopback, in a folder. Returns it as PEM.
-fn certify(folder: &Path) -> String {
+pub(super) fn certify(folder: &Path) -> String {
     let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
     let write = |name: &str, text: &str| {
@@ -26,7 +26,7 @@ fn certify(folder: &Path) -> String {
     made.cert.pem()
 }
 
-const TLS: &str = "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n";
+pub(super) const TLS: &str = "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n";
 
 /// An address that other machines can reach, without TLS, without tokens, without both; a key that others may read, or of another
 /// certificate → the host does not start and says what is missing.

@@ -29,10 +29,15 @@ fuzz() {
         --suppress-health-check all --warnings off --exclude-checks positive_data_acceptance "$@"
 }
 
+# A log that is followed has no end.
+ends='"query.follow" = false
+'
 of_job="[parameters]
 \"path.job\" = \"$job\"
 \"path.step\" = \"averages\"
+\"query.limit\" = 1
 \"query.seconds\" = 1
-"
+$ends"
 fuzz "$of_job" --exclude-method DELETE --exclude-path '/api/v1/jobs/{job}/pause' --exclude-path '/api/v1/jobs/{job}'
-fuzz ''
+fuzz "[parameters]
+$ends"

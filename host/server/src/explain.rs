@@ -152,7 +152,7 @@ fn sentence(
     if is_late {
         let s = PATIENCE.as_secs();
         return format!(
-            "{step} has not ended an epoch for {s} s: it stands still, or a sink behind it takes no more rows"
+            "{step} has not ended an epoch for {s} s: nothing comes in, or a sink behind it takes no more rows"
         );
     }
     let Some(end) = target else { return format!("no window of {step} is open") };

@@ -17,7 +17,8 @@ one that changes is applied to the running job, as are plugins that change. Whil
 A job that fails is started again, after a second at first and five minutes at most; the others do not notice. One whose file or
 plugins are wrong, or that another host runs, waits until its file changes or somebody restarts it.
 
-`wasmill swap`, `rollback`, `apply`, `history` and `checkpoint` work on these job files as on any other.
+`wasmill swap`, `rollback`, `apply`, `history`, `explain` and `checkpoint` work on these job files as on any other, and with --host
+over the API, as does `wasmill jobs`.
 
 Ctrl-C or SIGTERM stops every job with a checkpoint; a second one ends at once.
 
@@ -28,6 +29,10 @@ API, on http://127.0.0.1:9180 if nothing else is said:
   POST /api/v1/jobs/NAME/pause, resume, restart
   GET  /api/v1/jobs/NAME/history
   POST /api/v1/jobs/NAME/steps/STEP/swap, settle, rollback
+  GET  /api/v1/jobs/NAME/steps/STEP/explain         which windows are open, and which split holds them
+  GET  /api/v1/jobs/NAME/steps/STEP/sample          rows that leave it from now on
+  GET  /api/v1/jobs/NAME/checkpoints, dead-letters  POST /api/v1/jobs/NAME/savepoints keeps the newest checkpoint
+  GET  /api/v1/tenants                              what each may take, and takes
   GET  /api/v1/openapi.json                         all of it, for programs
   GET  /metrics, /healthz, /readyz
 

@@ -164,6 +164,7 @@ async fn answer(door: Arc<Door>, request: Request, next: Next) -> Response {
             }
         }
     };
+    let response = told(response).await;
     let about = response.extensions().get::<About>();
     deed.verb = about.and_then(|about| about.verb).map(Verb::name);
     deed.job = about.and_then(|about| about.job.clone());
@@ -175,6 +176,19 @@ async fn answer(door: Arc<Door>, request: Request, next: Next) -> Response {
         door.tell(deed, is_refusal).await;
     }
     response
+}
+
+/// What a handler could not even be asked, for its path or its body, is said as every other refusal is.
+async fn told(response: Response) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    if !response.status().is_client_error() || kind.is_some_and(|kind| !kind.starts_with(b"text/plain")) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = to_bytes(body, LONGEST_BODY).await.unwrap_or_default();
+    let mut said = Refusal::new(parts.status, String::from_utf8_lossy(&text)).into_response();
+    said.extensions_mut().extend(parts.extensions);
+    said
 }
 
 fn with(mut request: Request, caller: Caller) -> Request {

@@ -31,7 +31,8 @@ pub async fn show(scope: Scope, Path(job): Path<String>) -> Answer {
 
 /// Writes a job file, which is the body. A new job starts; to one that runs it is applied.
 #[utoipa::path(put, path = "/api/v1/jobs/{job}",
-    request_body(content = String, content_type = "application/toml"),
+    request_body(description = "TOML, whatever its type is said to be",
+        content((String = "application/toml"), (String = "text/plain"))),
     responses(
         (status = 202, body = JobStatus, description = "it is written; whether the job runs with it is seen in its state"),
         (status = 422, body = Refusal, description = "it is no job file")
