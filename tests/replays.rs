@@ -316,6 +316,31 @@ fn events_are_adapted() {
     assert!(moves.len() == 1 && *later > 0, "all are moved by the same: {all}, {moves:?}");
 }
 
+/// Events that come one after the other, and lists of shards that take longer than that, when a shard is split → events arrive
+/// behind the split while others are still played.
+#[test]
+fn a_split_holds_up_no_steady_events() {
+    let fake = FakeKinesis::with_shards(1);
+    let proxy = Proxy::planned(&fake.url, |operation| match operation {
+        "ListShards" => Turn::Late,
+        _ => Turn::Pass,
+    });
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("in.jsonl"), trips(TRIPS).join("\n")).expect("it can be written");
+    let more = ["--aggregate", "--partition-key=medallion", "--delay=1ms"];
+    let mut command = replay(dir.path(), &proxy.url, STREAM, "in.jsonl", &more);
+    let mut host = Host::start(&mut command, &dir.path().join("log.txt"));
+    until("some events", || (events(&fake).len() > 20).then_some(()));
+    fake.state().split("shardId-000000000000");
+    until("events behind the split", || {
+        assert!(host.status().is_none(), "it had ended by then: {}", host.text());
+        let state = fake.state();
+        state.open().iter().all(|id| state.shards[id].records.len() > 20).then_some(())
+    });
+    host.signal("INT");
+    said(host.wait());
+}
+
 /// An event time inside an array, which is to be replaced → the line is left out, and it is said why; it is sent as it is if its
 /// time may stay.
 #[test]

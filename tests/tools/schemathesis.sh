@@ -18,8 +18,8 @@ url=$1 token=$2 job=$3
 # It writes a folder of what it has seen.
 cd "$scratch"
 
-# fuzz SETTINGS OPTION…: one run. The same seed makes the same requests. Whether a request that the document allows is heard
-# depends on what the host runs, so that is no check; neither is a header that it asks for and can leave out.
+# fuzz SETTINGS OPTION…: one run. The same seed makes the same requests. Whether a request that the document allows can be done
+# depends on what the host runs just then, so that is no check.
 fuzz() {
     local settings=$1
     shift

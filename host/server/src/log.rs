@@ -17,7 +17,8 @@ use print::Print;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tracing::level_filters::LevelFilter;
-use tracing::{Span, error_span};
+use tracing::{Level, Metadata, Span, error_span};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -73,10 +74,16 @@ pub fn start(terminal: &Terminal, format: Format, logs: &Logs) -> bool {
     let note = format!("{NOTE}=info").parse();
     let filter = note.into_iter().fold(filter, EnvFilter::add_directive);
     tracing_subscriber::registry()
-        .with(Print::new(terminal.clone(), format).with_filter(filter))
+        .with(Print::new(terminal.clone(), format).with_filter(filter.and(filter_fn(is_discreet))))
         .with(Keep::new(logs.clone()).with_filter(LevelFilter::INFO))
         .try_init()
         .is_ok()
+}
+
+/// Whether an event may be written, whatever is asked for: the clients of AWS show whose credentials they use at their most
+/// talkative.
+fn is_discreet(event: &Metadata<'_>) -> bool {
+    *event.level() < Level::TRACE || !event.target().starts_with("aws_")
 }
 
 /// What everything belongs to that a job of a host does. Enabled whatever is filtered, so that every event has it.

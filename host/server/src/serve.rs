@@ -25,7 +25,7 @@ pub use front::Listen;
 pub use home::{Home, JobId};
 pub use host_file::HostFile;
 pub use status::{JobStatus, RunStatus, State};
-pub use tenant::TenantStatus;
+pub use tenant::{RateStatus, TenantStatus};
 
 pub use crate::driver::Ending;
 

@@ -62,6 +62,10 @@ pub struct Producer {
     unseen: usize,
     budgets: Budgets,
     sending: JoinSet<Sent>,
+    /// The list of shards that was asked for. Whoever waits for it may give up again and again.
+    listing: JoinSet<Result<Routes>>,
+    /// When to ask for the next one.
+    list_at: Instant,
     /// How many records of `push` are on their way.
     out: usize,
     /// How many requests may be on their way: more with each success, half of it with each throttle.
@@ -94,6 +98,8 @@ impl Producer {
             unseen: 0,
             budgets: Budgets::default(),
             sending: JoinSet::new(),
+            listing: JoinSet::new(),
+            list_at: Instant::now(),
             out: 0,
             window: 1.0,
             backoff: Backoff::new(Patience::ENDLESS),
@@ -140,7 +146,8 @@ impl Producer {
     pub async fn confirm(&mut self) -> Result<Vec<i64>> {
         while self.confirmed.is_empty() && self.waiting() > 0 {
             if self.is_stale && self.sending.is_empty() {
-                self.find_routes().await?;
+                let listed = self.listed().await?;
+                self.find_routes(listed)?;
                 continue;
             }
             let due = self.send(Instant::now());

@@ -20,7 +20,7 @@ As long as HOME/tokens.toml is not there, whoever can reach the API may do anyth
 
 A token may do what its verbs say, and nothing else:
   read     see how jobs are, their plugins, metrics, history and checkpoints; not what is in records
-  rows     see records: samples and dead letters
+  rows     see records: samples, dead letters, and logs, where plugins may quote them
   operate  pause, resume, restart, roll back, end trials, keep savepoints: nothing that brings code or settings
   deploy   write and remove job files, apply them, swap plugins
 

@@ -10,7 +10,9 @@ mod plain;
 mod plugins;
 mod process;
 mod steps;
+mod tenants;
 
+use super::TenantStatus;
 use super::hosted::Hosted;
 use crate::driver::Observed;
 use crate::progress::Snapshot;
@@ -44,9 +46,14 @@ impl Format {
     }
 }
 
-/// The metrics of jobs of a host, and of its process, as text.
-pub fn text(jobs: Vec<Arc<Hosted>>, with_process: bool, format: Format) -> Result<String, fmt::Error> {
-    let text = openmetrics::openmetrics(families(jobs, with_process))?;
+/// The metrics of jobs and tenants of a host, and of its process, as text.
+pub fn text(
+    jobs: Vec<Arc<Hosted>>,
+    tenants: &[TenantStatus],
+    with_process: bool,
+    format: Format,
+) -> Result<String, fmt::Error> {
+    let text = openmetrics::openmetrics(families(jobs, tenants, with_process))?;
     Ok(match format {
         Format::OpenMetrics => text,
         Format::Plain => plain::plain(&text),
@@ -54,11 +61,11 @@ pub fn text(jobs: Vec<Arc<Hosted>>, with_process: bool, format: Format) -> Resul
 }
 
 /// The same as a request to a collector of OpenTelemetry.
-pub fn otlp(jobs: Vec<Arc<Hosted>>) -> Value {
-    otlp::otlp(families(jobs, true))
+pub fn otlp(jobs: Vec<Arc<Hosted>>, tenants: &[TenantStatus]) -> Value {
+    otlp::otlp(families(jobs, tenants, true))
 }
 
-fn families(jobs: Vec<Arc<Hosted>>, with_process: bool) -> Vec<Family> {
+fn families(jobs: Vec<Arc<Hosted>>, tenants: &[TenantStatus], with_process: bool) -> Vec<Family> {
     let (seen, mut page) = (Seen::all(jobs), Page::default());
     page.jobs(&seen);
     page.steps(&seen);
@@ -66,6 +73,7 @@ fn families(jobs: Vec<Arc<Hosted>>, with_process: bool) -> Vec<Family> {
     page.sinks(&seen);
     page.checkpoints(&seen);
     page.plugins(&seen);
+    page.tenants(tenants);
     if with_process {
         page.process();
     }

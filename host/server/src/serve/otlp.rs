@@ -78,7 +78,7 @@ impl Push {
 
     async fn push(&self) -> Result<()> {
         let failed = || Error::unavailable(format!("push metrics to {}", self.url));
-        let body = metrics::otlp(self.fleet.jobs()).to_string();
+        let body = metrics::otlp(self.fleet.jobs(), &self.fleet.tenants()).to_string();
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body);
         let answer = request.send().await.map_err(|error| failed().with_source(error.without_url()))?;
         match answer.status() {

@@ -6,7 +6,7 @@ mod settings;
 mod status;
 
 pub use settings::Settings;
-pub use status::TenantStatus;
+pub use status::{RateStatus, TenantStatus};
 
 use super::home::Home;
 use crate::digest::sha256;

@@ -35,7 +35,7 @@ const HEAD: &str =
 pub enum Verb {
     /// See how jobs are, and their job files' plugins, metrics, history, checkpoints. Not what is in records.
     Read,
-    /// See records: samples, and dead letters.
+    /// See records: samples, dead letters, and logs, where plugins may quote them.
     Rows,
     /// Pause, resume, restart, roll back, end trials, keep savepoints: nothing that brings code or settings.
     Operate,

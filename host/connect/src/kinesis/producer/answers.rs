@@ -4,6 +4,7 @@
 use super::Producer;
 use super::lanes::Outgoing;
 use super::request::{Parcel, REQUESTS, Sent};
+use super::routes::Routes;
 use super::target::Fate;
 use std::collections::BTreeSet;
 use tokio::time::{Instant, sleep_until};
@@ -91,9 +92,23 @@ impl Producer {
         self.lanes.done(parcel.lane);
     }
 
-    /// Lists the shards, and puts everything into the lanes of the new ones. Nothing is on its way.
-    pub(super) async fn find_routes(&mut self) -> Result<()> {
-        let listed = self.target.routes().await.and_then(|routes| {
+    /// The shards, by a list that is made now.
+    pub(super) async fn listed(&mut self) -> Result<Result<Routes>> {
+        if self.listing.is_empty() {
+            let (target, at) = (self.target.clone(), self.list_at);
+            self.listing.spawn(async move {
+                sleep_until(at).await;
+                target.routes().await
+            });
+        }
+        let panicked = |error| Error::internal(format!("{}: a list ended", self.target)).with_source(error);
+        let listed = self.listing.join_next().await;
+        listed.ok_or_else(|| Error::internal("nothing was asked for"))?.map_err(panicked)
+    }
+
+    /// Puts everything into the lanes of the shards that were listed. Nothing is on its way.
+    pub(super) fn find_routes(&mut self, listed: Result<Routes>) -> Result<()> {
+        let listed = listed.and_then(|routes| {
             let is_unknown = |(shard, _): &&(String, Parcel)| routes.hashes(shard).is_none();
             match self.misplaced.iter().find(is_unknown) {
                 Some((shard, _)) => Err(Error::unavailable(format!("{}: {shard} is not listed yet", self.target))),
@@ -103,8 +118,7 @@ impl Producer {
         match listed {
             Ok(routes) => self.routes = routes,
             Err(error) => {
-                let pause = self.backoff.pause(error)?;
-                sleep_until(Instant::now() + pause).await;
+                self.list_at = Instant::now() + self.backoff.pause(error)?;
                 return Ok(());
             }
         }

@@ -39,7 +39,7 @@ pub async fn metrics(scope: Scope, headers: HeaderMap) -> Result<impl IntoRespon
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
     // The process belongs to whoever runs the host.
-    let text = metrics::text(scope.jobs(), scope.caller.sees(None), format)
+    let text = metrics::text(scope.jobs(), &scope.tenants(), scope.caller.sees(None), format)
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"))?;
     Ok(([(header::CONTENT_TYPE, format.content_type())], text))
 }
