@@ -335,7 +335,7 @@ fn bar(jobs: &Jobs, found: &mut BTreeMap<JobId, Found>) {
     for (name, tenant) in &jobs.tenants {
         let Some(most) = tenant.jobs() else { continue };
         let mut ids: Vec<_> = found.keys().filter(|id| id.tenant() == Some(name)).cloned().collect();
-        ids.sort_by_key(|id| !jobs.hosted.get(id).is_some_and(|hosted| !hosted.is_barred()));
+        ids.sort_by_key(|id| jobs.hosted.get(id).is_none_or(|hosted| hosted.is_barred()));
         for id in ids.iter().skip(most) {
             if let Some(found) = found.get_mut(id) {
                 found.barred = Some(too_many(name, most));

@@ -69,7 +69,7 @@ impl Front {
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer, router: Router) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(peer);
         router.call(request)
     });
     let mut http = http1::Builder::new();

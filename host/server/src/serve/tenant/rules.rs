@@ -77,7 +77,8 @@ impl Rules {
             ),
             Reach::Objects { bucket, prefix } => {
                 let may = self.objects.iter().any(|(b, p)| b == bucket && prefix.starts_with(p.as_str()));
-                let allowed = self.objects.iter().map(|(bucket, prefix)| format!("s3://{bucket}/{prefix}")).collect();
+                let allowed: Vec<_> =
+                    self.objects.iter().map(|(bucket, prefix)| format!("s3://{bucket}/{prefix}")).collect();
                 return decide(may, owner, &format!("use s3://{bucket}/{prefix}"), "objects", &allowed);
             }
             Reach::Artifact(name) => {
@@ -95,7 +96,7 @@ impl Rules {
     }
 }
 
-fn decide(may: bool, owner: &str, what: &str, key: &str, allowed: &Vec<String>) -> Result<(), Barred> {
+fn decide(may: bool, owner: &str, what: &str, key: &str, allowed: &[String]) -> Result<(), Barred> {
     if may {
         return Ok(());
     }
