@@ -1,5 +1,5 @@
 //! Who may ask a host for what: the tokens of its file `tokens.toml`, as they are written and read. Whether a request has
-//! a right one is asked of the [`super::keyring`].
+//! a right one is asked of the keyring.
 //!
 //! A token is 256 random bits, so its SHA-256 is all that is kept: nobody can guess what it was made of, and hashes that are
 //! slow on purpose are for words that people think of.
