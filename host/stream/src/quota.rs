@@ -213,7 +213,8 @@ impl Rate {
         paid_until.saturating_duration_since(now)
     }
 
-    /// Spends so much if there is that much now, without waiting.
+    /// Spends so much if there is that much now, without waiting. What is more than there can ever be at once is taken when all
+    /// of that is there, and paid for afterwards.
     pub fn try_spend(&self, amount: u64, now: Instant) -> bool {
         let Some(cost) = self.cost(amount) else {
             self.spent.fetch_add(amount, Relaxed);
@@ -221,7 +222,7 @@ impl Rate {
         };
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         let from = account.from(now);
-        let has_room = from + cost <= now + BURST;
+        let has_room = from + cost.min(BURST) <= now;
         if has_room {
             account.paid_until = Some(from + cost);
             self.spent.fetch_add(amount, Relaxed);
@@ -294,7 +295,9 @@ mod tests {
         assert_eq!(rate.spend(0, start + Duration::from_millis(150)), Duration::ZERO);
         assert!(rate.try_spend(250, start + Duration::from_secs(9)), "a pause fills it again, up to a burst");
         assert!(!rate.try_spend(1, start + Duration::from_secs(9)));
-        assert_eq!(rate.refused(), 2);
+        assert!(rate.try_spend(1_000, start + Duration::from_secs(10)), "nothing is too large for ever");
+        assert!(!rate.try_spend(1, start + Duration::from_millis(10_700)), "but it is paid for");
+        assert_eq!(rate.refused(), 3);
         rate.spend(1_000_000, start);
         rate.set_limit(Some(2_000));
         assert_eq!(rate.spend(500, start), Duration::ZERO, "nobody waits for what was spent at another rate");

@@ -136,7 +136,9 @@ impl Screen {
         }
         lines.truncate(height.saturating_sub(1));
         lines.push(Line(self.help(), Look::Plain));
-        lines.into_iter().map(|Line(text, look)| look.dress(&truncate_str(&text, width, "…"), coloured)).collect()
+        // What stands for the rest takes room as well.
+        let rest = if width == 0 { "" } else { "…" };
+        lines.into_iter().map(|Line(text, look)| look.dress(&truncate_str(&text, width, rest), coloured)).collect()
     }
 
     fn title(&self) -> String {
