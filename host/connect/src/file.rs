@@ -163,6 +163,13 @@ impl SinkWriter for FileWriter {
         patiently(&self.ledger, &self.output, move |output| output.prepare(cut)).await
     }
 
+    fn wants_checkpoint(&self) -> bool {
+        match &*self.output.lock().unwrap_or_else(PoisonError::into_inner) {
+            Output::AtOnce(_) => false,
+            Output::Committed(staging) => staging.is_rolling(),
+        }
+    }
+
     async fn commit(&mut self) -> Result<()> {
         patiently(&self.ledger, &self.output, Output::commit).await
     }

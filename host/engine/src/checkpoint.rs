@@ -63,6 +63,11 @@ impl Declared {
     pub fn set(&self, node: &str, digest: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_owned(), digest.to_owned());
     }
+
+    /// Of all nodes.
+    fn all(&self) -> BTreeMap<String, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl FromIterator<(String, String)> for Declared {

@@ -1,6 +1,7 @@
 //! What somebody wants to see of a step while it runs: rows on their way out of it, and which windows it has open. Nobody does
 //! most of the time. Then it costs one look at a flag for each batch and each epoch, and that is all.
 
+use crate::epoch::EpochClock;
 use crate::graph::Port;
 use crate::plan::Plan;
 use std::collections::BTreeSet;
@@ -100,7 +101,7 @@ impl Lookout {
         self.settle(&wishes);
     }
 
-    /// Tells what one worker holds. Comes at the end of an epoch while [`Lookout::is_wanted`].
+    /// Tells what one worker holds. Comes when nothing waits for the step, at the end of an epoch at the latest, while [`Lookout::is_wanted`].
     #[cold]
     pub fn tell(&self, (worker, workers): (usize, usize), mut held: impl FnMut(Option<&[u8]>, usize) -> Told) {
         let mut wishes = self.lock();
@@ -158,11 +159,12 @@ pub struct Watched {
     /// Whether it is a step with state, which keeps event time.
     keeps_time: bool,
     lookout: Arc<Lookout>,
+    clock: Arc<EpochClock>,
 }
 
 impl Lookouts {
     /// Those of a plan.
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, clock: &Arc<EpochClock>) -> Self {
         let watched = plan.nodes.iter().map(|node| {
             let source = |&index: &usize| (plan.nodes[index].name.clone(), plan.nodes[index].ledger.clone());
             let side = |side: u32| node.plugin()?.needs().sides.get(side as usize).map(|side| side.name.clone());
@@ -180,6 +182,7 @@ impl Lookouts {
                 ports: ports.collect(),
                 keeps_time: node.shape().is_some(),
                 lookout: node.lookout.clone(),
+                clock: clock.clone(),
             }
         });
         Self(watched.collect())
@@ -208,7 +211,7 @@ impl Watched {
         Ok(received)
     }
 
-    /// Asks which windows are open: those of a key, or of any. Each worker answers when it ends an epoch, and the answers end
+    /// Asks which windows are open: those of a key, or of any. Each worker answers at the end of the open epoch, and the answers end
     /// when all have.
     pub fn ask(&self, key: Option<&[u8]>) -> Result<UnboundedReceiver<Told>> {
         if !self.keeps_time {
@@ -217,6 +220,7 @@ impl Watched {
         let (answers, received) = mpsc::unbounded_channel();
         let (key, answered) = (key.map(Arc::from), BTreeSet::new());
         self.lookout.wish(|wishes| wishes.questions.push(Question { key, answered, answers }))?;
+        self.clock.hurry();
         Ok(received)
     }
 }

@@ -250,7 +250,7 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         standing,
         swapper: Swapper::new(shared.revisions.clone(), workers, ended),
         rewind_points: None,
-        lookouts: Lookouts::new(&shared.plan),
+        lookouts: Lookouts::new(&shared.plan, &shared.clock),
         workers: tokio::spawn({
             let run = async move {
                 run_workers(shared, equipment).await;

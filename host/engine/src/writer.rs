@@ -209,7 +209,8 @@ impl Driver {
             to.send(What::Barrier(barrier)).await?;
         }
         let mark = SinkMark { prepared, committed: false, undo: checkpointing.undo.mark() };
-        checkpointing.reporter.report(checkpointing.origin, barrier, Content::Prepared(mark));
+        let content = Content::Prepared(mark, self.writer.wants_checkpoint());
+        checkpointing.reporter.report(checkpointing.origin, barrier, content);
         self.prepared = Some(barrier);
         Ok(())
     }

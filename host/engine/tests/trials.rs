@@ -34,24 +34,25 @@ async fn a_trial_between_two_checkpoints() {
     let world = World::new(300);
     let (running, gate) = world.start(1, 2).await;
     let status = running.checkpoints().expect("it keeps some").clone();
-    let newest = || status.look().last.unwrap_or(0);
-    let next = async |count: u64| {
-        let wanted = newest() + count;
-        until("more checkpoints", || (newest() >= wanted).then_some(())).await;
-    };
+    let points = running.rewind_points().expect("it can be rewound");
     // The last quarter comes later, so the rows before it wait.
     let read = || running.ledger().step("list").expect("the source").counts().read;
     let all_but_late = world.lists.iter().map(|list| list.len() * 3 / 4).sum::<usize>() as u64;
     until("rows that wait", || (read() >= all_but_late).then_some(())).await;
-    next(2).await;
+    points.take().await.expect("a checkpoint");
     world.store.held.store(true, SeqCst);
+    let held = tokio::spawn({
+        let points = points.clone();
+        async move { points.take().await }
+    });
     until("a checkpoint that takes long", || status.look().stalled).await;
     let swapper = running.swapper();
     let (candidacy, _) =
         swapper.try_out("numbers", newer("numbers", 2), Mode::Probation, NO_BOUNDS).await.expect("it fits");
     swapper.settle(&candidacy, false).await.expect("it settles").expect("it was on trial");
     world.store.held.store(false, SeqCst);
-    next(2).await;
+    held.await.expect("no panic").expect("it is published");
+    points.take().await.expect("another checkpoint");
     running.stopper().abort(Error::internal("a crash"));
     gate.set(true);
     running.wait().await.expect_err("it was killed");

@@ -37,7 +37,7 @@ static BUILDS: Mutex<Option<String>> = Mutex::new(None);
 /// changed this takes a fraction of a second.
 pub fn build(dir: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let mut components = build_all(&[dir], progress)?;
-    Ok(components.pop().expect("one component for the one folder"))
+    components.pop().ok_or_else(|| Error::internal(format!("nothing was built of {}", dir.display())))
 }
 
 /// Builds several plugins, with one run of cargo for all that share a Rust workspace. The components are in the order of

@@ -128,6 +128,12 @@ pub trait SinkWriter: Send {
         Ok(Value::Null)
     }
 
+    /// Whether another checkpoint would make something visible even if no row comes until then: what is complete after a time.
+    /// Asked after [`SinkWriter::prepare`]. A job to which nothing comes makes no other checkpoints.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
+
     /// The manifest with what `prepare` returned last is published: makes it visible. Rows may have been written since then;
     /// the next `prepare` comes only after this. Never called with `prepare` having failed.
     async fn commit(&mut self) -> Result<()> {

@@ -172,6 +172,11 @@ impl Staging {
         Ok(())
     }
 
+    /// Whether the open part has lines, and gets its name after a time although no others come.
+    pub(super) fn is_rolling(&self) -> bool {
+        matches!(self.target, Target::Folder { .. }) && self.open.as_ref().is_some_and(|part| part.lines() > 0)
+    }
+
     fn is_full(&self) -> bool {
         let Target::Folder { rolling, .. } = &self.target else { return false };
         self.open.as_ref().is_some_and(|part| rolling.is_due(part))

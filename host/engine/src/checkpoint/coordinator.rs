@@ -75,6 +75,12 @@ pub struct Coordinator {
     points: Points,
     /// What sinks take back when they are opened.
     withdrawal: Option<Withdrawn>,
+    /// Whether there shall be another checkpoint even if nothing comes: a sink or a source waits for it.
+    is_wanted: bool,
+    /// The editions of the sources' notes that the last one holds, by node.
+    noted: BTreeMap<usize, u64>,
+    /// What the last one says of what the job file names.
+    declared: BTreeMap<String, String>,
 }
 
 /// What a coordinator is connected to while the job runs.
@@ -162,6 +168,9 @@ impl Coordinator {
                 opened: Vec::new(),
                 points: Points::new(settings.rewind, last.map(|last| last.points.clone()).unwrap_or_default()),
                 withdrawal: last.and_then(|last| last.withdrawal),
+                is_wanted: false,
+                noted: BTreeMap::new(),
+                declared: BTreeMap::new(),
             };
             let mut sinks = last.map(|last| last.sinks.clone()).unwrap_or_default();
             // What those had prepared that are gone is committed, or the job would not have been let through.
@@ -239,13 +248,30 @@ impl Coordinator {
                     self.points.ask(waiting);
                     due = Instant::now();
                 }
-                () = connections.ends.awaited(), if self.gathering.is_none() && due > hurried => due = hurried,
+                () = connections.ends.awaited(), if self.gathering.is_none() && due > hurried => {
+                    (due, self.is_wanted) = (hurried, true);
+                }
                 () = sleep_until(due), if self.gathering.is_none() => {
-                    let (wanted, barrier) = (self.points.served(), self.clock.request_barrier());
-                    self.gathering = Some(Gathering::new(barrier, wanted));
+                    if self.has_news(connections) {
+                        self.is_wanted = false;
+                        let (wanted, barrier) = (self.points.served(), self.clock.request_barrier());
+                        self.gathering = Some(Gathering::new(barrier, wanted));
+                    } else {
+                        self.status.is_up_to_date();
+                        due = Instant::now() + self.settings.interval;
+                    }
                 }
             }
         }
+    }
+
+    /// Whether a checkpoint now would say anything that the last one does not.
+    fn has_news(&self, connections: &Connections) -> bool {
+        self.clock.has_news()
+            || self.is_wanted
+            || self.points.are_asked_for()
+            || self.settings.declared.all() != self.declared
+            || connections.notes.iter().any(|(node, note)| self.noted.get(node) != Some(&note.edition().1))
     }
 
     async fn publish(&mut self, kind: Kind, mut gathering: Gathering, connections: &Connections) -> Result<()> {
@@ -266,8 +292,9 @@ impl Coordinator {
                     (of_node.version, of_node.rewrites) = (state.version, state.rewrites);
                     of_node.logs.push(std::mem::take(&mut state.changes));
                 }
-                Content::Prepared(mark) => {
+                Content::Prepared(mark, wants_another) => {
                     sinks.insert(name, mark.clone());
+                    self.is_wanted |= *wants_another;
                     // Whoever has ended commits as soon as a manifest names its last part: the others may go on for ever.
                     if !self.ended.contains(&from.node) {
                         commits.push(from.node);
@@ -278,6 +305,7 @@ impl Coordinator {
         let mut editions = Vec::new();
         for (source, note) in &connections.notes {
             let (value, edition) = note.edition();
+            self.noted.insert(*source, edition);
             self.sources.entry(self.plan.nodes[*source].name.to_string()).or_default().note = value;
             editions.push((note, edition));
         }
@@ -297,7 +325,7 @@ impl Coordinator {
             let undo = sinks.get(&name).and_then(|mark| mark.undo.clone());
             let mark = SinkMark { prepared, committed: false, undo };
             sinks.insert(name, mark.clone());
-            self.roster.end(Origin { node, worker: 0 }, Content::Prepared(mark));
+            self.roster.end(Origin { node, worker: 0 }, Content::Prepared(mark, false));
             self.ended.insert(node);
         }
         if gathering.barrier == FINAL {
@@ -360,11 +388,12 @@ impl Coordinator {
     }
 
     fn manifest(&mut self, kind: Kind, number: u64, sinks: BTreeMap<String, SinkMark>, is_point: bool) -> Manifest {
+        self.declared = self.settings.declared.all();
         let plugin = |(node, runs): (&PlanNode, &Option<Runs>)| {
             let runs = runs.as_ref()?;
             let identity = runs.version.plugin().identity().clone();
             let successor = runs.successor().map(|version| version.plugin().identity().clone());
-            let declared = self.settings.declared.get(&node.name).filter(|declared| *declared != identity.digest);
+            let declared = self.declared.get(&*node.name).cloned().filter(|declared| *declared != identity.digest);
             let Identity { name, version, digest: sha256 } = identity;
             let mark = PluginMark { name, version, sha256, declared, successor };
             Some((node.name.to_string(), mark))

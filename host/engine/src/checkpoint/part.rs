@@ -36,8 +36,8 @@ pub enum Content {
     Splits(BTreeMap<String, SplitMark>),
     /// The state of a step.
     State(State),
-    /// What a sink has prepared.
-    Prepared(SinkMark),
+    /// What a sink has prepared, and whether it wants another checkpoint although no row comes.
+    Prepared(SinkMark, bool),
 }
 
 /// What a step says of its state.

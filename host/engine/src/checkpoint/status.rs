@@ -49,7 +49,7 @@ pub struct Known {
     pub published: u64,
     /// The number of the last one.
     pub last: Option<u64>,
-    /// When that was.
+    /// Until when it holds everything: when it was published, or when there was last found to be nothing new.
     pub at: Option<Instant>,
     /// What the last one cost.
     pub cost: Published,
@@ -89,6 +89,11 @@ impl Status {
         if let Some((_, waits_for)) = &mut self.known.lock().unwrap_or_else(PoisonError::into_inner).waits {
             *waits_for = whom;
         }
+    }
+
+    /// There is nothing that the last one does not hold.
+    pub(super) fn is_up_to_date(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).at = Some(Instant::now());
     }
 
     /// One was published and committed.

@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 fn batch(rows: usize) -> Batch {
     let values = (0..rows).map(|row| vec![b'v'; row + 1]).collect::<Vec<_>>();
@@ -14,6 +15,7 @@ fn watched() -> Watched {
         ports: vec![("main".to_owned(), Port::Main), ("late".to_owned(), Port::Late)],
         keeps_time: true,
         lookout: Arc::default(),
+        clock: Arc::new(EpochClock::new(Duration::from_secs(3600), 1)),
     }
 }
 

@@ -219,7 +219,16 @@ pub fn build<'s, S: EpochStep>(
                     Ok(false) => return activator.activate_after(RETRY),
                     Err(error) => return failed(error),
                 }
-                let Some(mut entry) = waiting.first_entry() else { return };
+                let Some(mut entry) = waiting.first_entry() else {
+                    if lookout.is_wanted() {
+                        let held = |key: Option<&[u8]>, limit| Told {
+                            watermark: step.watermark(),
+                            windows: step.pending(key, limit),
+                        };
+                        lookout.tell(place, held);
+                    }
+                    return;
+                };
                 // The open epoch may take its rows at once: all before it are complete. It closes when the frontier says so.
                 let complete = open.is_none_or(|open| *entry.key() < open);
                 if !complete && open != Some(*entry.key()) {
@@ -235,13 +244,6 @@ pub fn build<'s, S: EpochStep>(
                     return;
                 }
                 entry.remove();
-                if lookout.is_wanted() {
-                    let held = |key: Option<&[u8]>, limit| Told {
-                        watermark: step.watermark(),
-                        windows: step.pending(key, limit),
-                    };
-                    lookout.tell(place, held);
-                }
             }
         }
     });

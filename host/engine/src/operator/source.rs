@@ -31,8 +31,8 @@ use wasmill_stream::source::{Delivery, SplitEvent};
 use wasmill_stream::watermark::{Progress, SplitClock, WatermarkSpec};
 use wasmill_stream::{Batch, Position, Result, SplitId};
 
-/// How long a source waits before it looks again whether the sinks have caught up.
-const RETRY: Duration = Duration::from_millis(1);
+/// How long a source waits before it looks again whether the sinks have caught up: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
 /// The splits of one source on one worker.
 struct Splits {
@@ -147,6 +147,10 @@ impl SourceStep {
             self.taken = Some(message);
             return Ok(Turn::More);
         }
+        // Who looks and finds nothing brings nothing.
+        if !matches!(message, Err(_) | Ok(Delivery::Event(_, SplitEvent::CaughtUp(_)))) {
+            self.shared.clock.begin();
+        }
         match message {
             Ok(Delivery::Open(splits)) => self.splits.open(splits, now),
             Ok(Delivery::Event(id, event)) => {
@@ -182,6 +186,19 @@ impl SourceStep {
         while let Some((_, split)) = self.unsettled.pop_front_if(|(epoch, _)| !self.probe.less_than(&(*epoch + 1))) {
             let watermark = self.splits.get(&split).and_then(|split| split.clock.watermark());
             self.shared.ends.settle([(split, watermark)]);
+        }
+    }
+
+    /// Sees to it that the epoch closes in time if there is news for the steps, although nothing has come to it. Returns when to
+    /// look again.
+    fn rest(&self) -> Duration {
+        let clock = &self.shared.clock;
+        if clock.is_at_rest() && self.splits.progress(wall_clock()) != self.announced {
+            clock.begin();
+        }
+        match self.unsettled.is_empty() {
+            true => clock.remaining(),
+            false => clock.remaining().min(clock.length()),
         }
     }
 
@@ -279,6 +296,7 @@ pub fn build<'s>(
     let mut pauses = Pauses::new(scope.activator_for(address.clone()), step.shared.verdict.clone(), name.clone());
     let (shift, ledger) = (Shift::new(&plan.nodes[index].ledger), plan.nodes[index].ledger.clone());
     let mut alarm = Alarm { activator: scope.activator_for(address), due: None };
+    let mut retry = RETRY.0;
     builder.build(move |mut capabilities| {
         // The last output is that of the news.
         let to_news = capabilities.split_off(exits.len()).pop();
@@ -311,7 +329,7 @@ pub fn build<'s>(
                         activator.activate();
                     }
                     Ok(Turn::More) => activator.activate(),
-                    Ok(Turn::Idle) => alarm.set(clock.remaining()),
+                    Ok(Turn::Idle) => alarm.set(step.rest()),
                     Ok(Turn::Ended) => ended = true,
                     Err(error) if step.intake.guard().is_some_and(|guard| pauses.begin(guard, &error)) => {}
                     Err(error) => {
@@ -322,11 +340,13 @@ pub fn build<'s>(
                 step.intake.take_letters().into_iter().for_each(|letters| exits.give(pass, Port::Dead, letters));
             }
             let epoch = *to_news.time();
-            let over = clock.is_full() || clock.remaining().is_zero();
-            if over && clock.current() == epoch && step.may_close(epoch) {
+            let is_over = clock.is_over();
+            if is_over && clock.current() == epoch && step.may_close(epoch) {
                 clock.close(epoch);
-            } else if blocked || over {
-                alarm.set(RETRY);
+                retry = RETRY.0;
+            } else if blocked || is_over {
+                alarm.set(retry);
+                retry = (retry * 2).min(RETRY.1);
             }
             // Before a barrier is passed, the source has said what there is to go on from, and rows that the plugin has
             // failed on and will see again have gone out.
