@@ -16,6 +16,7 @@ mod bad_input;
 /// One plugin in several languages.
 mod conformance;
 /// Checkpoints that were changed, cut or removed.
+mod crowd;
 mod damage;
 /// Disks that are full or fail.
 mod disk;
@@ -48,6 +49,7 @@ mod metrics;
 /// States that change their layout while the job runs.
 mod migrations;
 /// Checkpoints of earlier versions.
+mod neighbours;
 mod old_checkpoints;
 /// Results in OpenSearch.
 mod opensearch;
@@ -62,6 +64,7 @@ mod replays;
 /// Shards that are split and merged while the program reads, and is killed.
 mod reshards;
 /// Jobs that go back to before a version came.
+mod residue;
 mod rewinds;
 /// Versions that fail, put into a running job.
 mod rollbacks;

@@ -13,6 +13,9 @@ use wasmill_stream::ErrorKind;
 use wasmill_stream::plugin::View;
 use wasmill_stream::units::Period;
 
+/// Those that do nothing that could be refused: a table that grows later, and what `residue` is about.
+const HARMLESS: usize = 3;
+
 /// Those that never get as far as a row, and what is said about them.
 const REFUSED: [(&str, &str); 7] = [
     ("start-loop", "`start-up` was stopped after 300ms of CPU time, the limit for this call"),
@@ -64,7 +67,10 @@ fn the_program_refuses_each() {
             "{name}: {reason} is not in:\n{stderr}"
         );
     }
-    assert!(text.contains(&format!("{} problems", REFUSED.len())) && hostile.len() == REFUSED.len() + 1, "{stderr}");
+    assert!(
+        text.contains(&format!("{} problems", REFUSED.len())) && hostile.len() == REFUSED.len() + HARMLESS,
+        "{stderr}"
+    );
 }
 
 /// One host that is given all of them, one after the other → each fails as the guest's own fault and in its words, and the

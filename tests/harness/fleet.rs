@@ -159,6 +159,11 @@ impl Serving {
         })
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.host.id()
+    }
+
     /// Stops it as a service manager does.
     pub fn stop(self) -> Ended {
         self.host.signal("TERM");

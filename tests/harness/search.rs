@@ -23,6 +23,11 @@ type Index = BTreeMap<String, (i64, Option<String>)>;
 impl Search {
     /// Starts an empty one.
     pub fn start() -> Self {
+        Self::start_with(|_, _| {})
+    }
+
+    /// Starts an empty one. `seen` is told of every document that is written: its index, and what it is.
+    pub fn start_with(seen: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
         let (indexes, deaf) = (Arc::<Mutex<BTreeMap<String, Index>>>::default(), Arc::new(AtomicBool::new(false)));
         let (held, is_deaf, in_vain) = (indexes.clone(), deaf.clone(), Arc::<AtomicUsize>::default());
         let waiting = in_vain.clone();
@@ -32,7 +37,7 @@ impl Search {
                 std::thread::sleep(std::time::Duration::from_millis(5));
                 waiting.fetch_sub(1, SeqCst);
             }
-            answer(&mut held.lock().expect("no thread panics in here"), &request)
+            answer(&mut held.lock().expect("no thread panics in here"), &request, &seen)
         });
         Self { url, indexes, deaf, in_vain }
     }
@@ -55,13 +60,13 @@ impl Search {
     }
 }
 
-fn answer(indexes: &mut BTreeMap<String, Index>, request: &Request) -> Reply {
+fn answer(indexes: &mut BTreeMap<String, Index>, request: &Request, seen: &dyn Fn(&str, &str)) -> Reply {
     let path = request.target.split('?').next().unwrap_or_default().trim_matches('/');
     if path == "_mget" {
         return Reply::Json(200, documents(indexes, &request.body));
     }
     if path.ends_with("_bulk") {
-        return Reply::Json(200, bulk(indexes, path.strip_suffix("/_bulk"), &request.body));
+        return Reply::Json(200, bulk(indexes, path.strip_suffix("/_bulk"), &request.body, seen));
     }
     match (request.method.as_str(), indexes.contains_key(path)) {
         ("GET", true) => Reply::Json(200, json!({path: {"mappings": {}}}).to_string()),
@@ -89,7 +94,7 @@ fn source(document: &str) -> Value {
     serde_json::from_str(document).expect("documents are JSON")
 }
 
-fn bulk(indexes: &mut BTreeMap<String, Index>, of_all: Option<&str>, body: &[u8]) -> String {
+fn bulk(indexes: &mut BTreeMap<String, Index>, of_all: Option<&str>, body: &[u8], seen: &dyn Fn(&str, &str)) -> String {
     let body = std::str::from_utf8(body).expect("bulk requests are text");
     let mut lines = body.lines();
     let mut items = Vec::new();
@@ -98,6 +103,7 @@ fn bulk(indexes: &mut BTreeMap<String, Index>, of_all: Option<&str>, body: &[u8]
         let (verb, about) = action.as_object().and_then(|action| action.iter().next()).expect("an action has a verb");
         let document = (verb != "delete").then(|| lines.next().expect("a document"));
         let index = about["_index"].as_str().or(of_all).expect("an index");
+        document.into_iter().for_each(|document| seen(index, document));
         let index = indexes.entry(index.to_owned()).or_default();
         items.push(json!({verb.as_str(): keep(index, verb, about, document)}));
     }

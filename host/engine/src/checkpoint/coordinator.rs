@@ -207,7 +207,7 @@ impl Coordinator {
     /// Runs, once all sinks are open, until the job has ended and its last checkpoint is committed, or until it has failed.
     /// Tells which.
     pub async fn run(mut self, mut connections: Connections) -> Result<bool> {
-        let watch = tokio::spawn(watch(self.standing(), self.verdict.clone()).in_current_span());
+        let watch = tokio::spawn(watch(self.standing(), self.clock.clone(), self.verdict.clone()).in_current_span());
         self.withdrawal = None;
         let opened = std::mem::take(&mut self.opened);
         Settled::new(&self.fence).add(opened, self.journal.store()).await;
