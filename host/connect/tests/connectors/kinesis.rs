@@ -132,6 +132,26 @@ async fn many_empty_pages() {
     listener.kill();
 }
 
+/// Iterators that expire, each once before it gives anything, whether it came with a page or was asked for → every record once.
+#[tokio::test]
+async fn every_iterator_expires() {
+    const RECORDS: usize = 30;
+    let fake = FakeKinesis::start(["a", "b"].map(|id| (id, shard(id, RECORDS))));
+    fake.state().page = 3;
+    for id in ["a", "b"] {
+        // The one with which reading begins, and from then on the one of each page.
+        let faults = [Some(Fault::Expired), None].into_iter().cycle().take(2 * RECORDS / 3);
+        fake.state().faults.insert(id.to_owned(), faults.collect());
+    }
+    let mut listener = listen(source(&fake.url, "until = \"tip\""));
+    listener.finish().await.expect("an old iterator is not fatal");
+    for id in ["a", "b"] {
+        let expected: Vec<_> = (0..RECORDS).map(|number| format!("{id} {number}")).collect();
+        assert_eq!(listener.splits[&split(id)].values(), expected);
+        assert!(fake.state().faults[id].is_empty(), "every iterator has expired");
+    }
+}
+
 /// A server that tells the same lag for ever although there is nothing more → some day that is a silence: a backfill ends, and
 /// nothing claims that all was read.
 #[tokio::test]
