@@ -45,7 +45,8 @@ impl Lender {
             // The end of the keys is told by the machine's clock, which is that of the program.
             let end = state.clock.now() - state.clock.ahead + LIFE;
             state.keys = Some(Keys { id: "AKID".into(), secret: secret.clone(), token: Some(token.clone()) });
-            let keys = json!({"AccessKeyId": "AKID", "SecretAccessKey": secret, "Token": token, "Expiration": iso8601(end)});
+            let keys =
+                json!({"AccessKeyId": "AKID", "SecretAccessKey": secret, "Token": token, "Expiration": iso8601(end)});
             Reply::Json(200, keys.to_string())
         });
         Self { url, lent }

@@ -109,9 +109,10 @@ async fn doubles_have_the_same_id() {
 async fn packed_rows_find_their_shards() {
     let fake = FakeKinesis::with_shards(2);
     let (mut writer, _) = sink_suite::open(sink(&fake.url, &format!("{BY_KEY}aggregate = true"))).await;
-    let rows = rows(1_200);
+    // So many that some wait behind those which come to the wrong shard.
+    let rows = rows(12_000);
     let mut listener = listen(source(&fake.url, ""));
-    for (round, rows) in rows.chunks(400).enumerate() {
+    for (round, rows) in rows.chunks(4_000).enumerate() {
         writer.write(sink_suite::batch(rows)).await.expect("a write");
         let open = fake.state().open();
         match round {

@@ -244,13 +244,7 @@ async fn goes_on_with_the_next_stream(server: &impl KinesisServer) {
     listener.listen_until(|splits| count(splits) == KEYS).await;
     stream.delete().await;
     let waits = |listener: &Listener| listener.hold_ups.look().is_some_and(|why| why.contains("deleted: waiting"));
-    while !waits(&listener) {
-        tokio::select! {
-            _ = listener.try_hear_next(0) => {}
-            // Nothing may be heard any more.
-            () = tokio::time::sleep(Duration::from_millis(5)) => {}
-        }
-    }
+    listener.listen_while(|listener| !waits(listener)).await;
     // Creation is dated to the second, and iterators of one stream are good for the next with some servers.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     stream.create_again(3).await;

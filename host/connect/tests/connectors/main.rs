@@ -22,6 +22,8 @@ mod kinesis_fake;
 mod kinesis_gaps;
 mod kinesis_lineage;
 mod kinesis_sink;
+mod kinesis_starts;
+mod kinesis_succession;
 mod kinesis_suite;
 /// The servers of other tests answer in other ways.
 #[allow(dead_code)]
