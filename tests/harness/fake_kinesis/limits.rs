@@ -15,8 +15,6 @@ pub struct Limits {
     pub written_bytes: f64,
     /// Lists of shards. AWS allows more; a source that lists more often than this lists too often.
     pub lists: f64,
-    /// How often something was refused.
-    pub refused: usize,
     used: BTreeMap<(Kind, String), Used>,
 }
 
@@ -46,7 +44,6 @@ impl Limits {
             records: 1_000.0,
             written_bytes: mib,
             lists: 1.0,
-            refused: 0,
             used: BTreeMap::new(),
         }
     }
@@ -80,8 +77,6 @@ impl Limits {
         let fits = used.amount + amount <= rate;
         if fits {
             used.amount += amount;
-        } else {
-            self.refused += 1;
         }
         fits
     }

@@ -1,8 +1,8 @@
 //! The `kinesis` source as a subscriber: events in place of pages, subscriptions that end, break, keep silent or are refused.
 
 use crate::fake_kinesis::{FakeKinesis, FakeShard, PushFault, Record, State};
-use crate::harness::{Heard, Listener};
-use crate::kinesis::{go_on, listen, source, split};
+use crate::harness::{self, Heard, Listener};
+use crate::kinesis::{go_on, listen, settings, source, split};
 use crate::source_suite;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -197,6 +197,30 @@ async fn closed_shards_end() {
         assert_eq!(calls(&fake, "GetRecords") == 0, ends_subscriptions, "of ends_subscriptions = {ends_subscriptions}");
         listener.kill();
     }
+}
+
+/// Shards that end one after the other as soon as they can, on a server that names no children → lists of shards keep their pace.
+#[tokio::test]
+async fn lists_are_paced() {
+    const INTERVAL: i64 = 300;
+    const IDS: [&str; 4] = ["a", "b", "c", "d"];
+    let whole =
+        |(at, id): (usize, &'static str)| (id, FakeShard { hashes: at as u64 * 2..at as u64 * 2 + 2, ..shard(id, 1) });
+    let fake = FakeKinesis::start(IDS.into_iter().enumerate().map(whole));
+    fake.state().names_children = false;
+    let settings =
+        settings(&fake.url, FAN_OUT).replace("poll_interval = \"1ms\"", &format!("poll_interval = \"{INTERVAL}ms\""));
+    let mut listener = listen(harness::source("kinesis", &settings).expect("good settings"));
+    listener.listen_until(|splits| splits.len() == 4 && splits.values().all(|split| split.caught_up > 0)).await;
+    let begun = fake.state().clock.now();
+    for (at, id) in IDS.into_iter().enumerate() {
+        fake.state().split(id);
+        listener.listen_until(|splits| splits.len() == 4 + 2 * (at + 1)).await;
+    }
+    // The first is made at once.
+    let took = fake.state().clock.now() - begun;
+    assert!(took >= (IDS.len() as i64 - 1) * INTERVAL, "four lists within {took} ms");
+    listener.kill();
 }
 
 fn split_and_put(state: &mut State) {

@@ -98,6 +98,31 @@ async fn children_wait_for_a_checkpoint() {
     listener.finish().await.expect("a stop is no failure");
 }
 
+/// A shard that ends and names a child whose other parent nobody has heard of, as that shard is a child of one that is still read
+/// → the child waits for that one, too.
+#[tokio::test]
+async fn a_parent_that_nobody_has_seen() {
+    let fake = FakeKinesis::start([
+        ("a", FakeShard { hashes: 0..8, ..shard("a", 1) }),
+        ("b", FakeShard { hashes: 8..16, ..shard("b", 1) }),
+    ]);
+    // Behind its record, there is nothing on many pages.
+    fake.state().faults.insert("b".to_owned(), [vec![None], vec![Some(Fault::Empty); 200]].concat().into());
+    let mut listener = listen(source(&fake.url, ""));
+    listener.listen_until(|splits| splits.values().map(|split| split.records.len()).sum::<usize>() == 2).await;
+    {
+        let mut state = fake.state();
+        state.split("b");
+        state.put(8, "of b");
+        state.merge("a", "shardId-000000000000");
+        state.put(8, "of both");
+    }
+    let merged = split("shardId-000000000002");
+    listener.listen_until(|splits| splits.get(&merged).is_some_and(|merged| !merged.records.is_empty())).await;
+    assert_eq!(listener.records[2..], ["of b", "of both"]);
+    listener.kill();
+}
+
 /// Shards that end at different watermarks and are merged, in one run and with a restart in between → the merged shard has the
 /// lower of both, however long its first record takes; if one of them had none, it has none.
 #[tokio::test]

@@ -141,9 +141,31 @@ async fn limits_are_kept() {
     let rows: Vec<_> =
         rows(1_600).into_iter().map(|row| row.replacen('{', &format!("{{\"pad\":\"{pad}\","), 1)).collect();
     write_all(sink(&fake.url, &format!("{BY_KEY}aggregate = true")), &rows, 400).await;
-    let refused = fake.state().limits.take().map_or(0, |limits| limits.refused);
-    eprintln!("REFUSED {refused}");
+    fake.state().limits = None;
     assert_in_order(&read(&fake).await, 1_600);
+}
+
+/// More than two shards take in a second, in bytes or in records, into a stream that would take it all at once → at no moment has
+/// a shard been sent more than it takes.
+#[tokio::test]
+async fn no_shard_is_written_too_fast() {
+    for (packs, count, pad) in [(true, 1_600, 2_000), (false, 3_000, 0)] {
+        let fake = FakeKinesis::with_shards(2);
+        let since = fake.state().clock.now();
+        let pad = "x".repeat(pad);
+        let rows: Vec<_> = (0..count).map(|n| json!({"key": n.to_string(), "pad": pad}).to_string()).collect();
+        write_all(sink(&fake.url, &format!("{BY_KEY}aggregate = {packs}")), &rows, 400).await;
+        for shard in fake.state().shards.values() {
+            let (mut records, mut bytes) = (0.0, 0.0);
+            for record in &shard.records {
+                // A second's worth at once, and then what time brings; the last request may overdraw.
+                let seconds = 1.0 + (record.arrived - since + 1) as f64 / 1e3;
+                (records, bytes) = (records + 1.0, bytes + record.size() as f64);
+                assert!(records <= 1_000.0 * seconds + 1.0, "{records} records in {seconds} s");
+                assert!(bytes <= f64::from(1 << 20) * seconds + f64::from(64 << 10), "{bytes} bytes in {seconds} s");
+            }
+        }
+    }
 }
 
 /// Partition keys that are texts or numbers, hash keys that say which shard, and rows that have neither, are no objects or too
