@@ -7,7 +7,7 @@ use crate::source_suite;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmill_stream::SplitId;
 use wasmill_stream::source::{CaughtUp, Source};
 
@@ -220,6 +220,22 @@ async fn lists_are_paced() {
     // The first is made at once.
     let took = fake.state().clock.now() - begun;
     assert!(took >= (IDS.len() as i64 - 1) * INTERVAL, "four lists within {took} ms");
+    listener.kill();
+}
+
+/// Subscriptions that end as soon as they have begun → the next one begins a while after: a second, as the service asks for, or
+/// five times as long as between two reads.
+#[tokio::test]
+async fn subscriptions_are_paced() {
+    let fake = Arc::new(FakeKinesis::start([("a", shard("a", 450))]));
+    fake.state().push_faults.insert("a".to_owned(), [Some(PushFault::Ends); 4].into());
+    let settings = settings(&fake.url, FAN_OUT).replace("read_interval = \"1ms\"", "read_interval = \"100ms\"");
+    let _time = TimeFlies::over(&fake);
+    let begun = Instant::now();
+    let mut listener = listen(harness::source("kinesis", &settings).expect("good settings"));
+    listener.listen_until(|splits| splits.values().any(|split| split.records.len() == 450)).await;
+    assert!(calls(&fake, "SubscribeToShard") >= 5);
+    assert!(begun.elapsed() >= 4 * Duration::from_millis(500), "five subscriptions within {:?}", begun.elapsed());
     listener.kill();
 }
 

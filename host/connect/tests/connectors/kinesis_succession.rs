@@ -159,5 +159,9 @@ async fn a_horizon_is_that_of_one_stream() {
     let mut listener = listen(source(&fake.url, SKIP));
     listener.listen_until(|splits| splits.get(&split("a@1")).is_some_and(|split| split.caught_up > 0)).await;
     assert_eq!((listener.records.len(), listener.splits[&split("a")].records.len()), (3, 0));
+    // And once more, in the same run.
+    fake.state().create_again([("a", shard("newer", 2))]);
+    listener.listen_until(|splits| splits.get(&split("a@2")).is_some_and(|split| split.caught_up > 0)).await;
+    assert_eq!((listener.records.len(), listener.ledger.gaps.load(Relaxed)), (5, 2));
     listener.kill();
 }
