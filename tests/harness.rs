@@ -17,6 +17,9 @@ pub mod host;
 pub mod http;
 pub mod job;
 pub mod kinesis;
+/// The tests of the connectors need other parts of it.
+#[allow(dead_code)]
+pub mod kinesis_stream;
 pub mod live;
 pub mod loopback;
 pub mod manifests;

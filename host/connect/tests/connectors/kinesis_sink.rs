@@ -4,14 +4,11 @@
 use crate::fake_kinesis::{FakeKinesis, FakeShard, Limits, PutFault, hash_key};
 use crate::harness::{self, Listener};
 use crate::kinesis::{listen, settings, source};
+use crate::kinesis_stream::KinesisStream;
 use crate::servers::{KINESALITE, KINESIS_LOCAL, Server};
 use crate::sink_suite::{self, records, write_all, write_batches};
-use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use wasmill_stream::Guarantee;
 use wasmill_stream::sink::Sink;
 
@@ -229,34 +226,18 @@ fn settings_are_checked() {
 /// those of a key in order.
 async fn into_a_server(server: &Server, stream: &str) {
     let Some(url) = server.url() else { return };
-    let config = aws_sdk_kinesis::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("eu-west-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
-        .endpoint_url(url)
-        .build();
-    let client = Client::from_conf(config);
-    client.create_stream().stream_name(stream).shard_count(2).send().await.expect("the stream is new");
-    let settled = async {
-        loop {
-            let described = client.describe_stream_summary().stream_name(stream).send().await.expect("a stream");
-            let summary = described.stream_description_summary;
-            if summary.is_some_and(|summary| summary.stream_status == StreamStatus::Active) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(harness::PATIENCE, settled).await.expect("the stream becomes active");
+    KinesisStream::create(url, stream, 2).await;
     let rows = rows(800);
+    let there = |more: &str| {
+        let text = settings(url, more).replace("\"trips\"", &format!("\"{stream}\""));
+        text.replace("eu-west-1", "us-east-1")
+    };
     for (packs, rows) in [false, true].into_iter().zip(rows.chunks(400)) {
-        let text =
-            settings(url, &format!("{BY_KEY}aggregate = {packs}")).replace("\"trips\"", &format!("\"{stream}\""));
+        let text = there(&format!("{BY_KEY}aggregate = {packs}"));
         let text = text.replace("read_interval = \"1ms\"\n", "").replace("poll_interval = \"1ms\"\n", "");
         write_all(harness::sink("kinesis", &text).expect("good settings"), rows, 100).await;
     }
-    let text = settings(url, "until = \"tip\"").replace("\"trips\"", &format!("\"{stream}\""));
-    let mut listener = listen(harness::source("kinesis", &text).expect("good settings"));
+    let mut listener = listen(harness::source("kinesis", &there("until = \"tip\"")).expect("good settings"));
     listener.finish().await.expect("all is read");
     assert_in_order(&listener.records, 800);
 }
