@@ -3,7 +3,7 @@
 use crate::harness::data::json_lines;
 use crate::harness::host::Host;
 use crate::harness::job::Job;
-use crate::harness::kinesis::{ACCESS, publish};
+use crate::harness::kinesis::{ACCESS, Admin};
 use crate::harness::manifests::Manifests;
 use crate::harness::patience::until;
 use crate::harness::program::{output, wasmill};
@@ -40,8 +40,7 @@ impl Input {
             records.push((key.clone(), Aggregate::of(&key, None, packed).pack()));
             records.push((key, input.row(at * (PACKED + 1) + PACKED).into_bytes()));
         }
-        let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
-        runtime.block_on(publish(url, stream, SHARDS, &records));
+        Admin::create(url, stream, SHARDS).put_all(&records);
         input
     }
 

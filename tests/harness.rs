@@ -17,6 +17,9 @@ pub mod host;
 pub mod http;
 pub mod job;
 pub mod kinesis;
+#[allow(dead_code)]
+/// The tests of the connectors need other parts of it.
+pub mod kinesis_stream;
 pub mod latency;
 pub mod live;
 pub mod loopback;

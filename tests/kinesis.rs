@@ -2,7 +2,7 @@
 
 use crate::harness::data::{csv_rows, generated_trips, json_lines, real_trips};
 use crate::harness::job::Job;
-use crate::harness::kinesis::{ACCESS, publish};
+use crate::harness::kinesis::{ACCESS, Admin};
 use crate::harness::server::{KINESALITE, KINESIS_LOCAL, Server};
 use crate::oracle::taxi;
 use crate::taxi::assert_files;
@@ -13,8 +13,7 @@ fn assert_stream_answers(server: &Server, stream: &str, trips: &[Value]) {
     let Some(url) = server.url() else { return };
     let medallion = |trip: &Value| trip["medallion"].as_str().expect("every trip has a taxi").to_owned();
     let records: Vec<_> = trips.iter().map(|trip| (medallion(trip), trip.to_string().into_bytes())).collect();
-    let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
-    runtime.block_on(publish(url, stream, 4, &records));
+    Admin::create(url, stream, 4).put_all(&records);
 
     let dir = tempfile::tempdir().expect("a folder");
     let answer = taxi::answer(trips);

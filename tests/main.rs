@@ -34,6 +34,8 @@ mod hot_swap;
 mod job_changes;
 /// Hostile aggregators and processes.
 mod keyed_faults;
+/// Keys that end, and clocks that are wrong.
+mod keys;
 /// SIGKILL at random moments.
 mod kills;
 /// The example from Kinesis.

@@ -2,7 +2,7 @@
 //! Prometheus makes of them and of the alerts in `examples/deploy`.
 
 use crate::harness::cells;
-use crate::harness::fake_kinesis::{FakeKinesis, Fault, WHOLE};
+use crate::harness::fake_kinesis::{FakeKinesis, FakeShard, Fault, WHOLE};
 use crate::harness::fleet::Fleet;
 use crate::harness::http::send_with;
 use crate::harness::kinesis::ACCESS;
@@ -31,7 +31,8 @@ const SECOND: i64 = 1_000;
 /// A job that counts rows of a stream in windows of a second.
 fn job(fake: &FakeKinesis, search: &Search, dir: &Path) -> String {
     let source = format!(
-        "type = \"kinesis\"\nstream = \"trips\"\nendpoint = \"{}\"\nread_interval = \"20ms\"\npoll_interval = \"50ms\"\n{ACCESS}",
+        "type = \"kinesis\"\nstream = \"trips\"\nendpoint = \"{}\"\nread_interval = \"20ms\"\npoll_interval = \"50ms\"\n\
+         on_gap = \"skip\"\n{ACCESS}",
         fake.url
     );
     let sink =
@@ -53,8 +54,8 @@ fn row(time: i64) -> String {
     cells::line(&Row { key: "0|0".to_owned(), time, amount: 1 })
 }
 
-/// A job over two shards whose first reads are throttled, with bad records and a sink that does not answer for a while → each of
-/// these is seen in the metrics where it happens, in its step, and is over when it is over.
+/// A job over two shards whose first reads are throttled, with bad records, a sink that does not answer for a while, and a stream
+/// that is created again → each of these is seen in the metrics where it happens, in its step, and is over when it is over.
 #[test]
 fn where_things_happen() {
     let (fleet, fake, search) = (Fleet::new(), FakeKinesis::with_shards(2), Search::start());
@@ -130,6 +131,11 @@ fn where_things_happen() {
     let writes = metrics.get("wasmill_sink_write_seconds_count", &results);
     assert_eq!(metrics.get("wasmill_sink_write_seconds_bucket", &["le=\"+Inf\"", results[0]]), writes);
     assert!(writes > 0.0 && metrics.get("wasmill_sink_commit_seconds_count", &results) > 0.0);
+
+    let lost = |now: &Metrics| now.get("wasmill_source_gaps_total", &rows);
+    assert_eq!(lost(&metrics), 0.0);
+    fake.state().create_again([("shardId-000000000000", FakeShard::default())]);
+    until("a gap for each shard", || (lost(&Metrics::of(&serving)) == 2.0).then_some(()));
 
     assert_eq!(serving.ask("POST", "/api/v1/jobs/job/pause", "").0, 202);
     serving.until("job", "paused");

@@ -3,7 +3,7 @@
 
 use crate::harness::bucket::Bucket;
 use crate::harness::chance::Chance;
-use crate::harness::data::{csv_rows, json_lines, real_trips};
+use crate::harness::data::{csv_rows, json_lines, real_trips, written};
 use crate::harness::fake_kinesis::{FakeKinesis, PutFault, Record, STREAM};
 use crate::harness::host::{Ended, Host};
 use crate::harness::job::Job;
@@ -22,7 +22,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use wasmill_connect::replay::taxi::{DEFAULT_START, Trips};
 
@@ -132,13 +132,9 @@ impl<'a> Live<'a> {
         assert!(self.host.status().is_none(), "it ended by itself: {}", self.host.text());
     }
 
-    /// The rows of a sink so far. Until the job has ended for good, its file has a name that says so.
+    /// The rows of a sink so far.
     fn rows(&self, sink: &str) -> Vec<Value> {
-        let files = fs::read_dir(self.dir).expect("a folder").map(|entry| entry.expect("it can be read").path());
-        let is_of_sink = |path: &PathBuf| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{sink}.jsonl")))
-        };
-        let text: String = files.filter(is_of_sink).filter_map(|file| fs::read_to_string(file).ok()).collect();
+        let text = written(self.dir, &format!("{sink}.jsonl"));
         json_lines(text.rsplit_once('\n').map_or("", |(whole, _)| whole))
     }
 

@@ -1,7 +1,7 @@
 //! The real program on a Kinesis stream whose shards are split and merged while it reads, and that is killed meanwhile.
 
 use crate::harness::chance::{Chance, count};
-use crate::harness::data::json_lines;
+use crate::harness::data::{json_lines, written};
 use crate::harness::fake_kinesis::{FakeKinesis, FakeShard, Fault, State, WHOLE};
 use crate::harness::host::Host;
 use crate::harness::kinesis::ACCESS;
@@ -10,7 +10,7 @@ use crate::harness::patience::{for_a_while, until};
 use crate::harness::program::{output, wasmill};
 use crate::harness::report;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Keys of records; their hashes are spread evenly.
@@ -173,12 +173,8 @@ fn grow(shards: u64, kills: usize, chance: &mut Chance) -> Stream {
     stream
 }
 
-/// What the sink has written. A job that was stopped may go on: until it ends, its file has a name that says so.
 fn rows(dir: &Path) -> String {
-    let names = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("it can be read").path());
-    let is_of_sink = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rows."));
-    // It may get another name meanwhile.
-    names.filter(is_of_sink).filter_map(|file| fs::read_to_string(file).ok()).collect()
+    written(dir, "rows.")
 }
 
 /// Splits and merges at random, of 1, 8 and 32 shards, before, between and after kills → every record once, those of each key in

@@ -81,11 +81,11 @@ fn idle_splits_let_go() {
     assert_eq!(late, [with_taxi(&Row { key: "0|0".to_owned(), time: START + 5_000, amount: 5 })]);
 }
 
-/// Many rows in the order of their times, one of them dated a day later: the first, one in the middle or the last → none is late,
+/// A million rows in the order of their times, one of them dated a day later: the first, one in the middle or the last → none is late,
 /// whether that day is still to come or long past; one that is still to come is rejected.
 #[test]
 fn a_row_from_another_day() {
-    const ROWS: i64 = 100_000;
+    const ROWS: i64 = 1_000_000;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
     for (start, rejected) in [(START, 0), (now - ROWS * 10, 1)] {
         for wrong in [0, ROWS / 2, ROWS - 1] {

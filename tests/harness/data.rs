@@ -3,7 +3,7 @@
 use super::{root, skipped};
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use wasmill_connect::replay::taxi::{DEFAULT_START, Trips};
 
@@ -16,6 +16,14 @@ pub fn real_trips() -> Option<PathBuf> {
         skipped("needs taxi-trips.csv.gz in ../shared/data or WASMILL_DATA, which is not there");
     }
     found
+}
+
+/// What a sink has written so far into files of a folder that are called so. Until a job has ended for good, its file has a name
+/// that says so, and it may get another one meanwhile.
+pub fn written(dir: &Path, name: &str) -> String {
+    let files = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("it can be read").path());
+    let is_of_sink = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name));
+    files.filter(is_of_sink).filter_map(|file| fs::read_to_string(file).ok()).collect()
 }
 
 /// The rows of a gzipped CSV file as objects of text.

@@ -12,7 +12,7 @@ mod staging;
 
 use crate::disk::blocking;
 use crate::json_lines;
-use crate::retry::{Backoff, Patience};
+use crate::retry::{Backoff, Patience, until_answered};
 use async_trait::async_trait;
 use names::Names;
 use roller::{Roller, Target};
@@ -216,16 +216,7 @@ async fn patiently<T: Send + 'static>(
     output: &Arc<Mutex<Output>>,
     act: impl Fn(&mut Output) -> Result<T> + Copy + Send + 'static,
 ) -> Result<T> {
-    let mut backoff = Backoff::new(Patience::ENDLESS).counting(ledger);
-    loop {
-        match on_disk(output, act).await {
-            Ok(done) => {
-                backoff.succeeded();
-                return Ok(done);
-            }
-            Err(error) => backoff.wait(error).await?,
-        }
-    }
+    until_answered(Backoff::new(Patience::ENDLESS).counting(ledger), || on_disk(output, act)).await
 }
 
 async fn on_disk<T: Send + 'static>(

@@ -151,6 +151,7 @@ pub async fn until_answered<T, F: Future<Output = Result<T>>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     const QUICK: Patience = Patience {
         first: Duration::from_millis(1),
@@ -163,6 +164,18 @@ mod tests {
     fn pauses_double_up_to_a_limit() {
         let millis: Vec<_> = [1, 2, 3, 4, 200].map(|failures| QUICK.bound(failures).as_millis()).into();
         assert_eq!(millis, [1, 2, 4, 4, 4]);
+    }
+
+    /// Pauses are spread over all that their bound allows: many who were refused at once do not come back at once.
+    #[test]
+    fn pauses_are_spread() {
+        let mut backoff = Backoff::new(Patience::ENDLESS);
+        let mut pause = || backoff.pause(Error::unavailable("connect to x")).expect("it never gives up");
+        for _ in 0..10 {
+            pause();
+        }
+        let quarters: BTreeSet<_> = (0..200).map(|_| (pause().as_secs_f64() / 2.5) as usize).collect();
+        assert_eq!(quarters, BTreeSet::from([0, 1, 2, 3]));
     }
 
     /// An error that no patience can cure comes back at once, as it was.

@@ -5,7 +5,7 @@
 use super::downloads::Downloads;
 use super::reference::{Artifact, read_digest};
 use super::{Fetched, OciSettings, SIGNATURE_ANNOTATION, Wanted};
-use crate::retry::{Backoff, Patience};
+use crate::retry::{Backoff, Patience, until_answered};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol};
@@ -170,14 +170,8 @@ impl<'a> Registry<'a> {
     }
 
     /// Asks the registry as often as it takes, if it makes sense to ask again.
-    pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(&self, mut ask: impl FnMut() -> F) -> Result<T> {
-        let mut backoff = Backoff::new(self.patience);
-        loop {
-            match ask().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => backoff.wait(error).await?,
-            }
-        }
+    pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(&self, ask: impl FnMut() -> F) -> Result<T> {
+        until_answered(Backoff::new(self.patience), ask).await
     }
 
     /// What a failed request means.

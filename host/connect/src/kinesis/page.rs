@@ -81,3 +81,24 @@ impl Page {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_kinesis::types::HashKeyRange;
+
+    /// Events that say how to go on, that name children, and that do both or neither → those that name children and those that do
+    /// not say how to go on are the last.
+    #[test]
+    fn last_events() {
+        let range = || HashKeyRange::builder().starting_hash_key("0").ending_hash_key("9").build().expect("both ends");
+        let child = || ChildShard::builder().shard_id("b").parent_shards("a").hash_key_range(range()).build();
+        for (continuation, children, is_last) in [("7", 0, false), ("7", 2, true), ("", 2, true), ("", 0, true)] {
+            let children = (0..children).map(|_| child().expect("a child")).collect();
+            let event = SubscribeToShardEvent::builder().set_records(Some(Vec::new())).millis_behind_latest(0);
+            let event = event.continuation_sequence_number(continuation).set_child_shards(Some(children));
+            let page = Page::pushed(event.build().expect("an event")).expect("a page");
+            assert_eq!(matches!(page.next, Next::End), is_last, "{continuation:?}");
+        }
+    }
+}

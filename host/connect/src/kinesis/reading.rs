@@ -155,15 +155,16 @@ impl Reading {
     /// A shard is read: announces its children, then says that it is done, then has them begin once that is settled.
     async fn end(&mut self, ended: Ended) -> Result<()> {
         let Ended { shard, sender, after, arrived, ending } = ended;
-        match ending {
-            Ending::Closed(children) => self.announce_children(&shard, children.unwrap_or_default()).await?,
+        let is_lost = match ending {
+            Ending::Closed(children) => !self.announce_children(&shard, children.unwrap_or_default()).await?,
             // What it was split or merged into has been listed for as long as it was closed.
-            Ending::Gone(listed) => self.announce(listed).await?,
-            Ending::Lost => {
-                self.lost.push(Lost { shard, sender, after, arrived });
-                return Ok(());
-            }
-            Ending::AtTip => {}
+            Ending::Gone(listed) => self.announce(listed).await.map(|()| false)?,
+            Ending::Lost => true,
+            Ending::AtTip => false,
+        };
+        if is_lost {
+            self.lost.push(Lost { shard, sender, after, arrived });
+            return Ok(());
         }
         // Before any checkpoint says that it is done.
         self.shared.notebook.ended(&shard, arrived, self.lineage.children(&shard));
@@ -179,14 +180,15 @@ impl Reading {
         Ok(())
     }
 
-    /// Makes sure that all children of a closed shard are announced.
-    async fn announce_children(&mut self, shard: &str, told: Vec<Shard>) -> Result<()> {
+    /// Makes sure that all children of a closed shard are announced. They cannot be if the stream is gone, and what they had
+    /// with it: `false`.
+    async fn announce_children(&mut self, shard: &str, told: Vec<Shard>) -> Result<bool> {
         let orphans = told.iter().any(|child| !child.parents.iter().all(|parent| self.lineage.knows(parent)));
         if !told.is_empty() && !orphans {
-            return self.announce(told).await;
+            return self.announce(told).await.map(|()| true);
         }
         if told.is_empty() && self.lineage.knows_children(shard) {
-            return Ok(());
+            return Ok(true);
         }
         // Older servers do not name the children. And a merge may have a parent that has appeared since the start, whose
         // own parents are known only from the list.
@@ -196,12 +198,12 @@ impl Reading {
                 Ok(shards) => {
                     self.announce(shards).await?;
                     if self.lineage.knows_children(shard) {
-                        return Ok(());
+                        return Ok(true);
                     }
                     Error::unavailable(format!("{}: {shard} has ended, but has no children yet", self.shared.stream))
                 }
                 Err(error) => match self.shared.is_lost(&error).await {
-                    Ok(true) => return Ok(()),
+                    Ok(true) => return Ok(false),
                     Ok(false) => error,
                     Err(doubt) => doubt,
                 },

@@ -50,6 +50,8 @@ async fn mixed_streams() {
         let mut listener = listen(source(&fake.url, &few));
         listener.finish().await.expect("no fault is fatal");
         assert_eq!(heard(&listener), expected);
+        let note = listener.checkpoint().note;
+        assert_eq!(note["silent"]["a"]["after"], format!("{}:1", sequence(5)), "silent behind the last user record");
     }
 }
 

@@ -1,13 +1,13 @@
 //! The `kinesis` source as a subscriber: events in place of pages, subscriptions that end, break, keep silent or are refused.
 
 use crate::fake_kinesis::{FakeKinesis, FakeShard, PushFault, Record, State};
-use crate::harness::{Heard, Listener};
-use crate::kinesis::{go_on, listen, source, split};
+use crate::harness::{self, Heard, Listener};
+use crate::kinesis::{go_on, listen, settings, source, split};
 use crate::source_suite;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmill_stream::SplitId;
 use wasmill_stream::source::{CaughtUp, Source};
 
@@ -197,6 +197,46 @@ async fn closed_shards_end() {
         assert_eq!(calls(&fake, "GetRecords") == 0, ends_subscriptions, "of ends_subscriptions = {ends_subscriptions}");
         listener.kill();
     }
+}
+
+/// Shards that end one after the other as soon as they can, on a server that names no children → lists of shards keep their pace.
+#[tokio::test]
+async fn lists_are_paced() {
+    const INTERVAL: i64 = 300;
+    const IDS: [&str; 4] = ["a", "b", "c", "d"];
+    let whole =
+        |(at, id): (usize, &'static str)| (id, FakeShard { hashes: at as u64 * 2..at as u64 * 2 + 2, ..shard(id, 1) });
+    let fake = FakeKinesis::start(IDS.into_iter().enumerate().map(whole));
+    fake.state().names_children = false;
+    let settings =
+        settings(&fake.url, FAN_OUT).replace("poll_interval = \"1ms\"", &format!("poll_interval = \"{INTERVAL}ms\""));
+    let mut listener = listen(harness::source("kinesis", &settings).expect("good settings"));
+    listener.listen_until(|splits| splits.len() == 4 && splits.values().all(|split| split.caught_up > 0)).await;
+    let begun = fake.state().clock.now();
+    for (at, id) in IDS.into_iter().enumerate() {
+        fake.state().split(id);
+        listener.listen_until(|splits| splits.len() == 4 + 2 * (at + 1)).await;
+    }
+    // The first is made at once.
+    let took = fake.state().clock.now() - begun;
+    assert!(took >= (IDS.len() as i64 - 1) * INTERVAL, "four lists within {took} ms");
+    listener.kill();
+}
+
+/// Subscriptions that end as soon as they have begun → the next one begins a while after: a second, as the service asks for, or
+/// five times as long as between two reads.
+#[tokio::test]
+async fn subscriptions_are_paced() {
+    let fake = Arc::new(FakeKinesis::start([("a", shard("a", 450))]));
+    fake.state().push_faults.insert("a".to_owned(), [Some(PushFault::Ends); 4].into());
+    let settings = settings(&fake.url, FAN_OUT).replace("read_interval = \"1ms\"", "read_interval = \"100ms\"");
+    let _time = TimeFlies::over(&fake);
+    let begun = Instant::now();
+    let mut listener = listen(harness::source("kinesis", &settings).expect("good settings"));
+    listener.listen_until(|splits| splits.values().any(|split| split.records.len() == 450)).await;
+    assert!(calls(&fake, "SubscribeToShard") >= 5);
+    assert!(begun.elapsed() >= 4 * Duration::from_millis(500), "five subscriptions within {:?}", begun.elapsed());
+    listener.kill();
 }
 
 fn split_and_put(state: &mut State) {

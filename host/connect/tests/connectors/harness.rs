@@ -225,6 +225,19 @@ impl Listener {
         tokio::time::timeout(PATIENCE, listen).await.expect("the source says something in time");
     }
 
+    /// Listens for as long as something outside is so, although nothing may be heard any more.
+    pub async fn listen_while(&mut self, is_so: impl Fn(&Self) -> bool) {
+        let listen = async {
+            while is_so(self) {
+                tokio::select! {
+                    _ = self.try_hear_next(0) => {}
+                    () = tokio::time::sleep(Duration::from_millis(5)) => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, listen).await.expect("it changes in time");
+    }
+
     /// Hears the next message, that for the first worker behind `first` if there are several. `false` at the end.
     pub async fn hear_next(&mut self, first: usize) -> bool {
         let next = self.try_hear_next(first);

@@ -1,6 +1,6 @@
 //! The `kinesis` source against a fake that fails by script.
 
-use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, Limits, Record, STREAM, State, sequence};
+use crate::fake_kinesis::{FakeKinesis, FakeShard, Fault, Limits, Record, STREAM, sequence};
 use crate::harness::{self, Heard, Listener, Place, SECRET};
 use crate::http::refusing_address;
 use crate::source_suite;
@@ -132,6 +132,26 @@ async fn many_empty_pages() {
     listener.kill();
 }
 
+/// Iterators that expire, each once before it gives anything, whether it came with a page or was asked for → every record once.
+#[tokio::test]
+async fn every_iterator_expires() {
+    const RECORDS: usize = 30;
+    let fake = FakeKinesis::start(["a", "b"].map(|id| (id, shard(id, RECORDS))));
+    fake.state().page = 3;
+    for id in ["a", "b"] {
+        // The one with which reading begins, and from then on the one of each page.
+        let faults = [Some(Fault::Expired), None].into_iter().cycle().take(2 * RECORDS / 3);
+        fake.state().faults.insert(id.to_owned(), faults.collect());
+    }
+    let mut listener = listen(source(&fake.url, "until = \"tip\""));
+    listener.finish().await.expect("an old iterator is not fatal");
+    for id in ["a", "b"] {
+        let expected: Vec<_> = (0..RECORDS).map(|number| format!("{id} {number}")).collect();
+        assert_eq!(listener.splits[&split(id)].values(), expected);
+        assert!(fake.state().faults[id].is_empty(), "every iterator has expired");
+    }
+}
+
 /// A server that tells the same lag for ever although there is nothing more → some day that is a silence: a backfill ends, and
 /// nothing claims that all was read.
 #[tokio::test]
@@ -188,25 +208,6 @@ async fn five_reads_a_second() {
     }
 }
 
-/// A machine whose clock is twenty minutes ahead of the service, or behind it → "latest" is what is written from the start on, by
-/// the service's clock.
-#[tokio::test]
-async fn latest_is_of_the_service() {
-    for ahead in [-1_200_000, 1_200_000] {
-        let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]);
-        fake.state().clock.ahead = ahead;
-        fake.state().shards.get_mut("a").expect("there").records.iter_mut().for_each(|old| old.arrived += ahead);
-        let mut listener = listen(source(&fake.url, "start = \"latest\""));
-        listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
-        fake.state().put(0, "new 1");
-        listener.listen_until(|splits| of_a(splits, |a| !a.records.is_empty())).await;
-        assert_eq!(listener.records, ["new 1"]);
-        let at = listener.checkpoint().note["start"]["at"].as_i64().expect("it is pinned");
-        assert!((at - fake.state().clock.now()).abs() < 600_000, "{at}");
-        listener.kill();
-    }
-}
-
 /// Empty pages with a lag are no tip, an empty page without one is: only then has a split caught up.
 #[tokio::test]
 async fn empty_is_not_caught_up() {
@@ -233,49 +234,6 @@ async fn an_empty_page_does_not_stand_for_ever() {
         assert_eq!(listener.splits[&split("a")].knows, Some(expected));
         listener.kill();
     }
-}
-
-/// `start = "latest"` skips what is old. A record that comes between the first iterator and its expiry is not skipped.
-#[tokio::test]
-async fn latest_is_pinned() {
-    let fake = FakeKinesis::start([("a", shard("old", 5))]);
-    fake.state().faults.insert("a".to_owned(), [Some(Fault::Expired)].into());
-    fake.state().on_expiry = Some(Box::new(|state: &mut State| state.put(0, "new 5")));
-    let mut listener = listen(source(&fake.url, "start = \"latest\"\nuntil = \"tip\""));
-    listener.finish().await.expect("nothing fatal");
-    assert_eq!(listener.splits[&split("a")].values(), ["new 5"]);
-}
-
-/// A source that started at the latest goes on from that time after a restart, also in a shard of which it has no record.
-#[tokio::test]
-async fn latest_is_pinned_over_a_restart() {
-    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]);
-    let latest = || source(&fake.url, "start = \"latest\"");
-    let mut listener = listen(latest());
-    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
-    let checkpoint = listener.checkpoint();
-    listener.kill();
-    fake.state().put(0, "new 1".to_owned());
-    let mut listener = go_on(latest(), checkpoint);
-    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
-    assert_eq!(listener.records, ["new 1"]);
-}
-
-/// A source that starts at the latest, in a job with checkpoints → it reads nothing before a checkpoint holds where that was:
-/// after a crash it would begin at another place.
-#[tokio::test]
-async fn latest_is_kept_before_it_is_read() {
-    let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]);
-    let latest = source(&fake.url, "start = \"latest\"");
-    let mut listener = Listener::with_checkpoints(latest, 2, 16 << 20, None);
-    listener.listen_until(|splits| splits.contains_key(&split("a"))).await;
-    fake.state().put(0, "new 1".to_owned());
-    let early = tokio::time::timeout(Duration::from_millis(100), listener.listen_until(|_| false)).await;
-    assert!(early.is_err() && of_a(&listener.splits, |a| a.records.is_empty() && a.caught_up == 0));
-    assert!(!listener.checkpoint().note["start"]["at"].is_null(), "{:?}", listener.checkpoint());
-    listener.publish(&listener.checkpoint());
-    listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
-    assert_eq!(listener.records, ["new 1"]);
 }
 
 /// A server that took the keys and refuses them for a while, or says that they have expired → the job waits, and goes on.

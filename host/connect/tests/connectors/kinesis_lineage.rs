@@ -36,7 +36,8 @@ async fn reshards_are_followed() {
     for names_children in [true, false] {
         let fake = FakeKinesis::start([("a", FakeShard { hashes: 0..8, ..shard("old", 5) })]);
         fake.state().names_children = names_children;
-        let mut listener = listen(source(&fake.url, "start = \"latest\""));
+        // One worker hears everything in the order in which it is sent.
+        let mut listener = Listener::start(source(&fake.url, "start = \"latest\""), 1, 16 << 20);
         listener.listen_until(|splits| of_a(splits, |a| a.caught_up > 0)).await;
         {
             let mut state = fake.state();
@@ -48,7 +49,17 @@ async fn reshards_are_followed() {
             state.put(3, "merged".to_owned());
         }
         let merged = split("shardId-000000000002");
-        listener.listen_until(|splits| splits.get(&merged).is_some_and(|merged| merged.caught_up > 0)).await;
+        let children = ["shardId-000000000000", "shardId-000000000001"].map(split);
+        listener
+            .listen_until(|splits| {
+                let is_held = children.iter().all(|child| splits.contains_key(child));
+                assert!(
+                    is_held || !of_a(splits, |a| a.done),
+                    "children hold the watermark before their parent lets it go"
+                );
+                splits.get(&merged).is_some_and(|merged| merged.caught_up > 0)
+            })
+            .await;
         listener.stop();
         listener.finish().await.expect("a stop is no failure");
         assert_eq!(listener.ended[0], split("a"));
@@ -85,6 +96,31 @@ async fn children_wait_for_a_checkpoint() {
     listener.listen_until(|splits| count(splits) == 10).await;
     listener.stop();
     listener.finish().await.expect("a stop is no failure");
+}
+
+/// A shard that ends and names a child whose other parent nobody has heard of, as that shard is a child of one that is still read
+/// → the child waits for that one, too.
+#[tokio::test]
+async fn a_parent_that_nobody_has_seen() {
+    let fake = FakeKinesis::start([
+        ("a", FakeShard { hashes: 0..8, ..shard("a", 1) }),
+        ("b", FakeShard { hashes: 8..16, ..shard("b", 1) }),
+    ]);
+    // Behind its record, there is nothing on many pages.
+    fake.state().faults.insert("b".to_owned(), [vec![None], vec![Some(Fault::Empty); 200]].concat().into());
+    let mut listener = listen(source(&fake.url, ""));
+    listener.listen_until(|splits| splits.values().map(|split| split.records.len()).sum::<usize>() == 2).await;
+    {
+        let mut state = fake.state();
+        state.split("b");
+        state.put(8, "of b");
+        state.merge("a", "shardId-000000000000");
+        state.put(8, "of both");
+    }
+    let merged = split("shardId-000000000002");
+    listener.listen_until(|splits| splits.get(&merged).is_some_and(|merged| !merged.records.is_empty())).await;
+    assert_eq!(listener.records[2..], ["of b", "of both"]);
+    listener.kill();
 }
 
 /// Shards that end at different watermarks and are merged, in one run and with a restart in between → the merged shard has the

@@ -4,14 +4,11 @@
 use crate::fake_kinesis::{FakeKinesis, FakeShard, Limits, PutFault, hash_key};
 use crate::harness::{self, Listener};
 use crate::kinesis::{listen, settings, source};
+use crate::kinesis_stream::KinesisStream;
 use crate::servers::{KINESALITE, KINESIS_LOCAL, Server};
 use crate::sink_suite::{self, records, write_all, write_batches};
-use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use wasmill_stream::Guarantee;
 use wasmill_stream::sink::Sink;
 
@@ -109,9 +106,10 @@ async fn doubles_have_the_same_id() {
 async fn packed_rows_find_their_shards() {
     let fake = FakeKinesis::with_shards(2);
     let (mut writer, _) = sink_suite::open(sink(&fake.url, &format!("{BY_KEY}aggregate = true"))).await;
-    let rows = rows(1_200);
+    // So many that some wait behind those which come to the wrong shard.
+    let rows = rows(12_000);
     let mut listener = listen(source(&fake.url, ""));
-    for (round, rows) in rows.chunks(400).enumerate() {
+    for (round, rows) in rows.chunks(4_000).enumerate() {
         writer.write(sink_suite::batch(rows)).await.expect("a write");
         let open = fake.state().open();
         match round {
@@ -142,6 +140,29 @@ async fn limits_are_kept() {
     write_all(sink(&fake.url, &format!("{BY_KEY}aggregate = true")), &rows, 400).await;
     fake.state().limits = None;
     assert_in_order(&read(&fake).await, 1_600);
+}
+
+/// More than two shards take in a second, in bytes or in records, into a stream that would take it all at once → at no moment has
+/// a shard been sent more than it takes.
+#[tokio::test]
+async fn no_shard_is_written_too_fast() {
+    for (packs, count, pad) in [(true, 1_600, 2_000), (false, 3_000, 0)] {
+        let fake = FakeKinesis::with_shards(2);
+        let since = fake.state().clock.now();
+        let pad = "x".repeat(pad);
+        let rows: Vec<_> = (0..count).map(|n| json!({"key": n.to_string(), "pad": pad}).to_string()).collect();
+        write_all(sink(&fake.url, &format!("{BY_KEY}aggregate = {packs}")), &rows, 400).await;
+        for shard in fake.state().shards.values() {
+            let (mut records, mut bytes) = (0.0, 0.0);
+            for record in &shard.records {
+                // A second's worth at once, and then what time brings; the last request may overdraw.
+                let seconds = 1.0 + (record.arrived - since + 1) as f64 / 1e3;
+                (records, bytes) = (records + 1.0, bytes + record.size() as f64);
+                assert!(records <= 1_000.0 * seconds + 1.0, "{records} records in {seconds} s");
+                assert!(bytes <= f64::from(1 << 20) * seconds + f64::from(64 << 10), "{bytes} bytes in {seconds} s");
+            }
+        }
+    }
 }
 
 /// Partition keys that are texts or numbers, hash keys that say which shard, and rows that have neither, are no objects or too
@@ -205,34 +226,18 @@ fn settings_are_checked() {
 /// those of a key in order.
 async fn into_a_server(server: &Server, stream: &str) {
     let Some(url) = server.url() else { return };
-    let config = aws_sdk_kinesis::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("eu-west-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
-        .endpoint_url(url)
-        .build();
-    let client = Client::from_conf(config);
-    client.create_stream().stream_name(stream).shard_count(2).send().await.expect("the stream is new");
-    let settled = async {
-        loop {
-            let described = client.describe_stream_summary().stream_name(stream).send().await.expect("a stream");
-            let summary = described.stream_description_summary;
-            if summary.is_some_and(|summary| summary.stream_status == StreamStatus::Active) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(harness::PATIENCE, settled).await.expect("the stream becomes active");
+    KinesisStream::create(url, stream, 2).await;
     let rows = rows(800);
+    let there = |more: &str| {
+        let text = settings(url, more).replace("\"trips\"", &format!("\"{stream}\""));
+        text.replace("eu-west-1", "us-east-1")
+    };
     for (packs, rows) in [false, true].into_iter().zip(rows.chunks(400)) {
-        let text =
-            settings(url, &format!("{BY_KEY}aggregate = {packs}")).replace("\"trips\"", &format!("\"{stream}\""));
+        let text = there(&format!("{BY_KEY}aggregate = {packs}"));
         let text = text.replace("read_interval = \"1ms\"\n", "").replace("poll_interval = \"1ms\"\n", "");
         write_all(harness::sink("kinesis", &text).expect("good settings"), rows, 100).await;
     }
-    let text = settings(url, "until = \"tip\"").replace("\"trips\"", &format!("\"{stream}\""));
-    let mut listener = listen(harness::source("kinesis", &text).expect("good settings"));
+    let mut listener = listen(harness::source("kinesis", &there("until = \"tip\"")).expect("good settings"));
     listener.finish().await.expect("all is read");
     assert_in_order(&listener.records, 800);
 }

@@ -4,10 +4,11 @@
 mod server;
 
 use crate::harness::{self, Heard, Listener};
+use crate::kinesis_stream::{KinesisStream, hashes};
 use crate::proxies::{Chance, Proxy, Turn};
 use crate::source_suite;
 use md5::{Digest, Md5};
-use server::{Emulator, Fake, KinesisServer, Stream, hashes};
+use server::{Emulator, Fake, KinesisServer};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -45,11 +46,27 @@ on_every_server!(
     is_sent_what_comes
 );
 
+/// A stream, and where it is.
+struct Stream {
+    url: String,
+    /// All of them are asked the same.
+    admin: KinesisStream,
+}
+
+impl Stream {
+    /// Creates a stream; `None`: the server cannot be had here.
+    async fn create(server: &impl KinesisServer, name: &str, shards: i32) -> Option<Self> {
+        let url = server.url()?.to_owned();
+        let admin = KinesisStream::create(&url, &server.stream(name), shards).await;
+        Some(Self { url, admin })
+    }
+}
+
 fn source(url: &str, stream: &Stream, more: &str) -> Box<dyn Source> {
     let text = format!(
         "stream = \"{}\"\nregion = \"us-east-1\"\nendpoint = \"{url}\"\nread_interval = \"5ms\"\npoll_interval = \"5ms\"\n\
          access_key_id = \"${{SECRET}}\"\nsecret_access_key = \"${{SECRET}}\"\n{more}",
-        stream.name
+        stream.admin.name
     );
     harness::source("kinesis", &text).expect("good settings")
 }
@@ -65,7 +82,7 @@ fn count(splits: &BTreeMap<SplitId, Heard>) -> usize {
 /// One more record for every key: its number.
 async fn put(stream: &Stream, number: usize) {
     for key in 0..KEYS {
-        stream.put(&key.to_string(), format!("{key} {number}")).await;
+        stream.admin.put(&key.to_string(), format!("{key} {number}")).await;
     }
 }
 
@@ -152,7 +169,7 @@ async fn follows_reshards_of_packed_records(server: &impl KinesisServer) {
     let Some((stream, checkpoint)) = reshard(server, "packed", true, "").await else { return };
     let mut broken = Aggregate::of("0", None, ["lost"]).pack();
     *broken.last_mut().expect("a digest") ^= 1;
-    stream.put("0", broken.clone()).await;
+    stream.admin.put("0", broken.clone()).await;
     let (_, rest) = read(&stream, Some(checkpoint), 1, "").await;
     assert_eq!(rest, [String::from_utf8_lossy(&broken)]);
 }
@@ -164,7 +181,7 @@ async fn reshard(server: &impl KinesisServer, name: &str, packs: bool, more: &st
     put(0).await;
     let (checkpoint, mut all) = read(&stream, None, KEYS, more).await;
     put(1).await;
-    stream.split().await;
+    stream.admin.split().await;
     put(2).await;
     // Whatever this leaves unread is in the parent, in its children, or in both.
     let (checkpoint, records) = read(&stream, Some(checkpoint), KEYS + 1, more).await;
@@ -172,7 +189,7 @@ async fn reshard(server: &impl KinesisServer, name: &str, packs: bool, more: &st
     let (checkpoint, records) = read(&stream, Some(checkpoint), 3 * KEYS - all.len(), more).await;
     all.extend(records);
     put(3).await;
-    stream.merge().await;
+    stream.admin.merge().await;
     put(4).await;
     let (checkpoint, records) = read(&stream, Some(checkpoint), KEYS + 1, more).await;
     all.extend(records);
@@ -199,14 +216,14 @@ async fn put_together(stream: &Stream, number: usize) {
         hash_keys: Vec::new(),
         records: (0..).zip(&records).map(user_record).collect(),
     };
-    stream.put(first, aggregate.pack()).await;
-    let ranges: Vec<_> = stream.open().await.iter().map(hashes).collect();
+    stream.admin.put(first, aggregate.pack()).await;
+    let ranges: Vec<_> = stream.admin.open().await.iter().map(hashes).collect();
     let home = |key: &str| {
         let hash = u128::from_be_bytes(Md5::digest(key).into());
         ranges.iter().position(|(low, high)| (*low..=*high).contains(&hash)).expect("every hash has a shard")
     };
     for (key, data) in records.iter().filter(|(key, _)| home(key) != home(first)) {
-        stream.put(key, data.clone()).await;
+        stream.admin.put(key, data.clone()).await;
     }
 }
 
@@ -242,18 +259,12 @@ async fn goes_on_with_the_next_stream(server: &impl KinesisServer) {
     put(&stream, 0).await;
     let mut listener = listen(source(&stream.url, &stream, "on_gap = \"skip\""), None);
     listener.listen_until(|splits| count(splits) == KEYS).await;
-    stream.delete().await;
+    stream.admin.delete().await;
     let waits = |listener: &Listener| listener.hold_ups.look().is_some_and(|why| why.contains("deleted: waiting"));
-    while !waits(&listener) {
-        tokio::select! {
-            _ = listener.try_hear_next(0) => {}
-            // Nothing may be heard any more.
-            () = tokio::time::sleep(Duration::from_millis(5)) => {}
-        }
-    }
+    listener.listen_while(|listener| !waits(listener)).await;
     // Creation is dated to the second, and iterators of one stream are good for the next with some servers.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    stream.create_again(3).await;
+    stream.admin.create_again(3).await;
     put(&stream, 1).await;
     listener.listen_until(|splits| count(splits) == 2 * KEYS).await;
     assert_in_order(&listener.records, 2);

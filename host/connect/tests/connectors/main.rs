@@ -22,6 +22,12 @@ mod kinesis_fake;
 mod kinesis_gaps;
 mod kinesis_lineage;
 mod kinesis_sink;
+mod kinesis_starts;
+/// The tests of whole jobs need other parts of it.
+#[allow(dead_code)]
+#[path = "../../../../tests/harness/kinesis_stream.rs"]
+mod kinesis_stream;
+mod kinesis_succession;
 mod kinesis_suite;
 /// The servers of other tests answer in other ways.
 #[allow(dead_code)]

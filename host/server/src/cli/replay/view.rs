@@ -102,3 +102,22 @@ fn line(now: &Snapshot) -> String {
     };
     format!("{bar}{}  {} events, {}/s", clock(now.elapsed), grouped(confirmed), grouped(rate as u64))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A replay half way through its input, one whose size nobody knows, and one that has not begun → a bar that is half full, none,
+    /// and an empty one.
+    #[test]
+    fn bars() {
+        let shown = |taken, bytes, seconds| {
+            let tally = Tally { confirmed: 12_345, taken, bytes, ..Tally::default() };
+            line(&Snapshot { tally, elapsed: Duration::from_secs(seconds), ..Snapshot::default() })
+        };
+        let half = format!("{}{}  50 %  ", "━".repeat(15), " ".repeat(15));
+        assert_eq!(shown(500, 1_000, 10), format!("{half}00:10  12,345 events, 1,234/s"));
+        assert_eq!(shown(500, 0, 10), "00:10  12,345 events, 1,234/s");
+        assert!(shown(0, 1_000, 0).starts_with(&format!("{}   0 %", " ".repeat(BAR))));
+    }
+}
