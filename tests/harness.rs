@@ -17,8 +17,8 @@ pub mod host;
 pub mod http;
 pub mod job;
 pub mod kinesis;
-#[allow(dead_code)]
 /// The tests of the connectors need other parts of it.
+#[allow(dead_code)]
 pub mod kinesis_stream;
 pub mod latency;
 pub mod live;
