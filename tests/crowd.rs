@@ -49,12 +49,12 @@ fn of_small_jobs() {
     fs::copy(component("identity"), fleet.path().join("identity.wasm")).expect("it was built");
     for number in 0..jobs {
         let text = format!(
-            "[source.rows]\ntype = \"replay\"\npath = \"../in.jsonl\"\ntime = \"/t: time(unix-ms)\"\nspeedup = 1\n\
+            "[source.rows]\ntype = \"replay\"\npath = \"in.jsonl\"\ntime = \"/t: time(unix-ms)\"\nspeedup = 1\n\
              event_time = \"/t: time(unix-ms)\"\n\
              [step.same]\ninput = \"rows\"\nplugin = \"{IDENTITY}\"\n\
              [sink.out]\ninput = \"same\"\ntype = \"opensearch\"\nendpoint = \"{}\"\nindex = \"job-{number}\"\n\
              flush_interval = \"400ms\"\n\
-             [checkpoint]\nto = \"../checkpoints/{number}\"\n",
+             [checkpoint]\nto = \"checkpoints/{number}\"\n",
             search.url
         );
         fleet.write(&format!("job-{number}"), &text);

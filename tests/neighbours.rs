@@ -129,7 +129,7 @@ fn a_noisy_neighbour() {
     fs::write(fleet.path().join("steady.jsonl"), lines.collect::<String>()).expect("it can be written");
     let step = format!("[step.same]\ninput = \"rows\"\nplugin = \"{IDENTITY}\"\n[sink.out]\ninput = \"same\"\n");
     let steady = format!(
-        "[source.rows]\ntype = \"replay\"\npath = \"../steady.jsonl\"\ntime = \"/t: time(unix-ms)\"\nspeedup = 1\n\
+        "[source.rows]\ntype = \"replay\"\npath = \"steady.jsonl\"\ntime = \"/t: time(unix-ms)\"\nspeedup = 1\n\
          event_time = \"/t: time(unix-ms)\"\n[engine]\nepoch = \"20ms\"\n{step}type = \"opensearch\"\nendpoint = \"{}\"\n\
          index = \"steady\"\nflush_interval = \"20ms\"\n",
         search.url

@@ -107,14 +107,15 @@ fn of_a_tenant() {
             fs::copy(plugins::component(plugin), folder.join(format!("{name}.wasm"))).expect("it was built");
         }
         for (name, deed) in deeds {
-            let letters = format!("[dead_letter]\ntype = \"file\"\npath = \"{name}.dead\"\noverwrite = true\n");
+            let letters = format!("[dead_letter]\ntype = \"file\"\npath = \"{name}.dead.jsonl\"\noverwrite = true\n");
             fleet.write_for(tenant, name, &format!("{}{letters}", copy(&format!("{name}.jsonl"), HOSTILE, deed)));
         }
         fleet.write_for(tenant, "plain", &copy("plain.jsonl", IDENTITY, ""));
         tokens.push(fleet.token(tenant, &["--tenant", tenant, "--verb", "read", "--verb", "rows"]));
     }
     let jobs = ["traps", "panics", "floods", "plain"];
-    let mut serving = fleet.start();
+    let operator = fleet.token("operator", &["--verb", "read"]);
+    let mut serving = fleet.start().with_token(&operator);
     for tenant in tenants {
         for job in jobs {
             serving.until(&format!("{tenant}:{job}"), "finished");
@@ -129,7 +130,7 @@ fn of_a_tenant() {
             looked += text.len();
             own += usize::from(text.contains(&format!("canary-of-{tenant}")));
         }
-        let letters = fs::read_to_string(fleet.tenant(tenant).join("traps.dead")).expect("it was written");
+        let letters = fs::read_to_string(fleet.tenant(tenant).join("traps.dead.jsonl")).expect("it was written");
         assert_eq!(letters.lines().count(), 1_000 / 40, "{letters}");
         assert!(letters.lines().all(|letter| serde_json::from_str::<Value>(letter).is_ok()));
     }

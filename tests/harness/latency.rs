@@ -28,16 +28,16 @@ impl Arrivals {
         self.seen.lock().expect("no thread panics in here").values().map(Vec::len).sum()
     }
 
-    /// How much later than the fastest row of the same job each row came that is due from `from` to `to`, ascending. The fastest
-    /// may have waited as well, but not for long: it came as soon as it was flushed.
+    /// How much later than the fastest of them each row of a job came that is due from `from` to `to`, ascending. The fastest may
+    /// have waited as well, but not for long: it came as soon as it was flushed.
     pub fn delays(&self, from: i64, to: i64) -> Vec<Duration> {
         let seen = self.seen.lock().expect("no thread panics in here");
         let mut delays = Vec::new();
         for rows in seen.values() {
             let after = |(due, at): &(i64, Duration)| at.as_millis() as i64 - due;
-            let least = rows.iter().map(after).min().unwrap_or(0);
-            let rows = rows.iter().filter(|(due, _)| (from..to).contains(due));
-            delays.extend(rows.map(|row| Duration::from_millis((after(row) - least).max(0) as u64)));
+            let rows = || rows.iter().filter(|(due, _)| (from..to).contains(due));
+            let least = rows().map(after).min().unwrap_or(0);
+            delays.extend(rows().map(|row| Duration::from_millis((after(row) - least).max(0) as u64)));
         }
         delays.sort_unstable();
         delays
