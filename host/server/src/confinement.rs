@@ -32,7 +32,7 @@ impl Confinement {
     pub fn apply(&self) -> Result<()> {
         let is_new_user = rights::enter_namespaces()?;
         network::raise_loopback()?;
-        let tree = Tree::of(self)?;
+        let tree = Tree::of(self);
         tree.build()?;
         rights::drop_all(self.account.as_ref(), is_new_user)?;
         self.limits.set()?;

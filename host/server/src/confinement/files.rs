@@ -34,6 +34,8 @@ const SYSTEM: [&str; 13] = [
     "/etc/localtime",
     "/proc",
 ];
+const LIBRARIES: [&str; 7] =
+    ["/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib64", "/nix/store", "/gnu/store"];
 /// Devices that are none.
 const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
 /// This cannot be opened although it is there: it tells about others. The program itself is found by it when it starts anew.
@@ -42,15 +44,12 @@ const CLOSED: &str = "/proc";
 /// The files of a process.
 pub struct Tree<'a> {
     confinement: &'a Confinement,
-    /// The program that runs.
-    program: PathBuf,
 }
 
 impl<'a> Tree<'a> {
     /// That of this process.
-    pub fn of(confinement: &'a Confinement) -> Result<Self> {
-        let program = fs::read_link("/proc/self/exe").map_err(|error| cannot("find its own program", error))?;
-        Ok(Self { confinement, program })
+    pub fn of(confinement: &'a Confinement) -> Self {
+        Self { confinement }
     }
 
     /// Puts the tree together and makes it the only one that there is.
@@ -62,7 +61,7 @@ impl<'a> Tree<'a> {
         let plain = MountFlags::NOSUID | MountFlags::NODEV;
         let size = c"mode=0755,size=1m";
         mount("tmpfs", stage, "tmpfs", plain, size).map_err(failed(format!("mount {}", stage.display())))?;
-        for path in SYSTEM.iter().chain(&DEVICES).map(Path::new).chain([&*self.program]) {
+        for path in SYSTEM.iter().chain(&DEVICES).map(Path::new) {
             self.show(path, path).map_err(|error| cannot(&format!("show {}", path.display()), error))?;
         }
         for (from, to) in &self.confinement.folders {
@@ -113,10 +112,7 @@ impl<'a> Tree<'a> {
             true => fs::create_dir_all(&at)?,
             false => {
                 at.parent().map_or(Ok(()), fs::create_dir_all)?;
-                // The program may lie in a folder that is shown.
-                if !at.exists() {
-                    File::create(&at)?;
-                }
+                File::create(&at)?;
             }
         }
         Ok(mount_bind_recursive(from, &at)?)
@@ -142,12 +138,15 @@ impl<'a> Tree<'a> {
         });
         let scoped = scoped.map_err(|error| cannot("keep itself from signalling others", error).hint(SIGNALS))?;
         let mut rules = scoped.create().map_err(failed)?;
-        let read = AccessFs::from_read(newest);
+        let read = AccessFs::ReadFile | AccessFs::ReadDir;
         let shown = SYSTEM.iter().filter(|path| **path != CLOSED).map(|path| (PathBuf::from(path), read));
+        // Among the libraries is what loads them when the program is started anew.
+        let loaders = LIBRARIES.iter().map(|path| (PathBuf::from(path), read | AccessFs::Execute));
         let devices = DEVICES.iter().map(|path| (PathBuf::from(path), AccessFs::ReadFile | AccessFs::WriteFile));
-        let program = [(self.program.clone(), AccessFs::ReadFile | AccessFs::Execute)];
+        // The very file that runs, wherever it lies.
+        let program = [(PathBuf::from("/proc/self/exe"), AccessFs::ReadFile | AccessFs::Execute)];
         let own = self.confinement.folders.iter().map(|(_, path)| (path.clone(), of_own(newest)));
-        for (path, access) in shown.chain(devices).chain(program).chain(own) {
+        for (path, access) in shown.chain(loaders).chain(devices).chain(program).chain(own) {
             let opened = match PathFd::new(&path) {
                 Ok(opened) => opened,
                 Err(_) if !path.exists() => continue,
