@@ -73,6 +73,10 @@ impl Lender {
     }
 }
 
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CredentialsError {
+    CredentialsError::provider_error(error)
+}
+
 /// Credentials from whoever lends them at an address.
 pub fn borrowed(address: &str, session: &str, region: &str) -> Result<SharedCredentialsProvider> {
     let wrong = |error| Error::internal(format!("{address} lends no credentials")).with_source(error);
@@ -90,7 +94,6 @@ struct Borrower {
 
 impl Borrower {
     async fn borrow(&self) -> Provided {
-        let failed = CredentialsError::provider_error;
         let answer = self.client.get(self.url.clone()).send().await.map_err(failed)?;
         let (status, body) = (answer.status(), answer.bytes().await.map_err(failed)?);
         if !status.is_success() {

@@ -83,7 +83,9 @@ impl Fleet {
         let jobs = self.known();
         for (name, tenant) in &jobs.tenants {
             if tenant.follow_settings(settings.clone()) {
-                jobs.of(name).for_each(|hosted| drop(hosted.restart()));
+                for hosted in jobs.of(name) {
+                    hosted.restart();
+                }
             }
         }
     }

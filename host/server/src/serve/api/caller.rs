@@ -104,13 +104,13 @@ impl Scope {
 
     /// How they are, with those in other processes.
     pub async fn statuses(&self) -> Vec<JobStatus> {
-        let others = relay::jobs(&self.processes());
+        let others = relay::jobs(&self.processes()).await;
         all(self.jobs(), others).await
     }
 
     /// Whatever the caller may see, how all jobs are: to be counted.
     pub async fn all_statuses(&self) -> Vec<JobStatus> {
-        let others = relay::jobs(&self.fleet.processes());
+        let others = relay::jobs(&self.fleet.processes()).await;
         all(self.fleet.jobs(), others).await
     }
 
@@ -158,8 +158,7 @@ impl Scope {
 }
 
 /// How jobs of this process and others are, by what they are called.
-async fn all(jobs: Vec<Arc<Hosted>>, others: impl Future<Output = Vec<JobStatus>>) -> Vec<JobStatus> {
-    let mut all = others.await;
+async fn all(jobs: Vec<Arc<Hosted>>, mut all: Vec<JobStatus>) -> Vec<JobStatus> {
     for job in jobs {
         all.push(job.status().await);
     }

@@ -80,7 +80,7 @@ async fn run(channel: Channel, beginning: Beginning, way: WayOut, terminal: &Ter
     terminal.logs().write_files(&home)?;
     let lends = format!("{}{CREDENTIALS}", way.address);
     let ways = Ways { out: way, credentials: Some(lends) };
-    let fleet = Arc::new(Fleet::of_tenant(home, &tenant, settings, ways, terminal.clone())?);
+    let fleet = Arc::new(Fleet::of_tenant(home, &tenant, settings, ways, terminal.clone()));
     fleet.look()?;
     let (heard, mut orders) = unbounded_channel();
     std::thread::Builder::new()
@@ -117,7 +117,11 @@ async fn obey(fleet: &Arc<Fleet>, orders: &mut UnboundedReceiver<(Order, Option<
             (Order::Follow(settings), _) => {
                 let fleet = fleet.clone();
                 // What is wrong with a look is said by whoever looks from time to time.
-                let _ = spawn_blocking(move || fleet.hand(*settings).and_then(|()| fleet.look())).await;
+                let _ = spawn_blocking(move || {
+                    fleet.hand(*settings);
+                    fleet.look()
+                })
+                .await;
             }
             (Order::End, _) => return,
             (Order::Begin(_) | Order::Answer, _) => {}

@@ -1,7 +1,6 @@
 //! What a host and the process of a tenant say to each other.
 
 use crate::confinement::Confinement;
-use crate::log::Format;
 use crate::serve::tenant::Settings;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -32,8 +31,6 @@ pub struct Beginning {
     pub password: String,
     /// What is left to it.
     pub confinement: Confinement,
-    /// How it writes its log.
-    pub format: Format,
 }
 
 /// What it says itself.
