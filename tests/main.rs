@@ -53,6 +53,8 @@ mod old_checkpoints;
 mod opensearch;
 /// Keyed state, timers, the order of event time.
 mod process;
+/// Tenants with a process to themselves.
+mod processes;
 /// The program on the command line.
 mod program;
 /// A client of Kinesis that others wrote.

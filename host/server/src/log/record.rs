@@ -186,9 +186,11 @@ mod tests {
         Record {
             at: "2026-01-01T00:00:00.000Z".to_owned(),
             level: Level::WARN,
-            target: "wasmill_plugin::log",
+            target: "wasmill_plugin::log".into(),
             message: message.to_owned(),
-            fields: vec![("step", "averages".into()), ("rows", 7.into()), ("why", "no fare".into())],
+            fields: [("step", "averages".into()), ("rows", 7.into()), ("why", "no fare".into())]
+                .map(|(name, value)| (Cow::Borrowed(name), value))
+                .to_vec(),
         }
     }
 

@@ -7,7 +7,7 @@ mod address;
 mod destination;
 mod forward;
 
-pub use destination::{Destination, Machine, Resolve};
+pub use destination::{Destination, Failed, Machine, Resolve};
 
 use super::tenant::{Tenant, session_of};
 use forward::{Answer, Upstream, refusal};
@@ -172,7 +172,7 @@ impl Egress {
 
     async fn connect(&self, destination: &Destination) -> std::result::Result<TcpStream, Failed> {
         let rules = self.tenant.rules();
-        let addresses = destination.addresses(&rules, &*self.resolver).await.map_err(Failed::Barred)?;
+        let addresses = destination.addresses(&rules, &*self.resolver).await?;
         let mut why = format!("{destination} has no address");
         for address in addresses {
             match timeout(PATIENCE, TcpStream::connect(address)).await {
@@ -214,14 +214,6 @@ impl Egress {
             Err(error) => refusal(StatusCode::BAD_GATEWAY, &error.report()),
         }
     }
-}
-
-/// Why there is no connection.
-enum Failed {
-    /// It may not be.
-    Barred(String),
-    /// Nobody answers.
-    Absent(String),
 }
 
 /// The way out of a tenant whose jobs run in this process: a port of loopback.

@@ -152,7 +152,8 @@ impl TenantProcess {
     /// Asks it, as an API is asked. The answer comes as it is made.
     pub async fn ask(&self, request: Request<Body>) -> Result<Response<Incoming>> {
         let gone = |why: String| Error::unavailable(format!("the process of tenant {} {why}", self.tenant.name()));
-        let channel = self.known().channel().ok_or_else(|| gone(self.status().told()))?;
+        let channel = self.known().channel();
+        let channel = channel.ok_or_else(|| gone(self.status().told()))?;
         let broken = |error: &dyn std::fmt::Display| gone(format!("does not answer: {error}"));
         let (here, there) = UnixStream::pair().map_err(|error| broken(&error))?;
         channel.send(&Order::Answer, Some(there.as_fd())).map_err(|error| broken(&error))?;

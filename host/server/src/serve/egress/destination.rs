@@ -16,6 +16,15 @@ const AWS: [&str; 2] = [".amazonaws.com", ".amazonaws.com.cn"];
 /// The name that every machine has for itself.
 const LOCALHOST: &str = "localhost";
 
+/// Why there is no connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// It may not be.
+    Barred(String),
+    /// Nobody answers.
+    Absent(String),
+}
+
 /// Finds the addresses of names.
 #[async_trait]
 pub trait Resolve: Send + Sync {
@@ -56,13 +65,13 @@ impl Destination {
     }
 
     /// The addresses to connect to, if the rules allow that; else why not.
-    pub async fn addresses(&self, rules: &Rules, resolver: &dyn Resolve) -> Result<Vec<SocketAddr>, String> {
+    pub async fn addresses(&self, rules: &Rules, resolver: &dyn Resolve) -> Result<Vec<SocketAddr>, Failed> {
         let is_named = rules.named().any(|url| {
             let is_host = url.host().is_some_and(|host| host.to_owned() == self.host);
             is_host && url.port_or_known_default() == Some(self.port)
         });
         if !is_named && !self.is_of_aws(rules) {
-            return Err(format!("{self} is no server that [allow] of its file names"));
+            return Err(Failed::Barred(format!("{self} is no server that [allow] of its file names")));
         }
         let found = match &self.host {
             // Whoever wrote it into the rules meant this address.
@@ -73,18 +82,21 @@ impl Destination {
                 let own: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
                 return Ok(own.map(|address| SocketAddr::new(address, self.port)).to_vec());
             }
-            Host::Domain(name) => resolver.resolve(name).await.map_err(|error| format!("find {name}: {error}"))?,
+            Host::Domain(name) => {
+                let found = resolver.resolve(name).await;
+                found.map_err(|error| Failed::Absent(format!("find {name}: {error}")))?
+            }
         };
         for address in &found {
             let address = address.to_canonical();
             if !is_public(address) && !rules.networks().any(|network| network.contains(&address)) {
-                return Err(format!(
+                return Err(Failed::Barred(format!(
                     "{self} leads to {address}, which is not public; `networks` in [allow] of its file names others"
-                ));
+                )));
             }
         }
         match found.is_empty() {
-            true => Err(format!("{self} has no address")),
+            true => Err(Failed::Absent(format!("{self} has no address"))),
             false => Ok(found.into_iter().map(|address| SocketAddr::new(address, self.port)).collect()),
         }
     }

@@ -72,8 +72,9 @@ impl Access for TenantAccess {
 
     fn path(&self, path: PathBuf) -> Result<PathBuf, Barred> {
         let plain = self.plain(&path);
-        // Of what is not there yet, the part that is: links in it may lead anywhere.
-        let there = plain.ancestors().find_map(|part| part.canonicalize().ok());
+        // Of what is not there yet, the part that is: links in it may lead anywhere, or to what is not there either.
+        let there = plain.ancestors().find(|part| part.symlink_metadata().is_ok());
+        let there = there.and_then(|part| part.canonicalize().ok());
         let secrets = self.folder.join("secrets");
         let is_inside = |path: &Path| path.starts_with(&self.folder) && !path.starts_with(&secrets);
         if is_inside(&plain) && there.is_some_and(|there| is_inside(&there)) {
@@ -123,6 +124,7 @@ mod tests {
         fs::create_dir(home.path().join("acme-2")).expect("a folder");
         symlink(home.path(), folder.join("up")).expect("a link");
         symlink("/etc/passwd", folder.join("passwd")).expect("a link");
+        symlink(home.path().join("not/yet"), folder.join("nowhere")).expect("a link");
         symlink(folder.join("secrets"), folder.join("mine")).expect("a link");
         let access = access(&folder);
         let folder = folder.canonicalize().expect("a folder");
@@ -142,6 +144,8 @@ mod tests {
             "up/x",
             "up/new/x",
             "passwd",
+            "nowhere",
+            "nowhere/x",
             "up",
             "secrets/key",
             "mine/key",
