@@ -23,6 +23,8 @@ mod disk;
 mod faults;
 /// The component that a job file names, on probation and refused.
 mod filed;
+/// Addresses that tenants should not write.
+mod forgeries;
 /// What a version that takes over may import.
 mod grants;
 /// What has become of plugins.

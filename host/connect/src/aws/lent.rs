@@ -6,7 +6,6 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, Result as Provided, SharedCredentialsProvider, future};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use url::Url;
@@ -32,8 +31,8 @@ struct Lent {
 /// Takes on roles for others.
 #[derive(Default)]
 pub struct Lender {
-    /// By session and region.
-    lent: Mutex<BTreeMap<(String, String), CachedCredentials>>,
+    /// By role, with the session, and region.
+    lent: Mutex<Vec<(Role, String, CachedCredentials)>>,
 }
 
 impl Lender {
@@ -54,8 +53,8 @@ impl Lender {
 
     async fn cached(&self, role: &Role, region: &str) -> Result<CachedCredentials> {
         let mut lent = self.lent.lock().await;
-        let key = (role.session.clone(), region.to_owned());
-        if let Some(known) = lent.get(&key) {
+        let known = lent.iter().find(|(known, of, _)| known == role && of == region);
+        if let Some((_, _, known)) = known {
             return Ok(known.clone());
         }
         if lent.len() >= MOST {
@@ -63,13 +62,8 @@ impl Lender {
         }
         let config = AwsSettings::of(Some(region.to_owned()), None).config().await;
         let credentials = CachedCredentials::new(assume(role, &config).await);
-        lent.insert(key, credentials.clone());
+        lent.push((role.clone(), region.to_owned(), credentials.clone()));
         Ok(credentials)
-    }
-
-    /// Forgets what was lent: the role is another one.
-    pub async fn forget(&self) {
-        self.lent.lock().await.clear();
     }
 }
 

@@ -207,4 +207,20 @@ mod tests {
         assert_eq!((&json["level"], &json["rows"], &json["step"]), (&json!("warn"), &json!(7), &json!("averages")));
         assert!(!record("two\nlines").json().contains('\n'));
     }
+
+    /// What another process says → the same, under the name that it is given, and nothing that looks like a second event; what is
+    /// no event → none.
+    #[test]
+    fn of_another_process() {
+        let mut read = Record::read(&record("one\n2026 ERROR two").json()).expect("an event");
+        read.set("step", "mine".into());
+        assert_eq!(read.text(false).lines().count(), 2);
+        assert!(read.text(false).lines().nth(1).is_some_and(|line| line.starts_with("    2026")), "{read:?}");
+        let json: Value = serde_json::from_str(&read.json()).expect("JSON");
+        assert_eq!((&json["step"], &json["rows"], &json["level"]), (&json!("mine"), &json!(7), &json!("warn")));
+        let forged = record("x").json().replace("2026-01-01T00:00:00.000Z", "2026 x");
+        for none in ["", "null", "{}", "{\"at\": 1}", &forged] {
+            assert!(Record::read(none).is_none(), "{none}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use url::form_urlencoded;
@@ -85,33 +86,27 @@ impl Egress {
         (self.connections.load(Relaxed), self.refused.load(Relaxed))
     }
 
-    /// The tenant's role is another one, or none.
-    pub async fn forget_credentials(&self) {
-        self.lender.forget().await;
-    }
-
     /// Serves whoever comes to a listener, until this is dropped. `lends`: whether credentials are lent there.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, lends: bool) {
         while let Ok(permit) = self.permits.clone().acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let egress = self.clone();
-                    tokio::spawn(async move {
-                        egress.talk(stream, lends).await;
-                        drop(permit);
-                    });
+                    // As long as there is a connection, or what it has become.
+                    let permit = Arc::new(permit);
+                    tokio::spawn(async move { egress.talk(stream, lends, permit).await });
                 }
                 Err(_) => sleep(AGAIN).await,
             }
         }
     }
 
-    async fn talk(self: Arc<Self>, stream: TcpStream, lends: bool) {
+    async fn talk(self: Arc<Self>, stream: TcpStream, lends: bool, permit: Arc<OwnedSemaphorePermit>) {
         let _ = stream.set_nodelay(true);
         let upstream = Arc::new(Upstream::default());
         let service = service_fn(move |request| {
-            let (egress, upstream) = (self.clone(), upstream.clone());
-            async move { Ok::<_, std::convert::Infallible>(egress.answer(request, &upstream, lends).await) }
+            let (egress, upstream, permit) = (self.clone(), upstream.clone(), permit.clone());
+            async move { Ok::<_, Infallible>(egress.answer(request, &upstream, lends, permit).await) }
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD).preserve_header_case(true);
@@ -119,7 +114,13 @@ impl Egress {
         let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>, upstream: &Upstream, lends: bool) -> Answer {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        upstream: &Upstream,
+        lends: bool,
+        permit: Arc<OwnedSemaphorePermit>,
+    ) -> Answer {
         let uri = request.uri();
         if uri.scheme().is_none() && request.method() != Method::CONNECT {
             return match lends && uri.path() == CREDENTIALS && request.method() == Method::GET {
@@ -157,6 +158,7 @@ impl Egress {
                 let (mut client, mut server) = (TokioIo::new(client), server);
                 let _ = copy_bidirectional(&mut client, &mut server).await;
             }
+            drop(permit);
         });
         refusal(StatusCode::OK, "")
     }
