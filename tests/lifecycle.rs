@@ -138,6 +138,14 @@ fn the_unit() {
     let (code, said, error) = output(Command::new("systemd-analyze").arg("verify").arg(&path));
     let about_it: Vec<_> = error.lines().filter(|line| line.contains("wasmill")).collect();
     assert!(code == Some(0) && about_it.is_empty(), "{said}{error}");
+    let more = fs::read_to_string(root().join("examples/deploy/wasmill-tenants.conf")).expect("it is there");
+    let folder = dir.path().join("more");
+    fs::create_dir_all(folder.join("wasmill.service.d")).expect("a folder");
+    fs::copy(&path, folder.join("wasmill.service")).expect("it can be copied");
+    fs::write(folder.join("wasmill.service.d/tenants.conf"), more).expect("it can be written");
+    let (code, said, error) =
+        output(Command::new("systemd-analyze").arg("verify").arg(folder.join("wasmill.service")));
+    assert!(code == Some(0) && !error.contains("tenants.conf"), "{said}{error}");
     let mut judge = Command::new("systemd-analyze");
     judge.args(["security", "--offline=true", "--threshold=20", "--no-pager"]).arg(&path);
     let (code, said, error) = output(&mut judge);

@@ -24,6 +24,8 @@ mod disk;
 mod faults;
 /// The component that a job file names, on probation and refused.
 mod filed;
+/// Addresses that tenants should not write.
+mod forgeries;
 /// What a version that takes over may import.
 mod grants;
 /// What has become of plugins.
@@ -57,6 +59,8 @@ mod old_checkpoints;
 mod opensearch;
 /// Keyed state, timers, the order of event time.
 mod process;
+/// Tenants with a process to themselves.
+mod processes;
 /// The program on the command line.
 mod program;
 /// A client of Kinesis that others wrote.

@@ -1,7 +1,8 @@
-//! Tenants of `wasmill serve`: what their jobs may reach, and what they may take together.
+//! Tenants of `wasmill serve`: what their jobs may reach, and what they may take together, in the process of the host and in
+//! processes of their own.
 
 use crate::harness::data::json_lines;
-use crate::harness::fleet::{Fleet, Serving};
+use crate::harness::fleet::{CLASSES, Fleet, Serving};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::program::unwrapped;
@@ -27,7 +28,11 @@ fn quota(serving: &Serving, tenant: &str, kind: &str, name: &str) -> Value {
 /// and says what it may not, and nothing of another tenant stands in the reason.
 #[test]
 fn apart() {
-    let fleet = Fleet::new();
+    CLASSES.map(apart_in);
+}
+
+fn apart_in(class: &str) {
+    let fleet = Fleet::of_class(class);
     for (tenant, count) in [("acme", 2_000), ("brand", 3_000)] {
         settle(&fleet, tenant, "[parameters]\nout = \"rows.jsonl\"", count);
         let secrets = fleet.tenant(tenant).join("secrets");
@@ -112,7 +117,11 @@ fn apart() {
 /// while the host runs → the job that was too many runs.
 #[test]
 fn limits_bite() {
-    let fleet = Fleet::new();
+    CLASSES.map(limits_bite_in);
+}
+
+fn limits_bite_in(class: &str) {
+    let fleet = Fleet::of_class(class);
     let limits = "[quota]\njobs = 3\nmemory = \"40 MiB\"\nmetrics = 5\nlog = \"2 KiB\"";
     for (tenant, quota) in [("poor", limits), ("rich", "")] {
         settle(&fleet, tenant, quota, 5_000);
@@ -159,7 +168,11 @@ fn limits_bite() {
 /// and waits for the rest; the second is done meanwhile. With more the first goes on at once.
 #[test]
 fn cpu_is_shared_out() {
-    let fleet = Fleet::new();
+    CLASSES.map(cpu_is_shared_out_in);
+}
+
+fn cpu_is_shared_out_in(class: &str) {
+    let fleet = Fleet::of_class(class);
     settle(&fleet, "poor", "[quota]\ncpu = 0.1", 50_000);
     settle(&fleet, "rich", "", 20_000);
     // Each row takes about a tenth of a millisecond.
@@ -189,7 +202,11 @@ fn cpu_is_shared_out() {
 /// limit, its own goes on; with more they go on where they were.
 #[test]
 fn state_is_limited() {
-    let fleet = Fleet::new();
+    CLASSES.map(state_is_limited_in);
+}
+
+fn state_is_limited_in(class: &str) {
+    let fleet = Fleet::of_class(class);
     let input = Input::new(20_000);
     let job = "[source.rows]\ntype = \"replay\"\npath = \"in.jsonl\"\nevent_time = \"/t: time(unix-ms)\"\n\
                [step.cells]\ninput = \"rows\"\nplugin = \"../cell-key.wasm\"\n\

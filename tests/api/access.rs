@@ -1,6 +1,6 @@
 //! Tokens: every endpoint, as its own document names them, asks for the right one.
 
-use crate::harness::fleet::{Fleet, Serving};
+use crate::harness::fleet::{CLASSES, Fleet, Serving};
 use crate::harness::program::{output, unwrapped, wasmill};
 use crate::harness::report;
 use crate::harness::strangers::{IDENTITY, copy, settle};
@@ -50,7 +50,11 @@ impl Route {
 /// verb or another tenant → refused, whether what it names is there or not; with the right one → heard.
 #[test]
 fn every_endpoint_asks_for_the_right_token() {
-    let fleet = Fleet::new();
+    CLASSES.map(every_endpoint_asks_for_the_right_token_in);
+}
+
+fn every_endpoint_asks_for_the_right_token_in(class: &str) {
+    let fleet = Fleet::of_class(class);
     ["acme", "other"].iter().for_each(|tenant| fleet.allow(tenant, ""));
     let all: Vec<&str> = VERBS.iter().flat_map(|verb| ["--verb", verb]).collect();
     let of = |more: &[&'static str]| [&all[..], more].concat();
@@ -71,6 +75,7 @@ fn every_endpoint_asks_for_the_right_token() {
     let (code, _, said) = output(wasmill(fleet.path()).args(["token", "revoke", ".", "revoked"]));
     assert!(code == Some(0), "{said}");
 
+    serving.until_processes_run();
     let routes = routes(&serving);
     assert!(routes.len() >= 17, "{}", routes.len());
     let close = format!("{}x", &host[..host.len() - 1]);
@@ -120,7 +125,11 @@ fn every_endpoint_asks_for_the_right_token() {
 /// readiness is a number. What is asked, and by whom, is in the audit log; tokens are not.
 #[test]
 fn a_tenant_sees_its_own() {
-    let fleet = Fleet::new();
+    CLASSES.map(a_tenant_sees_its_own_in);
+}
+
+fn a_tenant_sees_its_own_in(class: &str) {
+    let fleet = Fleet::of_class(class);
     for tenant in ["acme", "other"] {
         settle(&fleet, tenant, "", 2_000);
         fleet.write_for(tenant, "job", &copy("rows.jsonl", IDENTITY, ""));

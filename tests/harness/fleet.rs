@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
+/// Where the jobs of tenants can run.
+pub const CLASSES: [&str; 2] = ["shared", "process"];
+
 /// A host of many jobs, with a folder for their files.
 pub struct Fleet {
     dir: TempDir,
@@ -31,6 +34,13 @@ impl Fleet {
         let dir = tempfile::tempdir().expect("a folder");
         fs::create_dir(dir.path().join("jobs")).expect("a folder");
         Self { dir, runs: Cell::new(0) }
+    }
+
+    /// The same, whose tenants run so if their files do not say.
+    pub fn of_class(class: &str) -> Self {
+        let fleet = Self::new();
+        fs::write(fleet.path().join("host.toml"), format!("[tenants]\nclass = \"{class}\"\n")).expect("it can be written");
+        fleet
     }
 
     /// Where job files lie.
@@ -162,6 +172,20 @@ impl Serving {
     /// The number of its process.
     pub fn id(&self) -> u32 {
         self.host.id()
+    }
+
+    /// The process of a tenant that has one to itself.
+    pub fn process(&self, tenant: &str) -> Value {
+        self.get(&format!("/api/v1/tenants/{tenant}"))["process"].clone()
+    }
+
+    /// Waits until the processes of all tenants can be asked.
+    pub fn until_processes_run(&self) {
+        until("processes run", || {
+            let tenants = self.get("/api/v1/tenants");
+            let mut processes = tenants.as_array()?.iter().map(|tenant| &tenant["process"]);
+            processes.all(|process| process.is_null() || process["state"] == "running").then_some(())
+        });
     }
 
     /// Stops it as a service manager does.

@@ -3,10 +3,12 @@
 
 mod credentials;
 mod doubt;
+mod lent;
 
 use crate::secret::Secret;
 pub use credentials::CachedCredentials;
 pub use doubt::Doubt;
+pub use lent::Lender;
 
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
@@ -15,11 +17,19 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_kinesis::config::SharedHttpClient;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder as HttpClientBuilder, Connector};
 use std::time::Duration;
 use url::Url;
-use wasmill_stream::access::{Access, Reach, Role};
+use wasmill_stream::access::{Access, Reach, Role, WayOut};
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::{Error, ErrorKind, Result};
+
+/// Parts of host names are no longer.
+const LONGEST_REGION: usize = 63;
 
 /// The AWS settings of a connector. What is absent comes from the environment, the profile or the machine's role.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +39,8 @@ pub struct AwsSettings {
     /// A profile of `~/.aws/config`.
     pub profile: Option<String>,
     rights: Rights,
+    /// The way that requests take.
+    pub way_out: Option<WayOut>,
 }
 
 /// By whose rights requests are made.
@@ -55,7 +67,7 @@ struct Keys {
 impl AwsSettings {
     /// With the keys of the environment, the profile or the machine's role.
     pub fn of(region: Option<String>, profile: Option<String>) -> Self {
-        Self { region, profile, rights: Rights::Machine }
+        Self { region, profile, rights: Rights::Machine, way_out: None }
     }
 
     /// Of a job that may reach so much and says nothing itself.
@@ -65,12 +77,12 @@ impl AwsSettings {
             None if access.allows(Reach::MachineRights).is_ok() => Rights::Machine,
             None => Rights::Nobody,
         };
-        Self { rights, ..Self::default() }
+        Self { rights, way_out: access.way_out(), ..Self::default() }
     }
 
     /// Reads `region`, `profile`, `access_key_id`, `secret_access_key` and `session_token`.
     pub fn check(section: &mut Section<'_>, problems: &mut Problems) -> Self {
-        let region = section.optional("region", problems);
+        let region = check_region(section, problems);
         let profile = section.located::<String>("profile", problems);
         let id = Secret::check("access_key_id", section, problems);
         let secret = Secret::check("secret_access_key", section, problems);
@@ -85,38 +97,24 @@ impl AwsSettings {
         } else if keys.is_none() && section.access().role().is_none() {
             section.reach(Reach::MachineRights, section.place(), problems);
         }
-        let Self { rights, .. } = Self::within(section.access());
+        let Self { rights, way_out, .. } = Self::within(section.access());
         let rights = keys.map_or(rights, Rights::Keys);
-        Self { region, profile: profile.map(|(profile, _)| profile), rights }
+        Self { region, profile: profile.map(|(profile, _)| profile), rights, way_out }
     }
 
     /// Resolves region and credentials, and proves that there are some.
     pub async fn load(&self) -> Result<AwsAccess> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts());
-        if let Some(region) = &self.region {
-            loader = loader.region(Region::new(region.clone()));
+        if matches!(self.rights, Rights::Nobody) {
+            return Err(denied("this job may not use the AWS rights of the machine, and has no others"));
         }
-        if let Some(profile) = &self.profile {
-            loader = loader.profile_name(profile);
-        }
-        match &self.rights {
-            Rights::Machine | Rights::Role(_) => {}
-            Rights::Keys(Keys { id, secret, token }) => {
-                let token = token.as_ref().map(|token| token.reveal().to_owned());
-                let keys = Credentials::new(id.reveal(), secret.reveal(), token, None, "job file");
-                loader = loader.credentials_provider(keys);
-            }
-            Rights::Nobody => {
-                return Err(denied("this job may not use the AWS rights of the machine, and has no others"));
-            }
-        }
-        let config = loader.load().await;
+        let config = self.config().await;
         let region = config.region().map(ToString::to_string);
         let region = region.ok_or_else(|| Error::invalid("no AWS region: set `region` or AWS_REGION"))?;
         let chain = match &self.rights {
-            Rights::Role(role) => Some(assume(role, &config).await),
+            Rights::Role(role) => match &role.lent_at {
+                Some(address) => Some(lent::borrowed(address, &role.session, &region)?),
+                None => Some(assume(role, &config).await),
+            },
             _ => config.credentials_provider(),
         };
         let credentials = CachedCredentials::new(chain.ok_or_else(|| denied("no chain of AWS credentials"))?);
@@ -127,8 +125,64 @@ impl AwsSettings {
             _ => denied("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role")
                 .with_source(error),
         })?;
+        // Whoever lends or gives credentials was asked directly; what is done with them goes the job's way.
+        let config = match &self.way_out {
+            Some(way) => config.into_builder().http_client(client_through(way)?).build(),
+            None => config,
+        };
         Ok(AwsAccess::over(config, region, credentials))
     }
+}
+
+impl AwsSettings {
+    /// What the SDK makes of them, and of the machine.
+    async fn config(&self) -> SdkConfig {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts());
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Rights::Keys(Keys { id, secret, token }) = &self.rights {
+            let token = token.as_ref().map(|token| token.reveal().to_owned());
+            let keys = Credentials::new(id.reveal(), secret.reveal(), token, None, "job file");
+            loader = loader.credentials_provider(keys);
+        }
+        loader.load().await
+    }
+}
+
+/// An HTTP client of the SDK that goes only this way.
+fn client_through(way: &WayOut) -> Result<SharedHttpClient> {
+    let proxy = ProxyConfig::all(way.address.as_str())
+        .map_err(|error| Error::internal(format!("{way:?} is no proxy")).with_source(error))?
+        .with_basic_auth(&way.user, &way.password);
+    Ok(HttpClientBuilder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
+    }))
+}
+
+/// Whether a text can be the name of a region, and no more than a part of a host name.
+pub fn is_region(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=LONGEST_REGION).contains(&text.len()) && text.chars().all(fits)
+}
+
+/// Reads `region`. It becomes a part of host names, so it may not be more than that.
+fn check_region(section: &mut Section<'_>, problems: &mut Problems) -> Option<String> {
+    let (region, place) = section.located::<String>("region", problems)?;
+    if !is_region(&region) {
+        let message = format!("{}: `region`: \"{region}\" is not the name of a region", section.title());
+        problems.push_hint(place, message, "write it like \"eu-west-1\"");
+        return None;
+    }
+    Some(region)
 }
 
 /// Credentials of a role, which the machine takes on by its own.

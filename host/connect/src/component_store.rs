@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, TryStreamExt};
 use sha2::{Digest, Sha256};
 use std::pin::pin;
-use wasmill_stream::access::{Access, Barred, Reach};
+use wasmill_stream::access::{Access, Barred, Reach, WayOut};
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::{Error, Result};
 
@@ -42,6 +42,8 @@ struct OciSettings {
     /// Who fetches. Nobody in particular without it.
     user: Option<(String, Secret)>,
     patience: Patience,
+    /// The way that requests take.
+    way_out: Option<WayOut>,
 }
 
 /// What is fetched.
@@ -113,7 +115,8 @@ impl FetchSettings {
             aws: AwsSettings::within(access),
             patience: Patience::START,
         };
-        Self { s3, oci: OciSettings { user: None, patience: Patience::START } }
+        let oci = OciSettings { user: None, patience: Patience::START, way_out: access.way_out() };
+        Self { s3, oci }
     }
 }
 
@@ -125,7 +128,8 @@ impl OciSettings {
             let message = format!("{}: `username` and `password` go together", section.title());
             problems.push(section.place(), message);
         }
-        Self { user: name.zip(password), patience: Patience::check_start(section, problems) }
+        let (patience, way_out) = (Patience::check_start(section, problems), section.access().way_out());
+        Self { user: name.zip(password), patience, way_out }
     }
 }
 

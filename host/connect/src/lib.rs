@@ -1,7 +1,7 @@
 //! Sources and sinks. Each lives in a folder or file of its own and is one line in [`SOURCES`] or [`SINKS`]; the check of
 //! job files, `--help` and the documentation walk these lists.
 
-mod aws;
+pub mod aws;
 pub mod checkpoint_store;
 pub mod component_store;
 mod digest;

@@ -22,6 +22,7 @@ mod run;
 mod serve;
 mod stdout;
 mod swap;
+mod tenant;
 mod test;
 mod token;
 mod top;
@@ -105,6 +106,9 @@ enum Command {
     /// The work of a child process: never typed by hand
     #[command(hide = true)]
     Compile(compile::Arguments),
+    /// The process of a tenant: never typed by hand
+    #[command(hide = true)]
+    Tenant,
     /// List the types of sources and sinks
     Connectors,
 }
@@ -153,6 +157,10 @@ enum Exit {
 /// Parses the arguments of this process and does what they say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Before there is a second thread: it confines itself.
+    if matches!(cli.command, Command::Tenant) {
+        return tenant::run();
+    }
     let format = match cli.log_format.map_or_else(format_of_environment, Ok) {
         Ok(format) => format,
         Err(error) => {
@@ -182,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(arguments, &terminal),
         Command::Demo(arguments) => demo::run(arguments, &terminal),
         Command::Compile(arguments) => return compile::run(arguments),
+        Command::Tenant => return tenant::run(),
         Command::Connectors => connectors::run(),
     };
     let exit = ended.unwrap_or_else(|error| {

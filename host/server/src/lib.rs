@@ -5,6 +5,7 @@ pub mod build;
 mod checkpoints;
 pub mod cli;
 mod client;
+pub mod confinement;
 pub mod control;
 pub mod dead_letters;
 mod digest;

@@ -8,6 +8,7 @@ mod print;
 mod record;
 mod ring;
 
+pub use record::Record;
 pub use ring::{Follower, Ring};
 
 use crate::serve::{Home, JobId};
@@ -69,12 +70,12 @@ impl Logs {
 }
 
 /// Starts the log of this process, which is written to this terminal. `false`: it was started before.
-pub fn start(terminal: &Terminal, format: Format, logs: &Logs) -> bool {
+pub fn start(terminal: &Terminal, logs: &Logs) -> bool {
     let filter = EnvFilter::try_from_env("WASMILL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let note = format!("{NOTE}=info").parse();
     let filter = note.into_iter().fold(filter, EnvFilter::add_directive);
     tracing_subscriber::registry()
-        .with(Print::new(terminal.clone(), format).with_filter(filter.and(filter_fn(is_discreet))))
+        .with(Print::new(terminal.clone()).with_filter(filter.and(filter_fn(is_discreet))))
         .with(Keep::new(logs.clone()).with_filter(LevelFilter::INFO))
         .try_init()
         .is_ok()

@@ -4,6 +4,7 @@ pub mod api;
 mod audit;
 mod backoff;
 mod downtime;
+mod egress;
 mod fleet;
 mod front;
 mod home;
@@ -14,6 +15,7 @@ mod keyring;
 mod manager;
 pub mod metrics;
 mod otlp;
+mod process;
 mod rate;
 mod reload;
 mod status;
@@ -25,7 +27,8 @@ pub use front::Listen;
 pub use home::{Home, JobId};
 pub use host_file::HostFile;
 pub use status::{JobStatus, RunStatus, State};
-pub use tenant::{RateStatus, TenantStatus};
+pub use process::{COMMAND as PROCESS_COMMAND, ProcessStatus, inside};
+pub use tenant::{Class, RateStatus, TenantStatus};
 
 pub use crate::driver::Ending;
 
@@ -50,6 +53,8 @@ use wasmill_stream::{Error, Result};
 
 /// Where the API listens if nobody says anything else.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
+/// How long jobs may take for their last checkpoints when the host ends.
+const LAST_CHECKPOINTS: Duration = Duration::from_secs(9);
 /// How often folders are looked at without an event.
 const POLL: Duration = Duration::from_secs(2);
 /// How long it is waited after an event: more may follow.
@@ -83,7 +88,7 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
     let at = listener.at()?;
     let manager = Arc::new(Manager::of_environment()?);
     let hangup = hangups()?;
-    let fleet = Arc::new(Fleet::new(home, parameters, terminal.clone()));
+    let fleet = Arc::new(Fleet::new(home, file.tenants.class, parameters, terminal.clone()));
     fleet.look()?;
     let (number, root) = (fleet.jobs().len(), fleet.home().root());
     terminal.note(&match &at {

@@ -1,6 +1,6 @@
 //! Standard error: the log, one-line errors, and progress that stays below both. Nothing else writes there.
 
-use crate::log::{self, Format, Logs, NOTE};
+use crate::log::{self, Format, Logs, NOTE, Record};
 use crate::serve::JobId;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
@@ -12,6 +12,8 @@ use tracing::Span;
 pub struct Terminal {
     bars: MultiProgress,
     live: bool,
+    /// How events are written.
+    format: Format,
     /// Whether what is said goes into the log, as events do.
     logs_notes: bool,
     /// What jobs keep of the log.
@@ -25,8 +27,8 @@ impl Terminal {
     pub fn start(format: Format) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let (live, logs_notes) = (io::stderr().is_terminal() && format == Format::Text, format == Format::Json);
-        let terminal = Self { bars, live, logs_notes, logs: Logs::default(), span: Span::none() };
-        if !log::start(&terminal, format, &terminal.logs) {
+        let terminal = Self { bars, live, format, logs_notes, logs: Logs::default(), span: Span::none() };
+        if !log::start(&terminal, &terminal.logs) {
             terminal.note("the log was started before");
         }
         terminal
@@ -95,6 +97,14 @@ impl Terminal {
         } else {
             self.note(text);
         }
+    }
+
+    /// Writes an event.
+    pub(crate) fn write(&self, record: &Record) {
+        self.print(&match self.format {
+            Format::Text => record.text(self.is_coloured()),
+            Format::Json => record.json() + "\n",
+        });
     }
 
     /// Writes above the progress.

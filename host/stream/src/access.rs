@@ -2,7 +2,7 @@
 //! is refused before anything is opened, with the place in the file.
 
 use crate::quota::Quota;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,6 +50,33 @@ pub struct Role {
     pub external_id: Option<String>,
     /// What the session may at most, as a policy document.
     pub policy: Option<String>,
+    /// Who takes it on for the job and lends it the credentials, as the address of an endpoint of the kind that containers have;
+    /// `None`: the job takes it on by itself.
+    pub lent_at: Option<String>,
+}
+
+/// The only way out of a job: a proxy, which knows where the job may go.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WayOut {
+    /// Its address, `http://HOST:PORT`.
+    pub address: String,
+    /// What it is told, so that it knows whose connection it is.
+    pub user: String,
+    /// And that it is.
+    pub password: String,
+}
+
+impl WayOut {
+    /// The address with what it is told.
+    pub fn url(&self) -> String {
+        self.address.replacen("http://", &format!("http://{}:{}@", self.user, self.password), 1)
+    }
+}
+
+impl Debug for WayOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WayOut").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// What a job may reach. By default everything.
@@ -77,6 +104,11 @@ pub trait Access: Debug + Send + Sync {
 
     /// The role that it takes on wherever the job file names no keys.
     fn role(&self) -> Option<Role> {
+        None
+    }
+
+    /// The way that all its connections take; `None`: they go where they like.
+    fn way_out(&self) -> Option<WayOut> {
         None
     }
 }

@@ -15,6 +15,7 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use std::io;
 use std::time::Duration;
+use wasmill_stream::access::WayOut;
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// The type of the layer that is a component.
@@ -80,18 +81,24 @@ impl<'a> Registry<'a> {
             true => ClientProtocol::Http,
             false => ClientProtocol::Https,
         };
+        let way = settings.way_out.as_ref().map(WayOut::url);
         let config = ClientConfig {
             protocol,
             connect_timeout: Some(CONNECT_TIMEOUT),
             read_timeout: Some(READ_TIMEOUT),
             // One component runs everywhere: an index has nothing to choose from.
             platform_resolver: None,
+            http_proxy: way.clone(),
+            https_proxy: way.clone(),
             ..ClientConfig::default()
         };
         let tls = || format!("{artifact}: set up TLS");
         let client = Client::try_from(config).map_err(|error| Error::invalid(tls()).with_source(error))?;
-        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
-        let http = http.map_err(|error| Error::invalid(tls()).with_source(error))?;
+        let mut http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
+        if let Some(way) = way {
+            http = http.proxy(reqwest::Proxy::all(way).map_err(|error| Error::internal(tls()).with_source(error))?);
+        }
+        let http = http.build().map_err(|error| Error::invalid(tls()).with_source(error))?;
         let auth = match &settings.user {
             Some((name, password)) => RegistryAuth::Basic(name.clone(), password.reveal().to_owned()),
             None => RegistryAuth::Anonymous,

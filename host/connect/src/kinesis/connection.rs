@@ -3,7 +3,7 @@
 
 use super::aggregate::Hashes;
 use super::failure::failure;
-use crate::aws::{AwsSettings, Doubt, check_endpoint};
+use crate::aws::{AwsSettings, Doubt, check_endpoint, is_region};
 use crate::retry::Patience;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::SharedInterceptor;
@@ -69,7 +69,7 @@ impl StreamName {
         }
         let parts: Vec<_> = text.splitn(6, ':').collect();
         match parts.as_slice() {
-            ["arn", _, "kinesis", _, _, resource] if resource.starts_with("stream/") => {
+            ["arn", _, "kinesis", region, _, resource] if resource.starts_with("stream/") && is_region(region) => {
                 Ok(Self { name: resource["stream/".len()..].to_owned(), arn: Some(text.to_owned()) })
             }
             _ => Err(format!("\"{text}\" is not the ARN of a stream")),

@@ -13,6 +13,8 @@ use opensearch::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
+use url::Url;
+use wasmill_stream::access::WayOut;
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// A request that takes longer is given up and sent again.
@@ -31,6 +33,10 @@ impl Server {
         let address = settings.endpoint.as_str().trim_end_matches('/').to_owned();
         let pool = SingleNodeConnectionPool::new(settings.endpoint.clone());
         let mut builder = TransportBuilder::new(pool).timeout(TIMEOUT);
+        if let Some(WayOut { address, user, password }) = &settings.way_out {
+            let proxy = Url::parse(address).map_err(|error| Error::internal(address.as_str()).with_source(error))?;
+            builder = builder.proxy(proxy, Some(user), Some(password));
+        }
         match &settings.auth {
             Auth::None => {}
             Auth::Basic(user, password) => {

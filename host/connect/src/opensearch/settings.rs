@@ -8,6 +8,7 @@ use crate::time_pattern::TimePattern;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
+use wasmill_stream::access::WayOut;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::sink::Sink;
 use wasmill_stream::units::{ByteCount, Period};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub endpoint: Url,
     /// The index of a document by its event time.
     pub index: TimePattern,
+    /// The way that requests take.
+    pub way_out: Option<WayOut>,
     /// How requests prove who sends them.
     pub auth: Auth,
     /// How long to wait for the server at start.
@@ -76,6 +79,7 @@ pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) ->
     let mappings = check_mappings(&index, section, problems);
     let settings = Settings {
         endpoint: endpoint.unwrap_or(Url::parse("http://localhost").ok()?),
+        way_out: section.access().way_out(),
         collection: check_collection(&auth, section, problems),
         data_stream: check_data_stream(mappings.is_some(), section, problems),
         mappings,

@@ -76,6 +76,9 @@ impl Bucket {
         let access = settings.aws.load().await.map_err(|error| error.context(&place))?;
         place.push_str(&format!(" in {}", access.region));
         let mut options = ClientOptions::new().with_timeout(TIMEOUT);
+        if let Some(way) = &settings.aws.way_out {
+            options = options.with_proxy_url(way.url());
+        }
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&name)
             .with_region(&access.region)

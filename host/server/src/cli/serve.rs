@@ -46,6 +46,10 @@ needs one, but /healthz and /readyz. Any address that other machines can reach n
                     [api]
                     connections = 256
                     requests_per_second = 500    # for each token, or each machine without one
+                    [tenants]
+                    class = \"process\"    # where jobs of tenants run whose files do not say; without, \"shared\": in the host
+                    [tenants]
+                    class = \"process\"    # of tenants whose files do not say: each in a process of its own
                     [otlp]
                     endpoint = \"http://127.0.0.1:4318\"    # metrics are pushed there as well, every 10 s
   HOME/audit.jsonl  a line for each change asked for, each look at records, and each refusal

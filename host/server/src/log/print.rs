@@ -1,6 +1,5 @@
 //! Events to standard error.
 
-use super::Format;
 use super::record::{Fields, Record};
 use crate::terminal::Terminal;
 use tracing::span::{Attributes, Id};
@@ -12,13 +11,12 @@ use tracing_subscriber::registry::LookupSpan;
 /// Writes events to a terminal, or whatever standard error is.
 pub struct Print {
     terminal: Terminal,
-    format: Format,
 }
 
 impl Print {
-    /// In this format.
-    pub fn new(terminal: Terminal, format: Format) -> Self {
-        Self { terminal, format }
+    /// To this one.
+    pub fn new(terminal: Terminal) -> Self {
+        Self { terminal }
     }
 }
 
@@ -31,9 +29,6 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for Print {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let record = Record::of(event, &context);
-        self.terminal.print(&match self.format {
-            Format::Text => record.text(self.terminal.is_coloured()),
-            Format::Json => record.json() + "\n",
-        });
+        self.terminal.write(&record);
     }
 }

@@ -11,12 +11,14 @@ mod logs;
 mod need;
 mod plugins;
 mod refusal;
+pub mod relay;
 mod steps;
 mod tenants;
 
 pub use guard::Guard;
 pub use hear::Door;
 pub use refusal::Refusal;
+pub use relay::inner;
 
 use super::fleet::Fleet;
 use super::tokens::Verb;
@@ -60,11 +62,12 @@ impl Modify for Tokens {
 /// All routes, behind a door.
 pub fn router(fleet: Arc<Fleet>, door: Arc<Door>) -> Router {
     let (routes, document) = described().split_for_parts();
+    let extensions = (Extension(Arc::new(document)), Extension(fleet.clone()));
     routes
         .fallback(refusal::nowhere)
         .method_not_allowed_fallback(refusal::no_such_method)
         .with_state(fleet)
-        .layer(Extension(Arc::new(document)))
+        .layer(extensions)
         .layer(from_fn_with_state(door, hear::hear))
 }
 

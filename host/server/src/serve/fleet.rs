@@ -1,18 +1,28 @@
 //! The jobs of a host: one for each file `NAME.toml` in its folders, paused as long as there is a file `NAME.paused` beside it.
 
-use super::home::{Home, JobId, is_name};
+mod files;
+mod places;
+mod surroundings;
+
+pub use super::tenant::Ways;
+pub use surroundings::Surroundings;
+
+use super::LAST_CHECKPOINTS;
+use super::home::{Home, JobId};
 use super::hosted::{Hosted, Target};
 use super::keeper::{Keeper, hostable};
-use super::tenant::{Tenant, TenantStatus};
-use crate::digest::sha256;
+use super::tenant::{Class, Settings, Tenant, TenantStatus};
 use crate::job::{JobFile, Parameters};
 use crate::log::Ring;
 use crate::terminal::Terminal;
 use crate::watch::Bell;
+pub use files::toml_files;
+use files::{Found, bar};
+use places::Places;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -20,13 +30,17 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use wasmill_stream::{Error, ErrorKind as Kind, Result};
 
-/// How long jobs may take for their last checkpoints when the host ends.
-const LAST_CHECKPOINTS: Duration = Duration::from_secs(9);
+/// How much longer than jobs of its own a host waits for those in other processes, which wait for them as long as it does.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The jobs of a host.
 pub struct Fleet {
     home: Home,
     parameters: Vec<(String, String)>,
+    /// Where the jobs of tenants run whose files do not say.
+    class: Class,
+    /// In the process of a tenant: the ways out, which others keep.
+    ways: Option<Ways>,
     /// Rings when something may have changed, for all jobs.
     bell: Arc<Bell>,
     terminal: Terminal,
@@ -42,25 +56,38 @@ struct Jobs {
     hosted: BTreeMap<JobId, Arc<Hosted>>,
     /// Who keeps them, and those that are still on their way out.
     keepers: BTreeMap<JobId, JoinHandle<()>>,
+    /// Where tenants run.
+    places: Places,
     /// No more are started.
     is_closed: bool,
 }
 
-/// A job as its files say.
-struct Found {
-    file: PathBuf,
-    /// Its digest; `None`: it cannot be read now.
-    digest: Option<String>,
-    is_paused: bool,
-    /// Why it may not run.
-    barred: Option<String>,
-}
-
 impl Fleet {
-    /// The jobs of a host, of which none has been looked at. `parameters`: values of `${NAME}` in their files.
-    pub fn new(home: Home, parameters: Vec<(String, String)>, terminal: Terminal) -> Self {
-        let bell = Arc::new(Bell::new(terminal.clone()));
-        Self { home, parameters, bell, terminal, jobs: Mutex::default(), complaints: Mutex::default() }
+    /// The jobs of a host, of which none has been looked at. `class`: where those of tenants run whose files do not say;
+    /// `parameters`: values of `${NAME}` in their files.
+    pub fn new(home: Home, class: Class, parameters: Vec<(String, String)>, terminal: Terminal) -> Self {
+        let (bell, jobs) = (Arc::new(Bell::new(terminal.clone())), Mutex::default());
+        Self { home, parameters, class, ways: None, bell, terminal, jobs, complaints: Mutex::default() }
+    }
+
+    /// The jobs of one tenant, in a process of its own.
+    pub fn of_tenant(home: Home, name: &str, settings: Settings, ways: Ways, terminal: Terminal) -> Self {
+        let tenant = Tenant::of_settings(&home, name, settings);
+        let fleet = Self::new(home, Class::Shared, Vec::new(), terminal);
+        fleet.known().tenants.insert(name.to_owned(), Arc::new(tenant));
+        Self { ways: Some(ways), ..fleet }
+    }
+
+    /// The file of the one tenant says that now.
+    pub fn hand(&self, settings: Settings) {
+        let jobs = self.known();
+        for (name, tenant) in &jobs.tenants {
+            if tenant.follow_settings(settings.clone()) {
+                for hosted in jobs.of(name) {
+                    hosted.restart();
+                }
+            }
+        }
     }
 
     /// What rings when something may have changed.
@@ -105,12 +132,14 @@ impl Fleet {
             return Err(Error::unavailable("the host is stopping"));
         }
         let changed = self.find_tenants(&mut jobs)?;
+        self.place(&mut jobs)?;
         let (mut found, problem) = self.find(&jobs)?;
         bar(&jobs, &mut found);
         jobs.hosted.retain(|id, hosted| {
             let stays = found.contains_key(id);
             if !stays {
-                self.terminal.note(&format!("{id}: its file has gone"));
+                let why = if hosted.file().exists() { "its tenant runs elsewhere" } else { "its file has gone" };
+                self.terminal.note(&format!("{id}: {why}"));
                 hosted.leave();
                 self.terminal.logs().forget(&id.to_string());
             }
@@ -210,17 +239,22 @@ impl Fleet {
 
     /// Stops all jobs for good, each with a checkpoint. Jobs that take too long for that are an error.
     pub async fn leave(&self) -> Result<()> {
-        let keepers = {
+        let (keepers, processes) = {
             let mut jobs = self.known();
             jobs.is_closed = true;
             jobs.hosted.values().for_each(|hosted| hosted.leave());
-            std::mem::take(&mut jobs.keepers)
+            (std::mem::take(&mut jobs.keepers), jobs.places.leave())
         };
         let until = Instant::now() + LAST_CHECKPOINTS;
         let mut late = Vec::new();
         for (id, keeper) in keepers {
             if timeout_at(until, keeper).await.is_err() {
                 late.push(id.to_string());
+            }
+        }
+        for (tenant, keeper) in processes {
+            if timeout_at(until + FAREWELL, keeper).await.is_err() {
+                late.push(format!("tenant {tenant}"));
             }
         }
         match late.is_empty() {
@@ -241,11 +275,19 @@ impl Fleet {
     /// How all tenants stand.
     pub fn tenants(&self) -> Vec<TenantStatus> {
         let jobs = self.known();
-        jobs.tenants.values().map(|tenant| TenantStatus::of(tenant, jobs.of(tenant.name()).count())).collect()
+        let of = |tenant: &Arc<Tenant>| {
+            let status = TenantStatus::of(tenant, jobs.of(tenant.name()).count());
+            jobs.places.complete(tenant.name(), status)
+        };
+        jobs.tenants.values().map(of).collect()
     }
 
     /// Takes on what the files of tenants say. Those whose jobs may reach something else than before.
     fn find_tenants(&self, jobs: &mut Jobs) -> Result<BTreeSet<String>> {
+        // The process of a tenant is told what its file says.
+        if self.ways.is_some() {
+            return Ok(BTreeSet::new());
+        }
         let (mut found, mut changed) = (BTreeSet::new(), BTreeSet::new());
         for (name, file) in toml_files(&self.home.tenants())? {
             let text = match fs::read_to_string(&file) {
@@ -254,7 +296,10 @@ impl Fleet {
                 Err(error) => Err(Error::unavailable(format!("read {}", file.display())).with_source(error)),
             };
             let followed = text.and_then(|text| match jobs.tenants.get(&name) {
-                Some(tenant) => tenant.follow(&self.home, &text),
+                Some(tenant) => {
+                    let before = tenant.settings();
+                    tenant.follow(&self.home, &text).inspect(|_| jobs.places.follow(tenant, &before))
+                }
                 None => {
                     jobs.tenants.insert(name.clone(), Arc::new(Tenant::open(&self.home, &name, &text)?));
                     Ok(false)
@@ -270,31 +315,6 @@ impl Fleet {
         }
         jobs.tenants.retain(|name, _| found.contains(name));
         Ok(changed)
-    }
-
-    /// The jobs that there are files of, and why some of these cannot be read.
-    fn find(&self, jobs: &Jobs) -> Result<(BTreeMap<JobId, Found>, Option<Error>)> {
-        let (mut found, mut problem) = (BTreeMap::new(), None);
-        for tenant in [None].into_iter().chain(jobs.tenants.keys().map(|tenant| Some(tenant.as_str()))) {
-            for (name, file) in toml_files(&self.home.jobs(tenant))? {
-                let Some(id) = JobId::new(tenant, &name) else { continue };
-                // A link may lead to what is not the tenant's.
-                if tenant.is_some() && file.is_symlink() {
-                    continue;
-                }
-                let digest = match fs::read(&file) {
-                    Ok(text) => Some(sha256(&text)),
-                    Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => continue,
-                    Err(error) => {
-                        problem = Some(Error::unavailable(format!("read {}", file.display())).with_source(error));
-                        None
-                    }
-                };
-                let is_paused = file.with_extension("paused").exists();
-                found.insert(id, Found { file, digest, is_paused, barred: None });
-            }
-        }
-        Ok((found, problem))
     }
 
     /// Says what is wrong with the file of a tenant, once.
@@ -330,62 +350,7 @@ impl Jobs {
     }
 }
 
-/// Bars what is beyond the number of jobs that a tenant may have: those that came last.
-fn bar(jobs: &Jobs, found: &mut BTreeMap<JobId, Found>) {
-    for (name, tenant) in &jobs.tenants {
-        let Some(most) = tenant.jobs() else { continue };
-        let mut ids: Vec<_> = found.keys().filter(|id| id.tenant() == Some(name)).cloned().collect();
-        ids.sort_by_key(|id| jobs.hosted.get(id).is_none_or(|hosted| hosted.is_barred()));
-        for id in ids.iter().skip(most) {
-            if let Some(found) = found.get_mut(id) {
-                found.barred = Some(too_many(name, most));
-            }
-        }
-    }
-}
-
 fn too_many(tenant: &str, most: usize) -> String {
     format!("quota `jobs` of tenant {tenant}: it has more jobs than the {most} that it may have")
 }
 
-/// Where the values in a job file come from, and what the job may reach.
-#[derive(Clone)]
-pub struct Surroundings {
-    job: String,
-    tenant: Option<Arc<Tenant>>,
-    parameters: Vec<(String, String)>,
-}
-
-impl Surroundings {
-    fn of(fleet: &Fleet, id: &JobId, jobs: &Jobs) -> Self {
-        let tenant = id.tenant().and_then(|tenant| jobs.tenants.get(tenant).cloned());
-        Self { job: id.name().to_owned(), tenant, parameters: fleet.parameters.clone() }
-    }
-
-    /// As they are now.
-    pub fn parameters(&self) -> Result<Parameters> {
-        match &self.tenant {
-            Some(tenant) => tenant.surroundings(&self.job),
-            None => Ok(Parameters::new(self.parameters.iter().cloned())),
-        }
-    }
-}
-
-/// The files `NAME.toml` of a folder, if there is one.
-fn toml_files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let failed = |error| Error::unavailable(format!("read {}", folder.display())).with_source(error);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let file = entry.map_err(failed)?.path();
-        let name = file.file_stem().and_then(|name| name.to_str()).filter(|name| is_name(name)).map(str::to_owned);
-        if let (Some(name), Some("toml")) = (name, file.extension().and_then(|end| end.to_str())) {
-            files.push((name, file));
-        }
-    }
-    Ok(files)
-}

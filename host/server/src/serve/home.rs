@@ -4,6 +4,7 @@
 //! HOME/jobs/NAME.toml                     jobs of whoever runs the host
 //! HOME/tenants/TENANT.toml                what a tenant may, and may take
 //! HOME/tenants/TENANT/jobs/NAME.toml      its jobs; all its files are in HOME/tenants/TENANT
+//! HOME/processes/TENANT                   of its process, if it has one to itself: can be had again
 //! ```
 
 use std::fmt;
@@ -49,6 +50,11 @@ impl Home {
     /// Everything that belongs to a tenant.
     pub fn tenant(&self, name: &str) -> PathBuf {
         self.tenants().join(name)
+    }
+
+    /// What belongs to the process of a tenant, and not to the tenant: what it has compiled, and its sockets.
+    pub fn process(&self, tenant: &str) -> PathBuf {
+        self.root.join("processes").join(tenant)
     }
 
     /// The job files of a tenant, or of whoever runs the host.

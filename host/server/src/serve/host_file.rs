@@ -2,6 +2,7 @@
 
 use super::front::{Listen, TlsFiles};
 use super::otlp::OtlpSettings;
+use super::tenant::Class;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -22,8 +23,25 @@ pub struct HostFile {
     /// How much it does for them.
     #[serde(default)]
     pub api: ApiLimits,
+    /// Where the jobs of tenants run whose files do not say.
+    #[serde(default)]
+    pub tenants: TenantDefaults,
     /// Where its metrics are pushed.
     pub otlp: Option<OtlpSettings>,
+}
+
+/// What holds for tenants whose files do not say something else.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantDefaults {
+    /// Where their jobs run.
+    pub class: Class,
+}
+
+impl Default for TenantDefaults {
+    fn default() -> Self {
+        Self { class: Class::Shared }
+    }
 }
 
 /// How much a host does for its clients.

@@ -8,6 +8,7 @@ mod otlp;
 mod page;
 mod plain;
 mod plugins;
+mod portion;
 mod process;
 mod steps;
 mod tenants;
@@ -16,7 +17,9 @@ use super::TenantStatus;
 use super::hosted::Hosted;
 use crate::driver::Observed;
 use crate::progress::Snapshot;
-use page::{Family, Labels, Page};
+pub use process::Usage;
+use page::{Labels, Page};
+pub use portion::Portion;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -50,10 +53,11 @@ impl Format {
 pub fn text(
     jobs: Vec<Arc<Hosted>>,
     tenants: &[TenantStatus],
+    others: Vec<(String, Vec<Portion>)>,
     with_process: bool,
     format: Format,
 ) -> Result<String, fmt::Error> {
-    let text = openmetrics::openmetrics(families(jobs, tenants, with_process))?;
+    let text = openmetrics::openmetrics(all(jobs, tenants, others, with_process).0)?;
     Ok(match format {
         Format::OpenMetrics => text,
         Format::Plain => plain::plain(&text),
@@ -61,11 +65,31 @@ pub fn text(
 }
 
 /// The same as a request to a collector of OpenTelemetry.
-pub fn otlp(jobs: Vec<Arc<Hosted>>, tenants: &[TenantStatus]) -> Value {
-    otlp::otlp(families(jobs, tenants, true))
+pub fn otlp(jobs: Vec<Arc<Hosted>>, tenants: &[TenantStatus], others: Vec<(String, Vec<Portion>)>) -> Value {
+    otlp::otlp(all(jobs, tenants, others, true).0)
 }
 
-fn families(jobs: Vec<Arc<Hosted>>, tenants: &[TenantStatus], with_process: bool) -> Vec<Family> {
+/// The series of jobs, for another process, which puts them to its own.
+pub fn families(jobs: Vec<Arc<Hosted>>) -> Vec<Portion> {
+    of_jobs(jobs).0.into_iter().map(Portion::of).collect()
+}
+
+fn all(
+    jobs: Vec<Arc<Hosted>>,
+    tenants: &[TenantStatus],
+    others: Vec<(String, Vec<Portion>)>,
+    with_process: bool,
+) -> Page {
+    let mut page = of_jobs(jobs);
+    others.into_iter().for_each(|(tenant, portions)| page.take_in(&tenant, portions));
+    page.tenants(tenants);
+    if with_process {
+        page.process();
+    }
+    page
+}
+
+fn of_jobs(jobs: Vec<Arc<Hosted>>) -> Page {
     let (seen, mut page) = (Seen::all(jobs), Page::default());
     page.jobs(&seen);
     page.steps(&seen);
@@ -73,11 +97,7 @@ fn families(jobs: Vec<Arc<Hosted>>, tenants: &[TenantStatus], with_process: bool
     page.sinks(&seen);
     page.checkpoints(&seen);
     page.plugins(&seen);
-    page.tenants(tenants);
-    if with_process {
-        page.process();
-    }
-    page.0
+    page
 }
 
 /// A job as it is now.
@@ -94,8 +114,8 @@ impl Seen {
 
 fn of_job(seen: &Seen) -> Labels {
     let id = seen.job.id();
-    let tenant = id.tenant().map(|tenant| ("tenant", tenant.to_owned()));
-    tenant.into_iter().chain([("job", id.name().to_owned())]).collect()
+    let tenant = id.tenant().map(|tenant| (portion::TENANT.into(), tenant.to_owned()));
+    tenant.into_iter().chain([("job".into(), id.name().to_owned())]).collect()
 }
 
 /// The runs that are under way, or were the last.
@@ -112,5 +132,5 @@ fn steps(seen: &[Seen]) -> impl Iterator<Item = (Labels, &Arc<StepLedger>)> {
 
 /// Labels with one more.
 fn and(labels: &Labels, name: &'static str, value: impl ToString) -> Labels {
-    labels.iter().cloned().chain([(name, value.to_string())]).collect()
+    labels.iter().cloned().chain([(name.into(), value.to_string())]).collect()
 }

@@ -1,6 +1,7 @@
 //! Metrics that are pushed, to a collector of OpenTelemetry: over HTTP, as JSON, every so often. Each request has all of them, so one
 //! that is lost is not sent again.
 
+use super::api::relay;
 use super::fleet::Fleet;
 use super::metrics;
 use crate::terminal::Terminal;
@@ -78,7 +79,9 @@ impl Push {
 
     async fn push(&self) -> Result<()> {
         let failed = || Error::unavailable(format!("push metrics to {}", self.url));
-        let body = metrics::otlp(self.fleet.jobs(), &self.fleet.tenants()).to_string();
+        let others = relay::families(&self.fleet.processes()).await;
+        let tenants = relay::tenants(&self.fleet, self.fleet.tenants()).await;
+        let body = metrics::otlp(self.fleet.jobs(), &tenants, others).to_string();
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body);
         let answer = request.send().await.map_err(|error| failed().with_source(error.without_url()))?;
         match answer.status() {

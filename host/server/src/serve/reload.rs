@@ -51,7 +51,7 @@ impl Reload {
         looked?;
         let mut said = format!("settings were read again: {} jobs", self.fleet.jobs().len());
         if (HostFile { names: self.file.names.clone(), ..now }) != self.file {
-            said.push_str("; what host.toml says of `listen`, [tls] and [api] holds when the host is started again");
+            said.push_str("; what host.toml says of `listen`, [tls], [tenants] and [api] holds when the host is started again");
         }
         Ok(said)
     }

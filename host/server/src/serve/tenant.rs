@@ -5,7 +5,9 @@ mod rules;
 mod settings;
 mod status;
 
-pub use settings::Settings;
+pub use access::{Ways, session_of};
+pub use rules::Rules;
+pub use settings::{Class, Settings};
 pub use status::{RateStatus, TenantStatus};
 
 use super::home::Home;
@@ -46,11 +48,20 @@ impl Tenant {
             // What belongs to a tenant is nobody else's to read.
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         }
-        let settings = read(home, name, text)?;
+        Ok(Self::with(home, name, read(home, name, text)?, sha256(text.as_bytes())))
+    }
+
+    /// The one whose file says that, in a process that has no such file.
+    pub fn of_settings(home: &Home, name: &str, settings: Settings) -> Self {
+        Self::with(home, name, settings, String::new())
+    }
+
+    fn with(home: &Home, name: &str, settings: Settings, digest: String) -> Self {
+        let folder = home.tenant(name);
         let quota = Arc::new(Quota::unlimited(format!("tenant {name}")));
         settings.set_limits(&quota);
-        let known = Mutex::new(Known { digest: sha256(text.as_bytes()), settings });
-        Ok(Self { name: name.to_owned(), folder, quota, known })
+        let known = Mutex::new(Known { digest, settings });
+        Self { name: name.to_owned(), folder, quota, known }
     }
 
     /// Its name.
@@ -76,15 +87,39 @@ impl Tenant {
             return Ok(false);
         }
         let settings = read(home, &self.name, text)?;
+        Ok(self.take(settings, digest))
+    }
+
+    /// The same, of settings that were read elsewhere.
+    pub fn follow_settings(&self, settings: Settings) -> bool {
+        self.take(settings, String::new())
+    }
+
+    fn take(&self, settings: Settings, digest: String) -> bool {
         settings.set_limits(&self.quota);
         let mut known = self.known();
         let is_other = known.settings.rules != settings.rules || known.settings.parameters != settings.parameters;
         *known = Known { digest, settings };
-        Ok(is_other)
+        is_other
     }
 
-    /// What is around the files of its jobs: its own parameters and secrets, and what it may reach. `job`: the name of the job.
-    pub fn surroundings(&self, job: &str) -> Result<Parameters> {
+    /// What its file says.
+    pub fn settings(&self) -> Settings {
+        self.known().settings.clone()
+    }
+
+    /// What its jobs may reach.
+    pub fn rules(&self) -> Rules {
+        self.known().settings.rules.clone()
+    }
+
+    /// Where its jobs run, if its file says so.
+    pub fn class(&self) -> Option<Class> {
+        self.known().settings.class
+    }
+
+    /// What is around the files of its jobs: its own parameters and secrets, and what it may reach, which way. `job`: the name of the job.
+    pub fn surroundings(&self, job: &str, ways: Ways) -> Result<Parameters> {
         let (rules, mut values) = {
             let known = self.known();
             (known.settings.rules.clone(), known.settings.parameters.clone())
@@ -94,7 +129,7 @@ impl Tenant {
         let folder = folder.map_err(|error| {
             Error::unavailable(format!("find the folder {}", self.folder.display())).with_source(error)
         })?;
-        let access = TenantAccess::new(&self.name, job, folder, rules, self.quota.clone());
+        let access = TenantAccess::new(&self.name, job, folder, rules, self.quota.clone()).by(ways);
         Ok(Parameters::new(values).within(Arc::new(access)))
     }
 

@@ -1,5 +1,6 @@
 //! How long something took, as a histogram that any thread can add to.
 
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub struct Latency {
 }
 
 /// A copy of a [`Latency`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latencies {
     /// How many were no longer than each of [`BOUNDS`] and longer than the one before; the last: longer than all.
     pub buckets: [u64; BOUNDS.len() + 1],

@@ -1,7 +1,7 @@
 //! Who asks, and what of the host is his to see.
 
-use super::Refusal;
 use super::refusal::Result;
+use super::{Refusal, relay};
 use crate::job::Parameters;
 use crate::live::history::Reason;
 use crate::serve::TenantStatus;
@@ -9,6 +9,8 @@ use crate::serve::fleet::Fleet;
 use crate::serve::front::Peer;
 use crate::serve::home::JobId;
 use crate::serve::hosted::Hosted;
+use crate::serve::process::TenantProcess;
+use crate::serve::status::JobStatus;
 use crate::serve::tokens::{Token, Verb};
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -31,6 +33,8 @@ pub enum Who {
     Anyone,
     /// The bearer of a token, with its name.
     Bearer(Arc<str>, Arc<Token>),
+    /// Somebody whom the host has heard, by his name: this is the process of a tenant.
+    Relayed(Arc<str>),
     /// He is to have a token, and has none that counts: why.
     Unknown(String),
 }
@@ -39,7 +43,7 @@ impl Caller {
     /// What the audit log and the history call him.
     pub fn name(&self) -> String {
         match &self.who {
-            Who::Bearer(name, _) => name.to_string(),
+            Who::Bearer(name, _) | Who::Relayed(name) => name.to_string(),
             Who::Anyone | Who::Unknown(_) => self.peer.who(),
         }
     }
@@ -61,7 +65,7 @@ impl Caller {
     fn tenant(&self) -> Option<&str> {
         match &self.who {
             Who::Bearer(_, token) => token.tenant.as_deref(),
-            Who::Anyone | Who::Unknown(_) => None,
+            Who::Anyone | Who::Relayed(_) | Who::Unknown(_) => None,
         }
     }
 
@@ -98,16 +102,30 @@ impl Scope {
         jobs
     }
 
-    /// Whatever the caller may see, all jobs: to be counted.
-    pub fn all_jobs(&self) -> Vec<Arc<Hosted>> {
-        self.fleet.jobs()
+    /// How they are, with those in other processes.
+    pub async fn statuses(&self) -> Vec<JobStatus> {
+        let others = relay::jobs(&self.processes()).await;
+        all(self.jobs(), others).await
+    }
+
+    /// Whatever the caller may see, how all jobs are: to be counted.
+    pub async fn all_statuses(&self) -> Vec<JobStatus> {
+        let others = relay::jobs(&self.fleet.processes()).await;
+        all(self.fleet.jobs(), others).await
+    }
+
+    /// The processes of tenants.
+    pub fn processes(&self) -> Vec<Arc<TenantProcess>> {
+        let mut processes = self.fleet.processes();
+        processes.retain(|process| self.caller.sees(Some(process.tenant().name())));
+        processes
     }
 
     /// How tenants stand.
-    pub fn tenants(&self) -> Vec<TenantStatus> {
+    pub async fn tenants(&self) -> Vec<TenantStatus> {
         let mut tenants = self.fleet.tenants();
         tenants.retain(|tenant| self.caller.sees(Some(&tenant.name)));
-        tenants
+        relay::tenants(&self.fleet, tenants).await
     }
 
     /// One of them.
@@ -137,6 +155,15 @@ impl Scope {
         };
         Reason { by, why }
     }
+}
+
+/// How jobs of this process and others are, by what they are called.
+async fn all(jobs: Vec<Arc<Hosted>>, mut all: Vec<JobStatus>) -> Vec<JobStatus> {
+    for job in jobs {
+        all.push(job.status().await);
+    }
+    all.sort_by_cached_key(|job| job.id.parse::<JobId>().ok());
+    all
 }
 
 impl FromRequestParts<Arc<Fleet>> for Scope {

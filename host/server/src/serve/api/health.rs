@@ -1,6 +1,6 @@
 //! Whether the host is alive, whether its jobs run, and its metrics.
 
-use super::Refusal;
+use super::{Refusal, relay};
 use super::caller::{Scope, Who};
 use super::refusal::Result;
 use crate::serve::metrics::{self, Format};
@@ -22,8 +22,8 @@ pub async fn alive() -> &'static str {
 pub async fn ready(scope: Scope) -> (StatusCode, String) {
     let is_well = |state| matches!(state, State::Running | State::Paused | State::Finished);
     let is_known = !matches!(scope.caller.who, Who::Unknown(_));
-    let jobs = if is_known { scope.jobs() } else { scope.all_jobs() };
-    let states = jobs.iter().map(|job| (job.id(), job.state()));
+    let jobs = if is_known { scope.statuses().await } else { scope.all_statuses().await };
+    let states = jobs.iter().map(|job| (&job.id, job.state));
     let others: Vec<_> = states.filter(|(_, state)| !is_well(*state)).collect();
     let text = match others.len() {
         0 => return (StatusCode::OK, "ready\n".to_owned()),
@@ -39,7 +39,8 @@ pub async fn metrics(scope: Scope, headers: HeaderMap) -> Result<impl IntoRespon
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
     // The process belongs to whoever runs the host.
-    let text = metrics::text(scope.jobs(), &scope.tenants(), scope.caller.sees(None), format)
+    let (tenants, others) = (scope.tenants().await, relay::families(&scope.processes()).await);
+    let text = metrics::text(scope.jobs(), &tenants, others, scope.caller.sees(None), format)
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"))?;
     Ok(([(header::CONTENT_TYPE, format.content_type())], text))
 }

@@ -95,7 +95,7 @@ impl Door {
         let caller = self.caller(peer, request.headers())?;
         let whose = match &caller.who {
             Who::Bearer(_, token) => token.id().to_owned(),
-            Who::Anyone | Who::Unknown(_) => peer.host().to_string(),
+            Who::Anyone | Who::Relayed(_) | Who::Unknown(_) => peer.host().to_string(),
         };
         self.rate.take(whose, Instant::now()).map_err(Refusal::too_many)?;
         // Nothing changes without a token, so there is no reason to read on.

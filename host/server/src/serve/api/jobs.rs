@@ -13,11 +13,7 @@ type Answer = Result<(StatusCode, Json<JobStatus>)>;
 /// All jobs that the token is for, by name.
 #[utoipa::path(get, path = "/api/v1/jobs", responses((status = 200, body = [JobStatus])))]
 pub async fn list(scope: Scope) -> Json<Vec<JobStatus>> {
-    let mut all = Vec::new();
-    for job in scope.jobs() {
-        all.push(job.status().await);
-    }
-    Json(all)
+    Json(scope.statuses().await)
 }
 
 /// One job.

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::caller::Caller;
+use super::relay::{process_of, relay};
 use crate::serve::fleet::Fleet;
 use crate::serve::tokens::Verb;
 use axum::Extension;
@@ -129,6 +130,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 async fn check(
     State(need): State<Need>,
     Extension(caller): Extension<Caller>,
+    Extension(fleet): Extension<Arc<Fleet>>,
     names: RawPathParams,
     request: Request,
     next: Next,
@@ -137,7 +139,10 @@ async fn check(
     let about = About { verb: need.verb(), job: named("job") };
     let mut response = match need.refuses(&caller, about.job.as_deref(), named("tenant").as_deref()) {
         Some(refusal) => refusal.into_response(),
-        None => next.run(request).await,
+        None => match process_of(&fleet, about.job.as_deref()) {
+            Some(process) => relay(&process, &caller, request).await,
+            None => next.run(request).await,
+        },
     };
     response.extensions_mut().insert(about);
     response

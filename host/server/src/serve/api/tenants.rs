@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 /// All tenants that the token is for, by name.
 #[utoipa::path(get, path = "/api/v1/tenants", responses((status = 200, body = [TenantStatus])))]
 pub async fn list(scope: Scope) -> Json<Vec<TenantStatus>> {
-    Json(scope.tenants())
+    Json(scope.tenants().await)
 }
 
 /// One tenant.
@@ -20,6 +20,6 @@ pub async fn list(scope: Scope) -> Json<Vec<TenantStatus>> {
     (status = 404, body = Refusal, description = "there is no such tenant")
 ))]
 pub async fn show(scope: Scope, Path(tenant): Path<String>) -> Result<Json<TenantStatus>> {
-    let found = scope.tenants().into_iter().find(|known| known.name == tenant);
+    let found = scope.tenants().await.into_iter().find(|known| known.name == tenant);
     found.map(Json).ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, format!("there is no tenant {tenant}")))
 }

@@ -4,6 +4,7 @@
 use super::page::{Family, Labels, Numbers};
 use prometheus_client::registry::Unit;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmill_stream::ledger::{BOUNDS, Latencies};
 
@@ -15,7 +16,8 @@ pub fn otlp(families: Vec<Family>) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos()).to_string();
     let metrics: Vec<_> = families.into_iter().map(|family| metric(family, &now)).collect();
     let version = env!("CARGO_PKG_VERSION");
-    let service = attributes(&[("service.name", "wasmill".to_owned()), ("service.version", version.to_owned())]);
+    let service = [("service.name", "wasmill"), ("service.version", version)];
+    let service = attributes(&service.map(|(name, value)| (name.into(), value.to_owned())));
     json!({"resourceMetrics": [{
         "resource": {"attributes": service},
         "scopeMetrics": [{"scope": {"name": "wasmill", "version": version}, "metrics": metrics}],
@@ -57,6 +59,6 @@ fn metric(Family { name, help, unit, numbers }: Family, now: &str) -> Value {
     json!({"name": name, "description": help, "unit": unit, kind: data})
 }
 
-fn attributes(labels: &[(&'static str, String)]) -> Value {
+fn attributes(labels: &[(Cow<'static, str>, String)]) -> Value {
     labels.iter().map(|(name, value)| json!({"key": name, "value": {"stringValue": value}})).collect()
 }

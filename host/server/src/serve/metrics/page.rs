@@ -2,10 +2,12 @@
 //! unit, and its series.
 
 use prometheus_client::registry::Unit;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use wasmill_stream::ledger::Latencies;
 
 /// Labels of one series.
-pub type Labels = Vec<(&'static str, String)>;
+pub type Labels = Vec<(Cow<'static, str>, String)>;
 
 /// The name of a family, without unit and without `_total`, and what it is.
 pub type About = (&'static str, &'static str);
@@ -23,6 +25,7 @@ pub struct Family {
 }
 
 /// Series of one kind.
+#[derive(Serialize, Deserialize)]
 pub enum Numbers {
     /// Whole numbers that only grow.
     Counts(Vec<(Labels, u64)>),

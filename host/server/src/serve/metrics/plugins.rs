@@ -17,7 +17,8 @@ impl Page {
             for Guest { identity, ledger } in step.guests().listed {
                 let digest = identity.digest.get(..12).unwrap_or(&identity.digest).to_owned();
                 let mut labels = labels.clone();
-                labels.extend([("plugin", identity.name), ("version", identity.version), ("sha256", digest)]);
+                let about = [("plugin", identity.name), ("version", identity.version), ("sha256", digest)];
+                labels.extend(about.map(|(name, value)| (name.into(), value)));
                 plugins.entry(labels).or_default().add(ledger.counts());
             }
         }

@@ -10,9 +10,9 @@ const TICKS: f64 = 100.0;
 impl Page {
     /// What it is and takes. What the system does not say is left out.
     pub(super) fn process(&mut self) {
-        let build = [(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];
+        let build = [(vec![("version".into(), env!("CARGO_PKG_VERSION").to_owned())], 1.0)];
         self.gauge(("wasmill_build_info", "Which wasmill this is"), None, build);
-        let usage = Usage::of_process();
+        let usage = Usage::of("self");
         let own = |value: f64| (Vec::new(), value);
         let cpu = usage.as_ref().map(|usage| own(usage.cpu));
         self.seconds(("process_cpu", "CPU time of the process"), cpu);
@@ -25,19 +25,20 @@ impl Page {
     }
 }
 
-/// What the system says of this process.
-struct Usage {
+/// What the system says of a process.
+pub struct Usage {
     /// Seconds.
-    cpu: f64,
+    pub cpu: f64,
     threads: f64,
     /// Bytes.
-    resident: f64,
+    pub resident: f64,
 }
 
 impl Usage {
-    fn of_process() -> Option<Self> {
-        let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        let status = fs::read_to_string("/proc/self/status").ok()?;
+    /// Of one, by its number, or `self`.
+    pub fn of(process: &str) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
         Self::read(&stat, &status)
     }
 
@@ -65,6 +66,6 @@ mod tests {
         let stat = "7 (a) S b) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 12 0 900 1 2";
         let usage = Usage::read(stat, "Name:\ta\nVmRSS:\t  2048 kB\n").expect("all is there");
         assert_eq!((usage.cpu, usage.threads, usage.resident), (3.0, 12.0, 2_097_152.0));
-        assert!(Usage::of_process().is_some_and(|usage| usage.threads >= 1.0 && usage.resident > 0.0));
+        assert!(Usage::of("self").is_some_and(|usage| usage.threads >= 1.0 && usage.resident > 0.0));
     }
 }

@@ -3,7 +3,7 @@
 use super::rules::Rules;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use wasmill_stream::access::{Access, Barred, Reach, Role};
+use wasmill_stream::access::{Access, Barred, Reach, Role, WayOut};
 use wasmill_stream::quota::Quota;
 
 /// AWS takes no longer names of sessions.
@@ -13,19 +13,40 @@ const LONGEST_SESSION: usize = 64;
 #[derive(Debug)]
 pub struct TenantAccess {
     owner: String,
+    job: String,
     /// What its sessions at AWS are called.
     session: String,
     /// Its folder, as the system has it: without links.
     folder: PathBuf,
     rules: Rules,
     quota: Arc<Quota>,
+    ways: Option<Ways>,
+}
+
+/// The ways out of a tenant's jobs.
+#[derive(Debug, Clone)]
+pub struct Ways {
+    /// To servers.
+    pub out: WayOut,
+    /// To the credentials of its role, if the job is not to take it on by itself.
+    pub credentials: Option<String>,
+}
+
+/// What the session of a job is called at AWS.
+pub fn session_of(tenant: &str, job: &str) -> String {
+    format!("{tenant}@{job}").chars().take(LONGEST_SESSION).collect()
 }
 
 impl TenantAccess {
     /// Of a job, in the folder of its tenant.
     pub fn new(tenant: &str, job: &str, folder: PathBuf, rules: Rules, quota: Arc<Quota>) -> Self {
-        let session = format!("{tenant}@{job}").chars().take(LONGEST_SESSION).collect();
-        Self { owner: format!("tenant {tenant}"), session, folder, rules, quota }
+        let (owner, session) = (format!("tenant {tenant}"), session_of(tenant, job));
+        Self { owner, job: job.to_owned(), session, folder, rules, quota, ways: None }
+    }
+
+    /// Its connections go these ways.
+    pub fn by(self, ways: Ways) -> Self {
+        Self { ways: Some(ways), ..self }
     }
 
     /// A path without `.` and `..`, as seen from the tenant's folder.
@@ -51,8 +72,9 @@ impl Access for TenantAccess {
 
     fn path(&self, path: PathBuf) -> Result<PathBuf, Barred> {
         let plain = self.plain(&path);
-        // Of what is not there yet, the part that is: links in it may lead anywhere.
-        let there = plain.ancestors().find_map(|part| part.canonicalize().ok());
+        // Of what is not there yet, the part that is: links in it may lead anywhere, or to what is not there either.
+        let there = plain.ancestors().find(|part| part.symlink_metadata().is_ok());
+        let there = there.and_then(|part| part.canonicalize().ok());
         let secrets = self.folder.join("secrets");
         let is_inside = |path: &Path| path.starts_with(&self.folder) && !path.starts_with(&secrets);
         if is_inside(&plain) && there.is_some_and(|there| is_inside(&there)) {
@@ -71,13 +93,12 @@ impl Access for TenantAccess {
     }
 
     fn role(&self) -> Option<Role> {
-        let aws = self.rules.aws.as_ref()?;
-        Some(Role {
-            arn: aws.role.clone(),
-            session: self.session.clone(),
-            external_id: aws.external_id.clone(),
-            policy: aws.policy.clone(),
-        })
+        let lent_at = self.ways.as_ref().and_then(|ways| ways.credentials.clone());
+        self.rules.role(self.session.clone()).map(|role| Role { lent_at, ..role })
+    }
+
+    fn way_out(&self) -> Option<WayOut> {
+        self.ways.as_ref().map(|ways| WayOut { user: self.job.clone(), ..ways.out.clone() })
     }
 }
 
@@ -103,6 +124,7 @@ mod tests {
         fs::create_dir(home.path().join("acme-2")).expect("a folder");
         symlink(home.path(), folder.join("up")).expect("a link");
         symlink("/etc/passwd", folder.join("passwd")).expect("a link");
+        symlink(home.path().join("not/yet"), folder.join("nowhere")).expect("a link");
         symlink(folder.join("secrets"), folder.join("mine")).expect("a link");
         let access = access(&folder);
         let folder = folder.canonicalize().expect("a folder");
@@ -122,6 +144,8 @@ mod tests {
             "up/x",
             "up/new/x",
             "passwd",
+            "nowhere",
+            "nowhere/x",
             "up",
             "secrets/key",
             "mine/key",

@@ -1,11 +1,13 @@
 //! What a tenant's jobs may reach: the table `[allow]` of its file. What is not in there is denied.
 
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use url::Url;
-use wasmill_stream::access::{Barred, Reach};
+use wasmill_stream::access::{Barred, Reach, Role};
 use wasmill_stream::config::{Place, Problems, Section};
 
 /// What may be reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     /// Types of sources.
     sources: Vec<String>,
@@ -19,12 +21,14 @@ pub struct Rules {
     objects: Vec<(String, String)>,
     /// What `registry/repository` begins with.
     artifacts: Vec<String>,
+    /// Addresses to which the names of servers may lead although they are nobody's on the internet, such as `10.1.0.0/16`.
+    networks: Vec<String>,
     /// The role that jobs take on.
     pub aws: Option<AwsRules>,
 }
 
 /// The role of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct AwsRules {
     pub role: String,
@@ -41,11 +45,51 @@ impl Rules {
         let (servers, at_servers) = list("servers");
         let (streams, _) = list("streams");
         let (objects, at_objects) = list("objects");
-        let (artifacts, _) = list("artifacts");
+        let (artifacts, at_artifacts) = list("artifacts");
+        let (networks, at_networks) = list("networks");
         table.finish(problems);
         let servers = servers.iter().filter_map(|text| server(text, &at_servers, problems)).collect();
         let objects = objects.iter().filter_map(|text| prefix(text, &at_objects, problems)).collect();
-        Self { sources, sinks, servers, streams, objects, artifacts, aws: None }
+        for text in artifacts.iter().filter(|text| !text.contains('/')) {
+            let message = format!("allow: `artifacts`: \"{text}\" would allow each registry whose name begins so");
+            problems.push_hint(at_artifacts.clone(), message, "write it like \"registry.example/\"");
+        }
+        for text in networks.iter().filter(|text| text.parse::<IpNet>().is_err()) {
+            let message = format!("allow: `networks`: \"{text}\" is not a network");
+            problems.push_hint(at_networks.clone(), message, "write it like \"10.1.0.0/16\" or \"fd00:1::/32\"");
+        }
+        Self { sources, sinks, servers, streams, objects, artifacts, networks, aws: None }
+    }
+
+    /// Servers by name and port, as far as they are named one by one: those of `servers`, and the registries of `artifacts`.
+    pub fn named(&self) -> impl Iterator<Item = Url> {
+        let registry = |text: &String| {
+            let (registry, _) = text.split_once('/')?;
+            Url::parse(&format!("https://{registry}")).ok()
+        };
+        let servers = self.servers.iter().filter_map(|text| Url::parse(text).ok());
+        servers.chain(self.artifacts.iter().filter_map(registry))
+    }
+
+    /// The role that a session takes on.
+    pub fn role(&self, session: String) -> Option<Role> {
+        let AwsRules { role, external_id, policy } = self.aws.clone()?;
+        Some(Role { arn: role, session, external_id, policy, lent_at: None })
+    }
+
+    /// Whether there are streams that may be used.
+    pub fn has_streams(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
+    /// The buckets that may be used.
+    pub fn buckets(&self) -> impl Iterator<Item = &str> {
+        self.objects.iter().map(|(bucket, _)| bucket.as_str())
+    }
+
+    /// Networks to which names may lead.
+    pub fn networks(&self) -> impl Iterator<Item = IpNet> {
+        self.networks.iter().filter_map(|text| text.parse().ok())
     }
 
     /// Whether something may be reached. `owner`: for the message.

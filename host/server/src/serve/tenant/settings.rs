@@ -1,6 +1,8 @@
 //! The file of a tenant, `tenants/NAME.toml`:
 //!
 //! ```toml
+//! class = "process"                  # runs in a process of its own; "shared" (the default): in that of the host
+//!
 //! [quota]                            # of all its jobs together; what is left out has no limit
 //! jobs = 20                          # so many
 //! cpu = 0.5                          # CPU time of plugins and operators, in cores
@@ -18,6 +20,13 @@
 //! streams = ["acme-*"]               # names or ARNs
 //! objects = ["s3://acme-data/in/"]
 //! artifacts = ["registry.example/acme/"]
+//! networks = ["10.1.0.0/16"]         # to which the names of servers may lead, beside public addresses
+//!
+//! [process]                          # for the class `process`
+//! memory = "4 GiB"                   # that it may write to, all together
+//! files = 4096                       # open files and sockets
+//! tasks = 512                        # threads and processes
+//! user = "acme"                      # a user of the machine, or "UID:GID", if the host is root
 //!
 //! [aws]
 //! role = "arn:aws:iam::123456789012:role/acme"
@@ -29,32 +38,67 @@
 //! ```
 
 use super::rules::{AwsRules, Rules};
+use crate::confinement::{Account, Limits};
 use crate::job::{JobFile, Parameters};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use toml::de::DeTable;
+use utoipa::ToSchema;
 use wasmill_stream::config::{Problem, Problems, Section};
 use wasmill_stream::quota::Quota;
 use wasmill_stream::units::ByteCount;
 
+/// A process has so much memory at least, bytes.
+const LEAST_MEMORY: u64 = 64 << 20;
+/// And so many files and threads.
+const LEAST_NUMBER: u64 = 64;
+
 /// What the file of a tenant says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
+    /// Where its jobs run; `None`: the file does not say.
+    pub class: Option<Class>,
+    /// What a process of its own may take, and as whom it runs.
+    pub process: ProcessSettings,
     /// How many jobs it may have.
     pub jobs: Option<usize>,
     /// CPU time, in cores.
     pub cpu: Option<f64>,
-    memory: Option<ByteCount>,
-    state: Option<ByteCount>,
+    memory: Option<u64>,
+    state: Option<u64>,
     windows: Option<u64>,
-    output: Option<ByteCount>,
-    log: Option<ByteCount>,
+    output: Option<u64>,
+    log: Option<u64>,
     metrics: Option<u64>,
     /// What its jobs may reach.
     pub rules: Rules,
     /// Values of `${NAME}` in its job files.
     pub parameters: BTreeMap<String, String>,
+}
+
+/// Where the jobs of a tenant run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// In the process of the host, with those of other tenants.
+    Shared,
+    /// In a process that has nothing but the tenant's files, and no network.
+    Process,
+}
+
+/// The table `[process]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ProcessSettings {
+    pub limits: Limits,
+    pub account: Option<Account>,
+}
+
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        Self { limits: Limits { memory: 4 << 30, files: 4_096, tasks: 512 }, account: None }
+    }
 }
 
 /// A value of `${NAME}`.
@@ -85,6 +129,10 @@ impl Settings {
         if let Some(quota) = root.table("quota", &mut problems) {
             settings.read_quota(quota, &mut problems);
         }
+        settings.class = root.optional("class", &mut problems);
+        if let Some(process) = root.table("process", &mut problems) {
+            settings.process = read_process(process, &mut problems);
+        }
         if let Some(allow) = root.table("allow", &mut problems) {
             settings.rules = Rules::read(allow, &mut problems);
         }
@@ -109,24 +157,26 @@ impl Settings {
             }
             self.cpu = Some(cpu);
         }
-        self.memory = table.optional("memory", problems);
-        self.state = table.optional("state", problems);
+        let bytes = |key, table: &mut Section<'_>, problems: &mut Problems| {
+            table.optional::<ByteCount>(key, problems).map(|count| count.bytes())
+        };
+        self.memory = bytes("memory", &mut table, problems);
+        self.state = bytes("state", &mut table, problems);
         self.windows = table.optional("windows", problems);
-        self.output = table.optional("output", problems);
-        self.log = table.optional("log", problems);
+        self.output = bytes("output", &mut table, problems);
+        self.log = bytes("log", &mut table, problems);
         self.metrics = table.optional("metrics", problems);
         table.finish(problems);
     }
 
     /// Has a quota hold these limits from now on.
     pub fn set_limits(&self, quota: &Quota) {
-        let bytes = |count: Option<ByteCount>| count.map(|count| count.bytes());
         quota.cpu.set_limit(self.cpu.map(|cores| (cores * 1e9) as u64));
-        quota.memory.set_limit(bytes(self.memory));
-        quota.state.set_limit(bytes(self.state));
+        quota.memory.set_limit(self.memory);
+        quota.state.set_limit(self.state);
         quota.windows.set_limit(self.windows);
-        quota.output.set_limit(bytes(self.output));
-        quota.log.set_limit(bytes(self.log));
+        quota.output.set_limit(self.output);
+        quota.log.set_limit(self.log);
         quota.metrics.set_limit(self.metrics);
     }
 }
@@ -140,6 +190,30 @@ impl Value {
             Self::Boolean(is_true) => is_true.to_string(),
         }
     }
+}
+
+fn read_process(mut table: Section<'_>, problems: &mut Problems) -> ProcessSettings {
+    let ProcessSettings { mut limits, .. } = ProcessSettings::default();
+    if let Some((memory, place)) = table.located::<ByteCount>("memory", problems) {
+        limits.memory = memory.bytes();
+        if limits.memory < LEAST_MEMORY {
+            problems.push(place, "process: `memory` is at least 64 MiB, which the program itself takes");
+        }
+    }
+    for (key, limit) in [("files", &mut limits.files), ("tasks", &mut limits.tasks)] {
+        if let Some((number, place)) = table.located::<u64>(key, problems) {
+            *limit = number;
+            if number < LEAST_NUMBER {
+                problems.push(place, format!("process: `{key}` is at least {LEAST_NUMBER}"));
+            }
+        }
+    }
+    let account = table.located::<String>("user", problems).and_then(|(user, place)| {
+        let found = Account::find(&user);
+        found.map_err(|error| problems.push(place, format!("process: `user`: {error}"))).ok()
+    });
+    table.finish(problems);
+    ProcessSettings { limits, account }
 }
 
 fn read_aws(file: &JobFile, mut table: Section<'_>, problems: &mut Problems) -> Option<AwsRules> {

@@ -1,6 +1,7 @@
 //! How a tenant stands, as the API tells it.
 
-use super::Tenant;
+use super::{Class, Tenant};
+use crate::serve::process::ProcessStatus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -10,6 +11,15 @@ use utoipa::ToSchema;
 pub struct TenantStatus {
     /// Its name.
     pub name: String,
+    /// Where its jobs run.
+    pub class: Class,
+    /// Its process, if it has one to itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessStatus>,
+    /// How often its jobs were connected to a server.
+    pub connections: u64,
+    /// How often they were not, as they may not go there.
+    pub refused_connections: u64,
     /// How many jobs it has.
     pub jobs: usize,
     /// How many it may have; nothing: as many as it likes.
@@ -56,6 +66,8 @@ impl TenantStatus {
             (name.to_owned(), RateStatus { spent: rate.spent(), limit: rate.limit(), waited, refused: rate.refused() })
         });
         let (name, jobs_limit) = (tenant.name().to_owned(), tenant.jobs());
-        Self { name, jobs, jobs_limit, pools: pools.into(), rates: rates.into() }
+        let (class, process, connections, refused_connections) = (Class::Shared, None, 0, 0);
+        let (pools, rates) = (pools.into(), rates.into());
+        Self { name, class, process, connections, refused_connections, jobs, jobs_limit, pools, rates }
     }
 }

@@ -1,0 +1,356 @@
+//! Tenants of `wasmill serve` with a process to themselves: the same rows, and what the process can still do, seen from outside;
+//! what becomes of it and of others when it is killed, and of those who ask while it is; servers that send elsewhere.
+
+use crate::harness::fleet::{CLASSES, Fleet, Serving};
+use crate::harness::loopback;
+use crate::harness::metrics::Metrics;
+use crate::harness::patience::until;
+use crate::harness::plugins::component;
+use crate::harness::program::wasmill;
+use crate::harness::report;
+use crate::harness::search::Search;
+use crate::harness::strangers::{FILES, HOSTILE, IDENTITY, all, copy, ids, settle};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Tenants with a process, and one without.
+const PROCESS: &str = "class = \"process\"";
+
+/// The number of a tenant's process, once it runs.
+fn pid(serving: &Serving, tenant: &str) -> u64 {
+    until("a process", || serving.process(tenant)["pid"].as_u64())
+}
+
+/// What the system says of a process, by line.
+fn about(pid: u64, file: &str) -> String {
+    fs::read_to_string(format!("/proc/{pid}/{file}")).expect("it runs")
+}
+
+/// A job with a checkpoint every so often, whose plugin takes its time for each row.
+fn slow(out: &str, checkpoints: &str) -> String {
+    let text = copy(out, HOSTILE, "settings = { do = \"slow\", amount = 20000, every = 1 }");
+    let text = text.replace("overwrite = true\n", "");
+    format!("{text}[checkpoint]\nto = \"{checkpoints}\"\ninterval = \"200ms\"\n")
+}
+
+/// The ids in the files of a folder, each once.
+fn ids_in(fleet: &Fleet, tenant: &str, folder: &str) -> Vec<i64> {
+    let files = fs::read_dir(fleet.tenant(tenant).join(folder)).into_iter().flatten();
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    let text: String = paths.iter().map(|path| fs::read_to_string(path).expect("text")).collect();
+    let rows = crate::harness::data::json_lines(&text);
+    let mut ids: Vec<i64> = rows.iter().map(|row| row["id"].as_i64().expect("a number")).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// What becomes of the rows of every step of a job adds up.
+fn assert_balanced(metrics: &Metrics, tenant: &str, steps: &[&str]) {
+    for step in steps {
+        let labels = [format!("tenant=\"{tenant}\""), format!("step=\"{step}\"")];
+        let count = |fate: &str| {
+            metrics.get(&format!("wasmill_records_{fate}_total"), &labels.each_ref().map(|label| label.as_str()))
+        };
+        let fates = ["emitted", "filtered", "late", "rejected", "control"].map(count);
+        assert!(count("in") > 0.0 && fates.iter().sum::<f64>() == count("in"), "{tenant} {step}: {fates:?}");
+    }
+}
+
+/// The same job of a tenant with a process and of one without → the same rows, those of the input; every one is accounted for in
+/// the metrics, each of which is there once. The process has no rights, no network, no files of others, and nobody can start a
+/// program with more; its memory and CPU time are told.
+#[test]
+fn confined() {
+    let fleet = Fleet::new();
+    for (tenant, class) in [("acme", PROCESS), ("brand", "")] {
+        settle(&fleet, tenant, class, 5_000);
+        fleet.write_for(tenant, "copy", &copy("rows.jsonl", IDENTITY, ""));
+    }
+    let mut serving = fleet.start();
+    for tenant in ["acme", "brand"] {
+        let job = serving.until(&format!("{tenant}:copy"), "finished");
+        assert_eq!(job["run"]["records_in"], 5_000, "{job}");
+        assert_eq!(ids(&fleet, tenant, "rows.jsonl"), all(5_000));
+    }
+    let metrics = Metrics::of(&serving);
+    for tenant in ["acme", "brand"] {
+        assert_balanced(&metrics, tenant, &["rows", "same", "out"]);
+    }
+    let families = metrics.families();
+    let once: std::collections::BTreeSet<_> = families.iter().collect();
+    assert_eq!(once.len(), families.len(), "{families:?}");
+
+    let pid = pid(&serving, "acme");
+    let status = about(pid, "status");
+    for line in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(status.contains(&format!("{line}:\t0000000000000000")), "{status}");
+    }
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    let devices = about(pid, "net/dev");
+    let devices: Vec<_> = devices.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
+    assert_eq!(devices, ["lo"]);
+    let limits = about(pid, "limits");
+    let limit = |name: &str| limits.lines().find(|line| line.starts_with(name)).map(|line| line[name.len()..].trim().to_owned());
+    assert!(limit("Max core file size").is_some_and(|text| text.starts_with("0 ")), "{limits}");
+    assert!(limit("Max data size").is_some_and(|text| text.starts_with("4294967296 ")), "{limits}");
+    assert!(limit("Max open files").is_some_and(|text| text.starts_with("4096 ")), "{limits}");
+    // Its root has its own files and those of the system.
+    let root = format!("/proc/{pid}/root");
+    let seen = |path: &std::path::Path| fs::symlink_metadata(format!("{root}{}", path.display())).is_ok();
+    assert!(seen(&fleet.tenant("acme").join("jobs")) && seen("/usr/lib".as_ref()));
+    for hidden in [fleet.tenant("brand"), fleet.path().join("host.toml"), "/etc/passwd".into(), "/root".into()] {
+        assert!(!seen(&hidden), "{}", hidden.display());
+    }
+    let process = serving.process("acme");
+    assert!(process["memory"].as_u64() > Some(1 << 20) && process["cpu"].as_f64() > Some(0.0), "{process}");
+    assert!(serving.process("brand").is_null());
+    serving.stop().well();
+    until("the process is gone", || (!fs::exists(format!("/proc/{pid}")).unwrap_or(true)).then_some(()));
+}
+
+/// The process of a tenant is killed three times while its job runs → it is back by itself each time, the job goes on from its last
+/// checkpoint, and every row is there once; a job of another tenant, with a process of its own, and one without do not notice.
+/// Meanwhile the API says what has happened; afterwards, how often.
+#[test]
+fn killed() {
+    let fleet = Fleet::new();
+    for (tenant, class) in [("acme", PROCESS), ("brand", PROCESS), ("plain", "")] {
+        settle(&fleet, tenant, class, 40_000);
+        fleet.write_for(tenant, "slow", &slow("rows", "checkpoints"));
+    }
+    let mut serving = fleet.start();
+    for tenant in ["acme", "brand", "plain"] {
+        serving.until(&format!("{tenant}:slow"), "running");
+    }
+    let neighbour = pid(&serving, "brand");
+    for round in 1..=3 {
+        let before = pid(&serving, "acme");
+        until("a checkpoint", || {
+            let job = serving.ask("GET", "/api/v1/jobs/acme:slow", "").1;
+            let job: Value = serde_json::from_str(&job).unwrap_or_default();
+            (job["run"]["checkpoints"]["published"].as_u64() > Some(1)).then_some(())
+        });
+        let killed = Command::new("kill").args(["-9", &before.to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()));
+        let dead = until("it is dead", || {
+            let process = serving.process("acme");
+            (process["restarts"] == round).then_some(process)
+        });
+        if dead["state"] == "restarting" {
+            assert!(dead["reason"].as_str().is_some_and(|why| why.contains("SIGKILL")), "{dead}");
+            let jobs = serving.get("/api/v1/jobs");
+            let job = jobs.as_array().and_then(|jobs| jobs.iter().find(|job| job["id"] == "acme:slow")).cloned();
+            assert!(job.is_some_and(|job| job["state"] != "finished"), "{jobs}");
+            let (status, text) = serving.ask("GET", "/api/v1/jobs/acme:slow", "");
+            assert!(status == 200 || (status == 503 && text.contains("the process of tenant acme")), "{status} {text}");
+        }
+        assert_ne!(until("it is back", || serving.process("acme")["pid"].as_u64()), before);
+    }
+    for tenant in ["acme", "brand", "plain"] {
+        let job = serving.until(&format!("{tenant}:slow"), "finished");
+        assert_eq!(job["restarts"], 0, "no job has failed: {job}");
+        assert_eq!(ids_in(&fleet, tenant, "rows"), (1..=40_000).collect::<Vec<_>>(), "{tenant}");
+    }
+    assert_eq!(serving.process("brand")["pid"].as_u64(), Some(neighbour));
+    let metrics = Metrics::of(&serving);
+    for (tenant, restarts) in [("acme", 3.0), ("brand", 0.0)] {
+        let label = format!("tenant=\"{tenant}\"");
+        assert_eq!(metrics.get("wasmill_tenant_process_restarts_total", &[&label]), restarts);
+        assert_eq!(metrics.get("wasmill_tenant_process_up", &[&label]), 1.0);
+    }
+    serving.stop().well();
+}
+
+/// The host is killed while a tenant's process runs a job → the process ends with it; the next host goes on, and every row is there
+/// once.
+#[test]
+fn orphaned() {
+    let fleet = Fleet::new();
+    settle(&fleet, "acme", PROCESS, 20_000);
+    fleet.write_for("acme", "slow", &slow("rows", "checkpoints"));
+    let mut serving = fleet.start();
+    serving.until("acme:slow", "running");
+    let orphan = pid(&serving, "acme");
+    until("a checkpoint", || {
+        let job = serving.get("/api/v1/jobs/acme:slow");
+        (job["run"]["checkpoints"]["published"].as_u64() > Some(0)).then_some(())
+    });
+    serving.kill();
+    until("it ends", || (!fs::exists(format!("/proc/{orphan}")).unwrap_or(true)).then_some(()));
+    let mut serving = fleet.start();
+    serving.until("acme:slow", "finished");
+    assert_eq!(ids_in(&fleet, "acme", "rows"), (1..=20_000).collect::<Vec<_>>());
+    serving.stop().well();
+}
+
+/// A tenant whose file moves it into a process of its own and back while its job runs → the job goes on from its checkpoint each
+/// time, and every row is there once. Its limits change meanwhile → the process is started anew.
+#[test]
+fn moves() {
+    let fleet = Fleet::new();
+    settle(&fleet, "acme", "", 60_000);
+    fleet.write_for("acme", "slow", &slow("rows", "checkpoints"));
+    let mut serving = fleet.start();
+    serving.until("acme:slow", "running");
+    fleet.allow("acme", &format!("{PROCESS}\n{FILES}"));
+    let first = pid(&serving, "acme");
+    serving.until("acme:slow", "running");
+    fleet.allow("acme", &format!("{PROCESS}\n{FILES}[process]\nfiles = 500\n"));
+    let second = until("another process", || serving.process("acme")["pid"].as_u64().filter(|pid| *pid != first));
+    let limits = about(second, "limits");
+    assert!(limits.lines().any(|line| line.starts_with("Max open files") && line.contains(" 500 ")), "{limits}");
+    assert_eq!(serving.process("acme")["restarts"], 0, "nobody has died");
+    serving.until("acme:slow", "running");
+    fleet.allow("acme", FILES);
+    until("it has no process", || serving.process("acme").is_null().then_some(()));
+    serving.until("acme:slow", "finished");
+    assert_eq!(ids_in(&fleet, "acme", "rows"), (1..=60_000).collect::<Vec<_>>());
+    serving.stop().well();
+}
+
+/// A tenant of each class that writes to a server which its file names → its documents are there. A server that sends it on to
+/// another one, and a server that is named by a name which leads to this machine → nobody comes there.
+#[test]
+fn servers() {
+    CLASSES.map(servers_in);
+}
+
+fn servers_in(class: &str) {
+    let fleet = Fleet::of_class(class);
+    let search = Search::start();
+    let secret = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let forbidden = secret.local_addr().expect("an address");
+    let came = Arc::new(AtomicUsize::new(0));
+    let counts = came.clone();
+    std::thread::spawn(move || {
+        for stream in secret.incoming() {
+            counts.fetch_add(1, Relaxed);
+            let _ = stream.map(|mut stream| stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"));
+        }
+    });
+    let asked = Arc::new(AtomicUsize::new(0));
+    let redirects = asked.clone();
+    let elsewhere = loopback::serve(move |_| {
+        redirects.fetch_add(1, Relaxed);
+        loopback::Reply::Full(302, vec![("location", format!("http://{forbidden}/"))], Vec::new())
+    });
+    // It leads to an address of this machine, if anywhere.
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").expect("every machine has one");
+    let by_name = search.url.replace("127.0.0.1", name.trim());
+    let allow = format!(
+        "[allow]\nsources = [\"replay\"]\nsinks = [\"opensearch\"]\nservers = [\"{}\", \"{elsewhere}\", \"{by_name}\"]\n",
+        search.url
+    );
+    settle(&fleet, "acme", "", 300);
+    fleet.allow("acme", &allow);
+    let job = |endpoint: &str| {
+        let text = copy("x", IDENTITY, "");
+        let sink = format!("type = \"opensearch\"\nendpoint = \"{endpoint}\"\nindex = \"rows\"\nstart_timeout = \"2s\"\n");
+        text.replace("type = \"file\"\npath = \"x\"\noverwrite = true\n", &sink)
+    };
+    fleet.write_for("acme", "good", &job(&search.url));
+    fleet.write_for("acme", "sent-on", &job(&elsewhere));
+    fleet.write_for("acme", "by-name", &job(&by_name));
+    fleet.write_for("acme", "other", &job(&format!("http://{forbidden}")));
+    let mut serving = fleet.start();
+    serving.until("acme:good", "finished");
+    assert_eq!(search.documents("rows").len(), 300);
+    let refused = serving.until("acme:other", "failed");
+    assert!(refused["reason"].to_string().contains("may not"), "{refused}");
+    until("both were tried", || {
+        let state = |job: &str| serving.get(&format!("/api/v1/jobs/acme:{job}"))["restarts"].as_u64();
+        let failed = |job: &str| serving.get(&format!("/api/v1/jobs/acme:{job}"))["state"] == "failed";
+        let tried = |job: &str| state(job) > Some(0) || failed(job);
+        (tried("sent-on") && tried("by-name") && asked.load(Relaxed) > 0).then_some(())
+    });
+    assert_eq!(came.load(Relaxed), 0, "{class}");
+    let tenant = serving.get("/api/v1/tenants/acme");
+    assert!(tenant["connections"].as_u64() > Some(0) && tenant["refused_connections"].as_u64() > Some(0), "{tenant}");
+    assert!(serving.log().contains("a connection was refused"), "{}", serving.log());
+    report(&format!("{class}: {} connections, {} refused", tenant["connections"], tenant["refused_connections"]));
+    serving.stop().well();
+}
+
+/// A machine that gives no namespaces → the tenant's jobs do not run, and say why and what to do; those of others run.
+#[test]
+fn a_machine_that_cannot() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("SKIPPED: strace is not installed");
+        return;
+    }
+    let fleet = Fleet::new();
+    for (tenant, class) in [("acme", PROCESS), ("brand", "")] {
+        settle(&fleet, tenant, class, 1_000);
+        fleet.write_for(tenant, "copy", &copy("rows.jsonl", IDENTITY, ""));
+    }
+    let program = wasmill(fleet.path());
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o", "/dev/null", "-e", "trace=unshare", "-e", "inject=unshare:error=EPERM"]);
+    command.arg(program.get_program()).args(["serve", ".", "--listen", "127.0.0.1:0"]).current_dir(fleet.path());
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut serving = fleet.start_as(&mut command);
+    serving.until("brand:copy", "finished");
+    assert_eq!(ids(&fleet, "brand", "rows.jsonl"), all(1_000));
+    let process = until("it was tried", || {
+        let process = serving.process("acme");
+        process["reason"].is_string().then_some(process)
+    });
+    let reason = process["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("cannot give it a process of its own") && reason.contains("namespaces"), "{reason}");
+    let jobs = serving.get("/api/v1/jobs");
+    let job = jobs.as_array().and_then(|jobs| jobs.iter().find(|job| job["id"] == "acme:copy")).cloned();
+    assert!(job.is_some_and(|job| job["reason"].to_string().contains("namespaces")), "{jobs}");
+    assert!(!fleet.tenant("acme").join("rows.jsonl").exists());
+    serving.signal("KILL");
+    serving.wait();
+}
+
+/// Versions that are swapped in a job of either class, dead letters and logs that are asked for → the same answers.
+#[test]
+fn asked() {
+    let answers = CLASSES.map(|class| {
+        let fleet = Fleet::of_class(class);
+        settle(&fleet, "acme", "", 60_000);
+        fs::copy(component("identity"), fleet.tenant("acme").join("other.wasm")).expect("it was built");
+        fleet.write_for("acme", "slow", &slow("rows", "checkpoints"));
+        let mut serving = fleet.start();
+        serving.until("acme:slow", "running");
+        let path = |end: &str| format!("/api/v1/jobs/acme:slow{end}");
+        let mut said = vec![serving.ask("POST", &path("/steps/same/swap"), "{\"plugin\": \"../other.wasm\", \"why\": \"x\"}")];
+        said.push(serving.ask("POST", &path("/steps/none/swap"), "{\"plugin\": \"../other.wasm\"}"));
+        said.push(serving.ask("POST", &path("/steps/same/swap"), "{\"plugin\": \"../../brand/other.wasm\"}"));
+        said.push(serving.ask("POST", &path("/steps/same/swap"), "{"));
+        said.push(serving.ask("GET", &path("/dead-letters"), ""));
+        said.push(serving.ask("GET", &path("/steps/none/explain"), ""));
+        said.push(serving.ask("POST", &path("/savepoints"), "{\"name\": \"\"}"));
+        said.push(serving.ask("GET", "/api/v1/jobs/acme:none", ""));
+        said.push(serving.ask("PUT", "/api/v1/jobs/acme:new", "[source.a]\n"));
+        let history = serving.get(&path("/history"));
+        let by = history.as_array().and_then(|events| events.iter().find(|event| event.to_string().contains("\"api\"")));
+        assert!(by.is_some(), "{history}");
+        let logs = serving.ask("GET", &path("/logs"), "").1;
+        assert!(logs.lines().all(|line| line.contains("\"tenant\":\"acme\"")), "{logs}");
+        let sample = serving.ask("GET", &path("/steps/same/sample?limit=3&seconds=20"), "").1;
+        assert_eq!(sample.lines().count(), 3, "{sample}");
+        assert_eq!(serving.ask("POST", &path("/pause"), "").0, 202);
+        serving.until("acme:slow", "paused");
+        assert_eq!(serving.ask("POST", &path("/resume"), "").0, 202);
+        serving.until("acme:slow", "running");
+        assert_eq!(serving.ask("DELETE", &path(""), "").0, 202);
+        until("it has gone", || (serving.ask("GET", &path(""), "").0 == 404).then_some(()));
+        serving.stop().well();
+        said.into_iter().map(|(status, text)| format!("{status} {text}")).collect::<Vec<_>>()
+    });
+    let digits = |text: &String| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let [shared, process] = answers.map(|all| all.iter().map(digits).collect::<Vec<_>>());
+    let plain = |text: &str| text.split("/tenants/").next().unwrap_or_default().split(".tmp").next().unwrap_or_default().to_owned();
+    for (shared, process) in shared.iter().zip(&process) {
+        assert_eq!(plain(shared), plain(process));
+    }
+}
