@@ -143,8 +143,7 @@ fn the_unit() {
     fs::create_dir_all(folder.join("wasmill.service.d")).expect("a folder");
     fs::copy(&path, folder.join("wasmill.service")).expect("it can be copied");
     fs::write(folder.join("wasmill.service.d/tenants.conf"), more).expect("it can be written");
-    let (code, said, error) =
-        output(Command::new("systemd-analyze").arg("verify").arg(folder.join("wasmill.service")));
+    let (code, said, error) = output(Command::new("systemd-analyze").arg("verify").arg(folder.join("wasmill.service")));
     assert!(code == Some(0) && !error.contains("tenants.conf"), "{said}{error}");
     let mut judge = Command::new("systemd-analyze");
     judge.args(["security", "--offline=true", "--threshold=20", "--no-pager"]).arg(&path);

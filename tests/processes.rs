@@ -1,6 +1,7 @@
 //! Tenants of `wasmill serve` with a process to themselves: the same rows, and what the process can still do, seen from outside;
 //! what becomes of it and of others when it is killed, and of those who ask while it is; servers that send elsewhere.
 
+use crate::harness::bucket::Bucket;
 use crate::harness::fleet::{CLASSES, Fleet, Serving};
 use crate::harness::loopback;
 use crate::harness::metrics::Metrics;
@@ -9,6 +10,7 @@ use crate::harness::plugins::component;
 use crate::harness::program::wasmill;
 use crate::harness::report;
 use crate::harness::search::Search;
+use crate::harness::server::MOTO;
 use crate::harness::strangers::{FILES, HOSTILE, IDENTITY, all, copy, ids, settle};
 use serde_json::Value;
 use std::fs;
@@ -93,10 +95,13 @@ fn confined() {
     }
     assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     let devices = about(pid, "net/dev");
-    let devices: Vec<_> = devices.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
+    let devices: Vec<_> =
+        devices.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
     assert_eq!(devices, ["lo"]);
     let limits = about(pid, "limits");
-    let limit = |name: &str| limits.lines().find(|line| line.starts_with(name)).map(|line| line[name.len()..].trim().to_owned());
+    let limit = |name: &str| {
+        limits.lines().find(|line| line.starts_with(name)).map(|line| line[name.len()..].trim().to_owned())
+    };
     assert!(limit("Max core file size").is_some_and(|text| text.starts_with("0 ")), "{limits}");
     assert!(limit("Max data size").is_some_and(|text| text.starts_with("4294967296 ")), "{limits}");
     assert!(limit("Max open files").is_some_and(|text| text.starts_with("4096 ")), "{limits}");
@@ -218,7 +223,7 @@ fn moves() {
 /// another one, and a server that is named by a name which leads to this machine → nobody comes there.
 #[test]
 fn servers() {
-    CLASSES.map(servers_in);
+    CLASSES.into_iter().for_each(servers_in);
 }
 
 fn servers_in(class: &str) {
@@ -251,7 +256,8 @@ fn servers_in(class: &str) {
     fleet.allow("acme", &allow);
     let job = |endpoint: &str| {
         let text = copy("x", IDENTITY, "");
-        let sink = format!("type = \"opensearch\"\nendpoint = \"{endpoint}\"\nindex = \"rows\"\nstart_timeout = \"2s\"\n");
+        let sink =
+            format!("type = \"opensearch\"\nendpoint = \"{endpoint}\"\nindex = \"rows\"\nstart_timeout = \"2s\"\n");
         text.replace("type = \"file\"\npath = \"x\"\noverwrite = true\n", &sink)
     };
     fleet.write_for("acme", "good", &job(&search.url));
@@ -271,10 +277,51 @@ fn servers_in(class: &str) {
     });
     assert_eq!(came.load(Relaxed), 0, "{class}");
     let tenant = serving.get("/api/v1/tenants/acme");
-    assert!(tenant["connections"].as_u64() > Some(0) && tenant["refused_connections"].as_u64() > Some(0), "{tenant}");
+    assert!(tenant["connections"].as_u64() > Some(0) && tenant["refused_connections"].as_u64() > Some(1), "{tenant}");
     assert!(serving.log().contains("a connection was refused"), "{}", serving.log());
+    let why = |job: &str| serving.get(&format!("/api/v1/jobs/acme:{job}"))["reason"].to_string();
+    // Clients that are sent on do not say any more whose connection it is.
+    assert!(why("sent-on").contains("407"), "{}", why("sent-on"));
     report(&format!("{class}: {} connections, {} refused", tenant["connections"], tenant["refused_connections"]));
     serving.stop().well();
+}
+
+/// A tenant of each class with a role and no keys of its own, on a host that may take it on → its rows are in the bucket. The process
+/// of the one that has one knows nothing of the rights of the host.
+#[test]
+fn roles() {
+    let Some(url) = MOTO.url() else { return };
+    for class in CLASSES {
+        let fleet = Fleet::of_class(class);
+        let bucket = Bucket::create(url, &format!("roles-{class}"));
+        settle(&fleet, "acme", "", 500);
+        let name = format!("roles-{class}");
+        fleet.allow(
+            "acme",
+            &format!(
+                "[allow]\nsources = [\"replay\"]\nsinks = [\"s3\"]\nservers = [\"{url}\"]\nobjects = [\"s3://{name}/\"]\n\
+                 [aws]\nrole = \"arn:aws:iam::123456789012:role/acme\"\n"
+            ),
+        );
+        let sink = format!(
+            "type = \"s3\"\nbucket = \"{name}\"\nprefix = \"rows/\"\nendpoint = \"{url}\"\nregion = \"eu-west-1\"\n"
+        );
+        let text = copy("x", IDENTITY, "").replace("type = \"file\"\npath = \"x\"\noverwrite = true\n", &sink);
+        fleet.write_for("acme", "copy", &format!("{text}[checkpoint]\nto = \"checkpoints\"\n"));
+        let mut command = wasmill(fleet.path());
+        command.args(["serve", ".", "--listen", "127.0.0.1:0"]).env("AWS_ENDPOINT_URL_STS", url);
+        command.env("AWS_ACCESS_KEY_ID", "of-the-host").env("AWS_SECRET_ACCESS_KEY", "canary-of-the-host");
+        let mut serving = fleet.start_as(&mut command);
+        serving.until("acme:copy", "finished");
+        let rows: usize =
+            bucket.keys("rows").iter().filter_map(|key| bucket.object(key)).map(|text| text.lines().count()).sum();
+        assert_eq!(rows, 500, "{class}");
+        if class == "process" {
+            let environment = about(pid(&serving, "acme"), "environ");
+            assert!(environment.contains("HOME=") && !environment.contains("of-the-host"), "{environment}");
+        }
+        serving.stop().well();
+    }
 }
 
 /// A machine that gives no namespaces → the tenant's jobs do not run, and say why and what to do; those of others run.
@@ -322,7 +369,8 @@ fn asked() {
         let mut serving = fleet.start();
         serving.until("acme:slow", "running");
         let path = |end: &str| format!("/api/v1/jobs/acme:slow{end}");
-        let mut said = vec![serving.ask("POST", &path("/steps/same/swap"), "{\"plugin\": \"../other.wasm\", \"why\": \"x\"}")];
+        let mut said =
+            vec![serving.ask("POST", &path("/steps/same/swap"), "{\"plugin\": \"../other.wasm\", \"why\": \"x\"}")];
         said.push(serving.ask("POST", &path("/steps/none/swap"), "{\"plugin\": \"../other.wasm\"}"));
         said.push(serving.ask("POST", &path("/steps/same/swap"), "{\"plugin\": \"../../brand/other.wasm\"}"));
         said.push(serving.ask("POST", &path("/steps/same/swap"), "{"));
@@ -332,7 +380,8 @@ fn asked() {
         said.push(serving.ask("GET", "/api/v1/jobs/acme:none", ""));
         said.push(serving.ask("PUT", "/api/v1/jobs/acme:new", "[source.a]\n"));
         let history = serving.get(&path("/history"));
-        let by = history.as_array().and_then(|events| events.iter().find(|event| event.to_string().contains("\"api\"")));
+        let by =
+            history.as_array().and_then(|events| events.iter().find(|event| event.to_string().contains("\"api\"")));
         assert!(by.is_some(), "{history}");
         let logs = serving.ask("GET", &path("/logs"), "").1;
         assert!(logs.lines().all(|line| line.contains("\"tenant\":\"acme\"")), "{logs}");
@@ -349,7 +398,9 @@ fn asked() {
     });
     let digits = |text: &String| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
     let [shared, process] = answers.map(|all| all.iter().map(digits).collect::<Vec<_>>());
-    let plain = |text: &str| text.split("/tenants/").next().unwrap_or_default().split(".tmp").next().unwrap_or_default().to_owned();
+    let plain = |text: &str| {
+        text.split("/tenants/").next().unwrap_or_default().split(".tmp").next().unwrap_or_default().to_owned()
+    };
     for (shared, process) in shared.iter().zip(&process) {
         assert_eq!(plain(shared), plain(process));
     }

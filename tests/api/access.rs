@@ -50,7 +50,7 @@ impl Route {
 /// verb or another tenant → refused, whether what it names is there or not; with the right one → heard.
 #[test]
 fn every_endpoint_asks_for_the_right_token() {
-    CLASSES.map(every_endpoint_asks_for_the_right_token_in);
+    CLASSES.into_iter().for_each(every_endpoint_asks_for_the_right_token_in);
 }
 
 fn every_endpoint_asks_for_the_right_token_in(class: &str) {
@@ -125,7 +125,7 @@ fn every_endpoint_asks_for_the_right_token_in(class: &str) {
 /// readiness is a number. What is asked, and by whom, is in the audit log; tokens are not.
 #[test]
 fn a_tenant_sees_its_own() {
-    CLASSES.map(a_tenant_sees_its_own_in);
+    CLASSES.into_iter().for_each(a_tenant_sees_its_own_in);
 }
 
 fn a_tenant_sees_its_own_in(class: &str) {

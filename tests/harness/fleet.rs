@@ -39,7 +39,8 @@ impl Fleet {
     /// The same, whose tenants run so if their files do not say.
     pub fn of_class(class: &str) -> Self {
         let fleet = Self::new();
-        fs::write(fleet.path().join("host.toml"), format!("[tenants]\nclass = \"{class}\"\n")).expect("it can be written");
+        fs::write(fleet.path().join("host.toml"), format!("[tenants]\nclass = \"{class}\"\n"))
+            .expect("it can be written");
         fleet
     }
 

@@ -26,8 +26,8 @@ pub use fleet::Fleet;
 pub use front::Listen;
 pub use home::{Home, JobId};
 pub use host_file::HostFile;
-pub use status::{JobStatus, RunStatus, State};
 pub use process::{COMMAND as PROCESS_COMMAND, ProcessStatus, inside};
+pub use status::{JobStatus, RunStatus, State};
 pub use tenant::{Class, RateStatus, TenantStatus};
 
 pub use crate::driver::Ending;
@@ -90,7 +90,7 @@ pub async fn serve(settings: Settings, shutdown: &mut Shutdown, terminal: &Termi
     let hangup = hangups()?;
     let fleet = Arc::new(Fleet::new(home, file.tenants.class, parameters, terminal.clone()));
     fleet.look()?;
-    let (number, root) = (fleet.jobs().len(), fleet.home().root());
+    let (number, root) = (fleet.number(), fleet.home().root());
     terminal.note(&match &at {
         Listen::Tcp(address) => format!("{number} jobs of {}; {scheme}://{address}/api/v1/jobs", root.display()),
         unix @ Listen::Unix(_) => format!("{number} jobs of {}; {unix}", root.display()),

@@ -67,9 +67,13 @@ fn inside(home: &Path, port: &Path, account: Option<&PathBuf>) {
     fs::copy("/proc/self/exe", own.join("copy")).ok();
     let _ = fs::set_permissions(own.join("copy"), PermissionsExt::from_mode(0o755));
     say("RUN its own", Command::new(own.join("copy")).arg("again").stdout(Stdio::null()).status().is_ok());
-    say("BE root again", Command::new("/proc/self/exe").arg("inside").output().is_ok_and(|output| {
-        String::from_utf8_lossy(&output.stdout).contains("CapEff:\t000001ff")
-    }));
+    say(
+        "BE root again",
+        Command::new("/proc/self/exe")
+            .arg("inside")
+            .output()
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("CapEff:\t000001ff")),
+    );
     let parent = Command::new("/proc/self/exe").arg("again").stdin(Stdio::null()).spawn().map(|mut child| child.kill());
     say("end its children", parent.is_ok_and(|killed| killed.is_ok()));
     let grown = Vec::<u8>::new().try_reserve_exact(600 << 20).is_ok();

@@ -34,8 +34,7 @@ const SYSTEM: [&str; 13] = [
     "/etc/localtime",
     "/proc",
 ];
-const LIBRARIES: [&str; 7] =
-    ["/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib64", "/nix/store", "/gnu/store"];
+const LIBRARIES: [&str; 7] = ["/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib64", "/nix/store", "/gnu/store"];
 /// Devices that are none.
 const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
 /// This cannot be opened although it is there: it tells about others. The program itself is found by it when it starts anew.
@@ -131,11 +130,14 @@ impl<'a> Tree<'a> {
         let ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::HardRequirement)
             .handle_access(AccessFs::from_all(ABI::V1))
-            .and_then(|rules| rules.set_compatibility(CompatLevel::BestEffort).handle_access(AccessFs::from_all(newest)))
+            .and_then(|rules| {
+                rules.set_compatibility(CompatLevel::BestEffort).handle_access(AccessFs::from_all(newest))
+            })
             .map_err(failed)?;
-        let scoped = ruleset.set_compatibility(signals).scope(Scope::Signal).and_then(|rules| {
-            rules.set_compatibility(CompatLevel::BestEffort).scope(Scope::AbstractUnixSocket)
-        });
+        let scoped = ruleset
+            .set_compatibility(signals)
+            .scope(Scope::Signal)
+            .and_then(|rules| rules.set_compatibility(CompatLevel::BestEffort).scope(Scope::AbstractUnixSocket));
         let scoped = scoped.map_err(|error| cannot("keep itself from signalling others", error).hint(SIGNALS))?;
         let mut rules = scoped.create().map_err(failed)?;
         let read = AccessFs::ReadFile | AccessFs::ReadDir;

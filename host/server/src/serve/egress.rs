@@ -129,7 +129,9 @@ impl Egress {
             };
         }
         let Some(job) = request.headers().get(PROXY_AUTHORIZATION).and_then(|given| self.job(given)) else {
-            return refusal(StatusCode::PROXY_AUTHENTICATION_REQUIRED, "this is the way out of somebody else");
+            self.refused.fetch_add(1, Relaxed);
+            let why = "this is a tenant's way out, and it was not said of which: clients say no more when a server sends them on";
+            return refusal(StatusCode::PROXY_AUTHENTICATION_REQUIRED, why);
         };
         let is_tunnel = request.method() == Method::CONNECT;
         let default = (uri.scheme_str() == Some("http")).then_some(80);
@@ -201,7 +203,9 @@ impl Egress {
 
     async fn lend(&self, query: &str) -> Answer {
         let value = |wanted: &str| {
-            form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.into_owned())
         };
         let (session, region) = (value("session").unwrap_or_default(), value("region").unwrap_or_default());
         let job = session.strip_prefix(self.tenant.name()).and_then(|rest| rest.strip_prefix('@'));
@@ -229,7 +233,8 @@ pub struct Gate {
 impl Gate {
     /// Opens it. Needs a tokio runtime.
     pub fn open(egress: Arc<Egress>) -> Result<Self> {
-        let failed = |error| Error::unavailable("open a port of loopback for the way out of a tenant").with_source(error);
+        let failed =
+            |error| Error::unavailable("open a port of loopback for the way out of a tenant").with_source(error);
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let way = egress.way(listener.local_addr().map_err(failed)?);

@@ -353,4 +353,3 @@ impl Jobs {
 fn too_many(tenant: &str, most: usize) -> String {
     format!("quota `jobs` of tenant {tenant}: it has more jobs than the {most} that it may have")
 }
-

@@ -50,15 +50,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Where it sees what is its own beside the tenant's folder. Names of sockets have to be short.
 const OWN: &str = "/run/wasmill";
 /// What it is told of the environment.
-const ENVIRONMENT: [&str; 7] = [
-    "WASMILL_LOG",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "LANG",
-    "TZ",
-    "RUST_BACKTRACE",
-    "RUST_MIN_STACK",
-];
+const ENVIRONMENT: [&str; 7] =
+    ["WASMILL_LOG", "AWS_REGION", "AWS_DEFAULT_REGION", "LANG", "TZ", "RUST_BACKTRACE", "RUST_MIN_STACK"];
 
 /// The process of a tenant.
 pub struct TenantProcess {
@@ -224,7 +217,11 @@ impl TenantProcess {
         let (channel, other) = Channel::pair().map_err(failed)?;
         // The very file that runs, even if another one has been put into its place.
         let mut command = Command::new("/proc/self/exe");
-        command.args(["--log-format", "json", COMMAND]).env_clear().env("HOME", OWN).env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+            .args(["--log-format", "json", COMMAND])
+            .env_clear()
+            .env("HOME", OWN)
+            .env("AWS_EC2_METADATA_DISABLED", "true");
         command.envs(ENVIRONMENT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))));
         command.stdin(Stdio::from(other)).stdout(Stdio::null()).stderr(Stdio::piped());
         // Ctrl-C is for the host, which tells it.
@@ -243,7 +240,9 @@ impl TenantProcess {
         let channel = Arc::new(channel);
         let listener = match timeout(BEGINNING, ready(channel.clone())).await {
             Ok(listener) => listener?,
-            Err(_) => return Err(Error::unavailable(format!("its process was not ready in {} s", BEGINNING.as_secs()))),
+            Err(_) => {
+                return Err(Error::unavailable(format!("its process was not ready in {} s", BEGINNING.as_secs())));
+            }
         };
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let serves = tokio::spawn(self.egress.clone().serve(listener, true));

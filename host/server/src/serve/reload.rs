@@ -49,9 +49,11 @@ impl Reload {
         let now = HostFile::read(self.fleet.home().root())?;
         self.door.is_called(Guard::of(&self.at, &now.names, self.file.tls.is_some()));
         looked?;
-        let mut said = format!("settings were read again: {} jobs", self.fleet.jobs().len());
+        let mut said = format!("settings were read again: {} jobs", self.fleet.number());
         if (HostFile { names: self.file.names.clone(), ..now }) != self.file {
-            said.push_str("; what host.toml says of `listen`, [tls], [tenants] and [api] holds when the host is started again");
+            said.push_str(
+                "; what host.toml says of `listen`, [tls], [tenants] and [api] holds when the host is started again",
+            );
         }
         Ok(said)
     }

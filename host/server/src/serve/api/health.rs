@@ -1,8 +1,8 @@
 //! Whether the host is alive, whether its jobs run, and its metrics.
 
-use super::{Refusal, relay};
 use super::caller::{Scope, Who};
 use super::refusal::Result;
+use super::{Refusal, relay};
 use crate::serve::metrics::{self, Format};
 use crate::serve::status::State;
 use axum::http::{HeaderMap, StatusCode, header};

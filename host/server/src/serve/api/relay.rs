@@ -104,7 +104,8 @@ async fn ask<T: DeserializeOwned>(process: &TenantProcess, path: &str) -> std::r
     let asked = asked.map_err(|error| Error::internal(format!("ask for {path}: {error}")))?;
     let answering = async {
         let answer = process.ask(asked).await?;
-        let failed = |error| Error::unavailable(format!("read what the process of tenant {name} says")).with_source(error);
+        let failed =
+            |error| Error::unavailable(format!("read what the process of tenant {name} says")).with_source(error);
         let bytes = axum::body::to_bytes(Body::new(answer.into_body()), LONGEST).await.map_err(failed)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| Error::unavailable(format!("understand the process of tenant {name}")).with_source(error))

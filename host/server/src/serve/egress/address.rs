@@ -51,9 +51,7 @@ const GIVEN_6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => !SPECIAL_4.iter().any(|net| within_4(*net, address)),
-        IpAddr::V6(address) => {
-            within_6(GIVEN_6, address) && !SPECIAL_6.iter().any(|net| within_6(*net, address))
-        }
+        IpAddr::V6(address) => within_6(GIVEN_6, address) && !SPECIAL_6.iter().any(|net| within_6(*net, address)),
     }
 }
 

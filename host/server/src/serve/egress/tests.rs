@@ -140,7 +140,8 @@ impl Case {
         let at = self.gate.way.address.strip_prefix("http://").expect("an address");
         let mut stream = TcpStream::connect(at).await.expect("it listens");
         let basic = base64_simd::STANDARD.encode_to_string(format!("job:{password}"));
-        let head = format!("{line} HTTP/1.1\r\nhost: x\r\nproxy-authorization: Basic {basic}\r\nconnection: close\r\n\r\n");
+        let head =
+            format!("{line} HTTP/1.1\r\nhost: x\r\nproxy-authorization: Basic {basic}\r\nconnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).await.expect("sent");
         let mut answer = Vec::new();
         let mut part = [0; 1024];
@@ -187,7 +188,9 @@ async fn forms() {
 async fn names_lead_anywhere() {
     let (at, came) = listen("127.0.0.1:0").await;
     let port = at.port();
-    for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254", "10.1.2.3", "fd00:ec2::254", "64:ff9b::7f00:1"] {
+    for address in
+        ["127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254", "10.1.2.3", "fd00:ec2::254", "64:ff9b::7f00:1"]
+    {
         let case = Case::new(&format!("servers = [\"http://{ALLOWED}:{port}\"]"), &[(ALLOWED, &[address])]);
         assert_eq!(case.tunnel(&format!("{ALLOWED}:{port}")).await, 403, "{address}");
         assert_eq!(case.tunnel(&format!("SEARCH.example:{port}")).await, 403, "{address}");

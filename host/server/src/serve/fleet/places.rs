@@ -64,6 +64,11 @@ impl Fleet {
         self.known().places.processes.get(tenant).map(|(process, _)| process.clone())
     }
 
+    /// How many jobs there are, here and in other processes.
+    pub fn number(&self) -> usize {
+        self.jobs().len() + self.processes().iter().map(|process| process.jobs().len()).sum::<usize>()
+    }
+
     /// All processes of tenants.
     pub fn processes(&self) -> Vec<Arc<TenantProcess>> {
         self.known().places.processes.values().map(|(process, _)| process.clone()).collect()
@@ -82,9 +87,8 @@ impl Fleet {
         }
         let Jobs { tenants, places, keepers, .. } = jobs;
         // The last checkpoints of its jobs may go this way.
-        let is_here = |tenant: &String| {
-            keepers.iter().any(|(id, keeper)| id.tenant() == Some(tenant) && !keeper.is_finished())
-        };
+        let is_here =
+            |tenant: &String| keepers.iter().any(|(id, keeper)| id.tenant() == Some(tenant) && !keeper.is_finished());
         places.gates.retain(|tenant, _| tenants.contains_key(tenant) || is_here(tenant));
         for (tenant, (process, _)) in &places.processes {
             let stays = tenants.get(tenant).is_some_and(|tenant| self.class_of(tenant) == Class::Process);

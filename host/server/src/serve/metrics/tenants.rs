@@ -47,7 +47,8 @@ impl Page {
     /// Of tenants that have a process to themselves.
     fn processes(&mut self, tenants: &[TenantStatus]) {
         let each = || {
-            let process = |tenant: &TenantStatus| Some((vec![("tenant".into(), tenant.name.clone())], tenant.process.clone()?));
+            let process =
+                |tenant: &TenantStatus| Some((vec![("tenant".into(), tenant.name.clone())], tenant.process.clone()?));
             tenants.iter().filter_map(process)
         };
         let up = each().map(|(labels, process)| (labels, f64::from(process.state == Phase::Running)));

@@ -21,8 +21,7 @@ pub struct Channel(OwnedFd);
 impl Channel {
     /// Two ends. The second one is for the other process.
     pub fn pair() -> io::Result<(Self, OwnedFd)> {
-        let (own, other) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let (own, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         Ok((Self(own), other))
     }
 
@@ -35,7 +34,10 @@ impl Channel {
     pub fn send(&self, message: &impl Serialize, file: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         if bytes.len() > LONGEST {
-            return Err(io::Error::other(format!("a message of {} bytes, at most {LONGEST} are possible", bytes.len())));
+            return Err(io::Error::other(format!(
+                "a message of {} bytes, at most {LONGEST} are possible",
+                bytes.len()
+            )));
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut with = SendAncillaryBuffer::new(&mut space);

@@ -109,7 +109,8 @@ async fn obey(fleet: &Arc<Fleet>, orders: &mut UnboundedReceiver<(Order, Option<
         match order {
             (Order::Answer, Some(file)) => {
                 let stream = UnixStream::from(file);
-                if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(stream)) {
+                if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(stream))
+                {
                     let router = router.clone();
                     tokio::spawn(async move { talk(stream, Peer::Unix(None), router).await });
                 }
