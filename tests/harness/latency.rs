@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// By job, for each row its number and when it arrived.
+/// For each row when it was due, milliseconds, and when it arrived.
+type Rows = Vec<(i64, Duration)>;
+
+/// The rows of each job.
 #[derive(Debug, Clone)]
 pub struct Arrivals {
     begun: Instant,
-    seen: Arc<Mutex<BTreeMap<String, Vec<(i64, Duration)>>>>,
+    seen: Arc<Mutex<BTreeMap<String, Rows>>>,
 }
 
 impl Arrivals {

@@ -25,7 +25,7 @@ pub enum Auth {
         /// Which of the two.
         service: String,
         /// Region and credentials.
-        aws: AwsSettings,
+        aws: Box<AwsSettings>,
     },
 }
 
@@ -132,7 +132,7 @@ fn check_auth(section: &mut Section<'_>, problems: &mut Problems) -> Auth {
                 let message = format!("{}: `service`: expected \"es\" or \"aoss\"", section.title());
                 problems.push_hint(service.1, message, "\"es\" is a domain, \"aoss\" a serverless collection");
             }
-            Auth::SigV4 { service: service.0, aws: AwsSettings::check(section, problems) }
+            Auth::SigV4 { service: service.0, aws: Box::new(AwsSettings::check(section, problems)) }
         }
         other => {
             let message = format!("{}: `auth`: \"{other}\" is unknown", section.title());

@@ -106,13 +106,11 @@ impl Destination {
         let Host::Domain(name) = &self.host else { return false };
         let Some(name) = AWS.iter().find_map(|ending| name.strip_suffix(ending)) else { return false };
         let labels: Vec<&str> = name.split('.').collect();
-        let is_kinesis = match labels.as_slice() {
-            ["kinesis" | "kinesis-fips", _region] => true,
-            [_account, "data-kinesis" | "control-kinesis" | "data-kinesis-fips" | "control-kinesis-fips", _region] => {
-                true
-            }
-            _ => false,
-        };
+        let is_kinesis = matches!(
+            labels.as_slice(),
+            ["kinesis" | "kinesis-fips", _]
+                | [_, "data-kinesis" | "control-kinesis" | "data-kinesis-fips" | "control-kinesis-fips", _]
+        );
         let is_s3 = match labels.as_slice() {
             ["s3" | "s3-fips", _region] | ["s3" | "s3-fips", "dualstack", _region] => rules.buckets().next().is_some(),
             [bucket @ .., "s3" | "s3-fips", _region] | [bucket @ .., "s3" | "s3-fips", "dualstack", _region] => {
