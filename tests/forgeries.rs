@@ -130,7 +130,7 @@ fn are_refused_in(class: &str) {
             let (status, said) = serving.put("acme:job", &text);
             assert_eq!(status, 422, "{place}: {form}: {said}");
             let reasons = ["may not", "is not an address", "without a user name", "is not the name of a region"];
-            let others = ["is not the ARN of a stream", "expected oci://"];
+            let others = ["is not the ARN of a stream", "expected oci://", "is no digest"];
             let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
             let said = unwrapped(said["error"].as_str().expect("a reason"));
             assert!(reasons.iter().chain(&others).any(|reason| said.contains(reason)), "{place}: {form}: {said}");

@@ -47,3 +47,33 @@ fn take<T>(tenant: &str, here: &mut Vec<(Labels, T)>, there: Vec<(Labels, T)>) {
         owners.next().is_some_and(|owner| owner == tenant) && owners.next().is_none()
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(owners: &[&str]) -> (Labels, u64) {
+        (owners.iter().map(|owner| (TENANT.into(), (*owner).to_owned())).collect(), 1)
+    }
+
+    /// Series that are the tenant's, another's, both's and nobody's, of a family that is known, of one that is not, and of one that
+    /// is of another kind → those of the tenant are there, and nothing else.
+    #[test]
+    fn only_its_own() {
+        let mut page = Page::default();
+        page.counter(("known", "A counter"), [series(&["other"])]);
+        page.gauge(("gauge", "A gauge"), None, []);
+        let all = || Numbers::Counts([&["acme"][..], &["other"], &["acme", "other"], &[]].map(series).to_vec());
+        let portions = ["known", "unknown", "gauge"].map(|name| Portion { name: name.to_owned(), numbers: all() });
+        let json = serde_json::to_string(&portions).expect("JSON");
+        page.take_in("acme", serde_json::from_str(&json).expect("the same"));
+        assert_eq!(page.0.len(), 2);
+        for (family, expected) in page.0.iter().zip([vec![series(&["other"]), series(&["acme"])], vec![]]) {
+            match &family.numbers {
+                Numbers::Counts(found) => assert_eq!(*found, expected),
+                Numbers::Gauges(found) => assert!(found.is_empty()),
+                _ => panic!("{} is of another kind", family.name),
+            }
+        }
+    }
+}
