@@ -46,10 +46,11 @@ impl Quiet<'_> {
     fn look(&self) -> Look {
         let now = || {
             let metrics = Metrics::of(self.serving);
-            let of = |metric: &str, step: &str| metrics.get(metric, &["job=\"fast\"", &format!("step=\"{step}\"")]);
-            let busy =
-                metrics.get("wasmill_step_time_seconds_total", &["job=\"fast\"", "step=\"same\"", "activity=\"busy\""]);
-            (Instant::now(), of("wasmill_records_in_total", "same"), busy)
+            let of = |metric: &str, more: &[&str]| {
+                metrics.get(metric, &[&["job=\"fast\"", "step=\"cells\""], more].concat())
+            };
+            let busy = of("wasmill_step_time_seconds_total", &["activity=\"busy\""]);
+            (Instant::now(), of("wasmill_records_in_total", &[]), busy)
         };
         let due = |at: Instant| (at - self.begun).as_millis() as i64;
         let (begun, before, busy) = now();
@@ -90,13 +91,13 @@ fn noise(fleet: &Fleet, deaf: &Search) -> Vec<(&'static str, String)> {
                    [step.cells]\ninput = \"rows\"\nplugin = \"../cell-key.wasm\"\n\
                    [step.averages]\ninput = \"cells\"\nplugin = \"../cell-average.wasm\"\nwindow = { tumbling = \"1m\" }\n\
                    [sink.out]\ninput = \"averages\"\ntype = \"file\"\npath = \"hot.out\"\noverwrite = true\n";
-    let slow_sink = endless(copy("out.jsonl", IDENTITY, "")).replace(
+    let slow_sink = copy("out.jsonl", IDENTITY, "").replace(
         "type = \"file\"\npath = \"out.jsonl\"\noverwrite = true",
         &format!("type = \"opensearch\"\nendpoint = \"{}\"\nindex = \"deaf\"", deaf.url),
     );
     vec![
         ("loop", hostile("settings = { do = \"loop\", every = 1 }\nfailures = { share = 1.0 }")),
-        ("slow", endless(hostile("settings = { do = \"slow\", every = 1, amount = 500000 }"))),
+        ("slow", hostile("settings = { do = \"slow\", every = 1, amount = 500000 }")),
         ("memory-bomb", hostile("settings = { do = \"memory\", every = 1 }\nfailures = { share = 1.0 }")),
         ("log-flood", hostile("settings = { do = \"log-flood\", every = 1, amount = 1000 }")),
         ("slow-sink", slow_sink),
@@ -134,14 +135,19 @@ fn a_noisy_neighbour() {
          index = \"steady\"\nflush_interval = \"20ms\"\n",
         search.url
     );
-    let fast = format!(
-        "[source.rows]\ntype = \"replay\"\ngenerate = \"taxi\"\nevent_time = \"arrival\"\n\
-         {step}type = \"file\"\npath = \"/dev/null\"\noverwrite = true\n"
-    );
+    for plugin in ["pickup-cell", "pickup-count"] {
+        fs::copy(component(plugin), fleet.path().join(format!("{plugin}.wasm"))).expect("it was built");
+    }
+    let fast = "[source.trips]\ntype = \"replay\"\ngenerate = \"taxi\"\nevent_time = \"/dropoff_datetime: time\"\n\
+                [step.cells]\ninput = \"trips\"\nplugin = \"../pickup-cell.wasm\"\n\
+                [step.counts]\ninput = \"cells\"\nplugin = \"../pickup-count.wasm\"\nwindow = { tumbling = \"10m\" }\n\
+                [sink.out]\ninput = \"counts\"\ntype = \"file\"\npath = \"fast.jsonl\"\noverwrite = true\n";
     fleet.write("steady", &steady);
-    fleet.write("fast", &fast);
+    fleet.write("fast", fast);
     let serving = fleet.start();
     until("the first rows", || (arrivals.count() > 0).then_some(()));
+    let known = serving.get("/api/v1/jobs/fast");
+    assert_eq!(known["state"], "running", "{known}");
     let begun = Instant::now();
     sleep(Duration::from_secs(1));
     let mut looks = Vec::new();
@@ -155,6 +161,8 @@ fn a_noisy_neighbour() {
             (status == 200 && !text.contains("\"starting\"")).then_some(())
         });
         looks.push((*name, look(&serving)));
+        // What waits for an answer cannot end.
+        deaf.set_deaf(*name != "slow-sink");
         fs::remove_file(fleet.tenant("noisy").join(format!("jobs/{name}.toml"))).expect("it is there");
         until("silence", || (serving.ask("GET", &job, "").0 == 404).then_some(()));
         alone.push(look(&serving));
