@@ -53,7 +53,6 @@ mod metrics;
 /// States that change their layout while the job runs.
 mod migrations;
 /// Checkpoints of earlier versions.
-mod neighbours;
 mod old_checkpoints;
 /// Results in OpenSearch.
 mod opensearch;
