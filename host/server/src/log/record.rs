@@ -45,7 +45,7 @@ impl Fields {
 }
 
 impl Record {
-    /// An event with what the spans around it have in their [`Fields`].
+    /// An event with what the spans around it have in their `Fields`.
     pub fn of<S: Subscriber + for<'l> LookupSpan<'l>>(event: &Event<'_>, context: &Context<'_, S>) -> Self {
         let mut collector = Collector::default();
         event.record(&mut collector);
