@@ -74,7 +74,8 @@ fn sweep(make: Make, kinds: &[&str]) {
     let mut points = Vec::new();
     for calls in kinds {
         let mut killed = 0;
-        for number in (1..).filter(|number| all || in_short(*number)).take_while(|number| all || *number <= 88) {
+        let most = if all { usize::MAX } else { 88 };
+        for number in (1..=most).filter(|number| all || in_short(*number)) {
             let Some(pipeline) = make() else { return };
             if !is_killed_at(&pipeline, calls, number) {
                 break;
