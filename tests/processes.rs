@@ -33,9 +33,10 @@ fn about(pid: u64, file: &str) -> String {
     fs::read_to_string(format!("/proc/{pid}/{file}")).expect("it runs")
 }
 
-/// A job with a checkpoint every so often, whose plugin takes its time for each row.
+/// A job with a checkpoint every so often, whose plugin takes about a fifth of a millisecond for each row: it lasts while something is
+/// done to it.
 fn slow(out: &str, checkpoints: &str) -> String {
-    let text = copy(out, HOSTILE, "settings = { do = \"slow\", amount = 20000, every = 1 }");
+    let text = copy(out, HOSTILE, "settings = { do = \"slow\", amount = 100000, every = 1 }");
     let text = text.replace("overwrite = true\n", "");
     format!("{text}[checkpoint]\nto = \"{checkpoints}\"\ninterval = \"200ms\"\n")
 }
@@ -139,7 +140,8 @@ fn killed() {
         until("a checkpoint", || {
             let job = serving.ask("GET", "/api/v1/jobs/acme:slow", "").1;
             let job: Value = serde_json::from_str(&job).unwrap_or_default();
-            (job["run"]["checkpoints"]["published"].as_u64() > Some(1)).then_some(())
+            assert_ne!(job["state"], "finished", "too fast for this test");
+            (job["run"]["checkpoints"]["published"].as_u64() > Some(0)).then_some(())
         });
         let killed = Command::new("kill").args(["-9", &before.to_string()]).status();
         assert!(killed.is_ok_and(|status| status.success()));
