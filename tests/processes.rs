@@ -2,6 +2,7 @@
 //! what becomes of it and of others when it is killed, and of those who ask while it is; servers that send elsewhere.
 
 use crate::harness::bucket::Bucket;
+use crate::harness::builds;
 use crate::harness::fleet::{CLASSES, Fleet, Serving};
 use crate::harness::loopback;
 use crate::harness::metrics::Metrics;
@@ -11,7 +12,7 @@ use crate::harness::program::wasmill;
 use crate::harness::report;
 use crate::harness::search::Search;
 use crate::harness::server::MOTO;
-use crate::harness::strangers::{FILES, HOSTILE, IDENTITY, all, copy, ids, settle};
+use crate::harness::strangers::{FILES, IDENTITY, all, copy, ids, settle};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -33,12 +34,25 @@ fn about(pid: u64, file: &str) -> String {
     fs::read_to_string(format!("/proc/{pid}/{file}")).expect("it runs")
 }
 
-/// A job with a checkpoint every so often, whose plugin takes about a fifth of a millisecond for each row: it lasts while something is
-/// done to it.
-fn slow(out: &str, checkpoints: &str) -> String {
-    let text = copy(out, HOSTILE, "settings = { do = \"slow\", amount = 100000, every = 1 }");
-    let text = text.replace("overwrite = true\n", "");
-    format!("{text}[checkpoint]\nto = \"{checkpoints}\"\ninterval = \"200ms\"\n")
+/// Rows of a tenant whose job lasts while something is done to it: more than a minute's.
+const ROWS: i64 = 100_000;
+
+/// A job with a checkpoint every so often, which is given so many times more rows a second than there are in its time.
+fn at_speed(speedup: &str) -> String {
+    let text = copy("rows", IDENTITY, "").replace("overwrite = true\n", "");
+    let pace = format!("type = \"replay\"\ntime = \"/t: time(unix-ms)\"\nspeedup = {speedup}\n");
+    let text = text.replace("type = \"replay\"\n", &pace);
+    format!("{text}[checkpoint]\nto = \"checkpoints\"\ninterval = \"200ms\"\n")
+}
+
+/// It lasts.
+fn steady() -> String {
+    at_speed("1000")
+}
+
+/// Nothing is done to it any more: it goes to its end as fast as it can.
+fn hurry(fleet: &Fleet, tenant: &str) {
+    fleet.write_for(tenant, "steady", &at_speed("\"max\""));
 }
 
 /// The ids in the files of a folder, each once.
@@ -127,20 +141,19 @@ fn confined() {
 fn killed() {
     let fleet = Fleet::new();
     for (tenant, class) in [("acme", PROCESS), ("brand", PROCESS), ("plain", "")] {
-        settle(&fleet, tenant, class, 40_000);
-        fleet.write_for(tenant, "slow", &slow("rows", "checkpoints"));
+        settle(&fleet, tenant, class, ROWS);
+        fleet.write_for(tenant, "steady", &steady());
     }
     let mut serving = fleet.start();
     for tenant in ["acme", "brand", "plain"] {
-        serving.until(&format!("{tenant}:slow"), "running");
+        serving.until(&format!("{tenant}:steady"), "running");
     }
     let neighbour = pid(&serving, "brand");
     for round in 1..=3 {
         let before = pid(&serving, "acme");
         until("a checkpoint", || {
-            let job = serving.ask("GET", "/api/v1/jobs/acme:slow", "").1;
+            let job = serving.ask("GET", "/api/v1/jobs/acme:steady", "").1;
             let job: Value = serde_json::from_str(&job).unwrap_or_default();
-            assert_ne!(job["state"], "finished", "too fast for this test");
             (job["run"]["checkpoints"]["published"].as_u64() > Some(0)).then_some(())
         });
         let killed = Command::new("kill").args(["-9", &before.to_string()]).status();
@@ -152,17 +165,20 @@ fn killed() {
         if dead["state"] == "restarting" {
             assert!(dead["reason"].as_str().is_some_and(|why| why.contains("SIGKILL")), "{dead}");
             let jobs = serving.get("/api/v1/jobs");
-            let job = jobs.as_array().and_then(|jobs| jobs.iter().find(|job| job["id"] == "acme:slow")).cloned();
+            let job = jobs.as_array().and_then(|jobs| jobs.iter().find(|job| job["id"] == "acme:steady")).cloned();
             assert!(job.is_some_and(|job| job["state"] != "finished"), "{jobs}");
-            let (status, text) = serving.ask("GET", "/api/v1/jobs/acme:slow", "");
+            let (status, text) = serving.ask("GET", "/api/v1/jobs/acme:steady", "");
             assert!(status == 200 || (status == 503 && text.contains("the process of tenant acme")), "{status} {text}");
         }
         assert_ne!(until("it is back", || serving.process("acme")["pid"].as_u64()), before);
     }
     for tenant in ["acme", "brand", "plain"] {
-        let job = serving.until(&format!("{tenant}:slow"), "finished");
+        hurry(&fleet, tenant);
+    }
+    for tenant in ["acme", "brand", "plain"] {
+        let job = serving.until(&format!("{tenant}:steady"), "finished");
         assert_eq!(job["restarts"], 0, "no job has failed: {job}");
-        assert_eq!(ids_in(&fleet, tenant, "rows"), (1..=40_000).collect::<Vec<_>>(), "{tenant}");
+        assert_eq!(ids_in(&fleet, tenant, "rows"), (1..=ROWS).collect::<Vec<_>>(), "{tenant}");
     }
     assert_eq!(serving.process("brand")["pid"].as_u64(), Some(neighbour));
     let metrics = Metrics::of(&serving);
@@ -179,20 +195,21 @@ fn killed() {
 #[test]
 fn orphaned() {
     let fleet = Fleet::new();
-    settle(&fleet, "acme", PROCESS, 20_000);
-    fleet.write_for("acme", "slow", &slow("rows", "checkpoints"));
+    settle(&fleet, "acme", PROCESS, ROWS);
+    fleet.write_for("acme", "steady", &steady());
     let mut serving = fleet.start();
-    serving.until("acme:slow", "running");
+    serving.until("acme:steady", "running");
     let orphan = pid(&serving, "acme");
     until("a checkpoint", || {
-        let job = serving.get("/api/v1/jobs/acme:slow");
+        let job = serving.get("/api/v1/jobs/acme:steady");
         (job["run"]["checkpoints"]["published"].as_u64() > Some(0)).then_some(())
     });
     serving.kill();
     until("it ends", || (!fs::exists(format!("/proc/{orphan}")).unwrap_or(true)).then_some(()));
+    hurry(&fleet, "acme");
     let mut serving = fleet.start();
-    serving.until("acme:slow", "finished");
-    assert_eq!(ids_in(&fleet, "acme", "rows"), (1..=20_000).collect::<Vec<_>>());
+    serving.until("acme:steady", "finished");
+    assert_eq!(ids_in(&fleet, "acme", "rows"), (1..=ROWS).collect::<Vec<_>>());
     serving.stop().well();
 }
 
@@ -201,23 +218,24 @@ fn orphaned() {
 #[test]
 fn moves() {
     let fleet = Fleet::new();
-    settle(&fleet, "acme", "", 60_000);
-    fleet.write_for("acme", "slow", &slow("rows", "checkpoints"));
+    settle(&fleet, "acme", "", ROWS);
+    fleet.write_for("acme", "steady", &steady());
     let mut serving = fleet.start();
-    serving.until("acme:slow", "running");
+    serving.until("acme:steady", "running");
     fleet.allow("acme", &format!("{PROCESS}\n{FILES}"));
     let first = pid(&serving, "acme");
-    serving.until("acme:slow", "running");
+    serving.until("acme:steady", "running");
     fleet.allow("acme", &format!("{PROCESS}\n{FILES}[process]\nfiles = 500\n"));
     let second = until("another process", || serving.process("acme")["pid"].as_u64().filter(|pid| *pid != first));
     let limits = about(second, "limits");
     assert!(limits.lines().any(|line| line.starts_with("Max open files") && line.contains(" 500 ")), "{limits}");
     assert_eq!(serving.process("acme")["restarts"], 0, "nobody has died");
-    serving.until("acme:slow", "running");
+    serving.until("acme:steady", "running");
     fleet.allow("acme", FILES);
     until("it has no process", || serving.process("acme").is_null().then_some(()));
-    serving.until("acme:slow", "finished");
-    assert_eq!(ids_in(&fleet, "acme", "rows"), (1..=60_000).collect::<Vec<_>>());
+    hurry(&fleet, "acme");
+    serving.until("acme:steady", "finished");
+    assert_eq!(ids_in(&fleet, "acme", "rows"), (1..=ROWS).collect::<Vec<_>>());
     serving.stop().well();
 }
 
@@ -365,12 +383,13 @@ fn a_machine_that_cannot() {
 fn asked() {
     let answers = CLASSES.map(|class| {
         let fleet = Fleet::of_class(class);
-        settle(&fleet, "acme", "", 60_000);
-        fs::copy(component("identity"), fleet.tenant("acme").join("other.wasm")).expect("it was built");
-        fleet.write_for("acme", "slow", &slow("rows", "checkpoints"));
+        settle(&fleet, "acme", "", ROWS);
+        let other = builds::another(&fs::read(component("identity")).expect("it was built"), 1);
+        fs::write(fleet.tenant("acme").join("other.wasm"), other).expect("it can be written");
+        fleet.write_for("acme", "steady", &steady());
         let mut serving = fleet.start();
-        serving.until("acme:slow", "running");
-        let path = |end: &str| format!("/api/v1/jobs/acme:slow{end}");
+        serving.until("acme:steady", "running");
+        let path = |end: &str| format!("/api/v1/jobs/acme:steady{end}");
         let mut said =
             vec![serving.ask("POST", &path("/steps/same/swap"), "{\"plugin\": \"../other.wasm\", \"why\": \"x\"}")];
         said.push(serving.ask("POST", &path("/steps/none/swap"), "{\"plugin\": \"../other.wasm\"}"));
@@ -390,9 +409,9 @@ fn asked() {
         let sample = serving.ask("GET", &path("/steps/same/sample?limit=3&seconds=20"), "").1;
         assert_eq!(sample.lines().count(), 3, "{sample}");
         assert_eq!(serving.ask("POST", &path("/pause"), "").0, 202);
-        serving.until("acme:slow", "paused");
+        serving.until("acme:steady", "paused");
         assert_eq!(serving.ask("POST", &path("/resume"), "").0, 202);
-        serving.until("acme:slow", "running");
+        serving.until("acme:steady", "running");
         assert_eq!(serving.ask("DELETE", &path(""), "").0, 202);
         until("it has gone", || (serving.ask("GET", &path(""), "").0 == 404).then_some(()));
         serving.stop().well();
@@ -400,8 +419,12 @@ fn asked() {
     });
     let digits = |text: &String| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
     let [shared, process] = answers.map(|all| all.iter().map(digits).collect::<Vec<_>>());
+    // Without paths, and without times, whose units differ as well.
     let plain = |text: &str| {
-        text.split("/tenants/").next().unwrap_or_default().split(".tmp").next().unwrap_or_default().to_owned()
+        ["/tenants/", ".tmp", "; it took "]
+            .iter()
+            .fold(text, |text, end| text.split(end).next().unwrap_or_default())
+            .to_owned()
     };
     for (shared, process) in shared.iter().zip(&process) {
         assert_eq!(plain(shared), plain(process));
