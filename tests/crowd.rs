@@ -24,6 +24,8 @@ const PACE: i64 = 100;
 
 /// So many of them.
 const ROWS: i64 = 200;
+/// How long a row may wait for others to go on with, milliseconds. Jobs that are many share what a wake-up costs between more rows.
+const PATIENCE: i64 = 500;
 
 /// When the rows of a job are due, milliseconds after the first one, with nothing for so long between the first ones and the others.
 fn dues(silence: i64) -> impl Iterator<Item = i64> {
@@ -51,9 +53,10 @@ fn of_small_jobs() {
         let text = format!(
             "[source.rows]\ntype = \"replay\"\npath = \"in.jsonl\"\ntime = \"/t: time(unix-ms)\"\nspeedup = 1\n\
              event_time = \"/t: time(unix-ms)\"\n\
+             [engine]\nepoch = \"{PATIENCE}ms\"\n\
              [step.same]\ninput = \"rows\"\nplugin = \"{IDENTITY}\"\n\
              [sink.out]\ninput = \"same\"\ntype = \"opensearch\"\nendpoint = \"{}\"\nindex = \"job-{number}\"\n\
-             flush_interval = \"400ms\"\n\
+             flush_interval = \"{PATIENCE}ms\"\n\
              [checkpoint]\nto = \"checkpoints/{number}\"\n",
             search.url
         );

@@ -1,7 +1,7 @@
 //! Addresses that a tenant writes where a job file takes one, in every form in which this machine, its neighbours and what its cloud
 //! knows of it can be written. What the proxy does with them stands beside it: `host/server/src/serve/egress/tests.rs`.
 
-use crate::harness::fleet::{CLASSES, Fleet};
+use crate::harness::fleet::{Fleet, classes};
 use crate::harness::program::unwrapped;
 use crate::harness::report;
 use std::net::TcpListener;
@@ -112,7 +112,7 @@ fn places(form: &str) -> Vec<(&'static str, String)> {
 /// Each form in each place → the job is refused for it, and nobody comes to this machine.
 #[test]
 fn are_refused() {
-    CLASSES.into_iter().for_each(are_refused_in);
+    classes().into_iter().for_each(are_refused_in);
 }
 
 fn are_refused_in(class: &str) {

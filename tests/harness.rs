@@ -37,6 +37,7 @@ pub mod server;
 pub mod strangers;
 pub mod stream;
 pub mod versions;
+pub mod work;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

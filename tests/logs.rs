@@ -1,7 +1,7 @@
 //! What a host and its jobs say: as JSON, each event under the names of its job, tenant, step and plugin; by the API, kept and
 //! followed; and in the files of tenants.
 
-use crate::harness::fleet::{Fleet, Serving};
+use crate::harness::fleet::{Fleet, Serving, classes};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::program::{output, unwrapped, wasmill};
@@ -9,7 +9,7 @@ use crate::harness::strangers::FILES;
 use crate::pipeline::{Input, Pipeline, local};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
@@ -114,12 +114,50 @@ fn followers() {
     serving.stop().well();
 }
 
+/// Somebody follows a job of a tenant of either class, and his token is revoked → that is the end of what he hears; another one
+/// goes on hearing.
+#[test]
+fn a_token_that_is_revoked() {
+    for class in classes() {
+        let fleet = Fleet::of_class(class);
+        fleet.allow("bolt", FILES);
+        settle(&fleet.tenant("bolt"), 10);
+        let tokens = ["gone", "stays"].map(|name| fleet.token(name, &["--verb", "rows", "--verb", "read"]));
+        fleet.write_for("bolt", "talk", TALKATIVE);
+        let mut serving = fleet.start().with_token(&tokens[1]);
+        serving.until("bolt:talk", "finished");
+        let [mut gone, mut stays] = tokens.each_ref().map(|token| follow_as(&serving, "bolt:talk", Some(token)));
+        let (code, _, said) = output(wasmill(fleet.path()).args(["token", "revoke", ".", "gone"]));
+        assert_eq!(code, Some(0), "{said}");
+        let mut heard = String::new();
+        gone.read_to_string(&mut heard).expect("it ends");
+        assert!(heard.contains("chatter"), "{class}: {heard}");
+        // What comes from now on.
+        let again = TALKATIVE.replace("amount = 2", "amount = 3");
+        fleet.write_for("bolt", "talk", &format!("{again}overwrite = true\n"));
+        until("something new", || {
+            let mut line = String::new();
+            stays.read_line(&mut line).expect("it goes on");
+            assert!(!line.is_empty(), "{class}: it has ended");
+            line.contains("line 2 ").then_some(())
+        });
+        serving.stop().well();
+    }
+}
+
 /// What comes of a job's log, from the first line of the body.
 fn follow(serving: &Serving, job: &str) -> BufReader<TcpStream> {
+    follow_as(serving, job, None)
+}
+
+/// The same for the bearer of a token.
+fn follow_as(serving: &Serving, job: &str, token: Option<&str>) -> BufReader<TcpStream> {
     let address = serving.url("").replace("http://", "");
     let mut stream = TcpStream::connect(&address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(300))).expect("a time");
-    write!(stream, "GET /api/v1/jobs/{job}/logs?follow=true HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("sent");
+    let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    write!(stream, "GET /api/v1/jobs/{job}/logs?follow=true HTTP/1.1\r\nHost: {address}\r\n{bearer}\r\n")
+        .expect("sent");
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     while line != "\r\n" {

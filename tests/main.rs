@@ -15,8 +15,9 @@ mod author;
 mod bad_input;
 /// One plugin in several languages.
 mod conformance;
-/// Checkpoints that were changed, cut or removed.
+/// Many small jobs in one process.
 mod crowd;
+/// Checkpoints that were changed, cut or removed.
 mod damage;
 /// Disks that are full or fail.
 mod disk;
@@ -52,6 +53,8 @@ mod lost_answers;
 mod metrics;
 /// States that change their layout while the job runs.
 mod migrations;
+/// What one tenant does to the jobs of another.
+mod neighbours;
 /// Checkpoints of earlier versions.
 mod old_checkpoints;
 /// Results in OpenSearch.
@@ -68,8 +71,9 @@ mod python;
 mod replays;
 /// Shards that are split and merged while the program reads, and is killed.
 mod reshards;
-/// Jobs that go back to before a version came.
+/// What instances and tenants leave behind for others: nothing.
 mod residue;
+/// Jobs that go back to before a version came.
 mod rewinds;
 /// Versions that fail, put into a running job.
 mod rollbacks;

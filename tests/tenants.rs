@@ -2,7 +2,7 @@
 //! processes of their own.
 
 use crate::harness::data::json_lines;
-use crate::harness::fleet::{CLASSES, Fleet, Serving};
+use crate::harness::fleet::{Fleet, Serving, classes};
 use crate::harness::patience::until;
 use crate::harness::plugins::component;
 use crate::harness::program::unwrapped;
@@ -28,7 +28,7 @@ fn quota(serving: &Serving, tenant: &str, kind: &str, name: &str) -> Value {
 /// and says what it may not, and nothing of another tenant stands in the reason.
 #[test]
 fn apart() {
-    CLASSES.into_iter().for_each(apart_in);
+    classes().into_iter().for_each(apart_in);
 }
 
 fn apart_in(class: &str) {
@@ -117,7 +117,7 @@ fn apart_in(class: &str) {
 /// while the host runs → the job that was too many runs.
 #[test]
 fn limits_bite() {
-    CLASSES.into_iter().for_each(limits_bite_in);
+    classes().into_iter().for_each(limits_bite_in);
 }
 
 fn limits_bite_in(class: &str) {
@@ -168,7 +168,7 @@ fn limits_bite_in(class: &str) {
 /// and waits for the rest; the second is done meanwhile. With more the first goes on at once.
 #[test]
 fn cpu_is_shared_out() {
-    CLASSES.into_iter().for_each(cpu_is_shared_out_in);
+    classes().into_iter().for_each(cpu_is_shared_out_in);
 }
 
 fn cpu_is_shared_out_in(class: &str) {
@@ -202,7 +202,7 @@ fn cpu_is_shared_out_in(class: &str) {
 /// limit, its own goes on; with more they go on where they were.
 #[test]
 fn state_is_limited() {
-    CLASSES.into_iter().for_each(state_is_limited_in);
+    classes().into_iter().for_each(state_is_limited_in);
 }
 
 fn state_is_limited_in(class: &str) {

@@ -1,6 +1,6 @@
 //! Tokens: every endpoint, as its own document names them, asks for the right one.
 
-use crate::harness::fleet::{CLASSES, Fleet, Serving};
+use crate::harness::fleet::{Fleet, Serving, classes};
 use crate::harness::program::{output, unwrapped, wasmill};
 use crate::harness::report;
 use crate::harness::strangers::{IDENTITY, copy, settle};
@@ -50,7 +50,7 @@ impl Route {
 /// verb or another tenant → refused, whether what it names is there or not; with the right one → heard.
 #[test]
 fn every_endpoint_asks_for_the_right_token() {
-    CLASSES.into_iter().for_each(every_endpoint_asks_for_the_right_token_in);
+    classes().into_iter().for_each(every_endpoint_asks_for_the_right_token_in);
 }
 
 fn every_endpoint_asks_for_the_right_token_in(class: &str) {
@@ -125,7 +125,7 @@ fn every_endpoint_asks_for_the_right_token_in(class: &str) {
 /// readiness is a number. What is asked, and by whom, is in the audit log; tokens are not.
 #[test]
 fn a_tenant_sees_its_own() {
-    CLASSES.into_iter().for_each(a_tenant_sees_its_own_in);
+    classes().into_iter().for_each(a_tenant_sees_its_own_in);
 }
 
 fn a_tenant_sees_its_own_in(class: &str) {

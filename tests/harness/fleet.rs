@@ -4,15 +4,42 @@ use super::host::{Ended, Host};
 use super::http::send_with;
 use super::patience::until;
 use super::program::{output, wasmill};
+use super::skipped;
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// Where the jobs of tenants can run.
-pub const CLASSES: [&str; 2] = ["shared", "process"];
+/// Where the jobs of tenants can run here: a machine that cannot confine processes has one of the two.
+pub fn classes() -> Vec<&'static str> {
+    if has_processes() { vec!["shared", "process"] } else { vec!["shared"] }
+}
+
+/// Whether tenants can have processes of their own here; says so if they cannot. With `WASMILL_REQUIRE_SERVERS` set that is a
+/// failure.
+pub fn has_processes() -> bool {
+    static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
+    let refusal = REFUSAL.get_or_init(|| {
+        let fleet = Fleet::of_class("process");
+        fleet.allow("acme", "");
+        let serving = fleet.start();
+        let refusal = until("a process, or why there is none", || {
+            let process = serving.process("acme");
+            let runs = process["state"] == "running";
+            (runs || process["reason"].is_string()).then(|| process["reason"].as_str().map(str::to_owned))
+        });
+        serving.stop().well();
+        refusal
+    });
+    if let Some(reason) = refusal {
+        assert!(std::env::var_os("WASMILL_REQUIRE_SERVERS").is_none(), "processes of tenants are required: {reason}");
+        skipped(&format!("tenants cannot have processes here: {reason}"));
+    }
+    refusal.is_none()
+}
 
 /// A host of many jobs, with a folder for their files.
 pub struct Fleet {

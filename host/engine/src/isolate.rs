@@ -13,6 +13,7 @@ pub use guard::{Guard, PATIENT_CALLS};
 pub use process::{DroppedTimer, IsolatedProcess};
 pub use transform::IsolatedTransform;
 
+use crate::throttle;
 use std::ops::Range;
 use wasmill_stream::plugin::{Reject, Rows};
 use wasmill_stream::{Binary, Cause, Error, ErrorKind, GuestFault, Result};
@@ -38,6 +39,8 @@ fn bisect(
     }
     let middle = range.start + range.len() / 2;
     for half in [range.start..middle, middle..range.end] {
+        // A batch may take thousands of calls, each as long as a call may take.
+        throttle::wait()?;
         if let Err(error) = call(half.clone()) {
             bisect(half, error, guard, call, poison)?;
         }

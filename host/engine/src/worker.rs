@@ -7,7 +7,7 @@ use crate::operator::{Epoch, Rows, aggregate, at_work, process, sink, source, tr
 use crate::plan::{Plan, PlanKind};
 use crate::progress::Announcement;
 use crate::swap::Revisions;
-use crate::throttle::Throttle;
+use crate::throttle;
 use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
@@ -65,9 +65,9 @@ pub fn run(worker: &mut Worker, shared: &Shared, equipment: Equipment) {
         Ok(()) => shared.revisions.worker_is_built(),
         Err(error) => shared.verdict.fail(error),
     }
-    let mut throttle = shared.quota.clone().map(Throttle::new);
+    throttle::begin(shared.quota.clone(), shared.verdict.clone());
     while worker.has_dataflows() {
-        if shared.verdict.is_aborted() {
+        if throttle::wait().is_err() {
             for dataflow in worker.installed_dataflows() {
                 worker.drop_dataflow(dataflow);
             }
@@ -75,9 +75,6 @@ pub fn run(worker: &mut Worker, shared: &Shared, equipment: Equipment) {
         }
         at_work::rest();
         worker.step_or_park(None);
-        if let Some(throttle) = &mut throttle {
-            throttle.wait(|| shared.verdict.is_stopping());
-        }
     }
 }
 

@@ -24,7 +24,7 @@ use wasmill_engine::{Lookouts, Status, Swapper};
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::{Error, ErrorKind, Result};
 
-/// How long a job that was asked to stop may take for its last checkpoint. Container runtimes kill after ten seconds or more.
+/// How long a job that was asked to stop may take for its last rows and checkpoint. Container runtimes kill after ten seconds or more.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(8);
 
 /// The same for one that is to go on in another run. If it takes longer, a sink is stuck, and the job goes on as it was.
@@ -116,7 +116,7 @@ pub async fn run_to_end<V: View>(
             }
             (Err(error), _) => return Err(error),
         };
-        match watch_run(started, view(), shutdown, terminal).await? {
+        match watch_run(started, view(), shutdown, manner.unattended, terminal).await? {
             Ended::Over(ending) => return Ok(ending),
             Ended::HandedOver(hand_over, stopped) => {
                 let HandOver { job: next, changes, rewind, reply } = *hand_over;
@@ -144,9 +144,10 @@ async fn watch_run(
     started: Started,
     mut view: impl View,
     shutdown: &mut Shutdown,
+    unattended: bool,
     terminal: &Terminal,
 ) -> Result<Ended> {
-    let Started { running, outline, mut hand_overs, served } = started;
+    let Started { running, outline, mut hand_overs, mut served } = started;
     let (ledger, stopper) = (running.ledger().clone(), running.stopper());
     let checkpoints = running.checkpoints().cloned();
     if let Some(from) = checkpoints.as_ref().and_then(|checkpoints| checkpoints.look().resumed) {
@@ -168,12 +169,13 @@ async fn watch_run(
     let mut stopping = false;
     let mut handed_over = None;
     let (asked, stop) = oneshot::channel();
-    // Only with checkpoints nothing is lost by not waiting any longer.
-    let mut asked = checkpoints.as_ref().map(|_| asked);
-    let mut end = pin!(in_time(running.wait(), stop, |patience| stopper.abort(overdue(patience))));
+    // Only with checkpoints nothing is lost by not waiting any longer, but somebody has to be there who waits.
+    let keeps = checkpoints.is_some();
+    let mut asked = (keeps || unattended).then_some(asked);
+    let mut end = pin!(in_time(running.wait(), stop, |patience| stopper.abort(overdue(patience, keeps))));
     let ended = loop {
         tokio::select! {
-            ended = &mut end => break ended.unwrap_or_else(|| Err(stopper.failure().unwrap_or_else(|| overdue(GIVING_UP)))),
+            ended = &mut end => break ended.unwrap_or_else(|| Err(stopper.failure().unwrap_or_else(|| overdue(GIVING_UP, keeps)))),
             _ = ticks.tick() => view.show(&progress.snapshot()),
             Some(hand_over) = hand_overs.recv(), if handed_over.is_none() && !stopping => {
                 terminal.note(match hand_over.rewind {
@@ -200,7 +202,8 @@ async fn watch_run(
     view.end(progress.snapshot());
     // Whatever is still drawn goes away before the last words.
     drop(view);
-    drop(served);
+    // Until its socket is removed: the next run listens at the same place.
+    served.shutdown().await;
     if let Some(hand_over) = handed_over
         // Unless the job is another host's by now.
         && ended.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::Denied)
@@ -234,10 +237,15 @@ async fn in_time<T>(
     timeout(GIVING_UP, end).await.ok()
 }
 
-fn overdue(patience: Duration) -> Error {
+fn overdue(patience: Duration, keeps_checkpoints: bool) -> Error {
     let seconds = patience.as_secs();
-    Error::unavailable(format!("what was read could not be finished in {seconds} s, so there is no last checkpoint"))
-        .hint("the next start goes on from the one before")
+    let message = format!("what was read could not be finished in {seconds} s");
+    match keeps_checkpoints {
+        true => Error::unavailable(format!("{message}, so there is no last checkpoint"))
+            .hint("the next start goes on from the one before"),
+        false => Error::unavailable(format!("{message}, and is dropped"))
+            .hint("a table [checkpoint] lets a job go on where it was"),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use std::thread;
 use std::time::Duration;
 use wasmill_server::confinement::{Account, Confinement, Limits};
 
+/// Ends with it where the machine cannot confine it.
+const REFUSED: i32 = 78;
 const LIMITS: Limits = Limits { memory: 512 << 20, files: 100, tasks: 100 };
 
 fn main() {
@@ -32,7 +34,7 @@ fn inside(home: &Path, port: &Path, account: Option<&PathBuf>) {
     let confinement = Confinement { folders, stage: home.join("stage"), account, limits };
     if let Err(error) = confinement.apply() {
         println!("refused: {}", error.report());
-        exit(78);
+        exit(REFUSED);
     }
     let say = |what: &str, result: bool| println!("{what}: {}", if result { "yes" } else { "no" });
     let mut status = String::new();
@@ -104,6 +106,10 @@ fn outside() {
         let output = command.output().expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout);
         let said = format!("as {user:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        if output.status.code() == Some(REFUSED) && std::env::var_os("WASMILL_REQUIRE_SERVERS").is_none() {
+            println!("SKIPPED: {said}");
+            continue;
+        }
         assert!(output.status.success(), "{said}");
         let tried = text.lines().filter_map(|line| line.split_once(": ")).collect::<Vec<_>>();
         assert_eq!(tried.len(), 24, "{said}");

@@ -1,10 +1,12 @@
 use super::*;
 use crate::graph::Tolerance;
+use crate::verdict::Verdict;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::plugin::*;
+use wasmill_stream::quota::Quota;
 use wasmill_stream::{Firing, GuestFault, Pane};
 
 fn guard(isolates: bool) -> Guard {
@@ -330,4 +332,70 @@ fn processes() {
         }
         assert!(answer.timers.times.iter().all(|time| *time > 200));
     }
+}
+
+/// A plugin that fails on every row; it says when it has been called so often.
+struct Hopeless {
+    calls: usize,
+    told: Arc<dyn Fn(usize) + Send + Sync>,
+}
+
+impl Transform for Hopeless {
+    fn transform(&mut self, _batch: &View<'_>) -> Result<Transformed> {
+        self.calls += 1;
+        (self.told)(self.calls);
+        Err(Error::guest(GuestFault::Trap, "hopeless"))
+    }
+}
+
+/// Runs it on a worker's thread, and returns how often it was called.
+fn calls_of_hopeless(
+    quota: Option<Arc<Quota>>,
+    verdict: Arc<Verdict>,
+    told: Arc<dyn Fn(usize) + Send + Sync>,
+) -> usize {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let run = move || {
+        throttle::begin(quota, verdict);
+        let told = Arc::new(move |calls| {
+            counted.store(calls, Relaxed);
+            told(calls);
+        });
+        let tolerance = Tolerance { share: 1.0, ..Tolerance::default() };
+        let guard = Guard::new(Arc::new(StepLedger::new("step")), tolerance, true);
+        let mut logic = IsolatedTransform::new(Box::new(Hopeless { calls: 0, told }), guard);
+        let _ = logic.transform(&view(&(1..=32).collect::<Vec<_>>()));
+    };
+    std::thread::spawn(run).join().expect("it does not panic");
+    calls.load(Relaxed)
+}
+
+/// The job ends while rows at fault are looked for → no call is made after the one that is under way.
+#[test]
+fn nobody_looks_for_rows_of_a_job_that_has_ended() {
+    let verdict = Arc::new(Verdict::new());
+    let ended = verdict.clone();
+    let told = Arc::new(move |calls| {
+        if calls == 7 {
+            ended.fail(Error::unavailable("told to"));
+        }
+    });
+    assert_eq!(calls_of_hopeless(None, verdict, told), 7);
+}
+
+/// A quota of CPU time → whoever looks for rows at fault pays for it between the calls, and finds them all.
+#[test]
+fn looking_for_rows_is_paid_for() {
+    let quota = Arc::new(Quota::unlimited("tenant a"));
+    // Half a core, of which each call spends 4 ms: more than is there for all of them.
+    quota.cpu.set_limit(Some(500_000_000));
+    let spender = quota.clone();
+    let told = Arc::new(move |_| {
+        spender.cpu.spend(4_000_000, Instant::now());
+    });
+    let calls = calls_of_hopeless(Some(quota.clone()), Arc::new(Verdict::new()), told);
+    // Two of all rows; of the 62 ranges below them one each.
+    assert_eq!(calls, 64);
+    assert!(quota.cpu.waited() > Duration::ZERO, "{:?}", quota.cpu.waited());
 }

@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit> {
     let listen = Some(arguments.job.parameters());
     let Arguments { workers, fresh, watch, as_filed, .. } = *arguments;
     let watch = watch.then(|| Arc::new(Bell::new(terminal.clone())));
-    let manner = Manner { workers, fresh, listen, watch, as_filed };
+    let manner = Manner { workers, fresh, listen, watch, as_filed, unattended: false };
     drive(job, manner, view, terminal)
 }
 

@@ -38,6 +38,8 @@ pub struct Manner {
     pub watch: Option<Arc<Bell>>,
     /// Run the plugins that the job file names, whatever was swapped in.
     pub as_filed: bool,
+    /// Nobody is there to end it a second time: even without checkpoints it has only so long to finish what it has read.
+    pub unattended: bool,
 }
 
 impl Manner {
@@ -127,7 +129,9 @@ pub(super) async fn start(
         let swapper = (running.swapper(), running.rewind_points(), running.lookouts().clone());
         let live = Live::new(job, plugins, swap, swapper, (history, store), sender, terminal.clone());
         live.watch_transitions().await;
-        served.spawn(listen(live.clone(), terminal.clone()).in_current_span());
+        // Before anybody hears that the job runs: what is asked then must find it.
+        let control = Control::listen(&live.file()).await;
+        served.spawn(listen(control, live.clone(), terminal.clone()).in_current_span());
         if let Some(bell) = &manner.watch {
             let watching = watch::watch(live, refused.map(str::to_owned), bell.clone(), terminal.clone());
             served.spawn(watching.in_current_span());
@@ -137,10 +141,10 @@ pub(super) async fn start(
 }
 
 /// Serves requests as soon as nobody else does for this job.
-async fn listen(live: Live, terminal: Terminal) {
+async fn listen(mut control: Result<Control>, live: Live, terminal: Terminal) {
     let mut is_told = false;
     loop {
-        match Control::listen(&live.file()).await {
+        match control {
             Ok(control) => return requests::serve(control, live, terminal).await,
             Err(error) if !is_told => {
                 terminal.note(&format!("`wasmill swap` does not find this job yet: {}", error.report()));
@@ -149,5 +153,6 @@ async fn listen(live: Live, terminal: Terminal) {
             Err(_) => {}
         }
         tokio::time::sleep(LISTEN_AGAIN).await;
+        control = Control::listen(&live.file()).await;
     }
 }

@@ -99,7 +99,8 @@ impl Keeper {
             Ok(parameters) => parameters,
             Err(error) => return (false, Err(error)),
         };
-        let manner = Manner { listen: Some(parameters), watch: Some(self.bell.clone()), ..Manner::default() };
+        let (listen, watch) = (Some(parameters), Some(self.bell.clone()));
+        let manner = Manner { listen, watch, unattended: true, ..Manner::default() };
         let (hosted, terminal) = (self.hosted.clone(), self.terminal.clone());
         let view = || Pane(hosted.clone());
         let mut run = pin!(driver::run_to_end(job, manner, view, &mut shutdown, &terminal));

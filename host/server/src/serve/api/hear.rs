@@ -9,23 +9,27 @@ use crate::serve::audit::{Audit, Deed};
 use crate::serve::front::Peer;
 use crate::serve::keyring::Keyring;
 use crate::serve::rate::Rate;
-use crate::serve::tokens::Verb;
+use crate::serve::tokens::{Token, Verb};
 use crate::terminal::Terminal;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A request may have so many bytes: job files are the longest.
 const LONGEST_BODY: usize = 1 << 20;
 
 /// A client has so long for them.
 const BODY: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether whoever hears an answer that goes on still may.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A path in the log is at most so long.
 const LONGEST_PATH: usize = 1_000;
@@ -105,6 +109,27 @@ impl Door {
         Ok(caller)
     }
 
+    /// Whether a token counts at this moment.
+    fn honours(&self, token: &Token) -> bool {
+        let tokens = self.keyring.tokens().ok().flatten();
+        let is_known = tokens.is_some_and(|tokens| tokens.iter().any(|(_, known)| known.id() == token.id()));
+        is_known && !token.has_expired(SystemTime::now())
+    }
+
+    /// An answer that goes on, such as a log that is followed, ends when the token does for which it was given.
+    fn guarded(self: Arc<Self>, token: Arc<Token>, response: Response) -> Response {
+        let (parts, body) = response.into_parts();
+        if body.size_hint().exact().is_some() {
+            return Response::from_parts(parts, body);
+        }
+        let ended = async move {
+            while self.honours(&token) {
+                sleep(LOOK).await;
+            }
+        };
+        Response::from_parts(parts, Body::from_stream(body.into_data_stream().take_until(Box::pin(ended))))
+    }
+
     /// Writes what was asked, unless nothing could come of it.
     async fn tell(self: &Arc<Self>, deed: Deed, is_refusal: bool) {
         let door = self.clone();
@@ -155,12 +180,18 @@ async fn answer(door: Arc<Door>, request: Request, next: Next) -> Response {
         Err(refusal) => refusal.into_response(),
         Ok(caller) => {
             deed.who = caller.name();
-            if let Who::Bearer(_, token) = &caller.who {
-                deed.token = Some(token.id().to_owned());
-            }
-            match is_change {
+            let token = match &caller.who {
+                Who::Bearer(_, token) => Some(token.clone()),
+                Who::Anyone | Who::Relayed(_) | Who::Unknown(_) => None,
+            };
+            deed.token = token.as_ref().map(|token| token.id().to_owned());
+            let response = match is_change {
                 false => next.run(with(request, caller)).await,
                 true => change(&door, with(request, caller), next, &mut deed).await.into_response(),
+            };
+            match token {
+                Some(token) => door.clone().guarded(token, response),
+                None => response,
             }
         }
     };
