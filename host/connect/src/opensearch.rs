@@ -5,8 +5,13 @@
 //! with checkpoints they carry an external version, so that the newest result stays, whatever arrives last. Records never
 //! change and need none. A data stream takes each id once and no versions: there a correction is a document of its own.
 
+mod admission;
 mod answer;
 mod bulk;
+mod delivery;
+mod endpoints;
+mod flights;
+mod permits;
 mod server;
 mod settings;
 mod undo;
@@ -56,6 +61,6 @@ impl Sink for OpenSearch {
             true => Action::Create,
             false => Action::Index(versions),
         };
-        Ok(Box::new(Writer::new(server, self.settings, opening.ledger, action, opening.undo)))
+        Ok(Box::new(Writer::new(server, &self.settings, opening.ledger, action, opening.undo)))
     }
 }

@@ -30,8 +30,8 @@ pub enum Fate {
     Failed(String),
     /// It can never be written.
     Refused(String),
-    /// No document can be written: a right or the index is missing.
-    Fatal(String),
+    /// It may not be written now, whatever it is: a right or the index is missing.
+    Barred(String),
 }
 
 #[derive(Deserialize)]
@@ -157,8 +157,8 @@ fn fate(outcome: Outcome) -> Fate {
         _ if passing => Fate::Again(text()),
         429 | 502..=504 => Fate::Again(text()),
         500.. => Fate::Failed(text()),
-        401 | 403 => Fate::Fatal(text()),
-        404 if kind == "index_not_found_exception" => Fate::Fatal(text()),
+        401 | 403 => Fate::Barred(text()),
+        404 if kind == "index_not_found_exception" => Fate::Barred(text()),
         _ => Fate::Refused(text()),
     }
 }
@@ -209,8 +209,8 @@ mod tests {
             (503, "unavailable_shards_exception", Fate::Again(why("unavailable_shards_exception"))),
             (500, "null_pointer_exception", Fate::Failed(why("null_pointer_exception"))),
             (400, "mapper_parsing_exception", Fate::Refused(why("mapper_parsing_exception"))),
-            (403, "security_exception", Fate::Fatal(why("security_exception"))),
-            (404, "index_not_found_exception", Fate::Fatal(why("index_not_found_exception"))),
+            (403, "security_exception", Fate::Barred(why("security_exception"))),
+            (404, "index_not_found_exception", Fate::Barred(why("index_not_found_exception"))),
         ];
         for (status, kind, expected) in cases {
             assert_eq!(item(status, kind), expected, "{status} {kind}");

@@ -6,10 +6,12 @@ use crate::time_pattern::{STEP_MILLIS, TimePattern};
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 use serde::de::IgnoredAny;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use wasmill_stream::checkpoint::Digest;
 use wasmill_stream::{Batch, Pane};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// How documents are written.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Bulk {
     action: Action,
     /// The version of the documents of the batch that is being pushed.
     version: Option<i64>,
+    /// Whether the order of its documents counts, of those with the same id.
+    is_ordered: bool,
     /// The index pattern, if every document has to name its index.
     pattern: Option<TimePattern>,
     index: IndexName,
@@ -39,6 +43,8 @@ struct Item {
     batch: usize,
     row: usize,
     text: Range<usize>,
+    /// Stands for its id, if documents of that id must arrive in the order in which they came.
+    order: Option<u64>,
 }
 
 /// The index name of the last row: rows of an hour share it.
@@ -58,6 +64,7 @@ impl Bulk {
             with_ids: settings.collection == Collection::Documents,
             action,
             version: None,
+            is_ordered: false,
             pattern: (!settings.index.is_literal()).then(|| settings.index.clone()),
             index: IndexName::default(),
         }
@@ -75,7 +82,7 @@ impl Bulk {
 
     /// Begins a batch: returns the ids of its rows, if documents have ids.
     pub fn begin(&mut self, batch: &Batch) -> Option<Vec<String>> {
-        self.version = None;
+        (self.version, self.is_ordered) = (None, false);
         if !self.with_ids {
             return None;
         }
@@ -89,6 +96,8 @@ impl Bulk {
             }
             (_, None) => {}
         }
+        // Records never come with another value under the same id; and of those with versions the server keeps the newest.
+        self.is_ordered = batch.firings.is_some() && self.version.is_none();
         Some(ids)
     }
 
@@ -112,7 +121,8 @@ impl Bulk {
         if !self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
             self.batches.push(batch.clone());
         }
-        self.items.push(Item { batch: self.batches.len() - 1, row, text: start..self.body.len() });
+        let order = id.filter(|_| self.is_ordered).map(|id| xxh3_64(id.as_bytes()));
+        self.items.push(Item { batch: self.batches.len() - 1, row, text: start..self.body.len(), order });
         Ok(())
     }
 
@@ -146,6 +156,19 @@ impl Bulk {
             batches: std::mem::take(&mut self.batches),
         }
     }
+
+    /// Empties the buffer but for its last document, which would make the request too large.
+    pub fn take_but_last(&mut self) -> Documents {
+        let last = self.items.pop();
+        let start = last.as_ref().map_or(self.body.len(), |last| last.text.start);
+        let rest = self.body.split_off(start);
+        let batch = last.as_ref().and_then(|last| self.batches.get(last.batch)).cloned();
+        let documents = self.take();
+        self.items.extend(last.map(|last| Item { batch: 0, text: 0..rest.len(), ..last }));
+        self.batches.extend(batch);
+        self.body = rest;
+        documents
+    }
 }
 
 impl IndexName {
@@ -170,6 +193,21 @@ impl Documents {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// How many bytes they take in a request.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// What stands for the ids whose order counts.
+    pub fn orders(&self) -> HashSet<u64> {
+        self.items.iter().filter_map(|item| item.order).collect()
+    }
+
+    /// What stands for the id of a document, if its order counts.
+    pub fn order(&self, number: usize) -> Option<u64> {
+        self.items[number].order
     }
 
     /// The request for some of them. All of them cost no copy.

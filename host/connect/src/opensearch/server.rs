@@ -1,66 +1,38 @@
-//! One OpenSearch server: sends requests, and says of each answer as a whole what it means. Nothing is tried again in
+//! One OpenSearch cluster: sends requests, and says of each answer as a whole what it means. Nothing is tried again in
 //! here except while the sink opens.
 
 use super::answer::{self, Answer};
-use super::settings::{Auth, Settings};
+use super::endpoints::Endpoints;
+use super::settings::Settings;
 use crate::retry::Backoff;
 use bytes::Bytes;
-use opensearch::auth::Credentials;
-use opensearch::cert::{Certificate, CertificateValidation};
 use opensearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use opensearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use opensearch::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::fmt;
-use std::time::Duration;
-use url::Url;
-use wasmill_stream::access::WayOut;
 use wasmill_stream::{Error, ErrorKind, Result};
 
-/// A request that takes longer is given up and sent again.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Most bytes of an answer: each document has a few hundred in it.
+const LONGEST_ANSWER: u64 = 64 << 20;
 
-/// A server and the way to it.
+/// A cluster, and the way to it.
 pub struct Server {
-    transport: Transport,
-    /// Its address, for messages.
+    endpoints: Endpoints,
+    /// Its addresses, for messages.
     address: String,
 }
 
 impl Server {
     /// Resolves credentials and certificates. Sends nothing to the server.
     pub async fn connect(settings: &Settings) -> Result<Self> {
-        let address = settings.endpoint.as_str().trim_end_matches('/').to_owned();
-        let pool = SingleNodeConnectionPool::new(settings.endpoint.clone());
-        let mut builder = TransportBuilder::new(pool).timeout(TIMEOUT);
-        if let Some(WayOut { address, user, password }) = &settings.way_out {
-            let proxy = Url::parse(address).map_err(|error| Error::internal(address.as_str()).with_source(error))?;
-            builder = builder.proxy(proxy, Some(user), Some(password));
-        }
-        match &settings.auth {
-            Auth::None => {}
-            Auth::Basic(user, password) => {
-                builder = builder.auth(Credentials::Basic(user.clone(), password.reveal().to_owned()));
-            }
-            Auth::SigV4 { service, aws } => {
-                let access = aws.load().await.map_err(|error| error.context(&address))?;
-                let credentials = Credentials::try_from(&access.config)
-                    .map_err(|error| Error::invalid(format!("{address}: sign requests")).with_source(error))?;
-                builder = builder.auth(credentials).service_name(service);
-            }
-        }
-        if let Some(path) = &settings.ca {
-            let name = path.display();
-            let read = tokio::fs::read(path).await;
-            let pem = read.map_err(|error| Error::invalid(format!("`ca`: read {name}")).with_source(error))?;
-            let certificates = Certificate::from_pem(&pem).map_err(|error| {
-                Error::invalid(format!("`ca`: {name} holds no PEM certificates")).with_source(error)
-            })?;
-            builder = builder.cert_validation(CertificateValidation::Full(certificates));
-        }
-        let built = builder.build();
-        let transport = built.map_err(|error| Error::invalid(format!("{address}: set up TLS")).with_source(error))?;
-        Ok(Self { transport, address })
+        let endpoints = Endpoints::connect(settings).await?;
+        let address = endpoints.names();
+        Ok(Self { endpoints, address })
+    }
+
+    /// The next request has fresh credentials, if there are some.
+    pub fn renew_credentials(&self) {
+        self.endpoints.renew_credentials();
     }
 
     /// Proves that the server answers and lets us in, and creates the index if the job file says how. Returns whether it is
@@ -160,13 +132,26 @@ impl Server {
         if path.ends_with("_bulk") {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         }
-        let unavailable = |error| Error::unavailable(format!("{}: no answer", self.address)).with_source(error);
         let body = (!body.is_empty()).then_some(body);
-        let sent = self.transport.send(method, path, headers, None::<&()>, body, None).await;
-        let response = sent.map_err(unavailable)?;
-        let status = response.status_code();
-        let body = response.text().await.map_err(unavailable)?;
-        Ok(Reply { status, body })
+        let choice = self.endpoints.choose()?;
+        let answer = async {
+            let response = choice.transport.send(method, path, headers, None::<&()>, body, None).await?;
+            let (status, length) = (response.status_code(), response.content_length());
+            if length.is_some_and(|length| length > LONGEST_ANSWER) {
+                return Ok(Err(length.unwrap_or_default()));
+            }
+            Ok(Ok(Reply { status, body: response.text().await?, from: choice.address.clone() }))
+        };
+        let answer: Result<_, opensearch::Error> = answer.await;
+        let is_broken = |reply: &Reply| matches!(reply.status.as_u16(), 502..=504);
+        self.endpoints.learn(&choice, matches!(&answer, Ok(Ok(reply)) if !is_broken(reply)));
+        match answer {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(length)) => {
+                Err(Error::unavailable(format!("{}: an answer of {length} bytes is too long", choice.address)))
+            }
+            Err(error) => Err(Error::unavailable(format!("{}: no answer", choice.address)).with_source(error)),
+        }
     }
 
     /// The error for a request that was refused as a whole.
@@ -177,7 +162,7 @@ impl Server {
             401 | 403 => ErrorKind::Denied,
             _ => ErrorKind::Invalid,
         };
-        Error::new(kind, format!("{}: {what}: {}", self.address, answer::reason(status, &reply.body)))
+        Error::new(kind, format!("{}: {what}: {}", reply.from, answer::reason(status, &reply.body)))
     }
 }
 
@@ -190,4 +175,6 @@ impl fmt::Display for Server {
 struct Reply {
     status: StatusCode,
     body: String,
+    /// The address of the server that gave it, for messages.
+    from: String,
 }

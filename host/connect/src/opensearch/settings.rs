@@ -1,10 +1,11 @@
 //! The settings of the `opensearch` sink as the job file has them.
 
 use super::OpenSearch;
-use crate::aws::{AwsSettings, check_endpoint};
+use crate::aws::{AwsSettings, check_endpoints};
 use crate::retry::Patience;
 use crate::secret::Secret;
 use crate::time_pattern::TimePattern;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -41,8 +42,8 @@ pub enum Collection {
 /// Checked settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The server.
-    pub endpoint: Url,
+    /// The servers, each of which takes every request.
+    pub endpoints: Vec<Url>,
     /// The index of a document by its event time.
     pub index: TimePattern,
     /// The way that requests take.
@@ -63,6 +64,10 @@ pub struct Settings {
     pub batch_bytes: usize,
     /// Most documents of a request.
     pub batch_rows: usize,
+    /// Most requests at once.
+    pub concurrency: usize,
+    /// Most bytes of requests that are on their way.
+    pub in_flight_bytes: usize,
     /// How long a row may wait.
     pub flush_interval: Duration,
 }
@@ -70,15 +75,15 @@ pub struct Settings {
 /// Reads a `[sink.…]` table of `type = "opensearch"`.
 pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
-    let endpoint = check_endpoint(section, problems);
-    if endpoint.is_none() && problems.len() == before {
+    let endpoints = check_endpoints(section, problems);
+    if endpoints.is_empty() && problems.len() == before {
         problems.push(section.place(), format!("{}: `endpoint` is missing", section.title()));
     }
     let index = check_index(section, problems);
     let auth = check_auth(section, problems);
     let mappings = check_mappings(&index, section, problems);
     let settings = Settings {
-        endpoint: endpoint.unwrap_or(Url::parse("http://localhost").ok()?),
+        endpoints,
         way_out: section.access().way_out(),
         collection: check_collection(&auth, section, problems),
         data_stream: check_data_stream(mappings.is_some(), section, problems),
@@ -88,7 +93,10 @@ pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) ->
         patience: Patience::check_start(section, problems),
         ca: section.path("ca", problems),
         batch_bytes: section.optional("batch_bytes", problems).unwrap_or(ByteCount::new(5 << 20)).bytes() as usize,
-        batch_rows: section.optional("batch_rows", problems).unwrap_or(1_000),
+        batch_rows: section.optional("batch_rows", problems).unwrap_or(NonZeroUsize::MIN.saturating_add(999)).get(),
+        concurrency: section.optional("concurrency", problems).unwrap_or(NonZeroUsize::MIN.saturating_add(7)).get(),
+        in_flight_bytes: section.optional("in_flight_bytes", problems).unwrap_or(ByteCount::new(32 << 20)).bytes()
+            as usize,
         flush_interval: section.optional("flush_interval", problems).unwrap_or(Period::from_millis(1_000)).duration(),
     };
     (problems.len() == before).then(|| Box::new(OpenSearch { settings }) as Box<dyn Sink>)

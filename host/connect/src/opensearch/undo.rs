@@ -124,7 +124,7 @@ async fn write(server: &Server, notes: &[Before], version: Option<i64>) -> Resul
                     again.0.push(*note);
                     again.1 = Some(reason);
                 }
-                Fate::Refused(reason) | Fate::Fatal(reason) => return Err(refused(server, &reason)),
+                Fate::Refused(reason) | Fate::Barred(reason) => return Err(refused(server, &reason)),
             }
         }
         left = again.0;

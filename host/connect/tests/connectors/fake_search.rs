@@ -4,6 +4,7 @@ use crate::http::{Reply, Request, Server};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Semaphore;
 
 /// What happens to a bulk request.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub enum Loss {
     Html,
     /// The connection closes.
     HungUp,
+    /// So many bytes of it come.
+    CutAt(usize),
 }
 
 /// What the server holds.
@@ -42,6 +45,8 @@ pub struct State {
     pub limit: Option<usize>,
     /// Status and body of everything that is no bulk request; 404 for unknown indexes if absent.
     pub other: Option<(u16, &'static str)>,
+    /// Answers to bulk requests wait at this gate.
+    pub gate: Option<Arc<Semaphore>>,
     /// All requests.
     pub requests: Vec<Request>,
 }
@@ -77,6 +82,15 @@ impl State {
 
     fn answer(&mut self, request: Request) -> Reply {
         self.requests.push(request.clone());
+        let is_bulk = request.target.ends_with("/_bulk");
+        let reply = self.reply(request);
+        match self.gate.clone().filter(|_| is_bulk) {
+            Some(gate) => Reply::Held(gate, Box::new(reply)),
+            None => reply,
+        }
+    }
+
+    fn reply(&mut self, request: Request) -> Reply {
         if !request.target.ends_with("/_bulk") {
             let missing =
                 (404, r#"{"error":{"type":"index_not_found_exception","reason":"no such index"},"status":404}"#);
@@ -100,6 +114,7 @@ impl State {
                     Loss::Cut => Reply::Cut(200, answer.clone(), answer.len() / 2),
                     Loss::Html => Reply::Full(200, "<html>please wait</html>".to_owned()),
                     Loss::HungUp => Reply::HangUp,
+                    Loss::CutAt(bytes) => Reply::Cut(200, answer, bytes),
                 }
             }
         }

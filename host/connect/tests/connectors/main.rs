@@ -35,6 +35,8 @@ mod kinesis_suite;
 mod loopback;
 mod moto;
 mod opensearch;
+mod opensearch_cases;
+mod opensearch_load;
 mod opensearch_undo;
 mod proxies;
 mod replay;
