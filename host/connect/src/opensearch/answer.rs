@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use wasmill_stream::{Error, Result};
 
 /// Longest reason that is kept: servers quote whole documents.
@@ -45,6 +44,7 @@ struct BulkAnswer {
 enum Item {
     Index(Outcome),
     Create(Outcome),
+    Update(Outcome),
     Delete(Outcome),
 }
 
@@ -82,6 +82,9 @@ pub fn items(body: &str, documents: usize) -> Result<Answer> {
     }
     let fate = |item| match item {
         Item::Index(it) | Item::Create(it) => fate(it),
+        // It was changed by others while the server changed it.
+        Item::Update(it) if it.status == 409 => Fate::Again(it.error.as_ref().map_or_else(String::new, Cause::text)),
+        Item::Update(it) => fate(it),
         // There is no such document, or not even its index.
         Item::Delete(it) if it.status == 404 => Fate::Written,
         Item::Delete(it) => fate(it),
@@ -123,17 +126,6 @@ pub fn removed(body: &str) -> bool {
     }
     serde_json::from_str(body)
         .is_ok_and(|Removed { version_conflicts, failures }| version_conflicts == 0 && failures.is_empty())
-}
-
-/// Whether an index that was asked for turned out to be a data stream: then it is described by the indexes behind it.
-/// `None`: there is nothing yet that has a name of the pattern which was asked for.
-pub fn is_data_stream(body: &str) -> Option<bool> {
-    #[derive(Deserialize)]
-    struct Index {
-        data_stream: Option<String>,
-    }
-    let indexes: BTreeMap<String, Index> = serde_json::from_str(body).unwrap_or_default();
-    (!indexes.is_empty()).then(|| indexes.values().any(|index| index.data_stream.is_some()))
 }
 
 /// The reason in the body of a refused request, or as much of the body as says something.

@@ -21,8 +21,8 @@ const TRIES: u32 = 6;
 pub struct Delivery {
     /// Where they go.
     pub server: Server,
-    /// The index of all documents; `None` if each names its own.
-    pub index: Option<String>,
+    /// The path of requests.
+    pub path: String,
     /// The sink's counters.
     pub ledger: Arc<StepLedger>,
     /// Whether it is let in.
@@ -89,7 +89,7 @@ impl Delivery {
                 continue;
             }
             let (bytes, sent) = (body.len(), Instant::now());
-            let failure = match self.server.bulk(self.index.as_deref(), body, numbers.len()).await {
+            let failure = match self.server.bulk(&self.path, body, numbers.len()).await {
                 Ok(Answer::Items(fates)) => {
                     self.size.taken(bytes);
                     let left = self.settle(&documents, &numbers, fates, &mut failures);

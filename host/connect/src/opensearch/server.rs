@@ -1,10 +1,9 @@
 //! One OpenSearch cluster: sends requests, and says of each answer as a whole what it means. Nothing is tried again in
-//! here except while the sink opens.
+//! here.
 
 use super::answer::{self, Answer};
 use super::endpoints::Endpoints;
 use super::settings::Settings;
-use crate::retry::Backoff;
 use bytes::Bytes;
 use opensearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use opensearch::http::{Method, StatusCode};
@@ -35,54 +34,9 @@ impl Server {
         self.endpoints.renew_credentials();
     }
 
-    /// Proves that the server answers and lets us in, and creates the index if the job file says how. Returns whether it is
-    /// a data stream.
-    pub async fn prepare(&self, settings: &Settings) -> Result<bool> {
-        let index = settings.index.covering("*");
-        let mut backoff = Backoff::new(settings.patience);
-        loop {
-            match self.prepare_once(&index, settings).await {
-                Ok(is_data_stream) => return Ok(is_data_stream),
-                Err(error) => backoff.wait(error).await?,
-            }
-        }
-    }
-
-    async fn prepare_once(&self, index: &str, settings: &Settings) -> Result<bool> {
-        let reply = self.send(Method::Get, &format!("/{index}"), Bytes::new()).await?;
-        let wanted = settings.data_stream;
-        match (reply.status, &settings.mappings) {
-            (StatusCode::OK, _) => match (answer::is_data_stream(&reply.body), wanted) {
-                // Nothing matches the pattern: as if there were no such index.
-                (None, wanted) => Ok(wanted.unwrap_or(false)),
-                (Some(is), Some(wanted)) if is != wanted => Err(Error::invalid(format!(
-                    "{}: {index} is {}, but the job file says `data_stream = {wanted}`",
-                    self.address,
-                    if is { "a data stream" } else { "an index and no data stream" }
-                ))),
-                (Some(is), _) => Ok(is),
-            },
-            // The first document creates it, from a template if there is one.
-            (StatusCode::NOT_FOUND, None) => Ok(wanted.unwrap_or(false)),
-            (StatusCode::NOT_FOUND, Some(mappings)) => self.create(index, mappings).await.map(|()| false),
-            _ => Err(self.refusal(&format!("look at index {index}"), &reply)),
-        }
-    }
-
-    async fn create(&self, index: &str, mappings: &str) -> Result<()> {
-        let body = format!("{{\"mappings\":{mappings}}}");
-        let reply = self.send(Method::Put, &format!("/{index}"), body.into()).await?;
-        // Another writer may have been faster.
-        if reply.status.is_success() || reply.body.contains("resource_already_exists_exception") {
-            return Ok(());
-        }
-        Err(self.refusal(&format!("create index {index}"), &reply))
-    }
-
-    /// Sends documents. `index` is absent when every document names its own.
-    pub async fn bulk(&self, index: Option<&str>, body: Bytes, documents: usize) -> Result<Answer> {
-        let path = index.map_or("/_bulk".to_owned(), |index| format!("/{index}/_bulk"));
-        let reply = self.send(Method::Post, &path, body).await?;
+    /// Sends documents. `path` names the index unless each names its own.
+    pub async fn bulk(&self, path: &str, body: Bytes, documents: usize) -> Result<Answer> {
+        let reply = self.send(Method::Post, path, body).await?;
         match reply.status {
             status if status.is_success() => answer::items(&reply.body, documents)
                 .map_err(|error| error.context(format!("{}: answer to {documents} documents", self.address))),
@@ -98,7 +52,7 @@ impl Server {
             return Ok(Vec::new());
         }
         let wanted: Vec<_> = places.iter().map(|(index, id)| json!({"_index": index, "_id": id})).collect();
-        let reply = self.send(Method::Post, "/_mget", json!({"docs": wanted}).to_string().into()).await?;
+        let reply = self.send(Method::Post, "/_mget", json!({"docs": wanted}).to_string()).await?;
         match reply.status {
             status if status.is_success() => answer::documents(&reply.body, places.len())
                 .map_err(|error| error.context(format!("{}: look at {} documents", self.address, places.len()))),
@@ -110,13 +64,13 @@ impl Server {
     pub async fn remove(&self, stream: &str, ids: &[&str]) -> Result<()> {
         let what = format!("remove {} documents from {stream}", ids.len());
         // What is not refreshed is not found.
-        let refreshed = self.send(Method::Post, &format!("/{stream}/_refresh"), Bytes::new()).await?;
+        let refreshed = self.send(Method::Post, &format!("/{stream}/_refresh"), "").await?;
         let reply = match refreshed.status {
             StatusCode::NOT_FOUND => return Ok(()),
             status if status.is_success() => {
                 let query = json!({"query": {"ids": {"values": ids}}}).to_string();
                 let path = format!("/{stream}/_delete_by_query?conflicts=proceed");
-                self.send(Method::Post, &path, query.into()).await?
+                self.send(Method::Post, &path, query).await?
             }
             _ => refreshed,
         };
@@ -127,9 +81,11 @@ impl Server {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply> {
+    /// Sends a request, without a body if that is empty.
+    pub async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Reply> {
+        let body = body.into();
         let mut headers = HeaderMap::new();
-        if path.ends_with("_bulk") {
+        if path.contains("_bulk") {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         }
         let body = (!body.is_empty()).then_some(body);
@@ -155,7 +111,7 @@ impl Server {
     }
 
     /// The error for a request that was refused as a whole.
-    fn refusal(&self, what: &str, reply: &Reply) -> Error {
+    pub fn refusal(&self, what: &str, reply: &Reply) -> Error {
         let status = reply.status.as_u16();
         let kind = match status {
             408 | 429 | 500.. => ErrorKind::Unavailable,
@@ -172,9 +128,12 @@ impl fmt::Display for Server {
     }
 }
 
-struct Reply {
-    status: StatusCode,
-    body: String,
+/// An answer.
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: String,
     /// The address of the server that gave it, for messages.
-    from: String,
+    pub from: String,
 }

@@ -22,6 +22,8 @@ pub struct Writer {
     permits: Arc<Permits>,
     flights: Flights,
     bulk: Bulk,
+    /// The index of all documents; `None` if each names its own.
+    index: Option<String>,
     batch_rows: usize,
     flush_interval: Duration,
     /// Where it notes what it is going to change.
@@ -37,9 +39,15 @@ impl Writer {
         action: Action,
         undo: Option<Arc<dyn Undo>>,
     ) -> Self {
+        let index = settings.index.is_literal().then(|| settings.index.at(0));
         let delivery = Arc::new(Delivery {
             server,
-            index: settings.index.is_literal().then(|| settings.index.at(0)),
+            path: match &index {
+                // Without it, the server would make an index of the name of an alias that somebody has taken away.
+                Some(index) if settings.creation.rollover => format!("/{index}/_bulk?require_alias=true"),
+                Some(index) => format!("/{index}/_bulk"),
+                None => "/_bulk".to_owned(),
+            },
             admissions: Admissions::new(ledger.clone()),
             ledger,
             size: RequestSize::new(settings.batch_bytes),
@@ -49,6 +57,7 @@ impl Writer {
             permits: Permits::new(settings.concurrency, settings.in_flight_bytes),
             flights: Flights::default(),
             bulk: Bulk::new(settings, action),
+            index,
             batch_rows: settings.batch_rows,
             flush_interval: settings.flush_interval,
             undo,
@@ -62,8 +71,7 @@ impl Writer {
         self.flights.clear_way(&ids).await?;
         let permit = self.permits.acquire(documents.bytes()).await;
         if let Some(undo) = self.undo.as_ref().filter(|undo| undo.is_wanted()) {
-            let Delivery { server, index, .. } = &*self.delivery;
-            undo::note(server, &**undo, index.as_deref(), &documents).await?;
+            undo::note(&self.delivery.server, &**undo, self.index.as_deref(), &documents).await?;
         }
         self.flights.depart(self.delivery.clone().deliver(documents, permit), ids);
         Ok(())
@@ -73,10 +81,8 @@ impl Writer {
 #[async_trait]
 impl SinkWriter for Writer {
     async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
-        let ids = self.bulk.begin(&batch);
-        for row in 0..batch.len() {
-            let id = ids.as_ref().and_then(|ids| ids.get(row)).map(String::as_str);
-            if let Err(reason) = self.bulk.push(&batch, row, id) {
+        for (row, identity) in self.bulk.begin(&batch).into_iter().enumerate() {
+            if let Err(reason) = identity.and_then(|identity| self.bulk.push(&batch, row, &identity)) {
                 self.delivery.ledger.refuse(&batch, row, reason);
                 continue;
             }

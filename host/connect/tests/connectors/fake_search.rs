@@ -43,7 +43,9 @@ pub struct State {
     pub script: VecDeque<Turn>,
     /// Requests with more bytes are answered with 413.
     pub limit: Option<usize>,
-    /// Status and body of everything that is no bulk request; 404 for unknown indexes if absent.
+    /// Whether there is no index yet, nor anything else that is asked for.
+    pub missing: bool,
+    /// Status and body of everything that is no bulk request.
     pub other: Option<(u16, &'static str)>,
     /// Answers to bulk requests wait at this gate.
     pub gate: Option<Arc<Semaphore>>,
@@ -97,7 +99,8 @@ impl State {
             let (status, body) = match (&self.other, request.method.as_str()) {
                 (Some(other), _) => *other,
                 (None, "GET") if self.data_stream => (200, r#"{".ds-trips-000001":{"data_stream":"trips"}}"#),
-                (None, "GET") => missing,
+                (None, "GET") if self.missing => missing,
+                (None, "GET") => (200, r#"{"trips":{"mappings":{}}}"#),
                 _ => (200, r#"{"acknowledged":true}"#),
             };
             return Reply::Full(status, body.to_owned());

@@ -172,7 +172,10 @@ async fn no_index_of_a_pattern() {
     let fake = FakeSearch::start().await;
     fake.state().other = Some((200, "{}"));
     for (more, action) in [("data_stream = true", "create"), ("data_stream = false", "index"), ("", "index")] {
-        let text = format!("endpoint = \"{}\"\nindex = \"trips-{{+%Y}}\"\n{more}", fake.server.address);
+        let text = format!(
+            "endpoint = \"{}\"\nindex = \"trips-{{+%Y}}\"\ndynamic_mappings = true\n{more}",
+            fake.server.address
+        );
         let sink = harness::sink("opensearch", &text).expect("good settings");
         write_batches(sink, &[records(0, ["{}"])]).await.expect("nothing fatal");
         let state = fake.state();
@@ -185,6 +188,7 @@ async fn no_index_of_a_pattern() {
 #[tokio::test]
 async fn mappings_create_the_index() {
     let fake = FakeSearch::start().await;
+    fake.state().missing = true;
     let mappings = "[mappings]\nproperties = { location = { type = \"geo_point\" } }";
     write_batches(sink(&fake.server.address, mappings), &[]).await.expect("nothing fatal");
     let state = fake.state();
@@ -297,7 +301,7 @@ async fn the_newest_result_stays() {
 #[tokio::test]
 async fn the_newest_result_stays_on_a_server() {
     let Some(url) = OPENSEARCH.url() else { return };
-    let text = format!("endpoint = \"{url}\"\nindex = \"newest\"");
+    let text = format!("endpoint = \"{url}\"\nindex = \"newest\"\ndynamic_mappings = true");
     let documents = async || {
         let get = |key| crate::servers::http::json("GET", &format!("{url}/newest/_doc/count%7C0%7C10%7C{key}"), "");
         ["a", "b"].map(|key| get(key)["_source"].to_string())
@@ -342,11 +346,11 @@ async fn versions_are_for_results_of_checkpoints() {
 async fn data_streams_take_new_documents() {
     for (found, more) in [(true, ""), (false, "data_stream = true")] {
         let fake = FakeSearch::start().await;
-        fake.state().data_stream = found;
+        (fake.state().data_stream, fake.state().missing) = (found, !found);
         for run in [5, 6] {
             let (mut writer, ledger) = open(sink(&fake.server.address, more), run).await;
             // From now on the announced one is there.
-            fake.state().data_stream = true;
+            (fake.state().data_stream, fake.state().missing) = (true, false);
             write(&mut writer, &ledger, records(0, documents(0..2))).await;
             write(&mut writer, &ledger, results(Pane::OnTime, &FIRST)).await;
             write(&mut writer, &ledger, results(Pane::Late, &[("a", "{\"n\":2}")])).await;
@@ -391,9 +395,14 @@ async fn data_streams_of_a_server() {
 /// Every mistake in the settings is found at once.
 #[test]
 fn settings_are_checked() {
-    let announced = "endpoint = \"http://127.0.0.1:1\"\nindex = \"x\"\ndata_stream = true\nmappings = { a = 1 }";
-    let problems = harness::sink("opensearch", announced).err().expect("a mistake");
-    assert!(problems[0].message.contains("`mappings` are not for a data stream"), "{problems:?}");
+    let both = "endpoint = \"http://127.0.0.1:1\"\nindex = \"x\"\ndynamic_mappings = true\nmappings = { a = 1 }\n\
+                data_stream = true\nrollover = true";
+    let problems = harness::sink("opensearch", both).err().expect("mistakes");
+    for (problem, words) in
+        problems.iter().zip(["`dynamic_mappings` is for a job without", "`rollover` needs an `index`"])
+    {
+        assert!(problem.message.contains(words), "{problems:?}");
+    }
     let text = "endpoint = \"ftp://admin:${SECRET}@host\"\nindex = \"x\"";
     let problems = harness::sink("opensearch", text).err().expect("a mistake");
     assert_eq!(problems.len(), 1, "{problems:?}");

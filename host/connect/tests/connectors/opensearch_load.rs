@@ -5,7 +5,9 @@ use crate::fake_search::{FakeSearch, Loss, Turn};
 use crate::harness::PATIENCE;
 use crate::opensearch::{counts, documents, open, results, sink, write};
 use crate::sink_suite::{records, write_batches};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -138,7 +140,7 @@ async fn a_sink_that_is_down_takes_no_more() {
     assert_eq!(taken, 50);
     writer.close().await.expect("the end");
     assert_eq!(counts(&ledger), (50, 0));
-    assert!(ledger.retries.load(std::sync::atomic::Ordering::Relaxed) >= 8);
+    assert!(ledger.retries.load(Relaxed) >= 8);
 }
 
 /// Results without versions, several requests at once, the first refused for now → a correction of it waits until it is there,
@@ -230,8 +232,54 @@ async fn one_server_of_two_goes_away() {
     write(&mut writer, &ledger, batch).await;
     writer.close().await.expect("one is enough");
     assert_eq!(counts(&ledger), (100, 0));
-    let all: std::collections::BTreeSet<_> = second.state().documents.values().cloned().collect();
+    let all: BTreeSet<_> = second.state().documents.values().cloned().collect();
     assert!(documents(40..100).iter().all(|document| all.contains(document)));
+}
+
+/// Three documents in ten fail with each answer, for reasons that pass and for some that do not, several requests at once → each
+/// row is in the index or among the rejected, once, and the balance holds all the while.
+#[tokio::test]
+async fn three_in_ten_fail() {
+    const KINDS: [(u16, &str); 5] = [
+        (429, "rejected_execution_exception"),
+        (503, "unavailable_shards_exception"),
+        (403, "cluster_block_exception"),
+        (500, "null_pointer_exception"),
+        (400, "mapper_parsing_exception"),
+    ];
+    let fake = FakeSearch::start().await;
+    // Names of rows that live as long as the script.
+    let names: Vec<&'static str> = (0..400).map(|number| &*format!("<{number}>").leak()).collect();
+    let mut random = 7_u64;
+    let mut below = |bound: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % bound
+    };
+    let mut failing = |name: &&'static str| {
+        let (status, kind) = KINDS[below(5) as usize];
+        (below(10) < 3).then_some((*name, status, kind))
+    };
+    fake.state().script = (0..60).map(|_| Turn::Except(names.iter().filter_map(&mut failing).collect())).collect();
+    let (mut writer, ledger) = open(sink(&fake.server.address, "batch_rows = 20"), 0).await;
+    let write = async {
+        write(&mut writer, &ledger, records(0, documents(0..400))).await;
+        writer.close().await.expect("nothing fatal");
+    };
+    let watch = async {
+        loop {
+            let counts = ledger.counts();
+            assert!(counts.emitted + counts.rejected <= 400 && counts.written == counts.emitted, "{counts}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = write => {}
+        () = watch => {}
+    }
+    let (written, rejected) = counts(&ledger);
+    let stored: BTreeSet<_> = fake.state().documents.values().cloned().collect();
+    assert!(rejected > 0 && ledger.retries.load(Relaxed) > 0);
+    assert_eq!((written + rejected, stored.len() as u64), (400, written), "{:?}", ledger.rejects());
 }
 
 /// An answer that breaks off at any of its bytes → the request is sent again, and nothing is doubled or lost.
