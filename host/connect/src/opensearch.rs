@@ -8,6 +8,7 @@
 mod admission;
 mod answer;
 mod bulk;
+mod collisions;
 mod creation;
 mod delivery;
 mod endpoints;

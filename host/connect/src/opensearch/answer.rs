@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use wasmill_stream::{Error, Result};
 
 /// Longest reason that is kept: servers quote whole documents.
@@ -23,6 +24,8 @@ pub enum Answer {
 pub enum Fate {
     /// It is in the index.
     Written,
+    /// There is one with its id, in this index and under this id if the server says so.
+    There(Option<(String, String)>),
     /// The server had no room or no shard for it: send it again.
     Again(String),
     /// The server failed over it, which may be its own fault or the document's: send it again a few times.
@@ -34,24 +37,31 @@ pub enum Fate {
 }
 
 #[derive(Deserialize)]
-struct BulkAnswer {
-    items: Vec<Item>,
+struct BulkAnswer<'a> {
+    #[serde(borrow)]
+    items: Vec<Item<'a>>,
 }
 
 /// Called by what was asked for.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Item {
-    Index(Outcome),
-    Create(Outcome),
-    Update(Outcome),
-    Delete(Outcome),
+enum Item<'a> {
+    #[serde(borrow)]
+    Index(Outcome<'a>),
+    #[serde(borrow)]
+    Create(Outcome<'a>),
+    #[serde(borrow)]
+    Update(Outcome<'a>),
+    #[serde(borrow)]
+    Delete(Outcome<'a>),
 }
 
 #[derive(Deserialize)]
-struct Outcome {
+struct Outcome<'a> {
     status: u16,
     error: Option<Cause>,
+    #[serde(rename = "_id", borrow)]
+    id: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +78,9 @@ enum Cause {
         kind: String,
         #[serde(default)]
         reason: Option<String>,
+        /// The index itself, not the data stream or alias that it stands behind.
+        #[serde(default)]
+        index: Option<String>,
     },
     Text(String),
 }
@@ -81,6 +94,7 @@ pub fn items(body: &str, documents: usize) -> Result<Answer> {
         return Err(Error::unavailable(format!("{} items", answer.items.len())));
     }
     let fate = |item| match item {
+        Item::Create(it) if it.status == 409 => Fate::There(it.place()),
         Item::Index(it) | Item::Create(it) => fate(it),
         // It was changed by others while the server changed it.
         Item::Update(it) if it.status == 409 => Fate::Again(it.error.as_ref().map_or_else(String::new, Cause::text)),
@@ -137,14 +151,21 @@ pub fn reason(status: u16, body: &str) -> String {
     }
 }
 
-fn fate(outcome: Outcome) -> Fate {
-    let Outcome { status, error } = outcome;
+impl Outcome<'_> {
+    fn place(self) -> Option<(String, String)> {
+        let Some(Cause::Typed { index: Some(index), .. }) = self.error else { return None };
+        Some((index, self.id?.into_owned()))
+    }
+}
+
+fn fate(outcome: Outcome<'_>) -> Fate {
+    let Outcome { status, error, .. } = outcome;
     let kind = error.as_ref().map_or("", Cause::kind);
     let passing = kind.ends_with("rejected_execution_exception")
         || matches!(kind, "cluster_block_exception" | "unavailable_shards_exception");
     let text = || error.as_ref().map_or_else(|| format!("HTTP {status}"), Cause::text);
     match status {
-        // A conflict can only be with the same document, for the id is ours, or with a newer version of it.
+        // A conflict of versions: there is a newer one.
         200..=299 | 409 => Fate::Written,
         _ if passing => Fate::Again(text()),
         429 | 502..=504 => Fate::Again(text()),
@@ -165,12 +186,12 @@ impl Cause {
 
     fn text(&self) -> String {
         match self {
-            Self::Typed { kind, reason: Some(reason) } => {
+            Self::Typed { kind, reason: Some(reason), .. } => {
                 // Reasons that differ only in the document would not add up.
                 let reason = reason.split(" in document with id").next().unwrap_or_default();
                 format!("{kind}: {}", shorten(reason, LONGEST_REASON))
             }
-            Self::Typed { kind, reason: None } => kind.clone(),
+            Self::Typed { kind, reason: None, .. } => kind.clone(),
             Self::Text(text) => shorten(text, LONGEST_REASON).to_owned(),
         }
     }
@@ -185,8 +206,8 @@ mod tests {
     use super::*;
 
     fn item(status: u16, kind: &str) -> Fate {
-        let error = Cause::Typed { kind: kind.to_owned(), reason: Some("why".to_owned()) };
-        fate(Outcome { status, error: (status >= 300).then_some(error) })
+        let error = Cause::Typed { kind: kind.to_owned(), reason: Some("why".to_owned()), index: None };
+        fate(Outcome { status, error: (status >= 300).then_some(error), id: None })
     }
 
     /// Each status and error type leads to the one right consequence.
@@ -218,6 +239,16 @@ mod tests {
         let Ok(Answer::Items(fates)) = items(body, 3) else { panic!("an answer") };
         let later = Fate::Again("rejected_execution_exception: why".into());
         assert_eq!(fates, [Fate::Written, Fate::Written, later]);
+    }
+
+    /// A document that is there already says where, unless the server does not.
+    #[test]
+    fn what_is_there() {
+        let body = r#"{"items":[{"create":{"_index":"s","_id":"a","status":409,"error":{"type":"version_conflict_engine_exception",
+            "reason":"why","index":".ds-s-000001"}}},{"create":{"_id":"b","status":409,"error":"conflict"}},{"create":{"status":201}}]}"#;
+        let Ok(Answer::Items(fates)) = items(body, 3) else { panic!("an answer") };
+        let place = Some((".ds-s-000001".to_owned(), "a".to_owned()));
+        assert_eq!(fates, [Fate::There(place), Fate::There(None), Fate::Written]);
     }
 
     /// Documents that are there, are not, or whose index is not → as it is; a shard that does not answer → another try.

@@ -248,6 +248,12 @@ impl Documents {
         self.items.iter().filter_map(move |item| Some((first(item)?, item.order.is_some())))
     }
 
+    /// The value of the row that a document was made of.
+    pub fn value(&self, number: usize) -> &[u8] {
+        let (batch, row) = self.origin(number);
+        batch.values.get(row)
+    }
+
     /// The row that a document was made of.
     pub fn origin(&self, number: usize) -> (&Batch, usize) {
         let item = &self.items[number];

@@ -4,6 +4,7 @@
 use super::admission::{Admission, Admissions};
 use super::answer::{Answer, Fate};
 use super::bulk::Documents;
+use super::collisions::Collisions;
 use super::permits::Permit;
 use super::server::Server;
 use crate::retry::{Backoff, Patience};
@@ -29,6 +30,8 @@ pub struct Delivery {
     pub admissions: Arc<Admissions>,
     /// How large requests may be.
     pub size: RequestSize,
+    /// Conflicts with documents that must be the same; `None` if rows have ids of their own.
+    pub collisions: Option<Collisions>,
 }
 
 /// How large a request may be: smaller from the moment when the server says that one was too large.
@@ -72,6 +75,8 @@ struct Left {
     reason: Option<String>,
     /// Why those are not allowed that are not.
     barred: Option<String>,
+    /// Documents that were there already, and where: those to look at.
+    there: Vec<(usize, (String, String))>,
 }
 
 impl Delivery {
@@ -94,6 +99,7 @@ impl Delivery {
                     self.size.taken(bytes);
                     let left = self.settle(&documents, &numbers, fates, &mut failures);
                     let failure = self.judge(&left, &mut admission);
+                    self.look(&documents, left.there).await;
                     if !left.numbers.is_empty() {
                         requests.push(left.numbers);
                     }
@@ -140,6 +146,11 @@ impl Delivery {
             match fate {
                 Fate::Written if order.is_some_and(|order| again.contains(&order)) => left.numbers.push(number),
                 Fate::Written => self.count_written(),
+                Fate::There(place) => {
+                    self.count_written();
+                    let is_sample = self.collisions.as_ref().is_some_and(Collisions::is_sample);
+                    left.there.extend(place.filter(|_| is_sample).map(|place| (number, place)));
+                }
                 Fate::Failed(reason) if failures[number] >= TRIES => self.reject(documents, number, &reason),
                 Fate::Refused(reason) => self.reject(documents, number, &reason),
                 Fate::Again(reason) | Fate::Failed(reason) => {
@@ -155,6 +166,14 @@ impl Delivery {
             }
         }
         left
+    }
+
+    /// Looks at documents that were there already.
+    async fn look(&self, documents: &Documents, there: Vec<(usize, (String, String))>) {
+        if let (Some(collisions), false) = (&self.collisions, there.is_empty()) {
+            let samples = there.into_iter().map(|(number, place)| (place, documents.value(number)));
+            collisions.compare(&self.server, samples.collect()).await;
+        }
     }
 
     /// What has to be waited for before the rest is sent again.

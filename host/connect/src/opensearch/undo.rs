@@ -123,7 +123,7 @@ async fn write(server: &Server, notes: &[Before], version: Option<i64>) -> Resul
         let mut again = (Vec::new(), None);
         for (note, fate) in left.iter().zip(fates) {
             match fate {
-                Fate::Written => {}
+                Fate::Written | Fate::There(_) => {}
                 Fate::Again(reason) | Fate::Failed(reason) => {
                     again.0.push(*note);
                     again.1 = Some(reason);

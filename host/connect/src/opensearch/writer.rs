@@ -3,6 +3,7 @@
 
 use super::admission::Admissions;
 use super::bulk::{Action, Bulk, Documents};
+use super::collisions::Collisions;
 use super::delivery::{Delivery, RequestSize};
 use super::flights::Flights;
 use super::permits::Permits;
@@ -49,6 +50,7 @@ impl Writer {
                 None => "/_bulk".to_owned(),
             },
             admissions: Admissions::new(ledger.clone()),
+            collisions: settings.identity.id.is_none().then(|| Collisions::new(ledger.clone())),
             ledger,
             size: RequestSize::new(settings.batch_bytes),
         });

@@ -61,6 +61,30 @@ async fn each_action_on_a_server() {
     }
 }
 
+/// Rows of a data stream and of an index that are there already, from before a restart → nobody is told; one of them is another
+/// document, as if two rows had one id → everybody can see it.
+#[tokio::test]
+async fn a_conflict_that_is_none_of_ours() {
+    let Some(url) = OPENSEARCH.url() else { return };
+    let template = r#"{"index_patterns":["planted-stream"],"data_stream":{},"priority":500}"#;
+    http::json("PUT", &format!("{url}/_index_template/planted-stream"), template);
+    let row = |n: usize| format!("{{\"@timestamp\":\"2013-01-01T00:00:00Z\",\"n\":{n}}}");
+    for (index, more) in
+        [("planted-stream", "data_stream = true"), ("planted", "action = \"create\"\ndynamic_mappings = true")]
+    {
+        for (run, row, expected) in [(1, row(1), false), (2, row(1), false), (3, row(2), true)] {
+            let text = format!("endpoint = \"{url}\"\nindex = \"{index}\"\n{more}");
+            let (mut writer, ledger) = open(harness::sink("opensearch", &text).expect("good settings"), run).await;
+            write(&mut writer, &ledger, records(0, [row])).await;
+            writer.close().await.expect("the end");
+            assert_eq!(counts(&ledger), (1, 0));
+            let remark = ledger.remarks().remove("ids of out");
+            assert_eq!(remark.is_some(), expected, "{index}, run {run}: {remark:?}");
+            assert!(remark.is_none_or(|remark| remark.contains("in|in/0|0")));
+        }
+    }
+}
+
 /// Many rows of few ids, several requests at once, a server that refuses some of them for now again and again → of each id the
 /// last row stays.
 #[tokio::test]
