@@ -94,6 +94,10 @@ fn places(form: &str) -> Vec<(&'static str, String)> {
     let artifact = step(&format!("oci://{form}/acme/p@sha256:{digest}"));
     vec![
         ("opensearch", sink("opensearch", &format!("index = 'i'\n{endpoint}"))),
+        (
+            "opensearch, behind one that is allowed",
+            sink("opensearch", &format!("index = 'i'\nendpoint = ['https://search.example', 'http://{form}']\n")),
+        ),
         ("kinesis source", kinesis(&format!("stream = 'acme'\n{region}{endpoint}"))),
         ("kinesis sink", sink("kinesis", &format!("stream = 'acme'\npartition_key = 'x'\n{KEYS}{region}{endpoint}"))),
         ("s3 sink", sink("s3", &format!("bucket = 'acme'\nprefix = 'x/'\n{KEYS}{region}{endpoint}"))),

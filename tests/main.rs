@@ -59,6 +59,7 @@ mod neighbours;
 mod old_checkpoints;
 /// Results in OpenSearch.
 mod opensearch;
+mod outage;
 /// Keyed state, timers, the order of event time.
 mod process;
 /// Tenants with a process to themselves.

@@ -22,8 +22,8 @@ pub struct Server {
 pub struct Running {
     /// Its URL, without a slash at the end.
     pub url: String,
-    /// Holds the pipe.
-    _child: Child,
+    /// The script; holds the pipe.
+    child: Child,
 }
 
 /// A real OpenSearch server.
@@ -42,6 +42,11 @@ impl Server {
         Self { script, running: OnceLock::new() }
     }
 
+    /// One for a test alone; `None`, and a message, as with [`Server::url`].
+    pub fn another(&self) -> Option<Running> {
+        self.url().and_then(|_| start(self.script, &[]))
+    }
+
     /// Its URL, without a slash at the end. Starts it if no test has yet; `None`, and a message, if it cannot be had here.
     /// With `WASMILL_REQUIRE_SERVERS` set that is a failure.
     pub fn url(&self) -> Option<&str> {
@@ -51,6 +56,22 @@ impl Server {
             skipped(&format!("needs {}", self.script));
         }
         running.map(|running| running.url.as_str())
+    }
+}
+
+impl Running {
+    /// Lets the server stand still where it is, or go on. The script goes on in any case, and ends the server with it.
+    pub fn stand_still(&self, still: bool) {
+        let script = self.child.id();
+        let children =
+            std::fs::read_to_string(format!("/proc/{script}/task/{script}/children")).expect("it runs, on Linux");
+        let is_server = |id: &&str| {
+            let name = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+            !matches!(name.trim(), "bash" | "cat" | "sh")
+        };
+        let server = children.split_whitespace().find(is_server).expect("the script has started a server");
+        let status = Command::new("kill").args([if still { "-STOP" } else { "-CONT" }, server]).status();
+        assert!(status.expect("kill is there").success(), "the server still runs");
     }
 }
 
@@ -71,7 +92,7 @@ pub fn start(name: &str, variables: &[(&str, &str)]) -> Option<Running> {
     let stdout = child.stdout.take().expect("standard output is piped");
     BufReader::new(stdout).read_line(&mut line).expect("the script speaks UTF-8");
     match line.trim().strip_prefix("READY ") {
-        Some(url) => Some(Running { url: url.to_owned(), _child: child }),
+        Some(url) => Some(Running { url: url.to_owned(), child }),
         None => {
             let status = child.wait().expect("the script was started");
             assert_eq!(status.code(), Some(CANNOT_BE_HAD), "{name} did not start, see above");

@@ -22,10 +22,14 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder as HttpClientBuilder, Connector};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
 use std::time::Duration;
 use url::Url;
 use wasmill_stream::access::{Access, Reach, Role, WayOut};
-use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::config::{Place, Problems, Section};
 use wasmill_stream::{Error, ErrorKind, Result};
 
 /// Parts of host names are no longer.
@@ -218,9 +222,19 @@ impl AwsAccess {
     }
 }
 
-/// Reads `endpoint`, the address of an emulator, a private gateway or a search domain.
+/// Reads `endpoint`, the address of an emulator or a private gateway.
 pub fn check_endpoint(section: &mut Section<'_>, problems: &mut Problems) -> Option<Url> {
     let (text, place) = section.located::<String>("endpoint", problems)?;
+    check_address(&text, place, section, problems)
+}
+
+/// Reads `endpoint`, the addresses of one server or of several that belong together.
+pub fn check_endpoints(section: &mut Section<'_>, problems: &mut Problems) -> Vec<Url> {
+    let Some((Addresses(texts), place)) = section.located("endpoint", problems) else { return Vec::new() };
+    texts.iter().filter_map(|text| check_address(text, place.clone(), section, problems)).collect()
+}
+
+fn check_address(text: &str, place: Place, section: &Section<'_>, problems: &mut Problems) -> Option<Url> {
     // Messages and logs name addresses, and what stands before an `@` may be a password. So this message does not.
     if text.contains('@') {
         let message = format!("{}: `endpoint` must be an address without a user name or password", section.title());
@@ -229,7 +243,7 @@ pub fn check_endpoint(section: &mut Section<'_>, problems: &mut Problems) -> Opt
         problems.push_hint(place, message, hint);
         return None;
     }
-    match Url::parse(&text) {
+    match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => {
             section.reach(Reach::Server(&url.origin().ascii_serialization()), place, problems);
             Some(url)
@@ -239,6 +253,33 @@ pub fn check_endpoint(section: &mut Section<'_>, problems: &mut Problems) -> Opt
             problems.push_hint(place, message, "write it like \"https://host:9200\" or \"http://127.0.0.1:4568\"");
             None
         }
+    }
+}
+
+/// An address, or a list of some.
+struct Addresses(Vec<String>);
+
+impl<'de> Deserialize<'de> for Addresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Addresses;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address or a list of addresses")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Addresses, E> {
+                Ok(Addresses(vec![text.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, texts: A) -> Result<Addresses, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(texts)).map(Addresses)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMore)
     }
 }
 

@@ -15,6 +15,7 @@ mod mark;
 mod opensearch;
 pub mod replay;
 mod retry;
+mod row_field;
 mod s3;
 mod saved;
 mod secret;

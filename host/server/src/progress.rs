@@ -57,7 +57,7 @@ pub struct Snapshot {
     pub rejected: u64,
     /// Stretches of the input that are lost.
     pub gaps: u64,
-    /// Parts of sources that work otherwise than they were asked to, and how.
+    /// Parts of sources and sinks that work otherwise than they were asked to, and how.
     pub remarks: Vec<(String, String)>,
     /// Steps that stand still, and why.
     pub paused: Vec<(String, String)>,
@@ -101,7 +101,7 @@ impl Progress {
             late: counts.iter().map(|counts| counts.late).sum(),
             rejected: counts.iter().map(|counts| counts.rejected).sum(),
             gaps: self.sources.iter().map(|source| source.gaps.load(Relaxed)).sum(),
-            remarks: self.sources.iter().flat_map(|source| source.remarks()).collect(),
+            remarks: self.ledger.steps.iter().flat_map(|step| step.remarks()).collect(),
             paused: self
                 .ledger
                 .steps

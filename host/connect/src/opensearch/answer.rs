@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use wasmill_stream::{Error, Result};
 
 /// Longest reason that is kept: servers quote whole documents.
@@ -24,34 +24,44 @@ pub enum Answer {
 pub enum Fate {
     /// It is in the index.
     Written,
+    /// There is one with its id, in this index and under this id if the server says so.
+    There(Option<(String, String)>),
     /// The server had no room or no shard for it: send it again.
     Again(String),
     /// The server failed over it, which may be its own fault or the document's: send it again a few times.
     Failed(String),
     /// It can never be written.
     Refused(String),
-    /// No document can be written: a right or the index is missing.
-    Fatal(String),
+    /// It may not be written now, whatever it is: a right or the index is missing.
+    Barred(String),
 }
 
 #[derive(Deserialize)]
-struct BulkAnswer {
-    items: Vec<Item>,
+struct BulkAnswer<'a> {
+    #[serde(borrow)]
+    items: Vec<Item<'a>>,
 }
 
 /// Called by what was asked for.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Item {
-    Index(Outcome),
-    Create(Outcome),
-    Delete(Outcome),
+enum Item<'a> {
+    #[serde(borrow)]
+    Index(Outcome<'a>),
+    #[serde(borrow)]
+    Create(Outcome<'a>),
+    #[serde(borrow)]
+    Update(Outcome<'a>),
+    #[serde(borrow)]
+    Delete(Outcome<'a>),
 }
 
 #[derive(Deserialize)]
-struct Outcome {
+struct Outcome<'a> {
     status: u16,
     error: Option<Cause>,
+    #[serde(rename = "_id", borrow)]
+    id: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +78,9 @@ enum Cause {
         kind: String,
         #[serde(default)]
         reason: Option<String>,
+        /// The index itself, not the data stream or alias that it stands behind.
+        #[serde(default)]
+        index: Option<String>,
     },
     Text(String),
 }
@@ -81,7 +94,11 @@ pub fn items(body: &str, documents: usize) -> Result<Answer> {
         return Err(Error::unavailable(format!("{} items", answer.items.len())));
     }
     let fate = |item| match item {
+        Item::Create(it) if it.status == 409 => Fate::There(it.place()),
         Item::Index(it) | Item::Create(it) => fate(it),
+        // It was changed by others while the server changed it.
+        Item::Update(it) if it.status == 409 => Fate::Again(it.error.as_ref().map_or_else(String::new, Cause::text)),
+        Item::Update(it) => fate(it),
         // There is no such document, or not even its index.
         Item::Delete(it) if it.status == 404 => Fate::Written,
         Item::Delete(it) => fate(it),
@@ -125,17 +142,6 @@ pub fn removed(body: &str) -> bool {
         .is_ok_and(|Removed { version_conflicts, failures }| version_conflicts == 0 && failures.is_empty())
 }
 
-/// Whether an index that was asked for turned out to be a data stream: then it is described by the indexes behind it.
-/// `None`: there is nothing yet that has a name of the pattern which was asked for.
-pub fn is_data_stream(body: &str) -> Option<bool> {
-    #[derive(Deserialize)]
-    struct Index {
-        data_stream: Option<String>,
-    }
-    let indexes: BTreeMap<String, Index> = serde_json::from_str(body).unwrap_or_default();
-    (!indexes.is_empty()).then(|| indexes.values().any(|index| index.data_stream.is_some()))
-}
-
 /// The reason in the body of a refused request, or as much of the body as says something.
 pub fn reason(status: u16, body: &str) -> String {
     match serde_json::from_str::<Failure>(body) {
@@ -145,20 +151,27 @@ pub fn reason(status: u16, body: &str) -> String {
     }
 }
 
-fn fate(outcome: Outcome) -> Fate {
-    let Outcome { status, error } = outcome;
+impl Outcome<'_> {
+    fn place(self) -> Option<(String, String)> {
+        let Some(Cause::Typed { index: Some(index), .. }) = self.error else { return None };
+        Some((index, self.id?.into_owned()))
+    }
+}
+
+fn fate(outcome: Outcome<'_>) -> Fate {
+    let Outcome { status, error, .. } = outcome;
     let kind = error.as_ref().map_or("", Cause::kind);
     let passing = kind.ends_with("rejected_execution_exception")
         || matches!(kind, "cluster_block_exception" | "unavailable_shards_exception");
     let text = || error.as_ref().map_or_else(|| format!("HTTP {status}"), Cause::text);
     match status {
-        // A conflict can only be with the same document, for the id is ours, or with a newer version of it.
+        // A conflict of versions: there is a newer one.
         200..=299 | 409 => Fate::Written,
         _ if passing => Fate::Again(text()),
         429 | 502..=504 => Fate::Again(text()),
         500.. => Fate::Failed(text()),
-        401 | 403 => Fate::Fatal(text()),
-        404 if kind == "index_not_found_exception" => Fate::Fatal(text()),
+        401 | 403 => Fate::Barred(text()),
+        404 if kind == "index_not_found_exception" => Fate::Barred(text()),
         _ => Fate::Refused(text()),
     }
 }
@@ -173,12 +186,12 @@ impl Cause {
 
     fn text(&self) -> String {
         match self {
-            Self::Typed { kind, reason: Some(reason) } => {
+            Self::Typed { kind, reason: Some(reason), .. } => {
                 // Reasons that differ only in the document would not add up.
                 let reason = reason.split(" in document with id").next().unwrap_or_default();
                 format!("{kind}: {}", shorten(reason, LONGEST_REASON))
             }
-            Self::Typed { kind, reason: None } => kind.clone(),
+            Self::Typed { kind, reason: None, .. } => kind.clone(),
             Self::Text(text) => shorten(text, LONGEST_REASON).to_owned(),
         }
     }
@@ -193,8 +206,8 @@ mod tests {
     use super::*;
 
     fn item(status: u16, kind: &str) -> Fate {
-        let error = Cause::Typed { kind: kind.to_owned(), reason: Some("why".to_owned()) };
-        fate(Outcome { status, error: (status >= 300).then_some(error) })
+        let error = Cause::Typed { kind: kind.to_owned(), reason: Some("why".to_owned()), index: None };
+        fate(Outcome { status, error: (status >= 300).then_some(error), id: None })
     }
 
     /// Each status and error type leads to the one right consequence.
@@ -209,8 +222,8 @@ mod tests {
             (503, "unavailable_shards_exception", Fate::Again(why("unavailable_shards_exception"))),
             (500, "null_pointer_exception", Fate::Failed(why("null_pointer_exception"))),
             (400, "mapper_parsing_exception", Fate::Refused(why("mapper_parsing_exception"))),
-            (403, "security_exception", Fate::Fatal(why("security_exception"))),
-            (404, "index_not_found_exception", Fate::Fatal(why("index_not_found_exception"))),
+            (403, "security_exception", Fate::Barred(why("security_exception"))),
+            (404, "index_not_found_exception", Fate::Barred(why("index_not_found_exception"))),
         ];
         for (status, kind, expected) in cases {
             assert_eq!(item(status, kind), expected, "{status} {kind}");
@@ -226,6 +239,16 @@ mod tests {
         let Ok(Answer::Items(fates)) = items(body, 3) else { panic!("an answer") };
         let later = Fate::Again("rejected_execution_exception: why".into());
         assert_eq!(fates, [Fate::Written, Fate::Written, later]);
+    }
+
+    /// A document that is there already says where, unless the server does not.
+    #[test]
+    fn what_is_there() {
+        let body = r#"{"items":[{"create":{"_index":"s","_id":"a","status":409,"error":{"type":"version_conflict_engine_exception",
+            "reason":"why","index":".ds-s-000001"}}},{"create":{"_id":"b","status":409,"error":"conflict"}},{"create":{"status":201}}]}"#;
+        let Ok(Answer::Items(fates)) = items(body, 3) else { panic!("an answer") };
+        let place = Some((".ds-s-000001".to_owned(), "a".to_owned()));
+        assert_eq!(fates, [Fate::There(place), Fate::There(None), Fate::Written]);
     }
 
     /// Documents that are there, are not, or whose index is not → as it is; a shard that does not answer → another try.

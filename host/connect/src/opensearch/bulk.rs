@@ -1,15 +1,18 @@
 //! Documents that wait to be sent: the text of a `_bulk` request, and which row each piece of it came from.
 
+use super::identity::{Identities, Identity};
 use super::settings::{Collection, Settings};
 use super::version::Versions;
 use crate::time_pattern::{STEP_MILLIS, TimePattern};
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 use serde::de::IgnoredAny;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use wasmill_stream::checkpoint::Digest;
 use wasmill_stream::{Batch, Pane};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// How documents are written.
 #[derive(Debug)]
@@ -18,6 +21,11 @@ pub enum Action {
     Index(Option<Versions>),
     /// Each is refused if there is one with its id.
     Create,
+    /// Its members take the place of those of the one with its id.
+    Update {
+        /// Whether it is written if there is none.
+        or_create: bool,
+    },
 }
 
 /// A buffer of documents.
@@ -27,8 +35,10 @@ pub struct Bulk {
     batches: Vec<Arc<Batch>>,
     with_ids: bool,
     action: Action,
-    /// The version of the documents of the batch that is being pushed.
-    version: Option<i64>,
+    /// What rows bring along.
+    own: Identities,
+    /// Whether the order of its documents counts, of those with the same id.
+    is_ordered: bool,
     /// The index pattern, if every document has to name its index.
     pattern: Option<TimePattern>,
     index: IndexName,
@@ -39,6 +49,8 @@ struct Item {
     batch: usize,
     row: usize,
     text: Range<usize>,
+    /// Stands for its id, if documents of that id must arrive in the order in which they came.
+    order: Option<u64>,
 }
 
 /// The index name of the last row: rows of an hour share it.
@@ -57,7 +69,8 @@ impl Bulk {
             batches: Vec::new(),
             with_ids: settings.collection == Collection::Documents,
             action,
-            version: None,
+            own: Identities::new(&settings.identity),
+            is_ordered: false,
             pattern: (!settings.index.is_literal()).then(|| settings.index.clone()),
             index: IndexName::default(),
         }
@@ -73,31 +86,43 @@ impl Bulk {
         self.body.len()
     }
 
-    /// Begins a batch: returns the ids of its rows, if documents have ids.
-    pub fn begin(&mut self, batch: &Batch) -> Option<Vec<String>> {
-        self.version = None;
+    /// Begins a batch: returns under which id and version each of its rows is written, or why it cannot be.
+    pub fn begin(&mut self, batch: &Batch) -> Vec<Result<Identity, &'static str>> {
+        self.is_ordered = false;
         if !self.with_ids {
-            return None;
+            return vec![Ok(Identity::default()); batch.len()];
         }
-        let mut ids = batch.row_ids();
+        if let Some(own) = self.own.of(batch) {
+            self.is_ordered = !self.own.has_versions();
+            return own;
+        }
+        let (mut ids, mut version) = (batch.row_ids(), None);
         match (&mut self.action, &batch.firings) {
-            (Action::Index(versions), Some(_)) => self.version = versions.as_mut().map(Versions::next),
+            (Action::Index(versions), Some(_)) => version = versions.as_mut().map(Versions::next),
             // It cannot take the place of what it corrects. The same correction must be the same document again.
             (Action::Create, Some(firings)) => {
                 let late = (0..batch.len()).filter(|&row| firings[row].pane == Pane::Late);
                 late.for_each(|row| ids[row] = format!("{}|{}", ids[row], Digest::of(batch.values.get(row))));
             }
-            (_, None) => {}
+            _ => {}
         }
-        Some(ids)
+        // Records never come with another value under the same id; and of those with versions the server keeps the newest.
+        self.is_ordered = batch.firings.is_some() && version.is_none();
+        ids.into_iter().map(|id| Ok(Identity { id: Some(id), version })).collect()
     }
 
     /// Appends a row, or says why it is no document.
-    pub fn push(&mut self, batch: &Arc<Batch>, row: usize, id: Option<&str>) -> Result<(), &'static str> {
+    pub fn push(&mut self, batch: &Arc<Batch>, row: usize, identity: &Identity) -> Result<(), &'static str> {
         let value = batch.values.get(row);
         let several_lines = check_document(value)?;
         let start = self.body.len();
-        self.push_action(batch.times[row], id);
+        self.push_action(batch.times[row], identity);
+        let around = match self.action {
+            Action::Index(_) | Action::Create => ("", "\n"),
+            Action::Update { or_create: false } => ("{\"doc\":", "}\n"),
+            Action::Update { or_create: true } => ("{\"doc_as_upsert\":true,\"doc\":", "}\n"),
+        };
+        self.body.extend_from_slice(around.0.as_bytes());
         let document = self.body.len();
         self.body.extend_from_slice(value);
         if several_lines {
@@ -108,32 +133,38 @@ impl Bulk {
                 }
             }
         }
-        self.body.extend_from_slice(b"\n");
+        self.body.extend_from_slice(around.1.as_bytes());
         if !self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
             self.batches.push(batch.clone());
         }
-        self.items.push(Item { batch: self.batches.len() - 1, row, text: start..self.body.len() });
+        let order = identity.id.as_ref().filter(|_| self.is_ordered).map(|id| xxh3_64(id.as_bytes()));
+        self.items.push(Item { batch: self.batches.len() - 1, row, text: start..self.body.len(), order });
         Ok(())
     }
 
-    fn push_action(&mut self, time: i64, id: Option<&str>) {
+    fn push_action(&mut self, time: i64, Identity { id, version }: &Identity) {
         self.body.extend_from_slice(match self.action {
             Action::Index(_) => b"{\"index\":{",
             Action::Create => b"{\"create\":{",
+            // The server reads a document before it changes it; others may change it meanwhile.
+            Action::Update { .. } => b"{\"update\":{\"retry_on_conflict\":3",
         });
-        let start = self.body.len();
+        let mut comma = matches!(self.action, Action::Update { .. });
+        let mut member = |body: &mut BytesMut, name: &[u8], value: &[u8]| {
+            let parts = [if comma { &b","[..] } else { b"" }, name, b":", value];
+            parts.into_iter().for_each(|part| body.extend_from_slice(part));
+            comma = true;
+        };
         if let Some(pattern) = &self.pattern {
-            self.body.extend_from_slice(b"\"_index\":");
-            self.body.extend_from_slice(self.index.at(time, pattern).as_bytes());
+            member(&mut self.body, b"\"_index\"", self.index.at(time, pattern).as_bytes());
         }
         if let Some(id) = id {
-            self.body.extend_from_slice(if self.body.len() > start { b",\"_id\":" } else { b"\"_id\":" });
-            self.body.extend_from_slice(json_text(id).as_bytes());
+            member(&mut self.body, b"\"_id\"", json_text(id).as_bytes());
         }
         // Only documents with ids have versions.
-        if let Some(version) = self.version {
-            let version = format!(",\"version\":{version},\"version_type\":\"external_gte\"");
-            self.body.extend_from_slice(version.as_bytes());
+        if let Some(version) = version {
+            member(&mut self.body, b"\"version\"", version.to_string().as_bytes());
+            member(&mut self.body, b"\"version_type\"", b"\"external_gte\"");
         }
         self.body.extend_from_slice(b"}}\n");
     }
@@ -145,6 +176,19 @@ impl Bulk {
             items: std::mem::take(&mut self.items),
             batches: std::mem::take(&mut self.batches),
         }
+    }
+
+    /// Empties the buffer but for its last document, which would make the request too large.
+    pub fn take_but_last(&mut self) -> Documents {
+        let last = self.items.pop();
+        let start = last.as_ref().map_or(self.body.len(), |last| last.text.start);
+        let rest = self.body.split_off(start);
+        let batch = last.as_ref().and_then(|last| self.batches.get(last.batch)).cloned();
+        let documents = self.take();
+        self.items.extend(last.map(|last| Item { batch: 0, text: 0..rest.len(), ..last }));
+        self.batches.extend(batch);
+        self.body = rest;
+        documents
     }
 }
 
@@ -172,6 +216,21 @@ impl Documents {
         self.items.len()
     }
 
+    /// How many bytes they take in a request.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// What stands for the ids whose order counts.
+    pub fn orders(&self) -> HashSet<u64> {
+        self.items.iter().filter_map(|item| item.order).collect()
+    }
+
+    /// What stands for the id of a document, if its order counts.
+    pub fn order(&self, number: usize) -> Option<u64> {
+        self.items[number].order
+    }
+
     /// The request for some of them. All of them cost no copy.
     pub fn request(&self, numbers: &[usize]) -> Bytes {
         if numbers.len() == self.items.len() {
@@ -183,9 +242,16 @@ impl Documents {
         body.freeze()
     }
 
-    /// The line about each.
-    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.items.iter().filter_map(|item| self.body[item.text.clone()].split(|byte| *byte == b'\n').next())
+    /// The line about each, and whether there may be another document under its id already.
+    pub fn lines(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        let first = |item: &Item| self.body[item.text.clone()].split(|byte| *byte == b'\n').next();
+        self.items.iter().filter_map(move |item| Some((first(item)?, item.order.is_some())))
+    }
+
+    /// The value of the row that a document was made of.
+    pub fn value(&self, number: usize) -> &[u8] {
+        let (batch, row) = self.origin(number);
+        batch.values.get(row)
     }
 
     /// The row that a document was made of.

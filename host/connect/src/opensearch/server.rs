@@ -1,116 +1,42 @@
-//! One OpenSearch server: sends requests, and says of each answer as a whole what it means. Nothing is tried again in
-//! here except while the sink opens.
+//! One OpenSearch cluster: sends requests, and says of each answer as a whole what it means. Nothing is tried again in
+//! here.
 
 use super::answer::{self, Answer};
-use super::settings::{Auth, Settings};
-use crate::retry::Backoff;
+use super::endpoints::Endpoints;
+use super::settings::Settings;
 use bytes::Bytes;
-use opensearch::auth::Credentials;
-use opensearch::cert::{Certificate, CertificateValidation};
 use opensearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use opensearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use opensearch::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::fmt;
-use std::time::Duration;
-use url::Url;
-use wasmill_stream::access::WayOut;
 use wasmill_stream::{Error, ErrorKind, Result};
 
-/// A request that takes longer is given up and sent again.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Most bytes of an answer: each document has a few hundred in it.
+const LONGEST_ANSWER: u64 = 64 << 20;
 
-/// A server and the way to it.
+/// A cluster, and the way to it.
 pub struct Server {
-    transport: Transport,
-    /// Its address, for messages.
+    endpoints: Endpoints,
+    /// Its addresses, for messages.
     address: String,
 }
 
 impl Server {
     /// Resolves credentials and certificates. Sends nothing to the server.
     pub async fn connect(settings: &Settings) -> Result<Self> {
-        let address = settings.endpoint.as_str().trim_end_matches('/').to_owned();
-        let pool = SingleNodeConnectionPool::new(settings.endpoint.clone());
-        let mut builder = TransportBuilder::new(pool).timeout(TIMEOUT);
-        if let Some(WayOut { address, user, password }) = &settings.way_out {
-            let proxy = Url::parse(address).map_err(|error| Error::internal(address.as_str()).with_source(error))?;
-            builder = builder.proxy(proxy, Some(user), Some(password));
-        }
-        match &settings.auth {
-            Auth::None => {}
-            Auth::Basic(user, password) => {
-                builder = builder.auth(Credentials::Basic(user.clone(), password.reveal().to_owned()));
-            }
-            Auth::SigV4 { service, aws } => {
-                let access = aws.load().await.map_err(|error| error.context(&address))?;
-                let credentials = Credentials::try_from(&access.config)
-                    .map_err(|error| Error::invalid(format!("{address}: sign requests")).with_source(error))?;
-                builder = builder.auth(credentials).service_name(service);
-            }
-        }
-        if let Some(path) = &settings.ca {
-            let name = path.display();
-            let read = tokio::fs::read(path).await;
-            let pem = read.map_err(|error| Error::invalid(format!("`ca`: read {name}")).with_source(error))?;
-            let certificates = Certificate::from_pem(&pem).map_err(|error| {
-                Error::invalid(format!("`ca`: {name} holds no PEM certificates")).with_source(error)
-            })?;
-            builder = builder.cert_validation(CertificateValidation::Full(certificates));
-        }
-        let built = builder.build();
-        let transport = built.map_err(|error| Error::invalid(format!("{address}: set up TLS")).with_source(error))?;
-        Ok(Self { transport, address })
+        let endpoints = Endpoints::connect(settings).await?;
+        let address = endpoints.names();
+        Ok(Self { endpoints, address })
     }
 
-    /// Proves that the server answers and lets us in, and creates the index if the job file says how. Returns whether it is
-    /// a data stream.
-    pub async fn prepare(&self, settings: &Settings) -> Result<bool> {
-        let index = settings.index.covering("*");
-        let mut backoff = Backoff::new(settings.patience);
-        loop {
-            match self.prepare_once(&index, settings).await {
-                Ok(is_data_stream) => return Ok(is_data_stream),
-                Err(error) => backoff.wait(error).await?,
-            }
-        }
+    /// The next request has fresh credentials, if there are some.
+    pub fn renew_credentials(&self) {
+        self.endpoints.renew_credentials();
     }
 
-    async fn prepare_once(&self, index: &str, settings: &Settings) -> Result<bool> {
-        let reply = self.send(Method::Get, &format!("/{index}"), Bytes::new()).await?;
-        let wanted = settings.data_stream;
-        match (reply.status, &settings.mappings) {
-            (StatusCode::OK, _) => match (answer::is_data_stream(&reply.body), wanted) {
-                // Nothing matches the pattern: as if there were no such index.
-                (None, wanted) => Ok(wanted.unwrap_or(false)),
-                (Some(is), Some(wanted)) if is != wanted => Err(Error::invalid(format!(
-                    "{}: {index} is {}, but the job file says `data_stream = {wanted}`",
-                    self.address,
-                    if is { "a data stream" } else { "an index and no data stream" }
-                ))),
-                (Some(is), _) => Ok(is),
-            },
-            // The first document creates it, from a template if there is one.
-            (StatusCode::NOT_FOUND, None) => Ok(wanted.unwrap_or(false)),
-            (StatusCode::NOT_FOUND, Some(mappings)) => self.create(index, mappings).await.map(|()| false),
-            _ => Err(self.refusal(&format!("look at index {index}"), &reply)),
-        }
-    }
-
-    async fn create(&self, index: &str, mappings: &str) -> Result<()> {
-        let body = format!("{{\"mappings\":{mappings}}}");
-        let reply = self.send(Method::Put, &format!("/{index}"), body.into()).await?;
-        // Another writer may have been faster.
-        if reply.status.is_success() || reply.body.contains("resource_already_exists_exception") {
-            return Ok(());
-        }
-        Err(self.refusal(&format!("create index {index}"), &reply))
-    }
-
-    /// Sends documents. `index` is absent when every document names its own.
-    pub async fn bulk(&self, index: Option<&str>, body: Bytes, documents: usize) -> Result<Answer> {
-        let path = index.map_or("/_bulk".to_owned(), |index| format!("/{index}/_bulk"));
-        let reply = self.send(Method::Post, &path, body).await?;
+    /// Sends documents. `path` names the index unless each names its own.
+    pub async fn bulk(&self, path: &str, body: Bytes, documents: usize) -> Result<Answer> {
+        let reply = self.send(Method::Post, path, body).await?;
         match reply.status {
             status if status.is_success() => answer::items(&reply.body, documents)
                 .map_err(|error| error.context(format!("{}: answer to {documents} documents", self.address))),
@@ -126,7 +52,7 @@ impl Server {
             return Ok(Vec::new());
         }
         let wanted: Vec<_> = places.iter().map(|(index, id)| json!({"_index": index, "_id": id})).collect();
-        let reply = self.send(Method::Post, "/_mget", json!({"docs": wanted}).to_string().into()).await?;
+        let reply = self.send(Method::Post, "/_mget", json!({"docs": wanted}).to_string()).await?;
         match reply.status {
             status if status.is_success() => answer::documents(&reply.body, places.len())
                 .map_err(|error| error.context(format!("{}: look at {} documents", self.address, places.len()))),
@@ -138,13 +64,13 @@ impl Server {
     pub async fn remove(&self, stream: &str, ids: &[&str]) -> Result<()> {
         let what = format!("remove {} documents from {stream}", ids.len());
         // What is not refreshed is not found.
-        let refreshed = self.send(Method::Post, &format!("/{stream}/_refresh"), Bytes::new()).await?;
+        let refreshed = self.send(Method::Post, &format!("/{stream}/_refresh"), "").await?;
         let reply = match refreshed.status {
             StatusCode::NOT_FOUND => return Ok(()),
             status if status.is_success() => {
                 let query = json!({"query": {"ids": {"values": ids}}}).to_string();
                 let path = format!("/{stream}/_delete_by_query?conflicts=proceed");
-                self.send(Method::Post, &path, query.into()).await?
+                self.send(Method::Post, &path, query).await?
             }
             _ => refreshed,
         };
@@ -155,29 +81,44 @@ impl Server {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply> {
+    /// Sends a request, without a body if that is empty.
+    pub async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Reply> {
+        let body = body.into();
         let mut headers = HeaderMap::new();
-        if path.ends_with("_bulk") {
+        if path.contains("_bulk") {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         }
-        let unavailable = |error| Error::unavailable(format!("{}: no answer", self.address)).with_source(error);
         let body = (!body.is_empty()).then_some(body);
-        let sent = self.transport.send(method, path, headers, None::<&()>, body, None).await;
-        let response = sent.map_err(unavailable)?;
-        let status = response.status_code();
-        let body = response.text().await.map_err(unavailable)?;
-        Ok(Reply { status, body })
+        let choice = self.endpoints.choose()?;
+        let answer = async {
+            let response = choice.transport.send(method, path, headers, None::<&()>, body, None).await?;
+            let (status, length) = (response.status_code(), response.content_length());
+            if length.is_some_and(|length| length > LONGEST_ANSWER) {
+                return Ok(Err(length.unwrap_or_default()));
+            }
+            Ok(Ok(Reply { status, body: response.text().await?, from: choice.address.clone() }))
+        };
+        let answer: Result<_, opensearch::Error> = answer.await;
+        let is_broken = |reply: &Reply| matches!(reply.status.as_u16(), 502..=504);
+        self.endpoints.learn(&choice, matches!(&answer, Ok(Ok(reply)) if !is_broken(reply)));
+        match answer {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(length)) => {
+                Err(Error::unavailable(format!("{}: an answer of {length} bytes is too long", choice.address)))
+            }
+            Err(error) => Err(Error::unavailable(format!("{}: no answer", choice.address)).with_source(error)),
+        }
     }
 
     /// The error for a request that was refused as a whole.
-    fn refusal(&self, what: &str, reply: &Reply) -> Error {
+    pub fn refusal(&self, what: &str, reply: &Reply) -> Error {
         let status = reply.status.as_u16();
         let kind = match status {
             408 | 429 | 500.. => ErrorKind::Unavailable,
             401 | 403 => ErrorKind::Denied,
             _ => ErrorKind::Invalid,
         };
-        Error::new(kind, format!("{}: {what}: {}", self.address, answer::reason(status, &reply.body)))
+        Error::new(kind, format!("{}: {what}: {}", reply.from, answer::reason(status, &reply.body)))
     }
 }
 
@@ -187,7 +128,12 @@ impl fmt::Display for Server {
     }
 }
 
-struct Reply {
-    status: StatusCode,
-    body: String,
+/// An answer.
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: String,
+    /// The address of the server that gave it, for messages.
+    pub from: String,
 }

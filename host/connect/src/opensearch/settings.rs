@@ -1,10 +1,13 @@
 //! The settings of the `opensearch` sink as the job file has them.
 
 use super::OpenSearch;
-use crate::aws::{AwsSettings, check_endpoint};
+use super::creation::Creation;
+use super::identity::IdentityFields;
+use crate::aws::{AwsSettings, check_endpoints};
 use crate::retry::Patience;
 use crate::secret::Secret;
 use crate::time_pattern::TimePattern;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -38,11 +41,24 @@ pub enum Collection {
     WithoutIds,
 }
 
+/// What is asked of the server for a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// That it takes the place of the one with its id.
+    Index,
+    /// That it is written unless there is one with its id.
+    Create,
+    /// That its members take the place of those of the one with its id.
+    Update,
+    /// The same, and that it is written if there is none.
+    Upsert,
+}
+
 /// Checked settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The server.
-    pub endpoint: Url,
+    /// The servers, each of which takes every request.
+    pub endpoints: Vec<Url>,
     /// The index of a document by its event time.
     pub index: TimePattern,
     /// The way that requests take.
@@ -57,12 +73,20 @@ pub struct Settings {
     pub collection: Collection,
     /// Whether `index` is a data stream; absent: what the server says, and an index if there is none yet.
     pub data_stream: Option<bool>,
-    /// The `mappings` of the index, as JSON, if it has to be created.
-    pub mappings: Option<String>,
+    /// What the index is like, if it has to be created.
+    pub creation: Creation,
+    /// What is asked for; absent: what the index takes.
+    pub verb: Option<Verb>,
+    /// Where rows have ids and versions of their own.
+    pub identity: IdentityFields,
     /// Most bytes of a request.
     pub batch_bytes: usize,
     /// Most documents of a request.
     pub batch_rows: usize,
+    /// Most requests at once.
+    pub concurrency: usize,
+    /// Most bytes of requests that are on their way.
+    pub in_flight_bytes: usize,
     /// How long a row may wait.
     pub flush_interval: Duration,
 }
@@ -70,25 +94,32 @@ pub struct Settings {
 /// Reads a `[sink.…]` table of `type = "opensearch"`.
 pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
-    let endpoint = check_endpoint(section, problems);
-    if endpoint.is_none() && problems.len() == before {
+    let endpoints = check_endpoints(section, problems);
+    if endpoints.is_empty() && problems.len() == before {
         problems.push(section.place(), format!("{}: `endpoint` is missing", section.title()));
     }
     let index = check_index(section, problems);
     let auth = check_auth(section, problems);
-    let mappings = check_mappings(&index, section, problems);
+    let collection = check_collection(&auth, section, problems);
+    let data_stream = section.optional("data_stream", problems);
+    let verb = check_verb(collection, data_stream, section, problems);
     let settings = Settings {
-        endpoint: endpoint.unwrap_or(Url::parse("http://localhost").ok()?),
+        endpoints,
         way_out: section.access().way_out(),
-        collection: check_collection(&auth, section, problems),
-        data_stream: check_data_stream(mappings.is_some(), section, problems),
-        mappings,
+        collection,
+        data_stream,
+        creation: Creation::check(&index, data_stream, section, problems),
+        identity: check_identity(verb, collection, data_stream, section, problems),
+        verb,
         index,
         auth,
         patience: Patience::check_start(section, problems),
         ca: section.path("ca", problems),
         batch_bytes: section.optional("batch_bytes", problems).unwrap_or(ByteCount::new(5 << 20)).bytes() as usize,
-        batch_rows: section.optional("batch_rows", problems).unwrap_or(1_000),
+        batch_rows: section.optional("batch_rows", problems).unwrap_or(NonZeroUsize::MIN.saturating_add(999)).get(),
+        concurrency: section.optional("concurrency", problems).unwrap_or(NonZeroUsize::MIN.saturating_add(7)).get(),
+        in_flight_bytes: section.optional("in_flight_bytes", problems).unwrap_or(ByteCount::new(32 << 20)).bytes()
+            as usize,
         flush_interval: section.optional("flush_interval", problems).unwrap_or(Period::from_millis(1_000)).duration(),
     };
     (problems.len() == before).then(|| Box::new(OpenSearch { settings }) as Box<dyn Sink>)
@@ -158,20 +189,52 @@ fn check_collection(auth: &Auth, section: &mut Section<'_>, problems: &mut Probl
     }
 }
 
-fn check_data_stream(has_mappings: bool, section: &mut Section<'_>, problems: &mut Problems) -> Option<bool> {
-    let (wanted, place) = section.located::<bool>("data_stream", problems)?;
-    if wanted && has_mappings {
-        let message = format!("{}: `mappings` are not for a data stream", section.title());
-        problems.push_hint(place, message, "put them into the index template that makes it a data stream");
+/// How documents are to be written. Whether the server agrees shows when the sink opens.
+fn check_verb(
+    collection: Collection,
+    data_stream: Option<bool>,
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+) -> Option<Verb> {
+    let (verb, place) = section.located::<String>("action", problems)?;
+    let verb = match verb.as_str() {
+        "index" => Verb::Index,
+        "create" => Verb::Create,
+        "update" => Verb::Update,
+        "upsert" => Verb::Upsert,
+        other => {
+            let message = format!("{}: `action`: \"{other}\" is unknown", section.title());
+            problems.push_hint(place, message, "one of \"index\", \"create\", \"update\", \"upsert\"");
+            return None;
+        }
+    };
+    if verb != Verb::Create && data_stream == Some(true) {
+        let message = format!("{}: a data stream takes action = \"create\" only", section.title());
+        problems.push(place.clone(), message);
     }
-    Some(wanted)
+    if verb != Verb::Index && collection == Collection::WithoutIds {
+        let message = format!("{}: a collection without ids takes action = \"index\" only", section.title());
+        problems.push(place, message);
+    }
+    Some(verb)
 }
 
-fn check_mappings(index: &TimePattern, section: &mut Section<'_>, problems: &mut Problems) -> Option<String> {
-    let mappings = section.table("mappings", problems)?;
-    if !index.is_literal() {
-        let message = format!("{}: `mappings` needs an `index` without a time pattern", section.title());
-        problems.push_hint(mappings.place(), message, "put the mappings into an index template on the server");
+/// The fields with ids and versions, where these make sense.
+fn check_identity(
+    verb: Option<Verb>,
+    collection: Collection,
+    data_stream: Option<bool>,
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+) -> IdentityFields {
+    let identity = IdentityFields::check(section, problems);
+    if identity.id.is_some() && collection == Collection::WithoutIds {
+        problems.push(section.place(), format!("{}: `id` is not for a collection without ids", section.title()));
     }
-    Some(mappings.into_foreign(problems).json.to_string())
+    let is_index = matches!(verb, None | Some(Verb::Index)) && data_stream != Some(true);
+    if identity.version.is_some() && (identity.id.is_none() || !is_index) {
+        let message = format!("{}: `version` needs `id` and action = \"index\"", section.title());
+        problems.push_hint(section.place(), message, "the server compares versions only of documents that it replaces");
+    }
+    identity
 }

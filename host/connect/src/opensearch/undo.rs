@@ -1,8 +1,8 @@
 //! Documents are visible as soon as they are written. So while the job may be rewound, the sink notes before each request what
 //! the index has under the ids that it is going to write, and when the job has gone back, it puts that back.
 //!
-//! Only results of windows can meet a document with their id, an earlier result that they correct; the documents of records,
-//! and everything in a data stream, are new and are removed. Documents come back with the same members: their order, and digits
+//! Only results of windows, which correct an earlier one, and rows that bring their id along can meet a document with it; the
+//! documents of records, and everything in a data stream, are new and are removed. Documents come back with the same members: their order, and digits
 //! of numbers beyond 64 bits, may differ.
 
 use super::answer::{Answer, Fate};
@@ -38,6 +38,7 @@ struct Before {
 enum Line {
     Index(About),
     Create(About),
+    Update(About),
 }
 
 #[derive(Deserialize)]
@@ -52,19 +53,22 @@ struct About {
 /// Notes what is there before documents are written. `index`: that of all documents which do not name their own.
 pub async fn note(server: &Server, undo: &dyn Undo, index: Option<&str>, documents: &Documents) -> Result<()> {
     let mut notes = Vec::with_capacity(documents.len());
-    for line in documents.lines() {
+    let mut looked_up = Vec::new();
+    for (line, may_exist) in documents.lines() {
         let broken = |error| Error::internal(format!("read a line of a request: {error}"));
-        let (Line::Index(about) | Line::Create(about)) = serde_json::from_slice(line).map_err(broken)?;
+        let (Line::Index(about) | Line::Create(about) | Line::Update(about)) =
+            serde_json::from_slice(line).map_err(broken)?;
         if let (Some(index), Some(id)) = (about.index.or_else(|| index.map(str::to_owned)), about.id) {
+            looked_up.push(may_exist || about.version.is_some());
             notes.push(Before { index, id, versioned: about.version.is_some(), document: None });
         }
     }
-    let (versioned, places): (Vec<usize>, Vec<_>) = (notes.iter().enumerate())
-        .filter(|(_, note)| note.versioned)
+    let (existing, places): (Vec<usize>, Vec<_>) = (notes.iter().enumerate())
+        .filter(|(at, _)| looked_up[*at])
         .map(|(at, note)| (at, (note.index.clone(), note.id.clone())))
         .unzip();
     let found = patiently(|| server.documents(&places)).await?;
-    for (at, document) in versioned.into_iter().zip(found) {
+    for (at, document) in existing.into_iter().zip(found) {
         notes[at].document = document;
     }
     let bytes = serde_json::to_vec(&notes).map_err(|error| Error::internal(format!("write notes: {error}")))?;
@@ -102,7 +106,7 @@ async fn write(server: &Server, notes: &[Before], version: Option<i64>) -> Resul
     let mut backoff = Backoff::new(Patience::ENDLESS);
     while !left.is_empty() {
         let body: String = left.iter().map(|note| request(note, version)).collect();
-        let fates = match server.bulk(None, body.into(), left.len()).await {
+        let fates = match server.bulk("/_bulk", body.into(), left.len()).await {
             Ok(Answer::Items(fates)) => fates,
             Ok(Answer::TooLarge(reason)) if left.len() > 1 => {
                 let (first, second) = notes.split_at(notes.len() / 2);
@@ -119,12 +123,12 @@ async fn write(server: &Server, notes: &[Before], version: Option<i64>) -> Resul
         let mut again = (Vec::new(), None);
         for (note, fate) in left.iter().zip(fates) {
             match fate {
-                Fate::Written => {}
+                Fate::Written | Fate::There(_) => {}
                 Fate::Again(reason) | Fate::Failed(reason) => {
                     again.0.push(*note);
                     again.1 = Some(reason);
                 }
-                Fate::Refused(reason) | Fate::Fatal(reason) => return Err(refused(server, &reason)),
+                Fate::Refused(reason) | Fate::Barred(reason) => return Err(refused(server, &reason)),
             }
         }
         left = again.0;

@@ -4,6 +4,7 @@ use crate::http::{Reply, Request, Server};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Semaphore;
 
 /// What happens to a bulk request.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub enum Loss {
     Html,
     /// The connection closes.
     HungUp,
+    /// So many bytes of it come.
+    CutAt(usize),
 }
 
 /// What the server holds.
@@ -40,8 +43,12 @@ pub struct State {
     pub script: VecDeque<Turn>,
     /// Requests with more bytes are answered with 413.
     pub limit: Option<usize>,
-    /// Status and body of everything that is no bulk request; 404 for unknown indexes if absent.
+    /// Whether there is no index yet, nor anything else that is asked for.
+    pub missing: bool,
+    /// Status and body of everything that is no bulk request.
     pub other: Option<(u16, &'static str)>,
+    /// Answers to bulk requests wait at this gate.
+    pub gate: Option<Arc<Semaphore>>,
     /// All requests.
     pub requests: Vec<Request>,
 }
@@ -77,13 +84,23 @@ impl State {
 
     fn answer(&mut self, request: Request) -> Reply {
         self.requests.push(request.clone());
+        let is_bulk = request.target.ends_with("/_bulk");
+        let reply = self.reply(request);
+        match self.gate.clone().filter(|_| is_bulk) {
+            Some(gate) => Reply::Held(gate, Box::new(reply)),
+            None => reply,
+        }
+    }
+
+    fn reply(&mut self, request: Request) -> Reply {
         if !request.target.ends_with("/_bulk") {
             let missing =
                 (404, r#"{"error":{"type":"index_not_found_exception","reason":"no such index"},"status":404}"#);
             let (status, body) = match (&self.other, request.method.as_str()) {
                 (Some(other), _) => *other,
                 (None, "GET") if self.data_stream => (200, r#"{".ds-trips-000001":{"data_stream":"trips"}}"#),
-                (None, "GET") => missing,
+                (None, "GET") if self.missing => missing,
+                (None, "GET") => (200, r#"{"trips":{"mappings":{}}}"#),
                 _ => (200, r#"{"acknowledged":true}"#),
             };
             return Reply::Full(status, body.to_owned());
@@ -100,6 +117,7 @@ impl State {
                     Loss::Cut => Reply::Cut(200, answer.clone(), answer.len() / 2),
                     Loss::Html => Reply::Full(200, "<html>please wait</html>".to_owned()),
                     Loss::HungUp => Reply::HangUp,
+                    Loss::CutAt(bytes) => Reply::Cut(200, answer, bytes),
                 }
             }
         }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// What a client asked.
@@ -37,6 +38,8 @@ pub enum Reply {
     Cut(u16, String, usize),
     /// Closes the connection without a word.
     HangUp,
+    /// The same as the other reply, once the gate lets one more through.
+    Held(Arc<Semaphore>, Box<Self>),
 }
 
 /// A running server. It stops when it is dropped.
@@ -83,11 +86,16 @@ async fn serve(stream: TcpStream, answer: &(impl Fn(Request) -> Reply + Sync)) -
     let is_head = request.method == "HEAD";
     let kind = |body: &str| if body.starts_with('<') { "text/html" } else { "application/json" };
     let plain = |body: &str| vec![("content-type", kind(body).to_owned()), ("etag", "\"1\"".to_owned())];
-    let (status, headers, body, keep) = match answer(request) {
+    let mut reply = answer(request);
+    while let Reply::Held(gate, held) = reply {
+        gate.acquire().await.expect("gates are never closed").forget();
+        reply = *held;
+    }
+    let (status, headers, body, keep) = match reply {
         Reply::Full(status, body) => (status, plain(&body), body.into_bytes(), usize::MAX),
         Reply::Cut(status, body, keep) => (status, plain(&body), body.into_bytes(), keep),
         Reply::Bytes(status, headers, body) => (status, headers, body, if is_head { 0 } else { usize::MAX }),
-        Reply::HangUp => return Ok(()),
+        Reply::HangUp | Reply::Held(..) => return Ok(()),
     };
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head =

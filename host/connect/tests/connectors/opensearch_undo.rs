@@ -64,7 +64,18 @@ fn document(n: u32) -> Value {
 }
 
 async fn open(url: &str, index: &str, run: u64, log: &Arc<Log>, withdrawal: Option<Withdrawal>) -> Box<dyn SinkWriter> {
-    let text = format!("endpoint = \"{url}\"\nindex = \"{index}\"");
+    open_with(url, index, "", run, log, withdrawal).await
+}
+
+async fn open_with(
+    url: &str,
+    index: &str,
+    more: &str,
+    run: u64,
+    log: &Arc<Log>,
+    withdrawal: Option<Withdrawal>,
+) -> Box<dyn SinkWriter> {
+    let text = format!("endpoint = \"{url}\"\nindex = \"{index}\"\ndynamic_mappings = true\n{more}");
     let sink = harness::sink("opensearch", &text).expect("good settings");
     assert!(sink.withdraws());
     let (ledger, undo) = (Arc::new(StepLedger::new("out")), Some(log.clone() as Arc<dyn Undo>));
@@ -133,4 +144,30 @@ async fn a_data_stream_is_as_before() {
     http::json("PUT", &format!("{url}/_index_template/undo-stream"), &template.to_string());
     http::json("PUT", &format!("{url}/_data_stream/undo-stream"), "");
     as_before(url, "undo-stream", 7).await;
+}
+
+/// Rows with ids of their own, written over and merged, while it is noted what is there → taken back, the documents are as they
+/// were, and those that are new are gone.
+#[tokio::test]
+async fn own_ids_are_as_before() {
+    let Some(url) = OPENSEARCH.url() else { return };
+    for action in ["index", "upsert"] {
+        let (index, more) = (format!("undo-own-{action}"), format!("action = \"{action}\"\nid = \"/id\""));
+        let log = Arc::new(Log::default());
+        let mut writer = open_with(url, &index, &more, 1, &log, None).await;
+        write(&mut writer, &[records(0, ["{\"id\":\"a\",\"n\":1,\"x\":1}", "{\"id\":\"b\",\"n\":1}"])]).await;
+        let before = documents(url, &index);
+        assert_eq!(before.len(), 2);
+
+        log.is_wanted.store(true, Relaxed);
+        let changes = ["{\"id\":\"a\",\"n\":2}", "{\"id\":\"c\",\"n\":2}", "{\"id\":\"a\",\"n\":3}"];
+        write(&mut writer, &[records(10, changes), records(20, ["{\"id\":\"c\",\"n\":4}"])]).await;
+        writer.close().await.expect("the end");
+        assert_eq!(documents(url, &index).len(), 3);
+
+        let withdrawal = Withdrawal { prepared: Vec::new(), entries: log.names() };
+        let mut writer = open_with(url, &index, &more, 2, &log, Some(withdrawal)).await;
+        assert_eq!(documents(url, &index), before, "{action}");
+        writer.close().await.expect("the end");
+    }
 }

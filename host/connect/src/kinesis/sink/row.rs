@@ -3,11 +3,12 @@
 use super::settings::RowSettings;
 use crate::json_object::with_member;
 use crate::kinesis::producer::{Outgoing, RECORD_BYTES, is_key};
+use crate::row_field;
 use bytes::Bytes;
 use std::sync::Arc;
 use wasmill_stream::checkpoint::Digest;
 use wasmill_stream::field::Decoder;
-use wasmill_stream::{Batch, Cells, Column, Pane};
+use wasmill_stream::{Batch, Pane};
 
 /// Makes records of rows.
 pub struct Rows {
@@ -38,13 +39,14 @@ impl Rows {
             .map(|row| {
                 let key = match (keys, batch.key(row)) {
                     (Some(columns), _) => {
-                        let text = text(columns, row).ok_or("the partition key is no text and no whole number")?;
+                        let text =
+                            row_field::text(columns, row).ok_or("the partition key is no text and no whole number")?;
                         partition_key(text.as_bytes())
                     }
                     (None, Some(key)) => partition_key(key),
                     (None, None) => partition_key(id(row).as_bytes()),
                 };
-                let hash = hashes.map(|columns| text(columns, row).and_then(|text| text.parse().ok()));
+                let hash = hashes.map(|columns| row_field::text(columns, row).and_then(|text| text.parse().ok()));
                 let hash = match hash {
                     Some(None) => return Err("the explicit hash key is no whole number of 128 bits"),
                     Some(hash) => hash,
@@ -73,18 +75,6 @@ impl Rows {
         }
         ids
     }
-}
-
-/// A cell that was decoded as a text and as a number; `None`: it is neither.
-fn text(columns: &[Column], row: usize) -> Option<String> {
-    columns.iter().find_map(|column| {
-        let is_there = column.faults.binary_search_by_key(&(row as u32), |fault| fault.row).is_err();
-        match &column.cells {
-            Cells::Text(cells) if is_there => Some(String::from_utf8_lossy(cells.get(row)).into_owned()),
-            Cells::Int(cells) if is_there => cells.get(row).map(i64::to_string),
-            _ => None,
-        }
-    })
 }
 
 /// A partition key as it is, or its hash where the service takes no such key.

@@ -2,6 +2,7 @@
 
 use super::Kinesis;
 use crate::kinesis::connection::ConnectionSettings;
+use crate::row_field;
 use std::time::Duration;
 use wasmill_stream::config::{Problems, Section};
 use wasmill_stream::field::FieldSpec;
@@ -40,24 +41,11 @@ pub fn check(_name: &str, section: &mut Section<'_>, problems: &mut Problems) ->
         target,
         packs: section.optional("aggregate", problems).unwrap_or(false),
         rows: RowSettings {
-            partition_key: check_field("partition_key", section, problems),
-            hash_key: check_field("explicit_hash_key", section, problems),
+            partition_key: row_field::check("partition_key", section, problems),
+            hash_key: row_field::check("explicit_hash_key", section, problems),
             dedup: section.optional("dedup", problems),
         },
         flush_interval: section.optional("flush_interval", problems).unwrap_or(Period::from_millis(1_000)).duration(),
     };
     (problems.len() == before).then(|| Box::new(Kinesis { settings }) as Box<dyn Sink>)
-}
-
-/// A field without a type: it may be a text or a whole number.
-fn check_field(key: &'static str, section: &mut Section<'_>, problems: &mut Problems) -> Option<[FieldSpec; 2]> {
-    let (pointer, place) = section.located::<String>(key, problems)?;
-    match (format!("{pointer}: string").parse(), format!("{pointer}: s64").parse()) {
-        (Ok(text), Ok(number)) => Some([text, number]),
-        (Err(message), _) | (_, Err(message)) => {
-            let message = format!("{}: `{key}`: {message}", section.title());
-            problems.push_hint(place, message, "write it like \"/user/id\", without a type");
-            None
-        }
-    }
 }

@@ -1,0 +1,119 @@
+//! A real OpenSearch server that stands still while a job writes to it.
+
+use crate::harness::chance::Chance;
+use crate::harness::http;
+use crate::harness::patience::until;
+use crate::harness::process::taken;
+use crate::harness::program::wasmill;
+use crate::harness::proxy::Proxy;
+use crate::harness::report;
+use crate::harness::server::{OPENSEARCH, Running};
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const ROWS: u64 = 100_000;
+/// What may be on its way, of the source and of the sink, with room for what holds it.
+const BOUND: u64 = 128 << 20;
+
+/// How long the node stands still. Longer than a minute, and the sink gives requests up that the node does all the same.
+fn outage() -> Duration {
+    let seconds = std::env::var("WASMILL_OUTAGE").map_or(3, |seconds| seconds.parse().expect("a number of seconds"));
+    Duration::from_secs(seconds)
+}
+
+/// A node of its own that stands still for a while under load and goes on, behind a proxy that loses one answer in five → every
+/// row is there once, the balance holds, and what the job has in memory meanwhile is bounded by what may be on its way.
+#[test]
+fn a_node_that_stands_still() {
+    let Some(node) = OPENSEARCH.another() else { return };
+    let proxy = Proxy::start(&node.url, 20, Chance::announced());
+    let dir = tempfile::tempdir().expect("a folder");
+    write_job(dir.path(), &proxy.url);
+    let log = File::create(dir.path().join("log")).expect("it can be written");
+    let mut run = wasmill(dir.path());
+    run.args(["run", "job.toml"]).stdout(log.try_clone().expect("a second handle")).stderr(log);
+    let mut running = run.spawn().expect("it starts");
+    until("the first rows", || (count(&node) > 0).then_some(()));
+
+    node.stand_still(true);
+    let (begun, mut memory) = (Instant::now(), Vec::new());
+    while begun.elapsed() < outage() {
+        memory.push(taken(running.id()).memory);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    node.stand_still(false);
+    let status = running.wait().expect("it ends");
+    let log = fs::read_to_string(dir.path().join("log")).expect("a log");
+    assert!(status.success(), "{log}");
+
+    assert_all_there(&node);
+    // Of the sink: read, emitted, and rows out. A column of what is in flight is there only if something is.
+    let balance = log.lines().find(|line| line.trim_start().starts_with("numbers ")).expect("a balance");
+    let numbers: Vec<u64> = balance.split_whitespace().filter_map(|word| word.replace(',', "").parse().ok()).collect();
+    assert!(!log.contains("in flight") && numbers == [ROWS; 3], "{log}");
+    let (requests, lost) = proxy.counts();
+    assert!(lost > 0, "{requests} answers");
+    report(&format!("0 lost, 0 doubled of {ROWS} rows; {lost} answers of {requests} were lost"));
+    assert_flat(&memory);
+}
+
+fn write_job(dir: &Path, url: &str) {
+    let text = "x".repeat(1_000);
+    let lines: String = (0..ROWS).map(|n| format!("{{\"t\":{n},\"n\":{n},\"text\":\"{text}\"}}\n")).collect();
+    fs::write(dir.join("in.jsonl"), lines).expect("it can be written");
+    let job = format!(
+        r#"
+        [source.rows]
+        type = "replay"
+        path = "in.jsonl"
+        event_time = "/t: time(unix-ms)"
+
+        [sink.numbers]
+        input = "rows"
+        type = "opensearch"
+        endpoint = "{url}"
+        index = "numbers"
+        batch_rows = 500
+        mappings = {{ properties = {{ n = {{ type = "integer" }}, text = {{ type = "keyword", index = false }} }} }}
+
+        [checkpoint]
+        to = "checkpoints"
+        "#
+    );
+    fs::write(dir.join("job.toml"), job).expect("it can be written");
+}
+
+/// How many rows are to be found.
+fn count(node: &Running) -> u64 {
+    let (status, body) = http::send("GET", &format!("{}/numbers/_count", node.url), "");
+    let body: Value = serde_json::from_str(&body).unwrap_or_default();
+    body["count"].as_u64().filter(|_| status == 200).unwrap_or(0)
+}
+
+fn assert_all_there(node: &Running) {
+    http::json("POST", &format!("{}/numbers/_refresh", node.url), "");
+    let query = json!({"size": 0, "track_total_hits": true, "aggs": {"sum": {"sum": {"field": "n"}}}});
+    let found = http::json("GET", &format!("{}/numbers/_search", node.url), &query.to_string());
+    assert_eq!(found["hits"]["total"]["value"], ROWS);
+    assert_eq!(found["aggregations"]["sum"]["value"].as_f64(), Some((0..ROWS).sum::<u64>() as f64));
+}
+
+/// `memory`: what was resident, in the order of time.
+fn assert_flat(memory: &[u64]) {
+    let range = |memory: &[u64]| {
+        let (least, most) = (memory.iter().min().copied(), memory.iter().max().copied());
+        (least.unwrap_or(0), most.unwrap_or(0))
+    };
+    let (all, late) = (range(memory), range(&memory[memory.len() / 2..]));
+    report(&format!(
+        "resident while the node stood still for {:?}: {} to {} MiB, in the second half {} to {}",
+        outage(),
+        all.0 >> 20,
+        all.1 >> 20,
+        late.0 >> 20,
+        late.1 >> 20
+    ));
+    assert!(all.1 - all.0 < BOUND, "{} MiB more", (all.1 - all.0) >> 20);
+}
