@@ -4,11 +4,12 @@
 mod withdrawal;
 
 use super::names::Names;
-use super::part::{Clock, Part};
+use super::part::{Clock, Part, Style};
 use super::prepared::{Entry, Prepared};
 use super::proof;
 use super::roller::Target;
 use crate::disk::{create_folder, failed, parent, sync_folder};
+use crate::format::{Format, Named};
 use crate::saved;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -81,7 +82,10 @@ impl Staging {
             None => staging.refuse_to_overwrite()?,
         }
         staging.remove_leftovers(needed.as_deref())?;
-        if staging.open.is_none() && staging.complete.is_none() {
+        if staging.gathers() {
+            // A folder that cannot be written is found at once.
+            staging.begin_whole("")?.discard()?;
+        } else if staging.open.is_none() && staging.complete.is_none() {
             staging.open = Some(staging.begin()?);
         }
         sync_folder(&staging.folder)?;
@@ -111,12 +115,33 @@ impl Staging {
         if copy != part && copy.exists() {
             fs::remove_file(&copy).map_err(|error| failed("remove", &copy, error))?;
         }
-        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), open.progress(), self.clock)?;
+        let style =
+            Style { packing: Named::of(&open.name).map(Named::packing).unwrap_or_default(), head: open.head.clone() };
+        let resumed = Part::resume(path, part.clone(), copy, style, open.progress(), self.clock)?;
         if resumed.unfinished() != part {
             self.replaced.push(part);
         }
+        let is_as_wanted =
+            !self.gathers() && open.name.ends_with(self.format().suffix()) && open.head == self.format().head();
         self.open = Some(resumed);
-        Ok(())
+        match &self.target {
+            _ if is_as_wanted => Ok(()),
+            // The settings have changed; what is there is whole rows.
+            Target::Folder { .. } => self.finish(),
+            Target::File { path, .. } => {
+                let message = format!("`{}` was begun with other columns", path.display());
+                Err(Error::invalid(message).hint("set `columns` to what they were, or `path` to another file"))
+            }
+        }
+    }
+
+    fn format(&self) -> &Format {
+        self.target.format()
+    }
+
+    /// Whether files are gathered in memory and come here as a whole.
+    fn gathers(&self) -> bool {
+        self.target.gathers()
     }
 
     /// Takes lines and hands them to the operating system, in one part. After an error another call goes on where it was,
@@ -151,7 +176,7 @@ impl Staging {
         let open = match &mut self.open {
             Some(part) => {
                 let progress = part.sync()?;
-                Some(Entry::of(part, progress))
+                Some(Entry::of(part, &self.folder, progress))
             }
             None => None,
         };
@@ -190,23 +215,41 @@ impl Staging {
             self.replaced.push(part.unfinished().to_path_buf());
         } else {
             let progress = part.sync()?;
-            self.finished.push(Entry::of(part, progress));
+            self.finished.push(Entry::of(part, &self.folder, progress));
         }
         self.open = None;
         Ok(())
     }
 
+    /// Begins a part whose rows are all there already, below folders that are created when it gets its name.
+    pub(super) fn begin_whole(&mut self, prefix: &str) -> Result<Part> {
+        let name = self.names.part(self.next, self.format().suffix());
+        self.next += 1;
+        let unfinished = self.folder.join(self.names.hidden(&name));
+        let path = self.folder.join(prefix).join(name);
+        let created = Part::create(path, unfinished.clone(), Style::default(), false, self.clock);
+        created.map_err(|error| failed("create", &unfinished, error))
+    }
+
+    /// Puts such a part on the disk, for the next checkpoint. After an error another call goes on where it was.
+    pub(super) fn finish_whole(&mut self, part: &mut Part) -> Result<()> {
+        let progress = part.sync()?;
+        self.finished.push(Entry::of(part, &self.folder, progress));
+        Ok(())
+    }
+
     fn begin(&mut self) -> Result<Part> {
-        let (name, gzip) = match &self.target {
-            Target::File { path, gzip, .. } => (path.file_name().unwrap_or_default().to_string_lossy().into(), *gzip),
-            Target::Folder { gzip, .. } => {
+        let name = match &self.target {
+            Target::File { path, .. } => path.file_name().unwrap_or_default().to_string_lossy().into(),
+            Target::Folder { .. } => {
                 let number = self.next;
                 self.next += 1;
-                (self.names.part(number, *gzip), *gzip)
+                self.names.part(number, self.format().suffix())
             }
         };
         let unfinished = self.folder.join(self.names.unfinished(&name));
-        let created = Part::create(self.folder.join(name), unfinished.clone(), gzip, false, self.clock);
+        let style = Style::of(self.format());
+        let created = Part::create(self.folder.join(name), unfinished.clone(), style, false, self.clock);
         created.map_err(|error| failed("create", &unfinished, error))
     }
 
@@ -233,7 +276,12 @@ impl Staging {
                 let message = format!("`{path}` exists, and `{part}` is to become it");
                 return Err(Error::invalid(message).hint(format!("move `{path}` away")));
             }
+            let is_below = parent(&path) != self.folder;
+            if is_below {
+                create_folder(parent(&path))?;
+            }
             match fs::rename(&part, &path) {
+                Ok(()) if is_below => return sync_folder(parent(&path)),
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(failed("rename", &part, error)),
@@ -286,11 +334,16 @@ impl Staging {
     }
 
     fn check_name(&self, entry: &Entry) -> Result<()> {
+        let (folders, file) = entry.name.rsplit_once('/').unwrap_or(("", &entry.name));
+        let is_plain = |folder: &str| !matches!(folder, "" | "." | "..");
+        let is_below = file == entry.name || folders.split('/').all(is_plain);
         let is_ours = match &self.target {
-            Target::Folder { .. } => self.names.is_part(&entry.name),
+            Target::Folder { .. } => self.names.is_part(file) && is_below,
             Target::File { path, .. } => path.file_name() == Some(OsStr::new(&entry.name)),
         };
-        let is_part = entry.part.starts_with(&entry.name) && self.names.is_unfinished(&entry.part);
+        // A whole part is hidden.
+        let part = entry.part.strip_prefix('.').filter(|_| !entry.name.starts_with('.')).unwrap_or(&entry.part);
+        let is_part = part.starts_with(file) && self.names.is_unfinished(&entry.part);
         if is_ours && is_part && !entry.part.contains('/') {
             return Ok(());
         }

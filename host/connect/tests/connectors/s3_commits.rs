@@ -3,6 +3,7 @@
 
 use crate::crash_suite::{Act, Fate, acts, opening, survives};
 use crate::fake_s3::{Call, FakeS3, Object, Upload, access};
+use crate::formats::parquet_rows;
 use crate::harness;
 use crate::moto::Moto;
 use crate::sink_suite::{batch, rows};
@@ -29,6 +30,17 @@ fn stored(fake: &FakeS3) -> Vec<String> {
     lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
+/// The same of objects of Parquet.
+fn stored_parquet(fake: &FakeS3) -> Vec<String> {
+    let state = fake.state();
+    let rows = state.objects.values().flat_map(|object| parquet_rows(object.bytes.clone()));
+    rows.map(|row| match row["n"].as_u64() {
+        Some(n) => format!("{{\"n\":{n}}}"),
+        None => row.to_string(),
+    })
+    .collect()
+}
+
 /// A sink that has these rows in a checkpoint which is published and not committed.
 async fn published(fake: &FakeS3, rows: &[String]) -> (Box<dyn SinkWriter>, Value) {
     let mut writer = open(fake, 1, &Value::Null).await.expect("it opens");
@@ -44,13 +56,17 @@ proptest! {
     /// Whatever happens to the job, and although a fifth of all writes get no answer, the bucket has the rows of published
     /// checkpoints, once each, and no unfinished uploads in the end.
     #[test]
-    fn exactly_the_published_rows(acts in acts()) {
+    fn exactly_the_published_rows(acts in acts(), is_parquet in any::<bool>()) {
         let runtime = Runtime::new().expect("a runtime");
         runtime.block_on(async {
             let fake = FakeS3::start().await;
             fake.state().lost_percent = 20;
-            let make = || sink("lake", &fake.access(), "object_bytes = \"64B\"\nprefix = \"raw/\"");
-            survives(&make, &|| stored(&fake), &acts).await;
+            let more = match is_parquet {
+                true => "format = \"parquet\"\nobject_bytes = \"64B\"\nprefix = \"raw/dt={+%Y-%m-%d}/n={n}/\"",
+                false => "object_bytes = \"64B\"\nprefix = \"raw/\"",
+            };
+            let make = || sink("lake", &fake.access(), more);
+            survives(&make, &|| if is_parquet { stored_parquet(&fake) } else { stored(&fake) }, &acts).await;
             assert!(fake.state().uploads.is_empty(), "{:?}", fake.state().uploads);
         });
     }
