@@ -119,7 +119,8 @@ fn bare(batches: &[Vec<Column>], packing: Compression) -> Vec<u8> {
             Cells::Bool(_) => (Physical::BOOLEAN, None),
             Cells::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         };
-        let builder = Type::primitive_type_builder(&format!("c{number}"), kind).with_repetition(Repetition::REQUIRED);
+        let name = format!("c{number}");
+        let builder = Type::primitive_type_builder(&name, kind).with_repetition(Repetition::REQUIRED);
         Arc::new(builder.with_logical_type(logical).build().expect("a type"))
     };
     let fields = first.iter().enumerate().map(field).collect();

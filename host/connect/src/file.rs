@@ -16,6 +16,7 @@ use crate::format::Format;
 use crate::format::columns::Reader;
 use crate::format::lines::Lines;
 use crate::json_lines;
+use crate::listing;
 use crate::retry::{Backoff, Patience, until_answered};
 use async_trait::async_trait;
 use names::Names;
@@ -61,6 +62,7 @@ impl Sink for FileSink {
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Self { name, target } = *self;
+        listing::check(target.lists(), opening.commits)?;
         if target.gathers() {
             return shelf::open(name, target, opening).await;
         }

@@ -13,6 +13,7 @@ mod json_lines;
 mod json_object;
 mod kinesis;
 mod lines;
+mod listing;
 mod mark;
 mod opensearch;
 mod partitions;

@@ -11,6 +11,7 @@ mod writer;
 
 pub use settings::check;
 
+use crate::listing;
 use async_trait::async_trait;
 use bucket::Bucket;
 use object_store::{Attribute, Attributes};
@@ -39,12 +40,15 @@ impl Sink for S3 {
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Self { name, settings } = *self;
+        listing::check(settings.lists, opening.commits)?;
         let bucket = Bucket::open(&settings.bucket).await?;
         let head = settings.partitions.head();
         bucket.find(&head, settings.bucket.patience).await?;
         let attributes = Attributes::from_iter([(Attribute::ContentType, settings.format.content_type())]);
         let outlet = match opening.commits {
-            true => Outlet::Committed(Uploads::open(bucket, attributes, &name, head, &opening).await?),
+            true => {
+                Outlet::Committed(Uploads::open(bucket, attributes, &name, (head, settings.lists), &opening).await?)
+            }
             false => Outlet::AtOnce(Store::new(bucket, attributes, &name, opening.ledger.clone())),
         };
         Ok(Box::new(Writer::new(outlet, settings, opening.ledger)))

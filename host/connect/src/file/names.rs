@@ -1,5 +1,6 @@
 //! How files are called that belong to one sink of one job.
 
+use crate::listing;
 use crate::mark::mark;
 
 /// The names of a sink's files in one run.
@@ -23,6 +24,16 @@ impl Names {
     /// What a file is called until it is committed.
     pub(super) fn unfinished(&self, name: &str) -> String {
         format!("{name}.{}-{}.part", self.mark, self.run)
+    }
+
+    /// What the n-th listing of this run is called.
+    pub(super) fn listing(&self, number: u64) -> String {
+        listing::name(self.run, number, &self.mark)
+    }
+
+    /// Whether an unfinished file is to be a listing.
+    pub(super) fn is_listing(&self, name: &str) -> bool {
+        name.starts_with('.') && name.contains(&format!("-{}.json.", self.mark))
     }
 
     /// What a file of rows that are no lines is called until it is committed. Whoever reads whole folders of such files leaves

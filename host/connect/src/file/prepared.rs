@@ -13,6 +13,9 @@ pub(super) struct Prepared {
     pub(super) finished: Vec<Entry>,
     /// The file to which rows are appended.
     pub(super) open: Option<Entry>,
+    /// The listing of the files that get their names, if there is to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) listing: Option<String>,
 }
 
 /// One of these files.

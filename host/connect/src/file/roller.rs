@@ -33,7 +33,7 @@ pub(super) enum Target {
     /// Into one file, which gets its name when the job ends.
     File { path: PathBuf, format: Format, overwrite: bool },
     /// Into numbered files of a folder, or of folders in it.
-    Folder { path: PathBuf, format: Format, rolling: Rolling, partitions: Partitions },
+    Folder { path: PathBuf, format: Format, rolling: Rolling, partitions: Partitions, lists: bool },
 }
 
 impl Target {
@@ -50,6 +50,11 @@ impl Target {
             Self::File { .. } => false,
             Self::Folder { format, partitions, .. } => !format.has_lines() || !partitions.is_empty(),
         }
+    }
+
+    /// Whether each checkpoint lists what it has made visible.
+    pub(super) fn lists(&self) -> bool {
+        matches!(self, Self::Folder { lists: true, .. })
     }
 
     pub(super) fn roll_interval(&self) -> Option<Duration> {

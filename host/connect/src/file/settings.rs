@@ -22,6 +22,7 @@ const LARGEST_GATHERED: u64 = 256 << 20;
 ///   `prefix`, it is written as they come: `roll_bytes` are 128 MiB, before compression, and in a job with checkpoints it gets
 ///   its name with the first one after that. Otherwise it is gathered in memory: `roll_bytes` are 32 MiB, and it is complete at
 ///   each checkpoint.
+/// * `manifests` (false): each checkpoint that gives files their names writes a list of them, the last, into `_manifests`.
 /// * for one file: `overwrite` (false) allows that it exists already. It is complete when the job ends.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
@@ -33,12 +34,17 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
     let roll_bytes = section.located::<ByteCount>("roll_bytes", problems);
     let roll_interval = section.located::<Period>("roll_interval", problems);
     let overwrite = section.located::<bool>("overwrite", problems);
+    let lists = section.located::<bool>("manifests", problems);
     let path = path?;
     let title = section.title();
     let target = if named.is_some() {
         if !format.has_lines() {
             let message = format!("{title}: Parquet is written into a folder: a file of it cannot be gone on with");
             problems.push_hint(format_place, message, "let `path` be a folder");
+        }
+        if let Some((true, place)) = lists {
+            let message = format!("{title}: one file has no `manifests`");
+            problems.push_hint(place, message, "let `path` be a folder");
         }
         for place in [roll_bytes.map(|(_, place)| place), roll_interval.map(|(_, place)| place)].into_iter().flatten() {
             let message = format!("{title}: one file does not roll");
@@ -57,7 +63,8 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
             interval
         });
         let rolling = Rolling { bytes: 128 << 20, interval: interval.duration() };
-        let mut target = Target::Folder { path, format, rolling, partitions };
+        let lists = lists.is_some_and(|(lists, _)| lists);
+        let mut target = Target::Folder { path, format, rolling, partitions, lists };
         let gathers = target.gathers();
         if let Target::Folder { rolling, .. } = &mut target {
             rolling.bytes = match roll_bytes {

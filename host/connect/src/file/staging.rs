@@ -1,6 +1,8 @@
 //! Files whose rows count once a checkpoint commits them. A part is written under a name with the mark of the sink and the
 //! number of the run; it gets its own name when a manifest that calls it finished is published. Blocking.
 
+mod listed;
+mod whole;
 mod withdrawal;
 
 use super::names::Names;
@@ -32,6 +34,10 @@ pub(super) struct Staging {
     finished: Vec<Entry>,
     /// Parts that the next commit names.
     prepared: Vec<Entry>,
+    /// What the listing of these parts is called.
+    listing: Option<String>,
+    /// How many listings this run has named.
+    listed: u64,
     /// Files that were copied or have no lines, and that the manifest in force may still need.
     replaced: Vec<PathBuf>,
     /// Number of the next part in this run.
@@ -65,6 +71,8 @@ impl Staging {
             open: None,
             finished: Vec::new(),
             prepared: Vec::new(),
+            listing: None,
+            listed: 0,
             replaced: Vec::new(),
             next: 1,
             complete: None,
@@ -98,6 +106,7 @@ impl Staging {
         }
         if !is_committed {
             prepared.finished.iter().try_for_each(|entry| self.prove(entry).and_then(|()| self.settle(entry)))?;
+            self.list(prepared.listing.as_deref(), &prepared.finished)?;
         }
         let Some(open) = prepared.open else { return Ok(()) };
         let (part, path) = (self.folder.join(&open.part), self.folder.join(&open.name));
@@ -182,16 +191,22 @@ impl Staging {
         };
         sync_folder(&self.folder)?;
         self.prepared.append(&mut self.finished);
-        saved::write(&Prepared { finished: self.prepared.clone(), open })
+        if self.target.lists() && !self.prepared.is_empty() {
+            self.listed += 1;
+            self.listing = Some(self.names.listing(self.listed));
+        }
+        saved::write(&Prepared { finished: self.prepared.clone(), open, listing: self.listing.clone() })
     }
 
     /// Gives the prepared parts their names.
     pub(super) fn commit(&mut self) -> Result<()> {
         self.prepared.iter().try_for_each(|entry| self.settle(entry))?;
+        self.list(self.listing.as_deref(), &self.prepared)?;
         for path in &self.replaced {
             remove(path)?;
         }
         sync_folder(&self.folder)?;
+        self.listing = None;
         self.prepared.clear();
         self.replaced.clear();
         Ok(())
@@ -218,23 +233,6 @@ impl Staging {
             self.finished.push(Entry::of(part, &self.folder, progress));
         }
         self.open = None;
-        Ok(())
-    }
-
-    /// Begins a part whose rows are all there already, below folders that are created when it gets its name.
-    pub(super) fn begin_whole(&mut self, prefix: &str) -> Result<Part> {
-        let name = self.names.part(self.next, self.format().suffix());
-        self.next += 1;
-        let unfinished = self.folder.join(self.names.hidden(&name));
-        let path = self.folder.join(prefix).join(name);
-        let created = Part::create(path, unfinished.clone(), Style::default(), false, self.clock);
-        created.map_err(|error| failed("create", &unfinished, error))
-    }
-
-    /// Puts such a part on the disk, for the next checkpoint. After an error another call goes on where it was.
-    pub(super) fn finish_whole(&mut self, part: &mut Part) -> Result<()> {
-        let progress = part.sync()?;
-        self.finished.push(Entry::of(part, &self.folder, progress));
         Ok(())
     }
 
@@ -326,7 +324,7 @@ impl Staging {
     /// Whether an unfinished file is to become a file of this target: several sinks may share a folder.
     fn is_target(&self, unfinished: &str) -> bool {
         match &self.target {
-            Target::Folder { .. } => self.names.is_part(unfinished),
+            Target::Folder { .. } => self.names.is_part(unfinished) || self.names.is_listing(unfinished),
             Target::File { path, .. } => {
                 path.file_name().and_then(OsStr::to_str).is_some_and(|name| unfinished.starts_with(name))
             }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub object_bytes: usize,
     /// Age at which an object is put, counted from its first row.
     pub roll_interval: Duration,
+    /// Whether each checkpoint lists what it has made visible.
+    pub lists: bool,
 }
 
 /// Reads a `[sink.…]` table of `type = "s3"`:
@@ -35,6 +37,8 @@ pub struct Settings {
 ///   `"rides/dt={+%Y-%m-%d}/zone={zone}/"`.
 /// * what [`Format::check`] reads; an object is complete after `object_bytes` (32 MiB) or `roll_interval` (1 m), and in a job
 ///   with checkpoints at each of them, with which it becomes visible.
+/// * `manifests` (false): each checkpoint that makes objects visible puts a list of them, the last, below `_manifests/` in the
+///   folder of the prefix.
 /// * what [`BucketSettings`] reads.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
@@ -46,6 +50,7 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
         format: Format::check(None, section, problems).0,
         object_bytes: check_object_bytes(section, problems),
         roll_interval: check_roll_interval(section, problems),
+        lists: section.optional("manifests", problems).unwrap_or(false),
     };
     let sink = S3 { name: name.to_owned(), settings };
     (problems.len() == before).then(|| Box::new(sink) as Box<dyn Sink>)

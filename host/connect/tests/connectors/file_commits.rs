@@ -3,7 +3,7 @@
 use crate::crash_suite::{acts, opening, survives};
 use crate::file::{all_lines, lines, names, to};
 use crate::formats::{below, parquet_rows};
-use crate::sink_suite::{batch, rows};
+use crate::sink_suite::{self, batch, rows};
 use flate2::read::MultiGzDecoder;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use std::io::Read;
 use std::path::Path;
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
-use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter, Withdrawal};
 use wasmill_stream::{Error, ErrorKind, Guarantee, Result};
 
 /// The files that have their names.
@@ -458,4 +458,70 @@ async fn names_that_lead_away() {
     }
     open(&path, settings, 2, &prepared).await.expect("it opens");
     assert_eq!(below(&path), [name]);
+}
+
+/// The names on all listings of a folder, in their order, each list as a set of its own.
+fn listed(folder: &Path) -> Vec<Vec<String>> {
+    let lists = folder.join("_manifests");
+    let read = |name: String| {
+        let text = fs::read_to_string(lists.join(name)).expect("a listing");
+        let listing: Value = serde_json::from_str(&text).expect("a whole one");
+        let files = listing["files"].as_array().expect("files").iter();
+        files
+            .map(|file| {
+                let name = file["name"].as_str().expect("a name");
+                let length = fs::metadata(folder.join(name)).map(|file| file.len());
+                assert_eq!(length.ok(), file["bytes"].as_u64(), "{name} is there before it is listed");
+                name.to_owned()
+            })
+            .collect()
+    };
+    if lists.exists() { names(&lists).into_iter().map(read).collect() } else { Vec::new() }
+}
+
+/// Commits with and without new files, a crash between commit and listing, a checkpoint that is taken back → each file is on one
+/// listing, with the others of its checkpoint, and those that are taken back on none.
+#[tokio::test]
+async fn listings() {
+    for settings in ["roll_bytes = \"1B\"", "format = \"parquet\"\nprefix = \"n={n}/\""] {
+        let settings = format!("manifests = true\n{settings}");
+        let folder = tempdir().expect("a folder");
+        let path = folder.path();
+        let mut writer = open(path, &settings, 1, &Value::Null).await.expect("it opens");
+        for row in rows(2) {
+            write(&mut writer, &[row]).await;
+            writer.flush().await.expect("a flush");
+        }
+        let first = writer.prepare(Cut::Running).await.expect("a checkpoint");
+        assert_eq!(listed(path), Vec::<Vec<String>>::new());
+        writer.commit().await.expect("a commit");
+        let of = |prepared: &Value| {
+            let finished = prepared["finished"].as_array().expect("files").iter();
+            finished.map(|entry| entry["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&first).len(), 2);
+        assert_eq!(listed(path), [of(&first)]);
+        let empty = publish(&mut writer, &[], Cut::Running).await;
+        assert!(empty["listing"].is_null());
+        writer.commit().await.expect("a commit");
+        let second = publish(&mut writer, &rows(1), Cut::Running).await;
+        drop(writer);
+        let mut writer = open(path, &settings, 2, &second).await.expect("it opens");
+        assert_eq!(listed(path), [of(&first), of(&second)], "the next run has committed it");
+        let third = publish(&mut writer, &rows(1), Cut::Running).await;
+        writer.commit().await.expect("a commit");
+        assert_eq!(listed(path).len(), 3);
+        drop(writer);
+        let withdrawal = Withdrawal { prepared: vec![third], entries: Vec::new() };
+        let again = Opening { committed: true, withdrawal: Some(withdrawal), ..opening(3, &second) };
+        to(path, &settings).open(again).await.expect("it opens");
+        assert_eq!(listed(path), [of(&first), of(&second)]);
+        let mut forged = second.clone();
+        forged["listing"] = "_manifests/../../x.json".into();
+        let error = open(path, &settings, 4, &forged).await.err().expect("it leads away");
+        assert!(error.report().contains("calls a listing"), "{}", error.report());
+    }
+    let folder = tempdir().expect("a folder");
+    let sink = to(folder.path(), "manifests = true");
+    sink_suite::cannot_open(sink, &["no checkpoints", "[checkpoint]"]).await;
 }

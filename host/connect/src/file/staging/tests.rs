@@ -27,6 +27,7 @@ fn open(path: &Path, bytes: u64, run: u64, prepared: &Value) -> Staging {
         format: Format::Json(Packing::None),
         rolling,
         partitions: Partitions::default(),
+        lists: false,
     };
     Staging::open(target, clock, Names::new("job", "sink", run), (prepared, false), &[]).expect("it opens")
 }
@@ -97,6 +98,7 @@ fn go_back(path: &Path, run: u64, point: &Value, later: &[Value]) -> Staging {
         format: Format::Json(Packing::None),
         rolling,
         partitions: Partitions::default(),
+        lists: false,
     };
     Staging::open(target, clock, Names::new("job", "sink", run), (point, true), later).expect("it opens")
 }
