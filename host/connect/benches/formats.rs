@@ -1,5 +1,4 @@
-//! What it costs to write rows as Parquet: by the `file` sink, from JSON to complete files in memory's reach, and by the bare
-//! library, which is given the columns of the same rows decoded and in blocks as large as the sink's row groups. Beside them the
+//! What it costs to write rows as Parquet: by the `file` sink, from JSON to complete files, and by the bare library, which is given the columns of the same rows decoded and in blocks as large as the sink's row groups. Beside them the
 //! decoder alone, and JSON lines and CSV by the sink. Counted is the CPU time of the process; the disk is a folder of `/dev/shm`
 //! if there is one.
 
@@ -165,7 +164,7 @@ fn by_sink(settings: &str, batches: &[Arc<Batch>]) {
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder");
     let text = format!("path = {:?}\n{settings}", folder.path().join("out"));
     let sink = sink(&text);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let mut writer = sink.open(Opening::new(Arc::new(StepLedger::new("out")))).await.expect("it opens");
         for batch in batches {

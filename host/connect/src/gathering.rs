@@ -113,3 +113,42 @@ fn end(open: &mut BTreeMap<String, Body>, bytes: &mut usize, prefix: &str) -> Re
 fn packing(error: io::Error) -> Error {
     Error::new(ErrorKind::Corrupt, "pack rows").with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::packing::Packing;
+
+    fn gathering(pattern: &str, limit: usize) -> Gathering {
+        let partitions = Partitions::parse(pattern).expect("a pattern");
+        Gathering::new(Format::Json(Packing::None), partitions, limit)
+    }
+
+    /// A row in each of so many partitions.
+    fn batch(partitions: usize) -> Batch {
+        let values = (0..partitions).map(|n| format!("{{\"n\":{n}}}")).collect();
+        Batch { times: vec![0; partitions], values, ..Batch::default() }
+    }
+
+    /// More partitions than may be open → one is complete for each more, and what is taken is what is open.
+    #[test]
+    fn open_files_are_bounded() {
+        let (mut gathering, ledger) = (gathering("n={n}/", 1 << 20), StepLedger::new("out"));
+        assert_eq!(gathering.take(&batch(OPEN), &ledger).expect("rows").len(), 0);
+        assert_eq!(gathering.take(&batch(OPEN + 3), &ledger).expect("rows").len(), 3);
+        let open: usize = gathering.open.values().map(Body::bytes).sum();
+        assert_eq!((gathering.open.len(), gathering.bytes), (OPEN, open));
+        // Three of them, with two rows each, are gone.
+        let rows: usize = gathering.finish().expect("files").iter().map(|complete| complete.rows).sum();
+        assert_eq!(rows, 2 * OPEN + 3 - 3 * 2);
+        assert_eq!((gathering.open.len(), gathering.bytes), (0, 0));
+    }
+
+    /// Many files, none of which is large → the largest go when all of them take twice what one may.
+    #[test]
+    fn all_files_together_are_bounded() {
+        let (mut gathering, ledger) = (gathering("n={n}/", 32), StepLedger::new("out"));
+        let complete = gathering.take(&batch(20), &ledger).expect("rows");
+        assert!(!complete.is_empty() && gathering.bytes < 64, "{} of {}", gathering.bytes, complete.len());
+    }
+}

@@ -42,10 +42,8 @@ impl<W: Write> Lines<W> {
                 to.write_all(line)?;
             }
             (Self::Csv(writer, columns), Some(read)) => {
-                for column in 0..*columns {
-                    if let Err(reason) = read.cell(column, row) {
-                        return Ok(Err(reason));
-                    }
+                if let Err(reason) = read.check(*columns, row) {
+                    return Ok(Err(reason));
                 }
                 for column in 0..*columns {
                     match read.cell(column, row).unwrap_or(Cell::Null) {

@@ -38,6 +38,8 @@ pub struct Read<'r> {
     columns: Vec<Column>,
     values: &'r Binary,
     refused: BTreeMap<u32, String>,
+    /// Whether there are values that have to be cut out of their rows, and may not be found there.
+    cuts_out: bool,
 }
 
 impl Reader {
@@ -50,7 +52,7 @@ impl Reader {
     /// Reads them.
     pub fn read<'r>(&'r mut self, values: &'r Binary) -> Read<'r> {
         let columns = self.decoder.decode(values);
-        let mut refused = BTreeMap::new();
+        let (mut refused, mut cuts_out) = (BTreeMap::new(), false);
         for (spec, column) in self.columns.iter().zip(&columns) {
             for fault in &column.faults {
                 let is_tolerable = match fault.kind {
@@ -58,12 +60,13 @@ impl Reader {
                     FaultKind::WrongType => !spec.is_typed,
                     FaultKind::Malformed => false,
                 };
+                cuts_out |= is_tolerable && fault.kind == FaultKind::WrongType;
                 if !is_tolerable {
                     refused.entry(fault.row).or_insert_with(|| spec.field.reason(fault.kind));
                 }
             }
         }
-        Read { specs: &self.columns, columns, values, refused }
+        Read { specs: &self.columns, columns, values, refused, cuts_out }
     }
 }
 
@@ -71,6 +74,14 @@ impl Read<'_> {
     /// Why a row does not fit the columns.
     pub fn refusal(&self, row: usize) -> Option<&str> {
         self.refused.get(&(row as u32)).map(String::as_str)
+    }
+
+    /// Whether the first columns of a row can be read.
+    pub fn check(&self, columns: usize, row: usize) -> Result<(), String> {
+        match self.cuts_out {
+            true => (0..columns).try_for_each(|column| self.cell(column, row).map(|_| ())),
+            false => Ok(()),
+        }
     }
 
     /// The value of a row in a column; an error says why there is no knowing it. Only for rows that fit.

@@ -45,9 +45,7 @@ impl Encoder {
 
     /// Takes a row that fits the columns, which are the first of those that were read. `Err`: it does not; nothing was taken.
     pub fn push(&mut self, read: &Read<'_>, row: usize) -> std::result::Result<(), String> {
-        for column in 0..self.columns.len() {
-            read.cell(column, row)?;
-        }
+        read.check(self.columns.len(), row)?;
         for (number, column) in self.columns.iter_mut().enumerate() {
             self.gathered += column.push(read.cell(number, row)?);
         }
