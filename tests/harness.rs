@@ -25,6 +25,7 @@ pub mod live;
 pub mod loopback;
 pub mod manifests;
 pub mod metrics;
+pub mod parquet_rows;
 pub mod patience;
 pub mod plugins;
 pub mod process;
@@ -36,6 +37,7 @@ pub mod search;
 pub mod server;
 pub mod strangers;
 pub mod stream;
+pub mod tool;
 pub mod versions;
 pub mod work;
 

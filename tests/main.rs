@@ -43,6 +43,8 @@ mod keys;
 mod kills;
 /// The example from Kinesis.
 mod kinesis;
+/// Parquet, read by others.
+mod lake;
 /// A host that is started, told, stopped and started again, and the files with which that is done.
 mod lifecycle;
 /// What hosts and jobs say.

@@ -341,6 +341,9 @@ pub fn local() -> Vec<Outlet> {
 /// Outlets of every kind that can be had here.
 pub fn all(search: &std::sync::Arc<Search>, bucket: Option<Bucket>) -> Vec<Outlet> {
     let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
-    let bucket = bucket.map(|bucket| Outlet::Objects { url: bucket.url.clone(), bucket });
-    local().into_iter().chain([index]).chain(bucket).collect()
+    let objects = bucket.iter().flat_map(|bucket| {
+        let (url, bucket) = (bucket.url.clone(), bucket.clone());
+        [Outlet::Objects { url: url.clone(), bucket: bucket.clone() }, Outlet::LakeObjects { url, bucket }]
+    });
+    local().into_iter().chain([Outlet::Lake, index]).chain(objects).collect()
 }

@@ -345,8 +345,12 @@ fn roles() {
         command.env("AWS_ACCESS_KEY_ID", "of-the-host").env("AWS_SECRET_ACCESS_KEY", "canary-of-the-host");
         let mut serving = fleet.start_as(&mut command);
         serving.until("acme:copy", "finished");
-        let rows: usize =
-            bucket.keys("rows").iter().filter_map(|key| bucket.object(key)).map(|text| text.lines().count()).sum();
+        let rows: usize = bucket
+            .keys("rows")
+            .iter()
+            .filter_map(|key| bucket.object(key))
+            .map(|text| String::from_utf8_lossy(&text).lines().count())
+            .sum();
         assert_eq!(rows, 500, "{class}");
         if class == "process" {
             let environment = about(pid(&serving, "acme"), "environ");

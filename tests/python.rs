@@ -5,27 +5,10 @@ use crate::harness::job::Job;
 use crate::harness::kinesis::{ACCESS, Admin};
 use crate::harness::program::{output, wasmill};
 use crate::harness::server::KINESIS_LOCAL;
-use crate::harness::{root, skipped};
+use crate::harness::tool::tool;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
-
-/// The exit code of a script whose tool cannot be had on this machine.
-const CANNOT_BE_HAD: i32 = 77;
-
-/// The client's command, with its first arguments. With `WASMILL_REQUIRE_SERVERS` set it is a failure if it cannot be had.
-fn client() -> Option<Vec<String>> {
-    let mut command = Command::new(root().join("tests/tools/kinesis-python.sh"));
-    let output = command.stderr(Stdio::inherit()).output().expect("the script is there");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if let Some(words) = text.trim().strip_prefix("READY ") {
-        return Some(words.split(' ').map(str::to_owned).collect());
-    }
-    assert_eq!(output.status.code(), Some(CANNOT_BE_HAD), "kinesis-python.sh failed, see above");
-    assert!(std::env::var_os("WASMILL_REQUIRE_SERVERS").is_none(), "boto3 and aws-kinesis-agg are required");
-    skipped("needs boto3 and aws-kinesis-agg");
-    None
-}
 
 /// Runs the client with these lines as its input, and returns the lines that it prints.
 fn ask(client: &[String], arguments: [&str; 3], lines: &[String]) -> Vec<String> {
@@ -53,7 +36,10 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
 /// it into another one with its sink, packed → Python reads all rows in both streams, and the job read each once.
 #[test]
 fn both_ways() {
-    let (Some(url), Some(client)) = (KINESIS_LOCAL.url(), client()) else { return };
+    let (Some(url), Some(client)) = (KINESIS_LOCAL.url(), tool("kinesis-python.sh", "boto3 and aws-kinesis-agg"))
+    else {
+        return;
+    };
     let (from, to) = (Admin::create(url, "by-python", 3), Admin::create(url, "for-python", 2));
     ask(&client, [url, from.stream(), "put"], &rows(0..200));
     let dir = tempfile::tempdir().expect("a folder");

@@ -11,10 +11,18 @@ pub fn send(method: &str, url: &str, body: &str) -> (u16, String) {
 
 /// Sends a request with these headers and returns status, head and body.
 pub fn send_with(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, String) {
+    let (status, head, body) = send_bytes(method, url, headers, body);
+    (status, head, String::from_utf8_lossy(&body).into_owned())
+}
+
+/// The same, whatever the body is.
+pub fn send_bytes(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Vec<u8>) {
     let answer = exchange(method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"));
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.unwrap_or_else(|| panic!("{method} {url}: odd answer {head:?}")), head.to_owned(), body.to_owned())
+    let status = status.unwrap_or_else(|| panic!("{method} {url}: odd answer {head:?}"));
+    (status, head, answer.get(end + 4..).unwrap_or_default().to_vec())
 }
 
 /// Sends a request that must succeed and returns the body as JSON.
@@ -25,7 +33,7 @@ pub fn json(method: &str, url: &str, body: &str) -> serde_json::Value {
 }
 
 /// HTTP 1.0 because then the answer ends where the connection does.
-fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<String> {
+fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Vec<u8>> {
     let (host, path) = parts(url);
     let mut stream = TcpStream::connect(host)?;
     write!(stream, "{method} /{path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n", body.len())?;
@@ -34,7 +42,7 @@ fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> s
     stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok(answer)
 }
 
 fn parts(url: &str) -> (&str, &str) {

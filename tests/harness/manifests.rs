@@ -50,9 +50,7 @@ impl Manifests {
     fn bytes(&self, number: u64) -> Option<Vec<u8>> {
         match self {
             Self::Folder(folder) => fs::read(folder.join(format!("manifest/{number:010}"))).ok(),
-            Self::Bucket(bucket, prefix) => {
-                bucket.object(&format!("{prefix}/manifest/{number:010}")).map(String::into_bytes)
-            }
+            Self::Bucket(bucket, prefix) => bucket.object(&format!("{prefix}/manifest/{number:010}")),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Where rows of the job go, as data: a kind of sink, what the job file says about it, and how its rows are found again.
 
+use super::files;
 use super::sightings::Piece;
 use crate::harness::bucket::Bucket;
 use crate::harness::cells;
 use crate::harness::data::json_lines;
 use crate::harness::kinesis::ACCESS;
+use crate::harness::parquet_rows;
 use crate::harness::search::Search;
 use crate::oracle::calendar;
 use crate::oracle::deviation::Alert;
@@ -32,9 +34,16 @@ pub enum Outlet {
     File,
     /// Objects, written through `url`.
     Objects { url: String, bucket: Bucket },
+    /// Files of Parquet in partitions of a folder.
+    Lake,
+    /// Objects of Parquet in partitions, written through `url`.
+    LakeObjects { url: String, bucket: Bucket },
     /// Documents, written through `url`.
     Index { url: String, search: Arc<Search> },
 }
+
+/// The partitions of a lake: some hours of few keys.
+const LAKE: &str = "at={+%Y-%m-%d-%H}/key={key}/";
 
 impl Stream {
     const ALL: [Self; 3] = [Self::Raw, Self::Averages, Self::Alerts];
@@ -77,11 +86,13 @@ pub fn alert_fact(alert: &Alert) -> String {
 }
 
 impl Outlet {
-    /// What goes there. Alerts have no id that the tests could know.
+    /// What goes there. Alerts have no id that the tests could know; some of the rows as they were read are no JSON that would
+    /// come back byte by byte out of columns.
     pub fn streams(&self) -> &'static [Stream] {
         match self {
             Self::Folder | Self::File | Self::Objects { .. } => &Stream::ALL,
             Self::Index { .. } => &Stream::ALL[..2],
+            Self::Lake | Self::LakeObjects { .. } => &Stream::ALL[1..],
         }
     }
 
@@ -95,6 +106,17 @@ impl Outlet {
                 Self::Objects { url, bucket } => {
                     let place = format!("endpoint = \"{url}\"\nbucket = \"{}\"\nprefix = \"{node}/\"", bucket.name);
                     format!("type = \"s3\"\nobject_bytes = \"64 KiB\"\n{place}\n{ACCESS}")
+                }
+                Self::Lake => {
+                    let place = format!("path = \"{dir}/lake\"\nprefix = \"{node}/{LAKE}\"");
+                    format!(
+                        "type = \"file\"\nformat = \"parquet\"\nroll_bytes = \"16 KiB\"\n{place}\nroll_interval = \"{roll}\""
+                    )
+                }
+                Self::LakeObjects { url, bucket } => {
+                    let place =
+                        format!("endpoint = \"{url}\"\nbucket = \"{}\"\nprefix = \"lake-{node}/{LAKE}\"", bucket.name);
+                    format!("type = \"s3\"\nformat = \"parquet\"\nobject_bytes = \"16 KiB\"\n{place}\n{ACCESS}")
                 }
                 Self::Index { url, .. } => {
                     let batches = "batch_rows = 200\nflush_interval = \"50ms\"";
@@ -128,9 +150,24 @@ impl Outlet {
                 complete.map(|path| file(&path).expect("whole rows")).collect()
             }
             Self::File => file(&dir.join(format!("{node}.jsonl"))).into_iter().collect(),
-            Self::Objects { bucket, .. } => {
-                let listed = bucket.list(&format!("{node}/")).into_iter();
-                let fetch = |key: &str| bucket.object(key).expect("it is listed");
+            Self::Lake => {
+                let mut pieces = Vec::new();
+                files(&dir.join("lake").join(node), &mut |path| {
+                    let bytes = fs::read(path).expect("whole rows");
+                    let name = path.display().to_string();
+                    // A name comes once, and its file never changes.
+                    let text = (!knows(&name, "whole")).then(|| parquet_rows::lines(bytes));
+                    pieces.push(Piece { name, tag: "whole".to_owned(), text });
+                });
+                pieces
+            }
+            Self::Objects { bucket, .. } | Self::LakeObjects { bucket, .. } => {
+                let is_lake = matches!(self, Self::LakeObjects { .. });
+                let listed = bucket.list(&format!("{}{node}/", if is_lake { "lake-" } else { "" })).into_iter();
+                let fetch = |key: &str| {
+                    let bytes = bucket.object(&key.replace('%', "%25")).expect("it is listed");
+                    if is_lake { parquet_rows::lines(bytes) } else { String::from_utf8(bytes).expect("text") }
+                };
                 listed
                     .map(|(key, tag)| {
                         let text = (!knows(&key, &tag)).then(|| fetch(&key));
@@ -161,7 +198,7 @@ impl Outlet {
     /// The bucket, if it is one.
     pub fn bucket(&self) -> Option<&Bucket> {
         match self {
-            Self::Objects { bucket, .. } => Some(bucket),
+            Self::Objects { bucket, .. } | Self::LakeObjects { bucket, .. } => Some(bucket),
             _ => None,
         }
     }
@@ -173,6 +210,8 @@ impl fmt::Display for Outlet {
             Self::Folder => "folder",
             Self::File => "file",
             Self::Objects { .. } => "objects",
+            Self::Lake => "lake",
+            Self::LakeObjects { .. } => "lake_objects",
             Self::Index { .. } => "index",
         })
     }

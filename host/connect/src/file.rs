@@ -1,6 +1,6 @@
-//! The `file` sink: JSON lines in a folder of rolling parts, or in one file. What is being written is called `….part` and
-//! gets its name when it is complete and, in a job with checkpoints, committed. Rows are gathered here; the disk is touched
-//! only on tokio's blocking threads.
+//! The `file` sink: rows in a folder of rolling parts, or in one file. What is being written is called `….part` and gets its name
+//! when it is complete and, in a job with checkpoints, committed. Lines are gathered here; the disk is touched only on tokio's
+//! blocking threads.
 
 mod names;
 mod part;
@@ -8,23 +8,29 @@ mod prepared;
 mod proof;
 mod roller;
 mod settings;
+mod shelf;
 mod staging;
 
 use crate::disk::blocking;
+use crate::format::Format;
+use crate::format::columns::Reader;
+use crate::format::lines::Lines;
 use crate::json_lines;
+use crate::listing;
 use crate::retry::{Backoff, Patience, until_answered};
 use async_trait::async_trait;
 use names::Names;
 use roller::{Roller, Target};
 use serde_json::Value;
 use staging::Staging;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
-use wasmill_stream::{Batch, Guarantee, Result};
+use wasmill_stream::{Batch, Error, Guarantee, Result};
 
 pub use settings::check;
 
@@ -56,6 +62,11 @@ impl Sink for FileSink {
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Self { name, target } = *self;
+        listing::check(target.lists(), opening.commits)?;
+        if target.gathers() {
+            return shelf::open(name, target, opening).await;
+        }
+        let format = target.format().clone();
         // With checkpoints a part gets its name by a commit, and until then it does not matter whether it is complete.
         let interval = target.roll_interval().filter(|_| !opening.commits);
         let Opening { ledger, job, commits, run, prepared, committed, withdrawal, .. } = opening;
@@ -69,7 +80,8 @@ impl Sink for FileSink {
         });
         let output = Arc::new(Mutex::new(output.await?));
         let timer = interval.map(|interval| roll_in_time(interval, output.clone()));
-        Ok(Box::new(FileWriter { output, commits, timer, ledger, lines: Vec::new(), rows: 0 }))
+        let reader = format.reader(&[]);
+        Ok(Box::new(FileWriter { output, commits, timer, ledger, format, reader, lines: Vec::new(), rows: 0 }))
     }
 }
 
@@ -118,6 +130,9 @@ struct FileWriter {
     commits: bool,
     timer: Option<AbortHandle>,
     ledger: Arc<StepLedger>,
+    format: Format,
+    /// Reads the columns of the format, if it has any.
+    reader: Option<Reader>,
     /// Lines that are not written yet.
     lines: Vec<u8>,
     /// How many rows they are.
@@ -127,8 +142,13 @@ struct FileWriter {
 #[async_trait]
 impl SinkWriter for FileWriter {
     async fn write(&mut self, batch: Arc<Batch>) -> Result<()> {
-        json_lines::append(&batch, &mut self.lines);
-        self.rows += batch.len();
+        match self.reader.is_none() {
+            true => {
+                json_lines::append(&batch, &mut self.lines);
+                self.rows += batch.len();
+            }
+            false => self.append_cells(&batch).map_err(|error| Error::internal("write lines").with_source(error))?,
+        }
         if self.lines.len() >= BUFFER {
             return self.flush().await;
         }
@@ -182,6 +202,26 @@ impl SinkWriter for FileWriter {
     }
 }
 
+impl FileWriter {
+    /// Appends the lines of a batch. Rows that do not fit the columns are refused.
+    fn append_cells(&mut self, batch: &Batch) -> io::Result<()> {
+        let read = self.reader.as_mut().map(|reader| reader.read(&batch.values));
+        let Some(mut lines) = Lines::new(&self.format, std::mem::take(&mut self.lines)) else { return Ok(()) };
+        for row in 0..batch.len() {
+            let pushed = match read.as_ref().and_then(|read| read.refusal(row)) {
+                Some(reason) => Err(reason.to_owned()),
+                None => lines.push(batch, read.as_ref(), row)?,
+            };
+            match pushed {
+                Ok(()) => self.rows += 1,
+                Err(reason) => self.ledger.refuse(batch, row, &reason),
+            }
+        }
+        self.lines = lines.into_inner()?;
+        Ok(())
+    }
+}
+
 impl Drop for FileWriter {
     fn drop(&mut self) {
         if let Some(timer) = &self.timer {
@@ -211,17 +251,17 @@ fn roll_in_time(interval: Duration, output: Arc<Mutex<Output>>) -> AbortHandle {
 }
 
 /// Does something until there is room for it on the disk.
-async fn patiently<T: Send + 'static>(
+async fn patiently<O: Send + 'static, T: Send + 'static>(
     ledger: &Arc<StepLedger>,
-    output: &Arc<Mutex<Output>>,
-    act: impl Fn(&mut Output) -> Result<T> + Copy + Send + 'static,
+    output: &Arc<Mutex<O>>,
+    act: impl Fn(&mut O) -> Result<T> + Copy + Send + 'static,
 ) -> Result<T> {
     until_answered(Backoff::new(Patience::ENDLESS).counting(ledger), || on_disk(output, act)).await
 }
 
-async fn on_disk<T: Send + 'static>(
-    output: &Arc<Mutex<Output>>,
-    act: impl FnOnce(&mut Output) -> Result<T> + Send + 'static,
+async fn on_disk<O: Send + 'static, T: Send + 'static>(
+    output: &Arc<Mutex<O>>,
+    act: impl FnOnce(&mut O) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let output = output.clone();
     blocking(move || act(&mut output.lock().unwrap_or_else(PoisonError::into_inner))).await

@@ -7,12 +7,16 @@ pub mod component_store;
 mod digest;
 mod disk;
 mod file;
+mod format;
+mod gathering;
 mod json_lines;
 mod json_object;
 mod kinesis;
 mod lines;
+mod listing;
 mod mark;
 mod opensearch;
+mod partitions;
 pub mod replay;
 mod retry;
 mod row_field;
@@ -65,9 +69,9 @@ pub const SOURCES: &[SourceKind] = &[
 
 /// Every sink.
 pub const SINKS: &[SinkKind] = &[
-    SinkKind { name: "file", about: "JSON lines in files", check: file::check },
+    SinkKind { name: "file", about: "JSON lines, CSV or Parquet in files", check: file::check },
     SinkKind { name: "kinesis", about: "records in a Kinesis stream", check: kinesis::sink::check },
     SinkKind { name: "opensearch", about: "documents in an OpenSearch index", check: opensearch::check },
-    SinkKind { name: "s3", about: "JSON lines in objects of an S3 bucket", check: s3::check },
+    SinkKind { name: "s3", about: "JSON lines, CSV or Parquet in objects of an S3 bucket", check: s3::check },
     SinkKind { name: "stdout", about: "lines to standard output", check: stdout::check },
 ];

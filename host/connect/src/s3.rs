@@ -1,8 +1,7 @@
-//! The `s3` sink: JSON lines in whole objects whose keys follow event time. An object is gathered in memory, so nobody ever
-//! sees half of one. In a job with checkpoints it is visible when the checkpoint with its rows is published.
+//! The `s3` sink: whole objects of an open format, whose keys follow event time and fields of rows. An object is gathered in
+//! memory, so nobody ever sees half of one. In a job with checkpoints it is visible when the checkpoint with its rows is published.
 
 pub mod bucket;
-mod object;
 mod orphans;
 mod prepared;
 mod settings;
@@ -12,6 +11,7 @@ mod writer;
 
 pub use settings::check;
 
+use crate::listing;
 use async_trait::async_trait;
 use bucket::Bucket;
 use object_store::{Attribute, Attributes};
@@ -40,13 +40,14 @@ impl Sink for S3 {
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Self { name, settings } = *self;
+        listing::check(settings.lists, opening.commits)?;
         let bucket = Bucket::open(&settings.bucket).await?;
-        bucket.find(&settings.prefix.covering(""), settings.bucket.patience).await?;
-        let attributes = Attributes::from_iter([(Attribute::ContentType, settings.compression.content_type())]);
+        let head = settings.partitions.head();
+        bucket.find(&head, settings.bucket.patience).await?;
+        let attributes = Attributes::from_iter([(Attribute::ContentType, settings.format.content_type())]);
         let outlet = match opening.commits {
             true => {
-                let prefix = settings.prefix.covering("*").split('*').next().unwrap_or_default().to_owned();
-                Outlet::Committed(Uploads::open(bucket, attributes, &name, prefix, &opening).await?)
+                Outlet::Committed(Uploads::open(bucket, attributes, &name, (head, settings.lists), &opening).await?)
             }
             false => Outlet::AtOnce(Store::new(bucket, attributes, &name, opening.ledger.clone())),
         };

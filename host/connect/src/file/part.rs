@@ -1,11 +1,11 @@
-//! One file while it is written: it has another name until it is complete. Lines are packed in memory, so that what the
-//! disk refused can be written again.
+//! One file while it is written: it has another name until it is complete. What it is to have is packed in memory, so that what
+//! the disk refused can be written again.
 
 use super::proof;
 use crate::digest::Hasher;
 use crate::disk::failed;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use crate::format::Format;
+use crate::format::packing::{Packer, Packing};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -24,7 +24,9 @@ pub(super) struct Part {
     path: PathBuf,
     unfinished: PathBuf,
     file: File,
-    gzip: Option<Gzip>,
+    style: Style,
+    /// `None` between two streams: each is begun when there is something to put into it.
+    packer: Option<Packer>,
     /// What the file is to have next.
     packed: Vec<u8>,
     /// What the file has for certain.
@@ -38,10 +40,19 @@ pub(super) struct Part {
     is_lost: bool,
 }
 
-/// A file is a sequence of gzip members. Each is begun when there is something to put into it.
-struct Gzip {
-    encoder: GzEncoder<Vec<u8>>,
-    is_begun: bool,
+/// What a file is like whose rows are lines. It is a sequence of packed streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Style {
+    /// How each stream is packed.
+    pub(super) packing: Packing,
+    /// What stands above the lines.
+    pub(super) head: String,
+}
+
+impl Style {
+    pub(super) fn of(format: &Format) -> Self {
+        Self { packing: format.packing(), head: format.head() }
+    }
 }
 
 /// How far a part has come.
@@ -67,7 +78,7 @@ impl Part {
     pub(super) fn create(
         path: PathBuf,
         unfinished: PathBuf,
-        gzip: bool,
+        style: Style,
         replace: bool,
         clock: Clock,
     ) -> io::Result<Self> {
@@ -78,7 +89,10 @@ impl Part {
             options.create_new(true)
         };
         let file = options.write(true).open(&unfinished)?;
-        Ok(Self::over(path, unfinished, file, gzip, clock))
+        let head = style.head.clone();
+        let mut part = Self::over(path, unfinished, file, style, clock);
+        part.pack(head.as_bytes())?;
+        Ok(part)
     }
 
     /// Goes on with a file as it was before, which is proved. Whatever came behind that is cut off. If the one who wrote it
@@ -87,7 +101,7 @@ impl Part {
         path: PathBuf,
         unfinished: PathBuf,
         copy: PathBuf,
-        gzip: bool,
+        style: Style,
         recorded: Progress,
         clock: Clock,
     ) -> Result<Self> {
@@ -97,25 +111,26 @@ impl Part {
         let Progress { bytes, lines, .. } = recorded;
         if file.try_lock().is_ok() {
             file.set_len(bytes).map_err(|error| failed("cut off", &unfinished, error))?;
-            return Ok(Self { bytes, lines, hasher, ..Self::over(path, unfinished, file, gzip, clock) });
+            return Ok(Self { bytes, lines, hasher, ..Self::over(path, unfinished, file, style, clock) });
         }
         let copied = File::create_new(&copy).and_then(|mut to| {
             io::copy(&mut file.take(bytes), &mut to)?;
             Ok(to)
         });
         let copied = copied.map_err(|error| failed("create", &copy, error))?;
-        Ok(Self { bytes, lines, hasher, ..Self::over(path, copy, copied, gzip, clock) })
+        Ok(Self { bytes, lines, hasher, ..Self::over(path, copy, copied, style, clock) })
     }
 
     /// With nothing in it yet.
-    fn over(path: PathBuf, unfinished: PathBuf, file: File, gzip: bool, clock: Clock) -> Self {
+    fn over(path: PathBuf, unfinished: PathBuf, file: File, style: Style, clock: Clock) -> Self {
         // Where files cannot be locked, whoever goes on with them copies them.
         let _ = file.try_lock();
         Self {
             path,
             unfinished,
             file,
-            gzip: gzip.then(Gzip::new),
+            style,
+            packer: None,
             packed: Vec::new(),
             bytes: 0,
             hasher: Hasher::new(),
@@ -131,6 +146,11 @@ impl Part {
         &self.unfinished
     }
 
+    /// What it is like.
+    pub(super) fn style(&self) -> &Style {
+        &self.style
+    }
+
     /// What it will be called.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -141,15 +161,39 @@ impl Part {
         if self.lines == 0 {
             self.begun = (self.clock)();
         }
-        match &mut self.gzip {
-            None => self.packed.extend_from_slice(lines),
-            Some(gzip) => {
-                gzip.write(lines, &mut self.packed).map_err(|error| failed("pack", &self.unfinished, error))?
-            }
-        }
+        self.pack(lines).map_err(|error| failed("pack", &self.unfinished, error))?;
         self.lines += lines.len() as u64;
         lines.clear();
         self.send()
+    }
+
+    /// Packs lines so that they can be read as soon as they are written.
+    fn pack(&mut self, lines: &[u8]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut packer = match self.packer.take() {
+            Some(packer) => packer,
+            None => Packer::new(self.style.packing)?,
+        };
+        packer.write_all(lines)?;
+        packer.flush()?;
+        self.packed.append(packer.packed_mut());
+        self.packer = Some(packer);
+        Ok(())
+    }
+
+    /// Ends the packed stream. A file without lines is an empty one.
+    fn end_stream(&mut self) -> io::Result<()> {
+        let is_empty = self.bytes == 0 && self.packed.is_empty();
+        let packer = match self.packer.take() {
+            None if is_empty => Some(Packer::new(self.style.packing)?),
+            packer => packer,
+        };
+        if let Some(packer) = packer {
+            self.packed.append(&mut packer.finish()?);
+        }
+        Ok(())
     }
 
     fn send(&mut self) -> Result<()> {
@@ -174,10 +218,7 @@ impl Part {
 
     /// Puts it on the disk. As it is now it could be complete, and what comes is appended.
     pub(super) fn sync(&mut self) -> Result<Progress> {
-        let is_empty = self.bytes == 0 && self.packed.is_empty();
-        if let Some(gzip) = self.gzip.as_mut().filter(|gzip| gzip.is_begun || is_empty) {
-            gzip.end(&mut self.packed).map_err(|error| failed("pack", &self.unfinished, error))?;
-        }
+        self.end_stream().map_err(|error| failed("pack", &self.unfinished, error))?;
         self.send()?;
         // After a failure another call would succeed, although what was to be written is gone.
         let synced = if self.is_lost { Err(io::Error::other("it failed before")) } else { self.file.sync_all() };
@@ -225,29 +266,6 @@ impl Part {
     }
 }
 
-impl Gzip {
-    fn new() -> Self {
-        Self { encoder: GzEncoder::new(Vec::new(), Compression::fast()), is_begun: false }
-    }
-
-    /// Packs lines so that they can be read as soon as they are written.
-    fn write(&mut self, lines: &[u8], packed: &mut Vec<u8>) -> io::Result<()> {
-        if !lines.is_empty() {
-            self.is_begun = true;
-            self.encoder.write_all(lines)?;
-            self.encoder.flush()?;
-            packed.append(self.encoder.get_mut());
-        }
-        Ok(())
-    }
-
-    /// Ends the member.
-    fn end(&mut self, packed: &mut Vec<u8>) -> io::Result<()> {
-        packed.append(&mut std::mem::replace(self, Self::new()).encoder.finish()?);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,10 +274,11 @@ mod tests {
     /// What a full disk refused is written when there is room, once, plain and packed.
     #[test]
     fn a_full_disk_loses_nothing() {
-        for gzip in [false, true] {
+        for packing in [Packing::None, Packing::Gzip, Packing::Zstd] {
+            let style = Style { packing, head: "head\n".to_owned() };
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("x.jsonl");
-            let mut part = Part::create(path.clone(), unfinished(&path), gzip, false, Instant::now).expect("a part");
+            let mut part = Part::create(path.clone(), unfinished(&path), style, false, Instant::now).expect("a part");
             part.write(&mut b"1\n".to_vec()).expect("there is room");
             let full = OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
             let roomy = std::mem::replace(&mut part.file, full);
@@ -274,11 +293,12 @@ mod tests {
             part.complete(false).expect("there is room");
             let bytes = fs::read(&path).expect("a complete file");
             let mut text = String::new();
-            match gzip {
-                true => MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip"),
-                false => (&bytes[..]).read_to_string(&mut text).expect("text"),
+            match packing {
+                Packing::None => (&bytes[..]).read_to_string(&mut text).expect("text"),
+                Packing::Gzip => MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip"),
+                Packing::Zstd => zstd::Decoder::new(&bytes[..]).expect("zstd").read_to_string(&mut text).expect("zstd"),
             };
-            assert_eq!(text, "1\n2\nthree and many more\n");
+            assert_eq!(text, "head\n1\n2\nthree and many more\n");
         }
     }
 }

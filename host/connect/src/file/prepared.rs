@@ -13,13 +13,16 @@ pub(super) struct Prepared {
     pub(super) finished: Vec<Entry>,
     /// The file to which rows are appended.
     pub(super) open: Option<Entry>,
+    /// The listing of the files that get their names, if there is to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) listing: Option<String>,
 }
 
 /// One of these files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entry {
-    /// What it will be called.
+    /// What it will be called, with the folders of its partition.
     pub(super) name: String,
     /// What it is called.
     pub(super) part: String,
@@ -30,6 +33,9 @@ pub(super) struct Entry {
     /// Of its bytes. Checkpoints of older versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) digest: Option<Digest>,
+    /// What stands above its lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) head: String,
 }
 
 impl Prepared {
@@ -40,11 +46,12 @@ impl Prepared {
 }
 
 impl Entry {
-    /// A part that is on the disk.
-    pub(super) fn of(part: &Part, progress: Progress) -> Self {
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    /// A part that is on the disk, in this folder.
+    pub(super) fn of(part: &Part, folder: &Path, progress: Progress) -> Self {
+        let name = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
         let Progress { bytes, lines, digest } = progress;
-        Self { name: name(part.path()), part: name(part.unfinished()), bytes, lines, digest }
+        let head = part.style().head.clone();
+        Self { name: name(part.path()), part: name(part.unfinished()), bytes, lines, digest, head }
     }
 
     /// How far the part had come.

@@ -1,7 +1,9 @@
 //! Which file lines go to: when the current part is complete, what the next one is called. Blocking, and not aware of rows.
 
-use super::part::{self, Clock, Part};
+use super::part::{self, Clock, Part, Style};
 use crate::disk::failed;
+use crate::format::Format;
+use crate::partitions::Partitions;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -12,7 +14,7 @@ use wasmill_stream::{Error, Result};
 /// When a part is complete.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rolling {
-    /// So many bytes of lines, before compression.
+    /// So many bytes of lines, before compression; of a file that is gathered in memory, what it takes there.
     pub(super) bytes: u64,
     /// So long after its first lines.
     pub(super) interval: Duration,
@@ -29,12 +31,32 @@ impl Rolling {
 #[derive(Debug)]
 pub(super) enum Target {
     /// Into one file, which gets its name when the job ends.
-    File { path: PathBuf, gzip: bool, overwrite: bool },
-    /// Into numbered files of a folder.
-    Folder { path: PathBuf, gzip: bool, rolling: Rolling },
+    File { path: PathBuf, format: Format, overwrite: bool },
+    /// Into numbered files of a folder, or of folders in it.
+    Folder { path: PathBuf, format: Format, rolling: Rolling, partitions: Partitions, lists: bool },
 }
 
 impl Target {
+    /// How rows are written.
+    pub(super) fn format(&self) -> &Format {
+        match self {
+            Self::File { format, .. } | Self::Folder { format, .. } => format,
+        }
+    }
+
+    /// Whether files are gathered in memory and written as a whole: those that are no lines, and those of partitions.
+    pub(super) fn gathers(&self) -> bool {
+        match self {
+            Self::File { .. } => false,
+            Self::Folder { format, partitions, .. } => !format.has_lines() || !partitions.is_empty(),
+        }
+    }
+
+    /// Whether each checkpoint lists what it has made visible.
+    pub(super) fn lists(&self) -> bool {
+        matches!(self, Self::Folder { lists: true, .. })
+    }
+
     pub(super) fn roll_interval(&self) -> Option<Duration> {
         match self {
             Self::File { .. } => None,
@@ -125,23 +147,39 @@ impl Roller {
     }
 
     fn begin(&mut self) -> Result<Part> {
+        let style = Style::of(self.target.format());
         match &self.target {
-            Target::File { path, gzip, overwrite } => {
-                Part::create(path.clone(), part::unfinished(path), *gzip, *overwrite, self.clock)
+            Target::File { path, overwrite, .. } => {
+                Part::create(path.clone(), part::unfinished(path), style, *overwrite, self.clock)
                     .map_err(|error| occupied(path, error))
             }
-            Target::Folder { path, gzip, .. } => loop {
-                let name = format!("part-{:06}.jsonl{}", self.next, if *gzip { ".gz" } else { "" });
-                let path = path.join(name);
-                self.next += 1;
-                // Another sink that writes into the same folder may be ahead. As long as it writes a part the unfinished
-                // name is taken, and afterwards the other one; it is looked for while nobody else can begin this part.
-                match Part::create(path.clone(), part::unfinished(&path), *gzip, false, self.clock) {
-                    Ok(part) if path.exists() => part.discard()?,
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    result => return result.map_err(|error| failed("create", &part::unfinished(&path), error)),
-                }
-            },
+            Target::Folder { path, format, .. } => {
+                let names = |number: u64| {
+                    let path = path.join(format!("part-{number:06}.{}", format.suffix()));
+                    (part::unfinished(&path), path)
+                };
+                create_numbered(&mut self.next, names, &style, self.clock)
+            }
+        }
+    }
+}
+
+/// Creates the next part of a folder whose names are free, unfinished and complete.
+pub(super) fn create_numbered(
+    next: &mut u64,
+    names: impl Fn(u64) -> (PathBuf, PathBuf),
+    style: &Style,
+    clock: Clock,
+) -> Result<Part> {
+    loop {
+        let (unfinished, path) = names(*next);
+        *next += 1;
+        // Another sink that writes into the same folder may be ahead. As long as it writes a part the unfinished name is
+        // taken, and afterwards the other one; it is looked for while nobody else can begin this part.
+        match Part::create(path.clone(), unfinished.clone(), style.clone(), false, clock) {
+            Ok(part) if path.exists() => part.discard()?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result.map_err(|error| failed("create", &unfinished, error)),
         }
     }
 }
@@ -158,7 +196,7 @@ fn occupied(path: &Path, error: io::Error) -> Error {
 }
 
 /// One more than the highest number in the folder, complete or not.
-fn next_number(folder: &Path) -> Result<u64> {
+pub(super) fn next_number(folder: &Path) -> Result<u64> {
     let mut highest = 0;
     for entry in fs::read_dir(folder).map_err(|error| failed("read the folder", folder, error))? {
         let entry = entry.map_err(|error| failed("read the folder", folder, error))?;
@@ -168,6 +206,7 @@ fn next_number(folder: &Path) -> Result<u64> {
 }
 
 fn number(name: &OsStr) -> Option<u64> {
-    let (number, _) = name.to_str()?.strip_prefix("part-")?.split_once('.')?;
+    let name = name.to_str()?;
+    let (number, _) = name.strip_prefix('.').unwrap_or(name).strip_prefix("part-")?.split_once('.')?;
     number.parse().ok()
 }

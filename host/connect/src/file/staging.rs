@@ -1,14 +1,17 @@
 //! Files whose rows count once a checkpoint commits them. A part is written under a name with the mark of the sink and the
 //! number of the run; it gets its own name when a manifest that calls it finished is published. Blocking.
 
+mod listed;
+mod whole;
 mod withdrawal;
 
 use super::names::Names;
-use super::part::{Clock, Part};
+use super::part::{Clock, Part, Style};
 use super::prepared::{Entry, Prepared};
 use super::proof;
 use super::roller::Target;
 use crate::disk::{create_folder, failed, parent, sync_folder};
+use crate::format::{Format, Named};
 use crate::saved;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -31,6 +34,10 @@ pub(super) struct Staging {
     finished: Vec<Entry>,
     /// Parts that the next commit names.
     prepared: Vec<Entry>,
+    /// What the listing of these parts is called.
+    listing: Option<String>,
+    /// How many listings this run has named.
+    listed: u64,
     /// Files that were copied or have no lines, and that the manifest in force may still need.
     replaced: Vec<PathBuf>,
     /// Number of the next part in this run.
@@ -64,6 +71,8 @@ impl Staging {
             open: None,
             finished: Vec::new(),
             prepared: Vec::new(),
+            listing: None,
+            listed: 0,
             replaced: Vec::new(),
             next: 1,
             complete: None,
@@ -81,7 +90,10 @@ impl Staging {
             None => staging.refuse_to_overwrite()?,
         }
         staging.remove_leftovers(needed.as_deref())?;
-        if staging.open.is_none() && staging.complete.is_none() {
+        if staging.gathers() {
+            // A folder that cannot be written is found at once.
+            staging.begin_whole("")?.discard()?;
+        } else if staging.open.is_none() && staging.complete.is_none() {
             staging.open = Some(staging.begin()?);
         }
         sync_folder(&staging.folder)?;
@@ -94,6 +106,7 @@ impl Staging {
         }
         if !is_committed {
             prepared.finished.iter().try_for_each(|entry| self.prove(entry).and_then(|()| self.settle(entry)))?;
+            self.list(prepared.listing.as_deref(), &prepared.finished)?;
         }
         let Some(open) = prepared.open else { return Ok(()) };
         let (part, path) = (self.folder.join(&open.part), self.folder.join(&open.name));
@@ -111,12 +124,33 @@ impl Staging {
         if copy != part && copy.exists() {
             fs::remove_file(&copy).map_err(|error| failed("remove", &copy, error))?;
         }
-        let resumed = Part::resume(path, part.clone(), copy, open.name.ends_with(".gz"), open.progress(), self.clock)?;
+        let style =
+            Style { packing: Named::of(&open.name).map(Named::packing).unwrap_or_default(), head: open.head.clone() };
+        let resumed = Part::resume(path, part.clone(), copy, style, open.progress(), self.clock)?;
         if resumed.unfinished() != part {
             self.replaced.push(part);
         }
+        let is_as_wanted =
+            !self.gathers() && open.name.ends_with(self.format().suffix()) && open.head == self.format().head();
         self.open = Some(resumed);
-        Ok(())
+        match &self.target {
+            _ if is_as_wanted => Ok(()),
+            // The settings have changed; what is there is whole rows.
+            Target::Folder { .. } => self.finish(),
+            Target::File { path, .. } => {
+                let message = format!("`{}` was begun with other columns", path.display());
+                Err(Error::invalid(message).hint("set `columns` to what they were, or `path` to another file"))
+            }
+        }
+    }
+
+    fn format(&self) -> &Format {
+        self.target.format()
+    }
+
+    /// Whether files are gathered in memory and come here as a whole.
+    fn gathers(&self) -> bool {
+        self.target.gathers()
     }
 
     /// Takes lines and hands them to the operating system, in one part. After an error another call goes on where it was,
@@ -151,22 +185,28 @@ impl Staging {
         let open = match &mut self.open {
             Some(part) => {
                 let progress = part.sync()?;
-                Some(Entry::of(part, progress))
+                Some(Entry::of(part, &self.folder, progress))
             }
             None => None,
         };
         sync_folder(&self.folder)?;
         self.prepared.append(&mut self.finished);
-        saved::write(&Prepared { finished: self.prepared.clone(), open })
+        if self.target.lists() && !self.prepared.is_empty() {
+            self.listed += 1;
+            self.listing = Some(self.names.listing(self.listed));
+        }
+        saved::write(&Prepared { finished: self.prepared.clone(), open, listing: self.listing.clone() })
     }
 
     /// Gives the prepared parts their names.
     pub(super) fn commit(&mut self) -> Result<()> {
         self.prepared.iter().try_for_each(|entry| self.settle(entry))?;
+        self.list(self.listing.as_deref(), &self.prepared)?;
         for path in &self.replaced {
             remove(path)?;
         }
         sync_folder(&self.folder)?;
+        self.listing = None;
         self.prepared.clear();
         self.replaced.clear();
         Ok(())
@@ -190,23 +230,24 @@ impl Staging {
             self.replaced.push(part.unfinished().to_path_buf());
         } else {
             let progress = part.sync()?;
-            self.finished.push(Entry::of(part, progress));
+            self.finished.push(Entry::of(part, &self.folder, progress));
         }
         self.open = None;
         Ok(())
     }
 
     fn begin(&mut self) -> Result<Part> {
-        let (name, gzip) = match &self.target {
-            Target::File { path, gzip, .. } => (path.file_name().unwrap_or_default().to_string_lossy().into(), *gzip),
-            Target::Folder { gzip, .. } => {
+        let name = match &self.target {
+            Target::File { path, .. } => path.file_name().unwrap_or_default().to_string_lossy().into(),
+            Target::Folder { .. } => {
                 let number = self.next;
                 self.next += 1;
-                (self.names.part(number, *gzip), *gzip)
+                self.names.part(number, self.format().suffix())
             }
         };
         let unfinished = self.folder.join(self.names.unfinished(&name));
-        let created = Part::create(self.folder.join(name), unfinished.clone(), gzip, false, self.clock);
+        let style = Style::of(self.format());
+        let created = Part::create(self.folder.join(name), unfinished.clone(), style, false, self.clock);
         created.map_err(|error| failed("create", &unfinished, error))
     }
 
@@ -233,7 +274,12 @@ impl Staging {
                 let message = format!("`{path}` exists, and `{part}` is to become it");
                 return Err(Error::invalid(message).hint(format!("move `{path}` away")));
             }
+            let is_below = parent(&path) != self.folder;
+            if is_below {
+                create_folder(parent(&path))?;
+            }
             match fs::rename(&part, &path) {
+                Ok(()) if is_below => return sync_folder(parent(&path)),
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(failed("rename", &part, error)),
@@ -278,7 +324,7 @@ impl Staging {
     /// Whether an unfinished file is to become a file of this target: several sinks may share a folder.
     fn is_target(&self, unfinished: &str) -> bool {
         match &self.target {
-            Target::Folder { .. } => self.names.is_part(unfinished),
+            Target::Folder { .. } => self.names.is_part(unfinished) || self.names.is_listing(unfinished),
             Target::File { path, .. } => {
                 path.file_name().and_then(OsStr::to_str).is_some_and(|name| unfinished.starts_with(name))
             }
@@ -286,11 +332,16 @@ impl Staging {
     }
 
     fn check_name(&self, entry: &Entry) -> Result<()> {
+        let (folders, file) = entry.name.rsplit_once('/').unwrap_or(("", &entry.name));
+        let is_plain = |folder: &str| !matches!(folder, "" | "." | "..");
+        let is_below = file == entry.name || folders.split('/').all(is_plain);
         let is_ours = match &self.target {
-            Target::Folder { .. } => self.names.is_part(&entry.name),
+            Target::Folder { .. } => self.names.is_part(file) && is_below,
             Target::File { path, .. } => path.file_name() == Some(OsStr::new(&entry.name)),
         };
-        let is_part = entry.part.starts_with(&entry.name) && self.names.is_unfinished(&entry.part);
+        // A whole part is hidden.
+        let part = entry.part.strip_prefix('.').filter(|_| !entry.name.starts_with('.')).unwrap_or(&entry.part);
+        let is_part = part.starts_with(file) && self.names.is_unfinished(&entry.part);
         if is_ours && is_part && !entry.part.contains('/') {
             return Ok(());
         }

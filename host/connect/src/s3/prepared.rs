@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Prepared {
     /// Whole uploads that are to be completed.
     pub(super) uploads: Vec<Pending>,
+    /// The key of the listing of them, if there is to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) listing: Option<String>,
 }
 
 /// One of these uploads.

@@ -2,8 +2,8 @@
 
 use super::S3;
 use super::bucket::BucketSettings;
-use super::object::Compression;
-use crate::time_pattern::TimePattern;
+use crate::format::Format;
+use crate::partitions::Partitions;
 use object_store::path::Path;
 use std::time::Duration;
 use wasmill_stream::access::Reach;
@@ -19,67 +19,63 @@ const LARGEST_OBJECT: u64 = 256 << 20;
 pub struct Settings {
     /// The bucket and where it is.
     pub bucket: BucketSettings,
-    /// What keys begin with, by the event time of the rows.
-    pub prefix: TimePattern,
-    /// How objects are packed.
-    pub compression: Compression,
+    /// What keys begin with, by the event time of the rows and by their fields.
+    pub partitions: Partitions,
+    /// How rows are written.
+    pub format: Format,
     /// Size at which an object is put.
     pub object_bytes: usize,
     /// Age at which an object is put, counted from its first row.
     pub roll_interval: Duration,
+    /// Whether each checkpoint lists what it has made visible.
+    pub lists: bool,
 }
 
 /// Reads a `[sink.…]` table of `type = "s3"`:
 ///
-/// * `bucket`, and `prefix`, what keys begin with, by the event time of the rows: `"raw/{+%Y/%m/%d/%H}/"`.
-/// * `compression` = `"none"` or `"gzip"`; an object is complete after `object_bytes` (32 MiB) or `roll_interval` (1 m), and
-///   in a job with checkpoints at each of them, with which it becomes visible.
+/// * `bucket`, and `prefix`, what keys begin with, by the event time of the rows and by their fields:
+///   `"rides/dt={+%Y-%m-%d}/zone={zone}/"`.
+/// * what [`Format::check`] reads; an object is complete after `object_bytes` (32 MiB) or `roll_interval` (1 m), and in a job
+///   with checkpoints at each of them, with which it becomes visible.
+/// * `manifests` (false): each checkpoint that makes objects visible puts a list of them, the last, below `_manifests/` in the
+///   folder of the prefix.
 /// * what [`BucketSettings`] reads.
 pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
     let before = problems.len();
     let bucket = section.required_located("bucket", problems);
     let (bucket, place) = bucket.unwrap_or_else(|| (String::new(), section.place()));
     let settings = Settings {
-        prefix: check_prefix((&bucket, place), section, problems),
+        partitions: check_prefix((&bucket, place), section, problems),
         bucket: BucketSettings::check(bucket, section, problems),
-        compression: check_compression(section, problems),
+        format: Format::check(None, section, problems).0,
         object_bytes: check_object_bytes(section, problems),
         roll_interval: check_roll_interval(section, problems),
+        lists: section.optional("manifests", problems).unwrap_or(false),
     };
     let sink = S3 { name: name.to_owned(), settings };
     (problems.len() == before).then(|| Box::new(sink) as Box<dyn Sink>)
 }
 
-fn check_prefix(bucket: (&str, Place), section: &mut Section<'_>, problems: &mut Problems) -> TimePattern {
+fn check_prefix(bucket: (&str, Place), section: &mut Section<'_>, problems: &mut Problems) -> Partitions {
     let prefix = section.located::<String>("prefix", problems);
     let (bucket, place) = bucket;
     let place = prefix.as_ref().map_or(place, |(_, place)| place.clone());
     let head = prefix.as_ref().map(|(prefix, _)| prefix.as_str()).unwrap_or_default();
     section.reach(Reach::Objects { bucket, prefix: head }, place, problems);
-    let Some((text, place)) = prefix else { return TimePattern::default() };
-    let checked = TimePattern::parse(&text).and_then(|pattern| {
-        let sample = pattern.at(0);
-        Path::parse(format!("{sample}x")).map(|_| pattern).map_err(|error| error.to_string())
+    let Some((text, place)) = prefix else { return Partitions::default() };
+    let checked = Partitions::parse(&text).and_then(|partitions| {
+        let sample = partitions.head();
+        Path::parse(format!("{sample}x")).map(|_| partitions).map_err(|error| error.to_string())
     });
     checked.unwrap_or_else(|message| {
         let message = format!("{}: `prefix`: {message}", section.title());
-        problems.push_hint(place, message, "write it like \"raw/{+%Y/%m/%d/%H}/\"");
-        TimePattern::default()
+        problems.push_hint(
+            place,
+            message,
+            "write it like \"raw/{+%Y/%m/%d/%H}/\" or \"rides/dt={+%Y-%m-%d}/zone={zone}/\"",
+        );
+        Partitions::default()
     })
-}
-
-fn check_compression(section: &mut Section<'_>, problems: &mut Problems) -> Compression {
-    let Some((text, place)) = section.located::<String>("compression", problems) else { return Compression::None };
-    match text.as_str() {
-        "none" => Compression::None,
-        "gzip" => Compression::Gzip,
-        _ => {
-            let message =
-                format!("{}: `compression`: expected \"none\" or \"gzip\", found \"{text}\"", section.title());
-            problems.push(place, message);
-            Compression::None
-        }
-    }
 }
 
 fn check_object_bytes(section: &mut Section<'_>, problems: &mut Problems) -> usize {

@@ -4,6 +4,7 @@
 
 use super::bucket::{Bucket, is_absent};
 use super::prepared::{Pending, Prepared};
+use crate::listing;
 use crate::mark::mark;
 use crate::retry::{Backoff, Patience, until_answered};
 use crate::saved;
@@ -43,6 +44,12 @@ pub struct Uploads {
     pub(super) filled: Vec<Pending>,
     /// Named by the last checkpoint.
     prepared: Vec<Pending>,
+    /// The key of their listing.
+    listing: Option<String>,
+    /// Whether there are listings.
+    lists: bool,
+    /// How many this run has named.
+    listed: u64,
     /// Whether there may be uploads that nobody will complete.
     has_orphans: AtomicBool,
     /// What all keys begin with.
@@ -58,16 +65,13 @@ impl Uploads {
         bucket: Bucket,
         attributes: Attributes,
         name: &str,
-        prefix: String,
+        (prefix, lists): (String, bool),
         opening: &Opening,
     ) -> Result<Self> {
         let stem = format!("{name}-{}-", mark(&opening.job, name));
         let prepared: Option<Prepared> = saved::prepared(&opening.prepared, "s3")?;
-        let mut prepared = prepared.unwrap_or_default().uploads;
-        if opening.committed {
-            // Their readers may have taken the objects away.
-            prepared.clear();
-        }
+        // If they are committed, their readers may have taken the objects away.
+        let Prepared { uploads: prepared, listing } = prepared.filter(|_| !opening.committed).unwrap_or_default();
         let (filled, run) = (Vec::new(), opening.run);
         let mut uploads = Self {
             bucket,
@@ -77,6 +81,9 @@ impl Uploads {
             begun: 0,
             filled,
             prepared,
+            listing,
+            lists,
+            listed: 0,
             has_orphans: AtomicBool::new(true),
             prefix,
             ledger: opening.ledger.clone(),
@@ -90,9 +97,13 @@ impl Uploads {
     /// thrown away with those that were left behind.
     async fn withdraw(&self, withdrawal: Option<&Withdrawal>) -> Result<()> {
         for value in withdrawal.iter().flat_map(|withdrawal| &withdrawal.prepared) {
-            let Some(Prepared { uploads }) = saved::prepared(value, "s3")? else { continue };
+            let Some(Prepared { uploads, listing }) = saved::prepared(value, "s3")? else { continue };
+            // It goes first: what is on it goes next.
+            if let Some(key) = &listing {
+                self.remove(key).await?;
+            }
             for some in uploads.chunks(AT_A_TIME) {
-                try_join_all(some.iter().map(|pending| self.remove(pending))).await?;
+                try_join_all(some.iter().map(|pending| self.remove(&pending.key))).await?;
             }
         }
         Ok(())
@@ -102,8 +113,8 @@ impl Uploads {
         Backoff::new(Patience::ENDLESS).counting(&self.ledger)
     }
 
-    async fn remove(&self, pending: &Pending) -> Result<()> {
-        let path = self.bucket.path(&pending.key)?;
+    async fn remove(&self, key: &str) -> Result<()> {
+        let path = self.bucket.path(key)?;
         until_answered(self.backoff(), async || match self.bucket.s3.delete(&path).await {
             Err(error) if !is_absent(&error) => Err(self.bucket.failure(&format!("remove {path}"), error)),
             _ => Ok(()),
@@ -143,7 +154,13 @@ impl Uploads {
     /// What a manifest must hold so that everything filled so far can be committed.
     pub fn prepare(&mut self) -> Result<Value> {
         self.prepared.append(&mut self.filled);
-        saved::write(&Prepared { uploads: self.prepared.clone() })
+        if self.lists && !self.prepared.is_empty() {
+            self.listed += 1;
+            let folder = self.prefix.rfind('/').and_then(|end| self.prefix.get(..=end)).unwrap_or_default();
+            let name = listing::name(self.run, self.listed, self.stem.trim_end_matches('-'));
+            self.listing = Some(format!("{folder}{name}"));
+        }
+        saved::write(&Prepared { uploads: self.prepared.clone(), listing: self.listing.clone() })
     }
 
     /// Makes the prepared objects visible.
@@ -151,6 +168,17 @@ impl Uploads {
         for some in self.prepared.chunks(AT_A_TIME) {
             try_join_all(some.iter().map(|pending| self.complete(pending))).await?;
         }
+        if let Some(key) = &self.listing {
+            let path = self.bucket.path(key)?;
+            let pending = self.prepared.iter().map(|pending| (pending.key.as_str(), pending.bytes));
+            let text = Bytes::from(listing::text(pending)?);
+            until_answered(self.backoff(), async || {
+                let put = self.bucket.s3.put(&path, text.clone().into()).await;
+                put.map_err(|error| self.bucket.failure(&format!("put {path}"), error))
+            })
+            .await?;
+        }
+        self.listing = None;
         self.prepared.clear();
         if self.has_orphans.swap(false, Relaxed) && self.reap().await {
             self.has_orphans.store(true, Relaxed);

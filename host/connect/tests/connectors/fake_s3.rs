@@ -289,7 +289,7 @@ impl<'a> Asked<'a> {
         let is_signed = |text: &str| text.contains("/eu-west-1/s3/aws4_request");
         let target = request.target.replace("%2F", "/");
         assert!(is_signed(request.header("authorization")) || is_signed(&target), "not signed: {target}");
-        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let (path, query) = (request.path(), request.target.split_once('?').map_or("", |(_, query)| query));
         let key = path.strip_prefix("/lake").expect("the bucket is in the path").trim_start_matches('/').to_owned();
         let query: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let has = |name: &str| query.contains_key(name);

@@ -26,9 +26,10 @@ pub fn names(folder: &Path) -> Vec<String> {
 pub fn lines(path: &Path) -> Vec<String> {
     let mut text = String::new();
     let mut file = File::open(path).expect("a file");
-    match path.extension().is_some_and(|extension| extension == "gz") {
-        true => MultiGzDecoder::new(file).read_to_string(&mut text).expect("whole gzip data"),
-        false => file.read_to_string(&mut text).expect("text"),
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => MultiGzDecoder::new(file).read_to_string(&mut text).expect("whole gzip data"),
+        Some("zst") => zstd::Decoder::new(file).expect("zstd").read_to_string(&mut text).expect("whole zstd data"),
+        _ => file.read_to_string(&mut text).expect("text"),
     };
     assert!(text.is_empty() || text.ends_with('\n'), "the last line has an end");
     text.lines().map(str::to_owned).collect()
@@ -43,14 +44,15 @@ pub fn all_lines(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn counts_and_contents() {
     let folder = tempdir().expect("a folder");
-    for (name, settings) in [("plain", ""), ("packed", "compression = \"gzip\"")] {
+    for (name, settings) in [("plain", ""), ("packed", "compression = \"gzip\""), ("zstd", "compression = \"zstd\"")] {
         let path = folder.path().join("new").join(name);
         let expected = sink_suite::counts_what_is_safe(to(&path, settings)).await;
         assert_eq!(all_lines(&path), expected);
     }
     assert_eq!(names(&folder.path().join("new/plain")), ["part-000001.jsonl"]);
     assert_eq!(names(&folder.path().join("new/packed")), ["part-000001.jsonl.gz"]);
-    for name in ["one.jsonl", "one.jsonl.gz"] {
+    assert_eq!(names(&folder.path().join("new/zstd")), ["part-000001.jsonl.zst"]);
+    for name in ["one.jsonl", "one.jsonl.gz", "one.jsonl.zst"] {
         let path = folder.path().join("single").join(name);
         let expected = sink_suite::counts_what_is_safe(to(&path, "")).await;
         assert_eq!(lines(&path), expected);

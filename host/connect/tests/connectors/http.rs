@@ -6,6 +6,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use url::form_urlencoded;
 
 /// What a client asked.
 #[derive(Debug, Clone)]
@@ -24,6 +25,15 @@ impl Request {
     /// A header, or nothing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// The path as it was before it became part of an address.
+    pub fn path(&self) -> String {
+        let path = self.target.split('?').next().unwrap_or_default();
+        // A form has the same escapes, and a few more.
+        let path = path.replace('+', "%2B").replace('=', "%3D").replace('&', "%26");
+        let mut pairs = form_urlencoded::parse(path.as_bytes());
+        pairs.next().map(|(path, _)| path.into_owned()).unwrap_or_default()
     }
 }
 

@@ -14,6 +14,7 @@ mod fake_search;
 mod fan_out;
 mod file;
 mod file_commits;
+mod formats;
 mod harness;
 mod http;
 mod kinesis;

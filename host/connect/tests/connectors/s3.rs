@@ -1,5 +1,6 @@
 //! The `s3` sink against a bucket on loopback that fails by script.
 
+use crate::formats::parquet_rows;
 use crate::harness;
 use crate::http::{Reply, Request, Server, refusing_address};
 use crate::sink_suite::{self, records, write_batches};
@@ -33,7 +34,7 @@ fn answer(bucket: &mut Bucket, request: Request) -> Reply {
         let status = if bucket.missing == "AccessDenied" { 403 } else { 404 };
         return Reply::Full(status, format!("<Error><Code>{}</Code></Error>", bucket.missing));
     }
-    let key = request.target.trim_start_matches("/lake/").to_owned();
+    let key = request.path().trim_start_matches("/lake/").to_owned();
     bucket.objects.insert(key, request.body);
     bucket.script.pop_front().unwrap_or(Reply::Full(200, String::new()))
 }
@@ -80,6 +81,39 @@ async fn objects_follow_event_time() {
     assert!(keys[1].starts_with("raw/1970/01/01/01/out-"), "{keys:?}");
     assert_eq!(unzip(&objects[keys[0]]), "{\"n\":1}\n{\"n\": 3}\n");
     assert_eq!(unzip(&objects[keys[1]]), "{\"n\":2}\n");
+}
+
+/// Parquet in partitions by time and by a field, through a busy server → each object has the rows of its key, and says what it is;
+/// a row without a place is refused.
+#[tokio::test]
+async fn partitions_of_parquet() {
+    let (server, bucket) = start("NoSuchKey", [Reply::HangUp]).await;
+    let more = "prefix = \"rides/dt={+%Y-%m-%d}/zone={/at/zone}/\"\nformat = \"parquet\"\ncolumns = [\"/n: s64\"]";
+    let rows = [
+        r#"{"n":1,"at":{"zone":"a b"}}"#,
+        r#"{"n":2,"at":{"zone":"../x"}}"#,
+        r#"{"n":3}"#,
+        r#"{"n":4,"at":{"zone":[1]}}"#,
+        r#"{"n":5,"at":{"zone":"a b"}}"#,
+    ];
+    let ledger = write_batches(sink(&server.address, more), &[records(0, rows)]).await.expect("nothing fatal");
+    assert_eq!((ledger.counts().written, ledger.counts().rejected), (4, 1));
+    let objects = &bucket.lock().expect("no test panics in here").objects;
+    let found: Vec<_> = objects
+        .iter()
+        .map(|(key, bytes)| {
+            let (place, name) = key.rsplit_once('/').expect("a place");
+            assert!(name.starts_with("out-") && name.ends_with(".parquet"), "{name}");
+            let rows = parquet_rows(bytes.clone()).iter().map(|row| row["n"].as_u64().expect("n")).collect::<Vec<_>>();
+            (place.to_owned(), rows)
+        })
+        .collect();
+    let expected = [
+        ("rides/dt=1970-01-01/zone=%2E.%2Fx", vec![2]),
+        ("rides/dt=1970-01-01/zone=__HIVE_DEFAULT_PARTITION__", vec![3]),
+        ("rides/dt=1970-01-01/zone=a%20b", vec![1, 5]),
+    ];
+    assert_eq!(found, expected.map(|(place, rows)| (place.to_owned(), rows)));
 }
 
 /// An object that has its size is put and the next one begun; two runs share no key.

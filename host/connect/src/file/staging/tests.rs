@@ -1,5 +1,7 @@
 use super::*;
 use crate::file::roller::Rolling;
+use crate::format::packing::Packing;
+use crate::partitions::Partitions;
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -20,7 +22,13 @@ fn pass(time: Duration) {
 
 fn open(path: &Path, bytes: u64, run: u64, prepared: &Value) -> Staging {
     let rolling = Rolling { bytes, interval: Duration::from_secs(60) };
-    let target = Target::Folder { path: path.to_path_buf(), gzip: false, rolling };
+    let target = Target::Folder {
+        path: path.to_path_buf(),
+        format: Format::Json(Packing::None),
+        rolling,
+        partitions: Partitions::default(),
+        lists: false,
+    };
     Staging::open(target, clock, Names::new("job", "sink", run), (prepared, false), &[]).expect("it opens")
 }
 
@@ -85,7 +93,13 @@ fn parts_roll_by_time() {
 /// Opens anew at an older checkpoint, over later ones.
 fn go_back(path: &Path, run: u64, point: &Value, later: &[Value]) -> Staging {
     let rolling = Rolling { bytes: 1 << 20, interval: Duration::from_secs(60) };
-    let target = Target::Folder { path: path.to_path_buf(), gzip: false, rolling };
+    let target = Target::Folder {
+        path: path.to_path_buf(),
+        format: Format::Json(Packing::None),
+        rolling,
+        partitions: Partitions::default(),
+        lists: false,
+    };
     Staging::open(target, clock, Names::new("job", "sink", run), (point, true), later).expect("it opens")
 }
 

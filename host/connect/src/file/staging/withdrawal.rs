@@ -21,6 +21,10 @@ impl Staging {
         let mut reopened = prepared.as_mut().and_then(|prepared| prepared.open.take());
         for value in later {
             let Some(later) = saved::prepared::<Prepared>(value, "file")? else { continue };
+            if let Some(listing) = &later.listing {
+                // It goes first: what is on it goes next.
+                remove(&self.listing_path(listing)?)?;
+            }
             for entry in &later.finished {
                 self.check_name(entry)?;
                 match &reopened {

@@ -1,0 +1,52 @@
+"""Reads folders and buckets of Parquet in Hive partitions with libraries that are not ours: DuckDB and pyarrow.
+
+    client.py duckdb FOLDER SQL          the rows of a query of the view `rows`, a JSON object a line
+    client.py pyarrow FOLDER             all rows of the data set
+    client.py pyarrow URL BUCKET/PREFIX  the same from a bucket, where any keys will do
+"""
+
+import datetime
+import json
+import sys
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def plain(value):
+    """Times as milliseconds."""
+    if isinstance(value, datetime.datetime):
+        value = value.replace(tzinfo=value.tzinfo or datetime.timezone.utc)
+        return (value - EPOCH) // datetime.timedelta(milliseconds=1)
+    return str(value) if isinstance(value, datetime.date) else value
+
+
+def by_duckdb(folder, sql):
+    import duckdb
+
+    con = duckdb.connect()
+    con.execute(
+        "CREATE VIEW rows AS SELECT * FROM read_parquet('%s/**/*.parquet', hive_partitioning = true, "
+        "union_by_name = true)" % folder
+    )
+    found = con.execute(sql)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row)) for row in found.fetchall()]
+
+
+def by_pyarrow(place, prefix=None):
+    from pyarrow import dataset, fs
+
+    files = None
+    if prefix is not None:
+        files = fs.S3FileSystem(
+            access_key="test", secret_key="test", region="us-east-1", scheme="http",
+            endpoint_override=place.removeprefix("http://"),
+        )
+    # What a job has not finished begins with a dot, and is left alone.
+    found = dataset.dataset(prefix or place, format="parquet", partitioning="hive", filesystem=files)
+    return found.to_table().to_pylist()
+
+
+readers = {"duckdb": by_duckdb, "pyarrow": by_pyarrow}
+for row in readers[sys.argv[1]](*sys.argv[2:]):
+    print(json.dumps({name: plain(value) for name, value in row.items()}))
