@@ -87,7 +87,9 @@ impl Inference {
             let block: Binary = ends.iter().map(|&end| &self.rows[std::mem::replace(&mut start, end)..end]).collect();
             let read = reader.read(&block);
             for row in 0..block.len() {
-                encoder.push(&read, row).map_err(ParquetError::General)?;
+                // The schema was made for it.
+                let fits = read.refusal(row).map_or(Ok(()), |reason| Err(reason.to_owned()));
+                fits.and_then(|()| encoder.push(&read, row)).map_err(ParquetError::General)?;
             }
             encoder.roll()?;
         }
