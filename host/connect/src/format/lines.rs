@@ -12,7 +12,7 @@ pub enum Lines<W: Write> {
     /// Values, and the line that is being made.
     Json(W, Vec<u8>),
     /// Cells, of so many columns.
-    Csv(csv::Writer<W>, usize),
+    Csv(Box<csv::Writer<W>>, usize),
 }
 
 impl<W: Write> Lines<W> {
@@ -20,7 +20,7 @@ impl<W: Write> Lines<W> {
     pub fn new(format: &Format, to: W) -> Option<Self> {
         match format {
             Format::Json(_) => Some(Self::Json(to, Vec::new())),
-            Format::Csv(columns, _) => Some(Self::Csv(csv::Writer::from_writer(to), columns.len())),
+            Format::Csv(columns, _) => Some(Self::Csv(Box::new(csv::Writer::from_writer(to)), columns.len())),
             Format::Parquet(_) => None,
         }
     }
@@ -76,7 +76,7 @@ impl<W: Write> Lines<W> {
     pub fn into_inner(self) -> io::Result<W> {
         match self {
             Self::Json(to, _) => Ok(to),
-            Self::Csv(writer, _) => writer.into_inner().map_err(|error| error.into_error()),
+            Self::Csv(writer, _) => (*writer).into_inner().map_err(|error| error.into_error()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Values in names of folders.
 
 use crate::format::columns::Cell;
+use std::fmt::Write;
 
 /// What stands for no value, as in Hive.
 const NONE: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -14,7 +15,10 @@ pub(super) fn append(value: Cell<'_>, name: &mut String) -> Result<(), String> {
     let value = match value {
         Cell::Json([b'{' | b'[', ..]) => return Err("is no plain value".to_owned()),
         Cell::Text(value) | Cell::Json(value) if !value.is_empty() => value,
-        _ => return Ok(name.push_str(NONE)),
+        _ => {
+            name.push_str(NONE);
+            return Ok(());
+        }
     };
     let start = name.len();
     for (at, byte) in value.iter().enumerate() {
@@ -22,7 +26,8 @@ pub(super) fn append(value: Cell<'_>, name: &mut String) -> Result<(), String> {
             // At the beginning it would make names that readers do not see, or that lead upwards.
             b'.' | b'_' if at > 0 => name.push(char::from(*byte)),
             byte if byte.is_ascii_alphanumeric() || *byte == b'-' => name.push(char::from(*byte)),
-            byte => name.push_str(&format!("%{byte:02X}")),
+            // Texts can always be written to.
+            byte => drop(write!(name, "%{byte:02X}")),
         }
     }
     match name.len() - start {

@@ -3,7 +3,7 @@
 use crate::crash_suite::{acts, opening, survives};
 use crate::file::{all_lines, lines, names, to};
 use crate::formats::{below, parquet_rows};
-use crate::sink_suite::{self, batch, rows};
+use crate::sink_suite::{batch, rows};
 use flate2::read::MultiGzDecoder;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use std::io::Read;
 use std::path::Path;
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
-use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter, Withdrawal};
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
 use wasmill_stream::{Error, ErrorKind, Guarantee, Result};
 
 /// The files that have their names.
@@ -22,7 +22,7 @@ fn visible(folder: &Path) -> Vec<String> {
 }
 
 /// The rows of a file of any format.
-fn rows_of(path: &Path) -> Vec<String> {
+pub fn rows_of(path: &Path) -> Vec<String> {
     let row = |n: &Value| n.as_u64().map_or("{\"stray\":0}".to_owned(), |n| format!("{{\"n\":{n}}}"));
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("parquet") => parquet_rows(fs::read(path).expect("a file")).iter().map(|found| row(&found["n"])).collect(),
@@ -35,16 +35,18 @@ fn rows_of(path: &Path) -> Vec<String> {
     }
 }
 
-async fn open(path: &Path, settings: &str, run: u64, prepared: &Value) -> Result<Box<dyn SinkWriter>> {
+/// Opens a sink for a run that goes on with what was prepared.
+pub async fn open(path: &Path, settings: &str, run: u64, prepared: &Value) -> Result<Box<dyn SinkWriter>> {
     to(path, settings).open(opening(run, prepared)).await
 }
 
-async fn write(writer: &mut Box<dyn SinkWriter>, rows: &[String]) {
+/// Writes rows.
+pub async fn write(writer: &mut Box<dyn SinkWriter>, rows: &[String]) {
     writer.write(batch(rows)).await.expect("a write");
 }
 
 /// Writes rows and publishes a checkpoint with them, which is not committed yet.
-async fn publish(writer: &mut Box<dyn SinkWriter>, rows: &[String], cut: Cut) -> Value {
+pub async fn publish(writer: &mut Box<dyn SinkWriter>, rows: &[String], cut: Cut) -> Value {
     write(writer, rows).await;
     writer.prepare(cut).await.expect("a checkpoint is prepared")
 }
@@ -387,141 +389,4 @@ async fn a_checkpoint_of_something_else() {
 fn guarantee() {
     let sink: Box<dyn Sink> = to(Path::new("x"), "");
     assert_eq!(sink.guarantee(), Guarantee::ExactlyOnce);
-}
-
-/// The settings change from run to run, while rows of the run before are prepared in an open part → every row is in a file of the
-/// format that it was written in, once.
-#[tokio::test]
-async fn another_format_in_the_next_run() {
-    let folder = tempdir().expect("a folder");
-    let path = folder.path();
-    let settings = [
-        "",
-        "compression = \"zstd\"",
-        "format = \"csv\"\ncolumns = [\"/n: s64\"]",
-        "format = \"csv\"\ncolumns = [\"/n\", \"/m\"]",
-        "format = \"parquet\"\nprefix = \"all/\"",
-        "prefix = \"all/\"",
-        "",
-    ];
-    let (all, mut prepared) = (rows(settings.len()), Value::Null);
-    for (run, settings) in settings.iter().enumerate() {
-        let mut writer = open(path, settings, run as u64 + 1, &prepared).await.expect("it opens");
-        prepared = publish(&mut writer, &all[run..=run], Cut::Running).await;
-    }
-    let mut writer = open(path, "", 9, &prepared).await.expect("it opens");
-    publish(&mut writer, &[], Cut::End).await;
-    writer.commit().await.expect("a commit");
-    let ends = |name: &String| name.split_once('.').map(|(_, end)| end.to_owned()).expect("an end");
-    let mut found: Vec<_> = below(path).iter().map(ends).collect();
-    found.sort();
-    assert_eq!(found, ["csv", "csv", "jsonl", "jsonl", "jsonl", "jsonl.zst", "parquet"]);
-    let numbers = |name: &String| match ends(name).as_str() {
-        "csv" => lines(&path.join(name))[1..].iter().map(|line| line.trim_end_matches(',').to_owned()).collect(),
-        _ => rows_of(&path.join(name)).iter().map(|row| row[5..row.len() - 1].to_owned()).collect::<Vec<_>>(),
-    };
-    let mut numbers: Vec<_> = below(path).iter().flat_map(numbers).collect();
-    numbers.sort();
-    assert_eq!(numbers, (0..settings.len()).map(|n| n.to_string()).collect::<Vec<_>>());
-
-    let one = path.join("one.csv");
-    let mut writer = open(&one, "columns = [\"/n\"]", 1, &Value::Null).await.expect("it opens");
-    let prepared = publish(&mut writer, &all, Cut::Running).await;
-    drop(writer);
-    let error = open(&one, "columns = [\"/m\"]", 2, &prepared).await.err().expect("other columns");
-    assert!(error.report().contains("begun with other columns"), "{}", error.report());
-}
-
-/// What a checkpoint names leads out of the folder → the sink does not open.
-#[tokio::test]
-async fn names_that_lead_away() {
-    let folder = tempdir().expect("a folder");
-    let path = folder.path().join("in");
-    let settings = "format = \"parquet\"\nprefix = \"zone={n}/\"";
-    let mut writer = open(&path, settings, 1, &Value::Null).await.expect("it opens");
-    let prepared = publish(&mut writer, &rows(1), Cut::Running).await;
-    drop(writer);
-    let name = prepared["finished"][0]["name"].as_str().expect("a name").to_owned();
-    assert!(name.starts_with("zone=0/part-0000000001-"), "{name}");
-    let file = name.rsplit_once('/').map(|(_, file)| file).expect("a file");
-    for forged in [
-        format!("../{file}"),
-        format!("/{file}"),
-        format!("/tmp/{file}"),
-        format!("a//{file}"),
-        format!("a/../../{file}"),
-    ] {
-        let mut prepared = prepared.clone();
-        prepared["finished"][0]["name"] = forged.clone().into();
-        let error = open(&path, settings, 2, &prepared).await.err().unwrap_or_else(|| panic!("{forged}"));
-        assert!(error.report().contains("is not of this sink"), "{forged}: {}", error.report());
-    }
-    open(&path, settings, 2, &prepared).await.expect("it opens");
-    assert_eq!(below(&path), [name]);
-}
-
-/// The names on all listings of a folder, in their order, each list as a set of its own.
-fn listed(folder: &Path) -> Vec<Vec<String>> {
-    let lists = folder.join("_manifests");
-    let read = |name: String| {
-        let text = fs::read_to_string(lists.join(name)).expect("a listing");
-        let listing: Value = serde_json::from_str(&text).expect("a whole one");
-        let files = listing["files"].as_array().expect("files").iter();
-        files
-            .map(|file| {
-                let name = file["name"].as_str().expect("a name");
-                let length = fs::metadata(folder.join(name)).map(|file| file.len());
-                assert_eq!(length.ok(), file["bytes"].as_u64(), "{name} is there before it is listed");
-                name.to_owned()
-            })
-            .collect()
-    };
-    if lists.exists() { names(&lists).into_iter().map(read).collect() } else { Vec::new() }
-}
-
-/// Commits with and without new files, a crash between commit and listing, a checkpoint that is taken back → each file is on one
-/// listing, with the others of its checkpoint, and those that are taken back on none.
-#[tokio::test]
-async fn listings() {
-    for settings in ["roll_bytes = \"1B\"", "format = \"parquet\"\nprefix = \"n={n}/\""] {
-        let settings = format!("manifests = true\n{settings}");
-        let folder = tempdir().expect("a folder");
-        let path = folder.path();
-        let mut writer = open(path, &settings, 1, &Value::Null).await.expect("it opens");
-        for row in rows(2) {
-            write(&mut writer, &[row]).await;
-            writer.flush().await.expect("a flush");
-        }
-        let first = writer.prepare(Cut::Running).await.expect("a checkpoint");
-        assert_eq!(listed(path), Vec::<Vec<String>>::new());
-        writer.commit().await.expect("a commit");
-        let of = |prepared: &Value| {
-            let finished = prepared["finished"].as_array().expect("files").iter();
-            finished.map(|entry| entry["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(of(&first).len(), 2);
-        assert_eq!(listed(path), [of(&first)]);
-        let empty = publish(&mut writer, &[], Cut::Running).await;
-        assert!(empty["listing"].is_null());
-        writer.commit().await.expect("a commit");
-        let second = publish(&mut writer, &rows(1), Cut::Running).await;
-        drop(writer);
-        let mut writer = open(path, &settings, 2, &second).await.expect("it opens");
-        assert_eq!(listed(path), [of(&first), of(&second)], "the next run has committed it");
-        let third = publish(&mut writer, &rows(1), Cut::Running).await;
-        writer.commit().await.expect("a commit");
-        assert_eq!(listed(path).len(), 3);
-        drop(writer);
-        let withdrawal = Withdrawal { prepared: vec![third], entries: Vec::new() };
-        let again = Opening { committed: true, withdrawal: Some(withdrawal), ..opening(3, &second) };
-        to(path, &settings).open(again).await.expect("it opens");
-        assert_eq!(listed(path), [of(&first), of(&second)]);
-        let mut forged = second.clone();
-        forged["listing"] = "_manifests/../../x.json".into();
-        let error = open(path, &settings, 4, &forged).await.err().expect("it leads away");
-        assert!(error.report().contains("calls a listing"), "{}", error.report());
-    }
-    let folder = tempdir().expect("a folder");
-    let sink = to(folder.path(), "manifests = true");
-    sink_suite::cannot_open(sink, &["no checkpoints", "[checkpoint]"]).await;
 }

@@ -13,6 +13,7 @@ mod fake_s3;
 mod fake_search;
 mod fan_out;
 mod file;
+mod file_changes;
 mod file_commits;
 mod formats;
 mod harness;
@@ -30,6 +31,7 @@ mod kinesis_starts;
 mod kinesis_stream;
 mod kinesis_succession;
 mod kinesis_suite;
+mod listings;
 /// The servers of other tests answer in other ways.
 #[allow(dead_code)]
 #[path = "../../../../tests/harness/loopback.rs"]

@@ -11,10 +11,11 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter, Withdrawal};
+use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
 use wasmill_stream::{ErrorKind, Result};
 
-fn sink(bucket: &str, access: &str, more: &str) -> Box<dyn Sink> {
+/// The sink.
+pub fn sink(bucket: &str, access: &str, more: &str) -> Box<dyn Sink> {
     let text = format!("bucket = \"{bucket}\"\n{access}{more}\n");
     harness::sink("s3", &text).expect("good settings")
 }
@@ -352,61 +353,4 @@ async fn a_checkpoint_of_something_else() {
     let error = open(&fake, 2, &serde_json::json!({"open": null})).await.err().expect("it must not open");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.report().contains("s3 sink"), "{}", error.report());
-}
-
-/// Commits with and without new objects, one whose listing is refused at first and one that the next run makes up for, and one that
-/// is taken back → each object is on one listing, which comes after it.
-#[tokio::test]
-async fn listings() {
-    let fake = FakeS3::start().await;
-    let open = async |run, prepared: &Value| {
-        let more = "prefix = \"raw/n={n}/\"\nmanifests = true";
-        sink("lake", &fake.access(), more).open(opening(run, prepared)).await.expect("it opens")
-    };
-    let listed = || -> Vec<Vec<String>> {
-        let state = fake.state();
-        let lists =
-            state.objects.iter().filter(|(key, _)| key.starts_with("raw/_manifests/") && key.ends_with(".json"));
-        let read = |object: &Object| {
-            let listing: Value = serde_json::from_slice(&object.bytes).expect("a whole one");
-            let files = listing["files"].as_array().expect("files").iter();
-            let name = |file: &Value| {
-                let name = file["name"].as_str().expect("a name").to_owned();
-                assert_eq!(state.objects.get(&name).map(|object| object.bytes.len() as u64), file["bytes"].as_u64());
-                name
-            };
-            files.map(name).collect()
-        };
-        lists.map(|(_, object)| read(object)).collect()
-    };
-    let of = |prepared: &Value| {
-        let uploads = prepared["uploads"].as_array().expect("uploads").iter();
-        uploads.map(|upload| upload["key"].as_str().expect("a key").to_owned()).collect::<Vec<_>>()
-    };
-    let mut writer = open(1, &Value::Null).await;
-    writer.write(batch(&rows(2))).await.expect("a write");
-    let first = writer.prepare(Cut::Running).await.expect("a checkpoint");
-    assert!(listed().is_empty());
-    fake.next(Call::Put, false, Some((503, "SlowDown")));
-    writer.commit().await.expect("a commit");
-    assert_eq!((of(&first).len(), listed()), (2, vec![of(&first)]));
-    let empty = writer.prepare(Cut::Running).await.expect("a checkpoint");
-    assert!(empty["listing"].is_null());
-    writer.commit().await.expect("a commit");
-    writer.write(batch(&rows(1))).await.expect("a write");
-    let second = writer.prepare(Cut::Running).await.expect("a checkpoint");
-    drop(writer);
-    let mut writer = open(2, &second).await;
-    assert_eq!(listed(), [of(&first), of(&second)], "the next run has committed it");
-    writer.write(batch(&rows(3))).await.expect("a write");
-    let third = writer.prepare(Cut::Running).await.expect("a checkpoint");
-    writer.commit().await.expect("a commit");
-    assert_eq!(listed(), [of(&first), of(&second), of(&third)]);
-    drop(writer);
-    let withdrawal = Withdrawal { prepared: vec![third], entries: Vec::new() };
-    let again = Opening { committed: true, withdrawal: Some(withdrawal), ..opening(3, &second) };
-    let more = "prefix = \"raw/n={n}/\"\nmanifests = true";
-    sink("lake", &fake.access(), more).open(again).await.expect("it opens");
-    assert_eq!(listed(), [of(&first), of(&second)]);
-    assert_eq!(fake.state().objects.len(), 3 + 2);
 }
