@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const START: i64 = 1_356_998_400_000;
 /// Milliseconds between two rows of the job whose latency is looked at.
 const PACE: i64 = 5;
-/// What the noisy tenant may have: a fifth of a core.
+/// What each noisy tenant may have: a fifth of a core.
 const SHARE: &str = "[quota]\ncpu = 0.2\nmemory = \"64 MiB\"\nlog = \"16 KiB\"";
 /// Everybody here may do that.
 const KINDS: &str = "sources = [\"replay\"]\nsinks = [\"file\", \"opensearch\"]";
@@ -35,7 +35,7 @@ struct Look {
     instructions: Option<f64>,
     /// How late the slowest of a hundred rows of the other one is.
     latency: Duration,
-    /// CPU time a second that the noisy tenant has been charged for.
+    /// CPU time a second that a noisy tenant has been charged for.
     noise: f64,
 }
 
@@ -50,13 +50,16 @@ struct Quiet<'a> {
 }
 
 impl Quiet<'_> {
-    fn look(&self) -> Look {
+    /// What they do alone, or beside a noisy tenant.
+    fn look(&self, noisy: Option<&str>) -> Look {
+        let charged = |tenant: &str| {
+            let tenant = self.serving.get(&format!("/api/v1/tenants/{tenant}"));
+            Duration::from_nanos(tenant["rates"]["cpu"]["spent"].as_u64().expect("nanoseconds"))
+        };
         let now = || {
             let metrics = Metrics::of(self.serving);
             let rows = metrics.get("wasmill_records_in_total", &["job=\"fast\"", "step=\"cells\""]);
-            let noisy = self.serving.get("/api/v1/tenants/noisy");
-            let noise = Duration::from_nanos(noisy["rates"]["cpu"]["spent"].as_u64().expect("nanoseconds"));
-            (Instant::now(), rows, noise)
+            (Instant::now(), rows, noisy.map(charged).unwrap_or_default())
         };
         let due = |at: Instant| (at - self.begun).as_millis() as i64;
         let (begun, before, noise) = now();
@@ -87,16 +90,11 @@ fn rows_of_one_key() -> String {
     rows.collect()
 }
 
-/// The jobs of the noisy tenant: what each is called, and its file.
-fn noise(fleet: &Fleet, deaf: &Search) -> Vec<(&'static str, String)> {
-    let folder = fleet.tenant("noisy");
-    fs::write(folder.join("hot.jsonl"), rows_of_one_key()).expect("it can be written");
-    for plugin in ["cell-key", "cell-average"] {
-        fs::copy(component(plugin), folder.join(format!("{plugin}.wasm"))).expect("it was built");
-    }
-    let hostile = |what: &str| {
+/// The noisy tenants, each with the file of its job. What one has to pay for is not waited for by the next.
+fn noise(deaf: &Search) -> Vec<(&'static str, String)> {
+    let hostile = |name: &'static str, what: &str| {
         let text = copy("out.jsonl", HOSTILE, &format!("settings = {{ {what} }}\nfailures = {{ share = 1.0 }}"));
-        format!("{text}[dead_letter]\ntype = \"file\"\npath = \"dead.jsonl\"\noverwrite = true\n")
+        (name, format!("{text}[dead_letter]\ntype = \"file\"\npath = \"dead.jsonl\"\noverwrite = true\n"))
     };
     let hot_key = "[source.rows]\ntype = \"replay\"\npath = \"hot.jsonl\"\nevent_time = \"/t: time(unix-ms)\"\n\
                    [step.cells]\ninput = \"rows\"\nplugin = \"../cell-key.wasm\"\n\
@@ -107,13 +105,26 @@ fn noise(fleet: &Fleet, deaf: &Search) -> Vec<(&'static str, String)> {
         &format!("type = \"opensearch\"\nendpoint = \"{}\"\nindex = \"deaf\"", deaf.url),
     );
     vec![
-        ("loop", hostile("do = \"loop\", every = 1")),
-        ("slow-code", hostile("do = \"slow\", every = 1, amount = 500000")),
-        ("memory-bomb", hostile("do = \"memory\", every = 1")),
-        ("log-flood", hostile("do = \"log-flood\", every = 1, amount = 20")),
+        hostile("loop", "do = \"loop\", every = 1"),
+        hostile("slow-code", "do = \"slow\", every = 1, amount = 500000"),
+        hostile("memory-bomb", "do = \"memory\", every = 1"),
+        hostile("log-flood", "do = \"log-flood\", every = 1, amount = 20"),
         ("slow-sink", slow_sink),
         ("hot-key", hot_key.to_owned()),
     ]
+}
+
+/// Has a noisy tenant come, without its job.
+fn settle_noisily(fleet: &Fleet, tenant: &str, deaf: &Search) {
+    settle(fleet, tenant, "", 50_000);
+    fleet.allow(tenant, &format!("{SHARE}\n[allow]\n{KINDS}\nservers = [\"{}\"]\n", deaf.url));
+    let folder = fleet.tenant(tenant);
+    if tenant == "hot-key" {
+        fs::write(folder.join("hot.jsonl"), rows_of_one_key()).expect("it can be written");
+        for plugin in ["cell-key", "cell-average"] {
+            fs::copy(component(plugin), folder.join(format!("{plugin}.wasm"))).expect("it was built");
+        }
+    }
 }
 
 /// The jobs of the quiet tenant: one as fast as it can be, one with a row every so often.
@@ -140,10 +151,10 @@ fn settle_quietly(fleet: &Fleet, search: &Search, rows: i64) {
     fleet.write_for("quiet", "fast", fast);
 }
 
-/// One tenant has a job as fast as it can be and one with 200 rows a second; another one, which may take a fifth of a core, does one
-/// thing after the other: loops without end, slow code, memory bombs, a log flood, a sink that does not answer, a hot key → no row
-/// of the first one is lost, each job of the other one can be removed, and what each thing costs the first one is printed beside
-/// what it does alone before and after it.
+/// A tenant has a job as fast as it can be and one with 200 rows a second; beside it comes and goes one noisy tenant after the other,
+/// each of which may take a fifth of a core: loops without end, slow code, memory bombs, a log flood, a sink that does not answer, a
+/// hot key → no row of the first one is lost, each job of the others can be removed, and what each costs the first one is printed
+/// beside what it does alone before and after it.
 #[test]
 fn a_noisy_neighbour() {
     let span = Duration::from_secs(count("WASMILL_NOISE_SECONDS", 2) as u64);
@@ -156,8 +167,8 @@ fn a_noisy_neighbour() {
     });
     // Longer than all looks and farewells together.
     settle_quietly(&fleet, &search, (span.as_millis() as i64 * 14 + 240_000) / PACE);
-    settle(&fleet, "noisy", "", 200_000);
-    fleet.allow("noisy", &format!("{SHARE}\n[allow]\n{KINDS}\nservers = [\"{}\"]\n", deaf.url));
+    let noise = noise(&deaf);
+    noise.iter().for_each(|(tenant, _)| settle_noisily(&fleet, tenant, &deaf));
     let mut serving = fleet.start();
     for job in ["quiet:steady", "quiet:fast"] {
         serving.until(job, "running");
@@ -167,27 +178,35 @@ fn a_noisy_neighbour() {
     sleep(Duration::from_secs(1));
     let workers = work::threads(serving.id(), "timely");
     assert!(!workers.is_empty(), "the workers of the quiet jobs");
-    let look = |serving: &Serving| Quiet { serving, arrivals: &arrivals, span, begun, workers: workers.clone() }.look();
-    let (mut alone, mut beside) = (vec![look(&serving)], Vec::new());
-    for (name, text) in noise(&fleet, &deaf) {
-        fleet.write_for("noisy", name, &text);
-        let job = format!("noisy:{name}");
-        if name == "slow-sink" {
+    let quiet = Quiet { serving: &serving, arrivals: &arrivals, span, begun, workers };
+    let (mut alone, mut beside) = (vec![quiet.look(None)], Vec::new());
+    for (tenant, text) in noise {
+        fleet.write_for(tenant, "noise", &text);
+        if tenant == "slow-sink" {
             until("a document", || (!deaf.documents("deaf").is_empty()).then_some(()));
             deaf.set_deaf(true);
         } else {
-            serving.until(&job, "running");
+            until(&format!("noise of {tenant}"), || {
+                let job = serving.ask("GET", &format!("/api/v1/jobs/{tenant}:noise"), "").1;
+                let job: Value = serde_json::from_str(&job).unwrap_or_default();
+                assert_ne!(job["state"], "failed", "{job}");
+                (job["run"]["records_in"].as_u64() > Some(0)).then_some(())
+            });
         }
-        beside.push((name, look(&serving)));
-        fs::remove_file(fleet.tenant("noisy").join(format!("jobs/{name}.toml"))).expect("it is there");
-        // It is gone from the list at once, and from the machine when its last instance is.
-        until(&format!("the end of {name}"), || {
-            (serving.get("/api/v1/tenants/noisy")["pools"]["memory"]["used"] == 0).then_some(())
+        beside.push((tenant, quiet.look(Some(tenant))));
+        fs::remove_file(fleet.tenant(tenant).join("jobs/noise.toml")).expect("it is there");
+        // It is gone from the list at once, and from the machine with its last words.
+        let whose = format!("tenant={tenant}");
+        until(&format!("the end of {tenant}"), || {
+            let log = serving.log();
+            let mut lines = log.lines().filter(|line| line.ends_with(&whose));
+            // What its plugins took, step by step.
+            lines.any(|line| line.starts_with("same ") || line.starts_with("averages ")).then_some(())
         });
-        alone.push(look(&serving));
+        alone.push(quiet.look(None));
     }
     tell(&alone, &beside);
-    let tenant = serving.get("/api/v1/tenants/noisy");
+    let tenant = serving.get("/api/v1/tenants/loop");
     assert!(tenant["rates"]["cpu"]["waited"].as_f64() > Some(0.0), "it has waited: {tenant}");
     let metrics = Metrics::of(&serving);
     for fate in ["late", "rejected", "filtered"] {

@@ -53,7 +53,11 @@ struct Writer {
 
 impl Writer {
     async fn settle(&mut self) -> Result<()> {
-        let confirmed = self.producer.confirm().await?.len();
+        let before = self.producer.tally().retries;
+        let confirmed = self.producer.confirm().await;
+        let failures = self.producer.tally().retries - before;
+        StepLedger::add(&self.ledger.retries, usize::try_from(failures).unwrap_or(usize::MAX));
+        let confirmed = confirmed?.len();
         StepLedger::add(&self.ledger.emitted, confirmed);
         StepLedger::add(&self.ledger.written, confirmed);
         if self.producer.waiting() == 0 {

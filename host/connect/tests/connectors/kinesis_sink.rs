@@ -9,6 +9,7 @@ use crate::servers::{KINESALITE, KINESIS_LOCAL, Server};
 use crate::sink_suite::{self, records, write_all, write_batches};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering::Relaxed;
 use wasmill_stream::Guarantee;
 use wasmill_stream::sink::Sink;
 
@@ -77,7 +78,8 @@ async fn refused_records_keep_their_order() {
         let fake = FakeKinesis::with_shards(4);
         let faults = [Some(PutFault::Every(3)), Some(PutFault::Broken), None, Some(PutFault::Half)];
         fake.state().puts_meet(faults.into_iter().cycle().take(200));
-        write_all(sink(&fake.url, &format!("{BY_KEY}aggregate = {packs}")), &rows(1_600), 300).await;
+        let ledger = write_all(sink(&fake.url, &format!("{BY_KEY}aggregate = {packs}")), &rows(1_600), 300).await;
+        assert!(ledger.retries.load(Relaxed) > 0, "it has tried again, which is told");
         assert_in_order(&read(&fake).await, 1_600);
         let kept = fake.state().shards.values().map(|shard| shard.records.len()).sum::<usize>();
         assert_eq!(packs, kept < 400, "{kept} records of 1,600 rows");

@@ -21,7 +21,9 @@ impl Page {
             known.collect::<Vec<_>>()
         };
         let ages = of(|known| known.at.map(|at| at.elapsed().as_secs_f64()));
-        self.gauge(("wasmill_checkpoint_age", "How old the last checkpoint is"), Some(Unit::Seconds), ages);
+        let about =
+            ("wasmill_checkpoint_age", "How old the last checkpoint is, or when it was last found to hold everything");
+        self.gauge(about, Some(Unit::Seconds), ages);
         let durations = of(|known| known.last.map(|_| known.cost.took.as_secs_f64()));
         let about = ("wasmill_checkpoint_duration", "How long the last one took, from its barrier to its commit");
         self.gauge(about, Some(Unit::Seconds), durations);
