@@ -4,7 +4,7 @@
 use super::{Encoder, ParquetSettings};
 use crate::format::columns::{ColumnSpec, Reader};
 use parquet::errors::{ParquetError, Result};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 use wasmill_stream::Binary;
@@ -187,12 +187,72 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Kind, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        // Not passed over: texts in there that are none would be found too late.
+        while seq.next_element::<Self::Value>()?.is_some() {}
         Ok(Kind::Any)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Kind, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        while map.next_entry::<Self::Value, Self::Value>()?.is_some() {}
         Ok(Kind::Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::parquet::PagePacking;
+    use proptest::prelude::{Just, any, prop_assert, prop_oneof, proptest};
+
+    fn inference() -> Inference {
+        Inference::new(ParquetSettings { columns: None, packing: PagePacking::None, row_group_bytes: 1 << 20 })
+    }
+
+    /// Odd numbers, names and texts, bytes that are no text, in rows of all kinds → whatever is taken can be written.
+    #[test]
+    fn what_is_taken_can_be_written() {
+        let odd: [&[u8]; 15] = [
+            b"{\"a\":18446744073709551616}",
+            b"{\"a\":1e400}",
+            b"{\"a\":-0}",
+            b"{\"a\":1,\"a\":[1]}",
+            b"{\"a\":\"x\",\"a\":1}",
+            b"{\"a\":[\"\xff\"]}",
+            b"{\"a\":{\"\xff\":1}}",
+            b"{\"a\":\"\xff\"}",
+            b"{\"a\":\"\\ud800\"}",
+            b"{\"a\":[\"\\ud800\"]}",
+            b"{\"\":1}",
+            b"{\"a/b~c\":1,\"\\u0061\":2}",
+            b"{\"\\u0000\":\"\\u0000\"}",
+            b" {\"a\" : null } \n",
+            b"{\"a\":[1,{\"b\":tru}]}",
+        ];
+        for first in odd {
+            for second in odd {
+                let mut inference = inference();
+                let _ = (inference.push(first), inference.push(second));
+                let written = inference.finish();
+                assert!(written.is_ok(), "{} {}", String::from_utf8_lossy(first), String::from_utf8_lossy(second));
+            }
+        }
+    }
+
+    proptest! {
+        /// The same with bytes changed anywhere.
+        #[test]
+        fn changed_rows(
+            text in prop_oneof![Just("{\"a\":[1,\"x\"],\"b\":\"\\u00e9\",\"c\":-1.5e3}"), Just("{\"a\":{\"b\":null},\"b\":true,\"c\":7}")],
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3),
+        ) {
+            let mut row = text.as_bytes().to_vec();
+            for (at, byte) in changes {
+                let at = at.index(row.len());
+                row[at] = byte;
+            }
+            let mut inference = inference();
+            let _ = (inference.push(&row), inference.push(text.as_bytes()));
+            prop_assert!(inference.finish().is_ok(), "{}", String::from_utf8_lossy(&row));
+        }
     }
 }
