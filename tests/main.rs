@@ -13,6 +13,8 @@ mod api;
 mod author;
 /// Bad records, components and endpoints.
 mod bad_input;
+/// One job with several ways to sinks, and what those suffer from each other.
+mod branches;
 /// One plugin in several languages.
 mod conformance;
 /// Many small jobs in one process.

@@ -7,12 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
+/// Documents with this in them are refused.
+pub const UNFIT: &str = "\"unfit\"";
+
 /// A running endpoint.
 pub struct Search {
     /// Its URL, without a slash at the end.
     pub url: String,
     indexes: Arc<Mutex<BTreeMap<String, Index>>>,
     deaf: Arc<AtomicBool>,
+    broken: Arc<AtomicBool>,
     /// How many wait for an answer since it is deaf.
     in_vain: Arc<AtomicUsize>,
 }
@@ -30,6 +34,8 @@ impl Search {
     pub fn start_with(seen: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
         let (indexes, deaf) = (Arc::<Mutex<BTreeMap<String, Index>>>::default(), Arc::new(AtomicBool::new(false)));
         let (held, is_deaf, in_vain) = (indexes.clone(), deaf.clone(), Arc::<AtomicUsize>::default());
+        let broken = Arc::new(AtomicBool::new(false));
+        let is_broken = broken.clone();
         let waiting = in_vain.clone();
         let url = loopback::serve(move |request| {
             while is_deaf.load(SeqCst) {
@@ -37,9 +43,12 @@ impl Search {
                 std::thread::sleep(std::time::Duration::from_millis(5));
                 waiting.fetch_sub(1, SeqCst);
             }
+            if is_broken.load(SeqCst) {
+                return Reply::Json(503, json!({"error": {"type": "unavailable", "reason": "by plan"}}).to_string());
+            }
             answer(&mut held.lock().expect("no thread panics in here"), &request, &seen)
         });
-        Self { url, indexes, deaf, in_vain }
+        Self { url, indexes, deaf, broken, in_vain }
     }
 
     /// The documents of an index by their ids.
@@ -52,6 +61,11 @@ impl Search {
     /// Whether it lets everyone wait for an answer.
     pub fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, SeqCst);
+    }
+
+    /// Whether it answers that it cannot do anything.
+    pub fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, SeqCst);
     }
 
     /// Whether somebody waits in vain.
@@ -105,10 +119,18 @@ fn bulk(indexes: &mut BTreeMap<String, Index>, of_all: Option<&str>, body: &[u8]
         let index = about["_index"].as_str().or(of_all).expect("an index");
         document.into_iter().for_each(|document| seen(index, document));
         let index = indexes.entry(index.to_owned()).or_default();
-        items.push(json!({verb.as_str(): keep(index, verb, about, document)}));
+        let item = match document {
+            Some(document) if document.contains(UNFIT) => unfit(),
+            _ => keep(index, verb, about, document),
+        };
+        items.push(json!({verb.as_str(): item}));
     }
     let failed = |item: &Value| item.as_object().is_some_and(|item| item.values().any(|it| it.get("error").is_some()));
     json!({"took": 1, "errors": items.iter().any(failed), "items": items}).to_string()
+}
+
+fn unfit() -> Value {
+    json!({"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "it is unfit"}})
 }
 
 fn keep(index: &mut Index, verb: &str, about: &Value, document: Option<&str>) -> Value {

@@ -16,6 +16,7 @@ mod lines;
 mod listing;
 mod mark;
 mod opensearch;
+mod outage;
 mod partitions;
 pub mod replay;
 mod retry;

@@ -57,6 +57,10 @@ impl Sink for OpenSearch {
         is_found && identity.version.is_none()
     }
 
+    fn gives_up(&self) -> bool {
+        true
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let mut versions = Versions::of(opening.run)?;
         let server = Server::connect(&self.settings).await?;
@@ -72,7 +76,7 @@ impl Sink for OpenSearch {
             Verb::Update => Action::Update { or_create: false },
             Verb::Upsert => Action::Update { or_create: true },
         };
-        Ok(Box::new(Writer::new(server, &self.settings, opening.ledger, action, opening.undo)))
+        Ok(Box::new(Writer::new(server, &self.settings, action, opening)))
     }
 }
 

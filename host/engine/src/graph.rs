@@ -4,9 +4,9 @@ use crate::candidate::Bounds;
 use std::time::Duration;
 use wasmill_stream::plugin::{SharedAggregate, SharedProcess, SharedTransform, Version};
 use wasmill_stream::process::Order;
-use wasmill_stream::sink::Sink;
+use wasmill_stream::sink::{OnOutage, Sink};
 use wasmill_stream::source::Source;
-use wasmill_stream::units::Period;
+use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::watermark::{EventTime, WatermarkSpec};
 use wasmill_stream::window::WindowSpec;
 
@@ -38,6 +38,8 @@ pub const DEAD_LETTERS: &str = "dead_letter";
 pub struct DeadLetters {
     /// The sink.
     pub sink: Box<dyn Sink>,
+    /// On which terms it gets them. Nothing takes them off it.
+    pub terms: SinkTerms,
     /// Whether late rows count as dead.
     pub late: bool,
 }
@@ -130,5 +132,40 @@ pub enum NodeKind {
     Sink {
         /// Where rows go.
         sink: Box<dyn Sink>,
+        /// On which terms.
+        terms: SinkTerms,
     },
+}
+
+/// On which terms a sink gets its rows.
+#[derive(Debug, Clone, Copy)]
+pub struct SinkTerms {
+    /// How many bytes of rows may wait for it, of all workers together, beside what it gathers itself.
+    pub queue: ByteCount,
+    /// What becomes of them while its other side takes nothing.
+    pub on_outage: OnOutage,
+    /// How much its other side may refuse.
+    pub refusable: Refusable,
+}
+
+impl Default for SinkTerms {
+    fn default() -> Self {
+        Self { queue: ByteCount::new(8 << 20), on_outage: OnOutage::Wait, refusable: Refusable::default() }
+    }
+}
+
+/// How much of its rows a sink's other side may refuse before the job ends: a mapping or a right that is wrong is no matter of
+/// some rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Refusable {
+    /// The share of the rows of a period that it may refuse.
+    pub share: f64,
+    /// How long that is.
+    pub period: Duration,
+}
+
+impl Default for Refusable {
+    fn default() -> Self {
+        Self { share: 0.01, period: Duration::from_secs(60) }
+    }
 }

@@ -11,7 +11,7 @@ pub use lens::Lens;
 pub use shape::{LATENESS, process_shape, window_shape};
 
 use crate::candidate::{Candidacy, Mode};
-use crate::graph::{Graph, Input, Port, Successor, Tolerance};
+use crate::graph::{Graph, Input, Port, SinkTerms, Successor, Tolerance};
 use crate::lookout::Lookout;
 use edges::{lay_out, upstream};
 use nodes::{add_dead_letters, check, plan_node};
@@ -95,7 +95,7 @@ pub struct Ends {
     #[allow(missing_docs)]
     pub sources: Vec<(usize, Box<dyn Source>)>,
     #[allow(missing_docs)]
-    pub sinks: Vec<(usize, Box<dyn Sink>)>,
+    pub sinks: Vec<(usize, Box<dyn Sink>, SinkTerms)>,
 }
 
 impl Plan {

@@ -1,9 +1,9 @@
 //! Starting, watching and stopping a job.
 
+mod sinks;
+
 use crate::Graph;
-use crate::checkpoint::{
-    Checkpoints, Commit, Connections, Coordinator, Origin, Reporter, RewindPoints, Standing, Status, UndoLog,
-};
+use crate::checkpoint::{Checkpoints, Connections, Coordinator, Reporter, RewindPoints, Standing, Status};
 use crate::epoch::EpochClock;
 use crate::lookout::Lookouts;
 use crate::plan::Plan;
@@ -13,7 +13,7 @@ use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
 use crate::worker::{self, Equipment, Shared};
-use crate::writer::{self, Checkpointing, DeadLetterBox, Driver, Refusals};
+use sinks::open_sinks;
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,14 +21,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use timely::execute::Config;
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument, Span, error_span};
-use wasmill_stream::checkpoint::Store;
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::quota::Quota;
-use wasmill_stream::sink::{Opening, Sink, Undo};
 use wasmill_stream::source::{Delivery, Ends, HoldUps, Intake, Source, SourceNote, WorkerQueue, deliver};
 use wasmill_stream::units::ByteCount;
 use wasmill_stream::{Error, Result};
@@ -277,70 +275,6 @@ pub async fn start(mut graph: Graph, options: Options) -> Result<Running> {
         running.coordinator.spawn(coordinating.in_current_span());
     }
     Ok(running)
-}
-
-/// Where sinks keep their undo logs, whether they have to, and whether they still may.
-type Undoing = (Arc<dyn Store>, Arc<AtomicBool>, Standing);
-
-/// The tasks of the sinks, and how each is told to commit.
-type OpenSinks = (JoinSet<()>, HashMap<usize, UnboundedSender<Commit>>);
-
-async fn open_sinks(
-    shared: &Shared,
-    sinks: Vec<(usize, Box<dyn Sink>)>,
-    undo: Option<Undoing>,
-    equipment: &mut [Equipment],
-) -> Result<OpenSinks> {
-    let (mut tasks, mut commits) = (JoinSet::new(), HashMap::new());
-    let (workers, others) = (equipment.len(), sinks.len().saturating_sub(1));
-    let mut dead_letters: Option<DeadLetterBox> = None;
-    // The sink of the dead letters comes last in the plan and is opened first: the others send to it.
-    for (at, (index, sink)) in sinks.into_iter().rev().enumerate() {
-        let node = &shared.plan.nodes[index];
-        let (name, ledger) = (node.name.clone(), node.ledger.clone());
-        let mark = shared.resumed.sinks.get(&index).cloned().unwrap_or_default();
-        let undo = undo.clone().map(|(store, wanted, standing)| {
-            let log = UndoLog::new(store, &name, shared.run, wanted, standing);
-            Arc::new(log)
-        });
-        let opening = Opening {
-            ledger: ledger.clone(),
-            job: shared.job.to_string(),
-            commits: shared.reporter.is_some(),
-            run: shared.run,
-            prepared: mark.prepared,
-            committed: mark.committed,
-            withdrawal: shared.resumed.withdrawals.get(&index).cloned(),
-            undo: undo.clone().map(|undo| undo as Arc<dyn Undo>),
-        };
-        let opened = sink.open(opening).await.map_err(|error| error.context(format!("sink {name}")))?;
-        let (sender, receiver) = mpsc::channel(writer::QUEUE);
-        for worker in equipment.iter_mut() {
-            worker.sinks.insert(index, sender.clone());
-        }
-        let is_dead_letters = shared.plan.dead_letters == Some(index);
-        let checkpointing = shared.reporter.clone().zip(undo).map(|(reporter, undo)| {
-            let (commit, wishes) = mpsc::unbounded_channel();
-            commits.insert(index, commit);
-            let senders = if is_dead_letters { workers + others } else { workers };
-            Checkpointing { reporter, origin: Origin { node: index, worker: 0 }, senders, commits: wishes, undo }
-        });
-        let to = dead_letters.clone().map(|dead_letters| DeadLetterBox { from: workers + at - 1, ..dead_letters });
-        let refusals = Refusals { from: ledger.clone(), to };
-        if is_dead_letters {
-            dead_letters = Some(DeadLetterBox { ledger, sender, from: 0 });
-        }
-        let verdict = shared.verdict.clone();
-        let driver = Driver::new(opened, refusals, checkpointing);
-        let span = of_step(&name);
-        let driving = async move {
-            if let Err(error) = driver.drive(receiver).await {
-                verdict.fail_sink(error.context(format!("sink {name}")));
-            }
-        };
-        tasks.spawn(driving.instrument(span));
-    }
-    Ok((tasks, commits))
 }
 
 /// What everything belongs to that is logged on behalf of a source or sink.

@@ -11,7 +11,7 @@ use crate::throttle;
 use crate::usage::StateUsage;
 use crate::verdict::Verdict;
 use crate::wake::Bell;
-use crate::writer::Message;
+use crate::writer::{Message, Room};
 use std::collections::HashMap;
 use std::sync::Arc;
 use timely::dataflow::operators::{Concatenate, Probe, probe};
@@ -27,8 +27,8 @@ use wasmill_stream::{Error, Result};
 pub struct Equipment {
     /// Per source node: what its splits deliver, and the bell that is rung for it.
     pub sources: HashMap<usize, (Receiver<Delivery>, Arc<Bell>)>,
-    /// Per sink node: the way to its writer.
-    pub sinks: HashMap<usize, Sender<Message>>,
+    /// Per sink node: the way to its writer, and room there.
+    pub sinks: HashMap<usize, (Sender<Message>, Room)>,
 }
 
 /// What all workers of the process share.
@@ -83,15 +83,16 @@ struct Construction<'s, 'p> {
     scope: Scope<'s, Epoch>,
     shared: &'p Shared,
     equipment: Equipment,
-    probe: probe::Handle<Epoch>,
+    /// For each source, how far the sinks are that its rows go to.
+    probes: HashMap<usize, probe::Handle<Epoch>>,
     outputs: HashMap<(usize, Port), Rows<'s>>,
     announcements: HashMap<usize, Stream<'s, Epoch, Vec<Announcement>>>,
 }
 
 impl<'s, 'p> Construction<'s, 'p> {
     fn new(scope: Scope<'s, Epoch>, shared: &'p Shared, equipment: Equipment) -> Self {
-        let probe = probe::Handle::new();
-        Self { scope, shared, equipment, probe, outputs: HashMap::new(), announcements: HashMap::new() }
+        let (probes, outputs, announcements) = Default::default();
+        Self { scope, shared, equipment, probes, outputs, announcements }
     }
 
     fn build(mut self) -> Result<()> {
@@ -106,7 +107,8 @@ impl<'s, 'p> Construction<'s, 'p> {
         let streams = match &self.shared.plan.nodes[index].kind {
             PlanKind::Source { .. } => {
                 let (queue, bell) = self.equipment.sources.remove(&index).ok_or_else(|| unequipped(index))?;
-                let (streams, news) = source::build(self.scope, shared, index, (queue, &bell), self.probe.clone())?;
+                let probe = self.probes.entry(index).or_default().clone();
+                let (streams, news) = source::build(self.scope, shared, index, (queue, &bell), probe)?;
                 self.announcements.insert(index, news);
                 streams
             }
@@ -114,9 +116,13 @@ impl<'s, 'p> Construction<'s, 'p> {
             PlanKind::Aggregate { .. } => aggregate::build(self.input(index), self.news(index), shared, index)?,
             PlanKind::Process { .. } => process::build(self.input(index), self.news(index), shared, index)?,
             PlanKind::Sink => {
-                let writer = self.equipment.sinks.remove(&index).ok_or_else(|| unequipped(index))?;
-                let taken = sink::build(self.input(index), shared, index, writer);
-                taken.probe_with(&self.probe);
+                let way = self.equipment.sinks.remove(&index).ok_or_else(|| unequipped(index))?;
+                let taken = sink::build(self.input(index), shared, index, way);
+                shared.plan.nodes[index]
+                    .sources
+                    .iter()
+                    .filter_map(|source| self.probes.get(source))
+                    .fold(taken, |taken, probe| taken.probe_with(probe));
                 Vec::new()
             }
         };

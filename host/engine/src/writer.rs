@@ -2,21 +2,24 @@
 //! is told, closes at the end.
 
 mod calls;
+mod refusals;
+mod room;
+
+pub use refusals::{DeadLetterBox, Refusals};
+pub use room::{Place, Room};
 
 use crate::checkpoint::{Commit, Content, FINAL, Origin, Reporter, UndoLog};
-use crate::discards::wall_clock;
 use calls::Calls;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::time::{Instant, sleep_until};
 use wasmill_stream::checkpoint::SinkMark;
-use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, SinkWriter};
-use wasmill_stream::{Batch, Error, Result};
+use wasmill_stream::{Batch, Result};
 
-/// How many messages may wait for a sink, of all workers together. Batches are as large as the chunks that sources read.
-pub const QUEUE: usize = 8;
+/// How many messages may wait for a sink, of all workers together. What counts is their bytes, see [`Room`].
+pub const QUEUE: usize = 64;
 
 /// A message to a writer.
 pub struct Message {
@@ -28,49 +31,10 @@ pub struct Message {
 
 /// What a writer is told.
 pub enum What {
-    /// Rows to write.
-    Rows(Arc<Batch>),
+    /// Rows to write, and the room that they take until they are written.
+    Rows(Arc<Batch>, Option<Place>),
     /// The sender has passed a barrier: all its rows before this message belong before it, all behind it after it.
     Barrier(u64),
-}
-
-/// Where the dead letters of a sink go.
-pub struct Refusals {
-    /// The counters of the sink, which keep its dead letters.
-    pub from: Arc<StepLedger>,
-    /// The sink of the dead letters. None if there is none.
-    pub to: Option<DeadLetterBox>,
-}
-
-/// The way to the sink of the dead letters.
-#[derive(Clone)]
-pub struct DeadLetterBox {
-    /// Its counters.
-    pub ledger: Arc<StepLedger>,
-    /// Its queue.
-    pub sender: Sender<Message>,
-    /// Who sends.
-    pub from: usize,
-}
-
-impl Refusals {
-    /// Hands on what was refused. Waits while the sink of the dead letters has no room.
-    async fn hand_on(&self, calls: &Calls) -> Result<()> {
-        let Some(to) = &self.to else { return Ok(()) };
-        for batch in self.from.take_refusals(wall_clock()) {
-            StepLedger::add(&to.ledger.read, batch.len());
-            StepLedger::add(&to.ledger.bytes, batch.values.total_bytes());
-            calls.hand_on(to.send(What::Rows(Arc::new(batch)))).await?;
-        }
-        Ok(())
-    }
-}
-
-impl DeadLetterBox {
-    async fn send(&self, what: What) -> Result<()> {
-        let gone = |_| Error::closed("the sink of the dead letters has ended");
-        self.sender.send(Message { from: self.from, what }).await.map_err(gone)
-    }
 }
 
 /// What a writer needs for checkpoints.
@@ -157,8 +121,9 @@ impl Driver {
                 continue;
             }
             match what {
-                What::Rows(batch) => {
+                What::Rows(batch, place) => {
                     self.calls.write(self.writer.write(batch)).await?;
+                    drop(place);
                     self.refusals.hand_on(&self.calls).await?;
                     let interval = self.writer.flush_interval();
                     self.flush_at.get_or_insert_with(|| Instant::now() + interval);

@@ -5,7 +5,7 @@ use crate::editions::*;
 use crate::parts::*;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmill_engine::{Bounds, DeadLetters, Mode, NodeKind, Port};
+use wasmill_engine::{Bounds, DeadLetters, Mode, NodeKind, Port, SinkTerms};
 use wasmill_stream::Result;
 use wasmill_stream::dead_letter::DeadLetter;
 use wasmill_stream::guest_ledger::Took;
@@ -83,7 +83,7 @@ async fn refusals_name_who_refuses() {
     }
     let (dead, mut graph) = (Taken::default(), job.graph());
     let sink = Box::new(Keep { taken: dead.clone(), ..Keep::default() });
-    graph.dead_letters = Some(DeadLetters { sink, late: false });
+    graph.dead_letters = Some(DeadLetters { sink, terms: SinkTerms::default(), late: false });
     let running = wasmill_engine::start(graph, options(2)).await.expect("it starts");
     let mut refused = Vec::new();
     for step in steps {

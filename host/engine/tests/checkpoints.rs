@@ -6,7 +6,7 @@ use crate::world::{DISORDER, World, lines};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
-use wasmill_engine::{Checkpoints, NodeKind, Options, Port};
+use wasmill_engine::{Checkpoints, NodeKind, Options, Port, SinkTerms};
 use wasmill_stream::checkpoint::Kind;
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::units::{ByteCount, Period};
@@ -113,10 +113,18 @@ async fn a_sink_that_ends_first_is_committed() {
     let job = || {
         let mut job = Job::default();
         let list = job.source(Lists::new(short.clone()), DISORDER, Mood::Well);
-        job.node("ends", &[(list, Port::Main)], NodeKind::Sink { sink: Box::new(first.clone()) });
+        job.node(
+            "ends",
+            &[(list, Port::Main)],
+            NodeKind::Sink { sink: Box::new(first.clone()), terms: SinkTerms::default() },
+        );
         let lists = Lists { then: Then::Repeat, pause: Duration::from_millis(1), ..Lists::new(long.clone()) };
         let endless = job.source_named("endless", lists, DISORDER, Mood::Well);
-        job.node("goes_on", &[(endless, Port::Main)], NodeKind::Sink { sink: Box::new(second.clone()) });
+        job.node(
+            "goes_on",
+            &[(endless, Port::Main)],
+            NodeKind::Sink { sink: Box::new(second.clone()), terms: SinkTerms::default() },
+        );
         job
     };
     let expected = lines(&world.lists[0]);

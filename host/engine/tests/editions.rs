@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
-use wasmill_engine::{Checkpoints, Graph, Journal, NodeKind, Options, Port, Running};
+use wasmill_engine::{Checkpoints, Graph, Journal, NodeKind, Options, Port, Running, SinkTerms};
 use wasmill_stream::guest_ledger::Took;
 use wasmill_stream::plugin::*;
 use wasmill_stream::process::Order;
@@ -291,7 +291,11 @@ impl World {
         for (name, kind) in STEPS.into_iter().zip(kinds) {
             let step = job.node(name, &[(source, Port::Main)], kind);
             let sink = Box::new(self.vaults[name].clone());
-            job.node(&format!("{name}_out"), &[(step, Port::Main)], NodeKind::Sink { sink });
+            job.node(
+                &format!("{name}_out"),
+                &[(step, Port::Main)],
+                NodeKind::Sink { sink, terms: SinkTerms::default() },
+            );
         }
         (job.graph(), done)
     }

@@ -2,7 +2,7 @@
 
 use crate::parts::*;
 use std::sync::atomic::Ordering::SeqCst;
-use wasmill_engine::{NodeKind, Port};
+use wasmill_engine::{NodeKind, Port, SinkTerms};
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
 use wasmill_stream::{ErrorKind, GuestFault};
@@ -56,7 +56,7 @@ async fn a_failing_sink_ends_the_job() {
     let mut job = Job::default();
     let source = job.source(lists, 0, Mood::Well);
     let sink = Box::new(Keep { fail: true, ..Keep::default() });
-    job.node("shelf", &[(source, Port::Main)], NodeKind::Sink { sink });
+    job.node("shelf", &[(source, Port::Main)], NodeKind::Sink { sink, terms: SinkTerms::default() });
     let error = job.run(2).await.expect_err("the sink fails");
     assert_eq!(error.to_string(), "sink shelf: the shelf is full");
 }

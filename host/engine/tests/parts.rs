@@ -11,7 +11,7 @@ pub use plugins::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port, Tolerance};
+use wasmill_engine::{Graph, Input, Node, NodeKind, Options, Port, SinkTerms, Tolerance};
 use wasmill_stream::Result;
 use wasmill_stream::ledger::Ledger;
 use wasmill_stream::plugin::SharedTransform;
@@ -54,7 +54,7 @@ impl Job {
     pub fn keep(&mut self, name: &str, inputs: &[(usize, Port)]) -> Taken {
         let taken = Taken::default();
         let sink = Box::new(Keep { taken: taken.clone(), ..Keep::default() });
-        self.node(name, inputs, NodeKind::Sink { sink });
+        self.node(name, inputs, NodeKind::Sink { sink, terms: SinkTerms::default() });
         taken
     }
 

@@ -1,8 +1,9 @@
 //! Back-pressure: a slow sink makes its source wait, and what is in flight stays within the budget.
 
 use crate::parts::*;
+use crate::shelf::Shelf;
 use std::sync::atomic::Ordering::SeqCst;
-use wasmill_engine::{NodeKind, Port};
+use wasmill_engine::{NodeKind, Port, SinkTerms};
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
 
@@ -17,7 +18,7 @@ async fn a_slow_sink_holds_its_source() {
         let mut job = Job::default();
         let source = job.source(lists, 0, Mood::Well);
         let sink = Box::new(Keep { taken: taken.clone(), behind: Some(sent), ..Keep::default() });
-        job.node("slow", &[(source, Port::Main)], NodeKind::Sink { sink });
+        job.node("slow", &[(source, Port::Main)], NodeKind::Sink { sink, terms: SinkTerms::default() });
         let ledger = job.run(workers).await.expect("the job ends");
         assert_balance(&ledger);
         assert_eq!(taken.sorted().len(), 40_000);
@@ -45,4 +46,29 @@ async fn a_budget_of_one_chunk_is_enough() {
     assert_balance(&ledger);
     assert_eq!(taken.sorted(), counts(list, 1_000));
     assert_eq!(late.sorted(), Vec::<String>::new());
+}
+
+/// Two branches, each with a source and a sink of its own, one sink takes nothing → all rows of the other branch arrive, many
+/// times what may be in flight, while no more than that waits in the first; and when that sink takes rows again, all of its own do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_waits_alone() {
+    for workers in [1, 2] {
+        let (mut job, deaf) = (Job::default(), Shelf { writes: Gate::shut(), ..Shelf::default() });
+        let held = Lists { chunk: 50, ..Lists::new(vec![events(1, 20_000, 0), events(2, 20_000, 0)]) };
+        let free = Lists { chunk: 50, ..Lists::new(vec![events(3, 20_000, 0), events(4, 20_000, 0)]) };
+        let sent = held.sent.clone();
+        let held = job.source_named("held", held, 0, Mood::Well);
+        let free = job.source_named("free", free, 0, Mood::Well);
+        job.shelve(held, &deaf);
+        let taken = job.keep("out", &[(free, Port::Main)]);
+        let running = wasmill_engine::start(job.graph(), options(workers)).await.expect("it starts");
+        let rows = || taken.rows.lock().expect("not poisoned").len();
+        until("the rows of the other branch", || (rows() == 40_000).then_some(())).await;
+        let (budget, waiting) = (options(1).in_flight.bytes() as usize, sent.load(SeqCst));
+        assert!(waiting <= budget + 2 * 50 * 12, "{waiting} bytes wait, the budget is {budget}");
+        deaf.writes.set(true);
+        let ledger = running.wait().await.expect("it ends");
+        assert_balance(&ledger);
+        assert_eq!(ledger.step("shelf").expect("in the ledger").counts().emitted, 40_000);
+    }
 }

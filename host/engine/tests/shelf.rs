@@ -4,7 +4,7 @@ use crate::parts::{Gate, Job};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmill_engine::{NodeKind, Port};
+use wasmill_engine::{NodeKind, Port, SinkTerms};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
 use wasmill_stream::{Batch, Guarantee, Result};
@@ -67,6 +67,10 @@ impl SinkWriter for Writer {
 impl Job {
     /// Adds the sink `shelf`.
     pub fn shelve(&mut self, source: usize, shelf: &Shelf) {
-        self.node("shelf", &[(source, Port::Main)], NodeKind::Sink { sink: Box::new(shelf.clone()) });
+        self.node(
+            "shelf",
+            &[(source, Port::Main)],
+            NodeKind::Sink { sink: Box::new(shelf.clone()), terms: SinkTerms::default() },
+        );
     }
 }

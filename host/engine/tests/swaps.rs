@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
-use wasmill_engine::{Bounds, DeadLetters, Migration, Mode, NodeKind, Port, Running, Swapper, Tolerance};
+use wasmill_engine::{Bounds, DeadLetters, Migration, Mode, NodeKind, Port, Running, SinkTerms, Swapper, Tolerance};
 use wasmill_stream::plugin::*;
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
@@ -179,8 +179,11 @@ impl Paused {
         let (taken, dead) = (job.keep("out", &[(last, Port::Main)]), Taken::default());
         let mut graph = job.graph();
         graph.nodes[step].tolerance = Tolerance { share: 0.0, give_up: Duration::from_secs(600) };
-        graph.dead_letters =
-            Some(DeadLetters { sink: Box::new(Keep { taken: dead.clone(), behind: None, fail: false }), late: false });
+        graph.dead_letters = Some(DeadLetters {
+            sink: Box::new(Keep { taken: dead.clone(), behind: None, fail: false }),
+            terms: SinkTerms::default(),
+            late: false,
+        });
         let running = wasmill_engine::start(graph, options(workers)).await.expect("it starts");
         let step = running.ledger().step("tag").expect("the step").clone();
         until("a pause", || step.paused()).await;

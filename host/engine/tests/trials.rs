@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
-use wasmill_engine::{Bounds, DeadLetters, Graph, Mode, NodeKind, Port, Tolerance};
+use wasmill_engine::{Bounds, DeadLetters, Graph, Mode, NodeKind, Port, SinkTerms, Tolerance};
 use wasmill_stream::plugin::*;
 use wasmill_stream::process::Order;
 use wasmill_stream::{Error, GuestFault, Result};
@@ -23,7 +23,7 @@ fn job(lists: Lists, kind: NodeKind, tolerance: Tolerance) -> (Graph, Taken, Tak
     let mut graph = job.graph();
     graph.nodes[step].tolerance = tolerance;
     let sink = Box::new(Keep { taken: dead.clone(), ..Keep::default() });
-    graph.dead_letters = Some(DeadLetters { sink, late: false });
+    graph.dead_letters = Some(DeadLetters { sink, terms: SinkTerms::default(), late: false });
     (graph, taken, dead)
 }
 

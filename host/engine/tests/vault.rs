@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
-use wasmill_engine::{Checkpoints, NodeKind, Options, Port, Running};
+use wasmill_engine::{Checkpoints, NodeKind, Options, Port, Running, SinkTerms};
 use wasmill_stream::checkpoint::{Created, Store};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
@@ -277,6 +277,10 @@ impl SinkWriter for Writer {
 impl Job {
     /// Adds a sink whose rows are kept in a vault.
     pub fn lock_up(&mut self, name: &str, input: usize, vault: &Vault) {
-        self.node(name, &[(input, Port::Main)], NodeKind::Sink { sink: Box::new(vault.clone()) });
+        self.node(
+            name,
+            &[(input, Port::Main)],
+            NodeKind::Sink { sink: Box::new(vault.clone()), terms: SinkTerms::default() },
+        );
     }
 }

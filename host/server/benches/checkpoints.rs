@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use wasmill_connect::checkpoint_store::StorePlace;
-use wasmill_engine::{Checkpoints, Graph, Input, Known, Node, NodeKind, Options, Port, Running, Tolerance};
+use wasmill_engine::{Checkpoints, Graph, Input, Known, Node, NodeKind, Options, Port, Running, SinkTerms, Tolerance};
 use wasmill_stream::checkpoint::Store;
 use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::watermark::{EventTime, WatermarkSpec};
@@ -113,8 +113,16 @@ async fn start(keys: u64, store: Option<Arc<dyn Store>>) -> Result<(Running, Arc
     let nodes = vec![
         node("keys", &[], source),
         node("sums", &[0], sums),
-        node("rows", &[0], NodeKind::Sink { sink: Box::new(Arrivals { seen: seen.clone() }) }),
-        node("results", &[1], NodeKind::Sink { sink: Box::new(Arrivals { seen: Arc::default() }) }),
+        node(
+            "rows",
+            &[0],
+            NodeKind::Sink { sink: Box::new(Arrivals { seen: seen.clone() }), terms: SinkTerms::default() },
+        ),
+        node(
+            "results",
+            &[1],
+            NodeKind::Sink { sink: Box::new(Arrivals { seen: Arc::default() }), terms: SinkTerms::default() },
+        ),
     ];
     let checkpoints = store.map(|store| Checkpoints {
         store,

@@ -116,7 +116,7 @@ pub fn examine(file: &JobFile, parameters: &Parameters, plugins: &mut Plugins) -
     warnings.extend(wiring::unread(&nodes, &wiring));
     let (mut outline, graph) = assemble(&name, nodes, &topology.order, &wiring);
     if let Some(DeadLetterSettings { kind, dead_letters }) = &dead_letters {
-        outline.dead_letters(outline::sink(kind, dead_letters.sink.as_ref()));
+        outline.dead_letters(outline::sink(kind, dead_letters.sink.as_ref(), &dead_letters.terms));
     }
     let dead_letters = dead_letters.map(|settings| settings.dead_letters);
     let graph = graph.map(|nodes| Graph { nodes, dead_letters, successors: Vec::new() });
@@ -251,7 +251,9 @@ fn load_node(node: DraftNode, plugins: &mut Plugins, problems: &mut Problems) ->
                 (None, _) => (about, None),
             }
         }
-        Some(Settings::Sink { kind, sink }) => (outline::sink(kind, sink.as_ref()), Some(NodeKind::Sink { sink })),
+        Some(Settings::Sink { kind, sink, terms }) => {
+            (outline::sink(kind, sink.as_ref(), &terms), Some(NodeKind::Sink { sink, terms }))
+        }
     };
     let outputs = Outputs::of(role, kind.as_ref());
     Loaded { name, place, about, kind, tolerance, outputs }

@@ -62,16 +62,19 @@ pub enum Cause {
     Future,
     /// The sink's other side refused it for good.
     Refused,
+    /// The sink's other side took nothing for longer than rows are to wait for it. It may have it all the same.
+    Outage,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 5 + GuestFault::ALL.len()] = [
+    pub const ALL: [Self; 6 + GuestFault::ALL.len()] = [
         Self::Undecodable,
         Self::Rejected,
         Self::Late,
         Self::Future,
         Self::Refused,
+        Self::Outage,
         Self::Guest(GuestFault::Trap),
         Self::Guest(GuestFault::Deadline),
         Self::Guest(GuestFault::Memory),
@@ -90,6 +93,7 @@ impl Cause {
             Self::Late => "late",
             Self::Future => "future",
             Self::Refused => "refused",
+            Self::Outage => "outage",
         }
     }
 }

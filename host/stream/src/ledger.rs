@@ -237,13 +237,22 @@ impl StepLedger {
 
     /// Counts a row that a sink's other side refuses for good, and keeps it as a dead letter if the job does so.
     pub fn refuse(&self, batch: &Batch, row: usize, reason: &str) {
-        self.reject(batch, row, Cause::Refused, reason);
+        self.leave(batch, row, Cause::Refused, reason);
+    }
+
+    /// Counts a row that a sink gives up because of an outage, and keeps it as a dead letter.
+    pub fn give_up(&self, batch: &Batch, row: usize, reason: &str) {
+        self.leave(batch, row, Cause::Outage, reason);
+    }
+
+    fn leave(&self, batch: &Batch, row: usize, cause: Cause, reason: &str) {
+        self.reject(batch, row, cause, reason);
         if let Some(letters) = &self.refusals {
-            letters.lock().unwrap_or_else(PoisonError::into_inner).row(batch, row, Cause::Refused, reason);
+            letters.lock().unwrap_or_else(PoisonError::into_inner).row(batch, row, cause, reason);
         }
     }
 
-    /// The dead letters of [`StepLedger::refuse`] since the last call. `now`: wall clock, ms.
+    /// The dead letters of [`StepLedger::refuse`] and [`StepLedger::give_up`] since the last call. `now`: wall clock, ms.
     pub fn take_refusals(&self, now: i64) -> Vec<Batch> {
         let take = |letters: &Mutex<Letters>| letters.lock().unwrap_or_else(PoisonError::into_inner).take(now);
         self.refusals.as_ref().map(take).unwrap_or_default()

@@ -35,6 +35,8 @@ pub struct Opening {
     /// Where the sink writes down how to take back what it is about to write, if it has to. `None` in a job without
     /// checkpoints.
     pub undo: Option<Arc<dyn Undo>>,
+    /// What it does while its other side takes nothing. Anything but waiting only if it [gives up](Sink::gives_up) rows.
+    pub on_outage: OnOutage,
 }
 
 /// Rows that came after the checkpoint to which a job has gone back. After a crash they may be taken back a second time.
@@ -59,6 +61,19 @@ pub trait Undo: Debug + Send + Sync {
     async fn read(&self, name: &str) -> Result<Bytes>;
 }
 
+/// What becomes of rows while the other side of a sink takes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnOutage {
+    /// They wait, and so do the sources that they come from.
+    #[default]
+    Wait,
+    /// They become dead letters, until it takes some again.
+    DeadLetter {
+        /// How long they wait before that.
+        after: Duration,
+    },
+}
+
 impl Opening {
     /// Of a sink in a job without checkpoints.
     pub fn new(ledger: Arc<StepLedger>) -> Self {
@@ -71,6 +86,7 @@ impl Opening {
             committed: false,
             withdrawal: None,
             undo: None,
+            on_outage: OnOutage::Wait,
         }
     }
 }
@@ -94,6 +110,11 @@ pub trait Sink: Send {
 
     /// Whether it can take back rows that are visible already, in a job with checkpoints: see [`Opening::withdrawal`].
     fn withdraws(&self) -> bool {
+        false
+    }
+
+    /// Whether it can do without rows that its other side does not take: see [`OnOutage::DeadLetter`].
+    fn gives_up(&self) -> bool {
         false
     }
 

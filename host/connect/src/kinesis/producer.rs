@@ -16,6 +16,7 @@ mod target;
 pub use super::connection::{ConnectionSettings, StreamName};
 pub use lanes::Outgoing;
 
+use crate::outage::Ask;
 use crate::retry::{Backoff, Patience};
 use budget::Budgets;
 use lanes::{Lane, Lanes};
@@ -71,6 +72,8 @@ pub struct Producer {
     /// How many requests may be on their way: more with each success, half of it with each throttle.
     window: f64,
     backoff: Backoff,
+    /// Why nothing was taken since something was.
+    failure: Option<String>,
     pause_until: Instant,
     /// Packed records that came to this shard and not to the one they were meant for.
     misplaced: Vec<(String, Parcel)>,
@@ -103,6 +106,7 @@ impl Producer {
             out: 0,
             window: 1.0,
             backoff: Backoff::new(Patience::ENDLESS),
+            failure: None,
             pause_until: Instant::now(),
             misplaced: Vec::new(),
             confirmed: Vec::new(),
@@ -126,6 +130,39 @@ impl Producer {
     /// How many records were taken and are not confirmed.
     pub fn waiting(&self) -> usize {
         self.lanes.waiting() + self.out
+    }
+
+    /// Why nothing was taken since something was, if nothing was.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Forgets all that was taken and is not confirmed. What is on its way may arrive all the same.
+    pub fn abandon(&mut self) {
+        self.sending = JoinSet::new();
+        self.misplaced.clear();
+        self.lanes = Lanes::default();
+        self.out = 0;
+        self.failure = None;
+    }
+
+    /// Asks for something small: whether the service is there.
+    pub fn ask(&self) -> Ask {
+        let target = self.target.clone();
+        Box::new(move || {
+            let target = target.clone();
+            Box::pin(async move { target.routes().await.map(drop) })
+        })
+    }
+
+    fn pause(&mut self, error: Error) -> Result<Duration> {
+        self.failure = Some(error.report());
+        self.backoff.pause(error)
+    }
+
+    fn works(&mut self) {
+        self.failure = None;
+        self.backoff.succeeded();
     }
 
     /// What it has done.

@@ -7,6 +7,7 @@ use super::bulk::Documents;
 use super::collisions::Collisions;
 use super::permits::Permit;
 use super::server::Server;
+use crate::outage::Outage;
 use crate::retry::{Backoff, Patience};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,13 +22,15 @@ const TRIES: u32 = 6;
 /// What all requests of a sink share.
 pub struct Delivery {
     /// Where they go.
-    pub server: Server,
+    pub server: Arc<Server>,
     /// The path of requests.
     pub path: String,
     /// The sink's counters.
     pub ledger: Arc<StepLedger>,
     /// Whether it is let in.
     pub admissions: Arc<Admissions>,
+    /// Whether it takes anything.
+    pub outage: Arc<Outage>,
     /// How large requests may be.
     pub size: RequestSize,
     /// Conflicts with documents that must be the same; `None` if rows have ids of their own.
@@ -87,6 +90,11 @@ impl Delivery {
         let mut failures = vec![0; documents.len()];
         let mut requests: Vec<Vec<usize>> = vec![(0..documents.len()).collect()];
         while let Some(numbers) = requests.pop() {
+            if let Some(reason) = self.outage.turns_away() {
+                requests.push(numbers);
+                self.give_up(&documents, requests.into_iter().flatten(), &reason);
+                return Ok(());
+            }
             let body = documents.request(&numbers);
             if numbers.len() > 1 && body.len() > self.size.limit() {
                 // The limit was learned when these were put together already.
@@ -98,6 +106,9 @@ impl Delivery {
                 Ok(Answer::Items(fates)) => {
                     self.size.taken(bytes);
                     let left = self.settle(&documents, &numbers, fates, &mut failures);
+                    if left.numbers.len() < numbers.len() {
+                        self.outage.is_over();
+                    }
                     let failure = self.judge(&left, &mut admission);
                     self.look(&documents, left.there).await;
                     if !left.numbers.is_empty() {
@@ -128,6 +139,10 @@ impl Delivery {
                 }
                 Some(error) => {
                     permit.refused(sent);
+                    if let Some(reason) = self.outage.failed(&error) {
+                        self.give_up(&documents, requests.into_iter().flatten(), &reason);
+                        return Ok(());
+                    }
                     backoff.wait(error).await?;
                 }
             }
@@ -218,6 +233,16 @@ impl Delivery {
     fn count_written(&self) {
         StepLedger::add(&self.ledger.emitted, 1);
         StepLedger::add(&self.ledger.written, 1);
+    }
+
+    /// Makes dead letters of documents, in the order in which they came.
+    pub fn give_up(&self, documents: &Documents, numbers: impl IntoIterator<Item = usize>, reason: &str) {
+        let mut numbers: Vec<usize> = numbers.into_iter().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            let (batch, row) = documents.origin(number);
+            self.ledger.give_up(batch, row, reason);
+        }
     }
 
     fn reject(&self, documents: &Documents, number: usize, reason: &str) {

@@ -81,6 +81,13 @@ impl Server {
         }
     }
 
+    /// Asks whether it is there, for an answer of any kind but that it is overloaded or out of order.
+    pub async fn is_there(&self) -> Result<()> {
+        let reply = self.send(Method::Get, "/", "").await?;
+        let refusal = self.refusal("ask whether it is there", &reply);
+        if refusal.kind() == ErrorKind::Unavailable { Err(refusal) } else { Ok(()) }
+    }
+
     /// Sends a request, without a body if that is empty.
     pub async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Reply> {
         let body = body.into();

@@ -9,10 +9,12 @@ use super::answer::{Answer, Fate};
 use super::bulk::Documents;
 use super::server::Server;
 use super::version::Versions;
+use crate::outage::Outage;
 use crate::retry::{Backoff, Patience, patiently};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use wasmill_stream::sink::{Undo, Withdrawal};
 use wasmill_stream::{Error, ErrorKind, Result};
 
@@ -50,8 +52,15 @@ struct About {
     version: Option<i64>,
 }
 
-/// Notes what is there before documents are written. `index`: that of all documents which do not name their own.
-pub async fn note(server: &Server, undo: &dyn Undo, index: Option<&str>, documents: &Documents) -> Result<()> {
+/// Notes what is there before documents are written. `index`: that of all documents which do not name their own. The inner error
+/// is why the documents are given up instead.
+pub async fn note(
+    server: &Server,
+    undo: &dyn Undo,
+    index: Option<&str>,
+    documents: &Documents,
+    outage: &Arc<Outage>,
+) -> Result<Result<(), String>> {
     let mut notes = Vec::with_capacity(documents.len());
     let mut looked_up = Vec::new();
     for (line, may_exist) in documents.lines() {
@@ -67,12 +76,24 @@ pub async fn note(server: &Server, undo: &dyn Undo, index: Option<&str>, documen
         .filter(|(at, _)| looked_up[*at])
         .map(|(at, note)| (at, (note.index.clone(), note.id.clone())))
         .unzip();
-    let found = patiently(|| server.documents(&places)).await?;
+    let mut backoff = Backoff::new(Patience::ENDLESS);
+    let found = loop {
+        if let Some(reason) = outage.turns_away() {
+            return Ok(Err(reason));
+        }
+        match server.documents(&places).await {
+            Ok(found) => break found,
+            Err(error) => match outage.failed(&error) {
+                Some(reason) => return Ok(Err(reason)),
+                None => backoff.wait(error).await?,
+            },
+        }
+    };
     for (at, document) in existing.into_iter().zip(found) {
         notes[at].document = document;
     }
     let bytes = serde_json::to_vec(&notes).map_err(|error| Error::internal(format!("write notes: {error}")))?;
-    undo.keep(bytes.into()).await
+    undo.keep(bytes.into()).await.map(Ok)
 }
 
 /// How documents are put back.

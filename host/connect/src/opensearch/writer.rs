@@ -10,11 +10,11 @@ use super::permits::Permits;
 use super::server::Server;
 use super::settings::Settings;
 use super::undo;
+use crate::outage::{Ask, Outage};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmill_stream::ledger::StepLedger;
-use wasmill_stream::sink::{SinkWriter, Undo};
+use wasmill_stream::sink::{Opening, SinkWriter, Undo};
 use wasmill_stream::{Batch, Result};
 
 /// An open sink.
@@ -33,15 +33,12 @@ pub struct Writer {
 
 impl Writer {
     /// A writer with an empty buffer.
-    pub fn new(
-        server: Server,
-        settings: &Settings,
-        ledger: Arc<StepLedger>,
-        action: Action,
-        undo: Option<Arc<dyn Undo>>,
-    ) -> Self {
+    pub fn new(server: Server, settings: &Settings, action: Action, opening: Opening) -> Self {
+        let Opening { ledger, undo, on_outage, .. } = opening;
+        let server = Arc::new(server);
         let index = settings.index.is_literal().then(|| settings.index.at(0));
         let delivery = Arc::new(Delivery {
+            outage: Outage::new(on_outage, ledger.clone(), is_there(&server)),
             server,
             path: match &index {
                 // Without it, the server would make an index of the name of an alias that somebody has taken away.
@@ -73,11 +70,24 @@ impl Writer {
         self.flights.clear_way(&ids).await?;
         let permit = self.permits.acquire(documents.bytes()).await;
         if let Some(undo) = self.undo.as_ref().filter(|undo| undo.is_wanted()) {
-            undo::note(&self.delivery.server, &**undo, self.index.as_deref(), &documents).await?;
+            let Delivery { server, outage, .. } = &*self.delivery;
+            if let Err(reason) = undo::note(server, &**undo, self.index.as_deref(), &documents, outage).await? {
+                self.delivery.give_up(&documents, 0..documents.len(), &reason);
+                return Ok(());
+            }
         }
         self.flights.depart(self.delivery.clone().deliver(documents, permit), ids);
         Ok(())
     }
+}
+
+/// Asks whether the server is there.
+fn is_there(server: &Arc<Server>) -> Ask {
+    let server = server.clone();
+    Box::new(move || {
+        let server = server.clone();
+        Box::pin(async move { server.is_there().await })
+    })
 }
 
 #[async_trait]

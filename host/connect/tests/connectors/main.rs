@@ -43,6 +43,7 @@ mod opensearch_cases;
 mod opensearch_load;
 mod opensearch_preflight;
 mod opensearch_undo;
+mod outages;
 mod proxies;
 mod replay;
 mod replay_resume;

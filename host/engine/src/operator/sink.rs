@@ -5,7 +5,7 @@ use super::{Epoch, Rows};
 use crate::checkpoint::{FINAL, Reporter};
 use crate::parcel::Parcel;
 use crate::worker::Shared;
-use crate::writer::{Message, What};
+use crate::writer::{Message, Room, What};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ const RETRY: Duration = Duration::from_millis(1);
 struct Outbox {
     worker: usize,
     writer: Sender<Message>,
+    room: Room,
     reporter: Option<Reporter>,
     /// Each batch holds its epoch open.
     rows: VecDeque<(Capability<Epoch>, Arc<Batch>)>,
@@ -39,7 +40,8 @@ impl Outbox {
             let before = |(capability, _): &(Capability<Epoch>, _)| barrier.is_none_or(|at| *capability.time() <= at);
             if let Some(next) = self.rows.iter().position(before) {
                 let batch = self.rows[next].1.clone();
-                self.give(What::Rows(batch))?;
+                let place = self.room.try_take(batch.values.total_bytes()).ok_or(TrySendError::Full(()))?;
+                self.give(What::Rows(batch, Some(place)))?;
                 self.rows.remove(next);
                 continue;
             }
@@ -66,7 +68,7 @@ impl Outbox {
 }
 
 /// Builds the operator. Its output carries nothing: its frontier tells which epochs the sink has taken.
-pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, writer: Sender<Message>) -> Rows<'s> {
+pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, way: (Sender<Message>, Room)) -> Rows<'s> {
     let scope = rows.scope();
     let ledger = shared.plan.nodes[index].ledger.clone();
     let (reporter, verdict) = (shared.reporter.clone(), shared.verdict.clone());
@@ -75,7 +77,8 @@ pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, writer: Sender<M
     let mut input = builder.new_input(rows, Pipeline);
     let (_output, taken) = builder.new_output::<Parcel>();
     let activator = scope.activator_for(builder.operator_info().address);
-    let mut outbox = Outbox { worker: scope.index(), writer, reporter, rows: VecDeque::new(), passed: None };
+    let (writer, room) = way;
+    let mut outbox = Outbox { worker: scope.index(), writer, room, reporter, rows: VecDeque::new(), passed: None };
     builder.build(move |mut capabilities| {
         // Held until the last barrier is sent: at the end of its input timely lets go of an operator that holds nothing,
         // even if the writer had no room for what it still has to say.

@@ -101,7 +101,7 @@ struct SourceStep {
     splits: Splits,
     queue: Receiver<Delivery>,
     shared: Shared,
-    /// How far the sinks are, as seen by this worker.
+    /// How far the sinks are that its rows go to, as seen by this worker.
     probe: probe::Handle<Epoch>,
     announced: Progress,
     /// The last barrier that was passed.
@@ -215,9 +215,14 @@ impl SourceStep {
         (0..self.workers).map(|to| Announcement::new(to, self.index, self.worker, progress)).collect()
     }
 
-    /// Whether the epoch after `epoch` may be opened: sources run at most a few epochs ahead of the sinks.
+    /// Whether the epoch after `epoch` may be opened: sources run at most a few epochs ahead of their sinks.
     fn may_close(&self, epoch: Epoch) -> bool {
         (epoch + 1).checked_sub(EPOCHS_AHEAD).is_none_or(|behind| !self.probe.less_than(&behind))
+    }
+
+    /// Whether rows may go into `epoch`. Another source, whose sinks keep up, may have opened it.
+    fn may_fill(&self, epoch: Epoch) -> bool {
+        epoch.checked_sub(1).is_none_or(|before| self.may_close(before))
     }
 
     /// The barrier that stands between the operator and `next`, if it has not passed it yet.
@@ -307,8 +312,10 @@ pub fn build<'s>(
             step.settle();
             let clock = step.shared.clock.clone();
             let mut ended = step.shared.verdict.is_aborted();
-            // A full epoch takes no more rows until the sinks allow the next one.
-            let blocked = clock.is_full() && !step.may_close(clock.current());
+            // A full epoch takes no more rows until the sinks allow the next one. Sinks to which nothing of this source goes
+            // hold it no more than it holds their sources.
+            let is_full = clock.is_full() && !step.may_close(clock.current());
+            let blocked = is_full || !step.may_fill(*to_news.time());
             if blocked || ledger.held_back.load(Relaxed) > 0 {
                 work.is_held_back();
             }

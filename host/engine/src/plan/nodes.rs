@@ -14,7 +14,7 @@ pub(super) fn add_dead_letters(graph: &mut Graph) -> Option<usize> {
     graph.nodes.push(Node {
         name: DEAD_LETTERS.to_owned(),
         inputs: senders.map(|(node, _)| Input { node, port: Port::Dead }).collect(),
-        kind: NodeKind::Sink { sink: dead_letters.sink },
+        kind: NodeKind::Sink { sink: dead_letters.sink, terms: dead_letters.terms },
         tolerance: Tolerance::default(),
     });
     Some(graph.nodes.len() - 1)
@@ -59,8 +59,8 @@ pub(super) fn plan_node(index: usize, node: Node, ends: &mut Ends) -> PlanNode {
             PlanKind::Aggregate { plugin, windows, allowed_lateness }
         }
         NodeKind::Process { plugin, order } => PlanKind::Process { plugin, order },
-        NodeKind::Sink { sink } => {
-            ends.sinks.push((index, sink));
+        NodeKind::Sink { sink, terms } => {
+            ends.sinks.push((index, sink, terms));
             PlanKind::Sink
         }
     };

@@ -25,7 +25,7 @@ pub struct Filter {
 /// The names of all causes.
 fn causes() -> impl Iterator<Item = &'static str> {
     let guest = GuestFault::ALL.into_iter().map(Cause::Guest);
-    let others = [Cause::Undecodable, Cause::Rejected, Cause::Late, Cause::Future, Cause::Refused];
+    let others = [Cause::Undecodable, Cause::Rejected, Cause::Late, Cause::Future, Cause::Refused, Cause::Outage];
     others.into_iter().chain(guest).map(Cause::name)
 }
 

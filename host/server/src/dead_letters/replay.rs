@@ -148,7 +148,7 @@ impl Concerns {
             match &node.kind {
                 NodeKind::Aggregate { .. } => concerns.windows.push(name()),
                 NodeKind::Process { .. } => concerns.states.push(name()),
-                NodeKind::Sink { sink } if sink.guarantee() == Guarantee::EffectivelyOnce => {
+                NodeKind::Sink { sink, .. } if sink.guarantee() == Guarantee::EffectivelyOnce => {
                     concerns.overwritten.extend(gathered[at].then(name));
                 }
                 NodeKind::Sink { .. } => concerns.doubled.extend(around.iter().any(|ways| ways[at]).then(name)),

@@ -182,7 +182,7 @@ mod job {
     use super::*;
     use async_trait::async_trait;
     use std::sync::Mutex;
-    use wasmill_engine::{DeadLetters, Graph, Input, Node, NodeKind, Options, Port, Tolerance};
+    use wasmill_engine::{DeadLetters, Graph, Input, Node, NodeKind, Options, Port, SinkTerms, Tolerance};
     use wasmill_stream::ledger::StepLedger;
     use wasmill_stream::plugin::{Aggregate, AggregatePlugin, Needs, Plugin};
     use wasmill_stream::sink::{Opening, Sink, SinkWriter};
@@ -249,7 +249,7 @@ mod job {
     }
 
     fn sink(sink: impl Sink + 'static) -> NodeKind {
-        NodeKind::Sink { sink: Box::new(sink) }
+        NodeKind::Sink { sink: Box::new(sink), terms: SinkTerms::default() }
     }
 
     /// Records of two splits, and user records of one Kinesis record, one of which dies again → the others reach the sink with
@@ -269,8 +269,11 @@ mod job {
         let (kept, witness) = (Kept::default(), Witness::default());
         let nodes = vec![node("trips", &[], source()), node("out", &[0], sink(kept.clone()))];
         let letters = witness.watch(Box::new(Kept::default()));
-        let mut graph =
-            Graph { nodes, dead_letters: Some(DeadLetters { sink: letters, late: false }), successors: Vec::new() };
+        let mut graph = Graph {
+            nodes,
+            dead_letters: Some(DeadLetters { sink: letters, terms: SinkTerms::default(), late: false }),
+            successors: Vec::new(),
+        };
         replay.feed(&mut graph);
         assert_eq!(replay.records(), 5);
         let left_out: Vec<_> = replay.left_out().collect();

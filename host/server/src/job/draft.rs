@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 use wasmill_connect::component_store::FetchSettings;
-use wasmill_engine::{DeadLetters, Options, Tolerance};
+use wasmill_engine::{DeadLetters, Options, SinkTerms, Tolerance};
 use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::access::{Access, Anything};
 use wasmill_stream::config::{ForeignSettings, Place, Problems, Section};
@@ -120,6 +120,8 @@ pub enum Settings {
         kind: &'static str,
         /// The sink.
         sink: Box<dyn Sink>,
+        /// On which terms it gets its rows.
+        terms: SinkTerms,
     },
 }
 
@@ -194,14 +196,14 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     for (name, table) in tables(&mut root, "step", problems) {
         nodes.push(step::read(file, name, table, problems));
     }
+    let dead_letters = root.table("dead_letter", problems).map(|table| sink::read_dead_letters(table, problems));
     for (name, table) in tables(&mut root, "sink", problems) {
-        nodes.push(sink::read(name, table, problems));
+        nodes.push(sink::read(name, table, dead_letters.is_some(), problems));
     }
     if root.optional("locked", problems).unwrap_or(false) {
         let plugins = nodes.iter_mut().filter_map(|node| node.settings.as_mut()?.plugin_mut());
         plugins.for_each(|plugin| plugin.locked = true);
     }
-    let dead_letters = root.table("dead_letter", problems).and_then(|table| sink::read_dead_letters(table, problems));
     let checkpoint = root.table("checkpoint", problems).and_then(|table| checkpoint::read(&name, table, problems));
     let swap = root.table("swap", problems).map(|table| swap::read(table, problems)).unwrap_or_default();
     let fetch = root.table("components", problems).map(|table| FetchSettings::check(table, problems));
@@ -210,6 +212,7 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     let trust = root.table("trust", problems).and_then(|table| Trust::read(table, problems));
     root.finish(problems);
     let sourcing = Sourcing { fetch, trust, access };
+    let dead_letters = dead_letters.flatten();
     Some(Draft { name, options, nodes, dead_letters, checkpoint, swap, sourcing })
 }
 

@@ -2,9 +2,9 @@
 
 use super::draft::SourceSettings;
 use std::fmt;
-use wasmill_engine::{DEAD_LETTERS, Input, Port};
+use wasmill_engine::{DEAD_LETTERS, Input, Port, SinkTerms};
 use wasmill_stream::process::Order;
-use wasmill_stream::sink::Sink;
+use wasmill_stream::sink::{OnOutage, Sink};
 use wasmill_stream::units::Period;
 use wasmill_stream::watermark::{EventTime, Strategy, WatermarkSpec};
 use wasmill_stream::window::WindowSpec;
@@ -157,8 +157,12 @@ pub fn process(plugin: &str, order: Order) -> String {
 }
 
 /// A line about a sink, with what it promises.
-pub fn sink(kind: &str, sink: &dyn Sink) -> String {
-    format!("{kind} sink, {}", sink.guarantee())
+pub fn sink(kind: &str, sink: &dyn Sink, terms: &SinkTerms) -> String {
+    let outage = match terms.on_outage {
+        OnOutage::Wait => String::new(),
+        OnOutage::DeadLetter { after } => format!(", dead letters after {after:?} of an outage"),
+    };
+    format!("{kind} sink, {}{outage}", sink.guarantee())
 }
 
 #[cfg(test)]

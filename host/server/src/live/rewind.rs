@@ -141,7 +141,7 @@ fn can_go_back(job: &Job) -> Result<()> {
                 return Err(Error::invalid(format!("source {name} cannot be read again: it is a pipe"))
                     .hint("--keep-state puts the code back and goes on where the job is"));
             }
-            NodeKind::Sink { sink } if !sink.withdraws() => return Err(cannot_withdraw(name)),
+            NodeKind::Sink { sink, .. } if !sink.withdraws() => return Err(cannot_withdraw(name)),
             _ => {}
         }
     }

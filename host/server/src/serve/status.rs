@@ -106,6 +106,10 @@ pub struct RunStatus {
     /// Steps that stand still, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paused: Vec<PausedStep>,
+    /// Parts of its sources and sinks that work otherwise than they were asked to, and how: an outage of a sink, a shard that is read in
+    /// another way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
     /// Why it gets no further, if it does not, and who holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stalled: Option<String>,
@@ -123,6 +127,15 @@ pub struct PausedStep {
     pub step: String,
     /// Why.
     pub reason: String,
+}
+
+/// How a part of a source or sink works otherwise than it was asked to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Remark {
+    /// Which: a sink, or a split of a source.
+    pub part: String,
+    /// How.
+    pub remark: String,
 }
 
 /// The checkpoints of a run.
@@ -216,6 +229,7 @@ impl RunStatus {
         let watermark = seen.watermark.filter(|watermark| *watermark != i64::MAX);
         let letters = observed.ledger.steps.iter().flat_map(|step| step.causes.look());
         let paused = seen.paused.iter().map(|(step, reason)| PausedStep { step: step.clone(), reason: reason.clone() });
+        let remarks = seen.remarks.iter().map(|(part, remark)| Remark { part: part.clone(), remark: remark.clone() });
         Self {
             uptime: seen.elapsed.as_secs_f64(),
             records_in: seen.read,
@@ -228,6 +242,7 @@ impl RunStatus {
             event_time_lag: watermark.map(|watermark| (now() - watermark) as f64 / 1e3),
             watermark: watermark.map(iso8601),
             paused: paused.collect(),
+            remarks: remarks.collect(),
             stalled: seen.stalled.clone(),
             checkpoints,
             steps,

@@ -15,6 +15,12 @@ impl Causes {
         }
     }
 
+    /// How many there are of a cause.
+    pub fn of(&self, cause: Cause) -> u64 {
+        let at = Cause::ALL.iter().position(|known| *known == cause);
+        at.map_or(0, |at| self.0[at].load(Relaxed))
+    }
+
     /// How many there are of each cause that has occurred.
     pub fn look(&self) -> Vec<(Cause, u64)> {
         let counts = Cause::ALL.into_iter().zip(self.0.iter().map(|count| count.load(Relaxed)));

@@ -24,7 +24,7 @@ impl Producer {
                     self.lanes.give_back(parcel.lane, parcel.records);
                 }
                 self.window = (self.window / 2.0).max(1.0);
-                self.pause_until = now + self.backoff.pause(error)?;
+                self.pause_until = now + self.pause(error)?;
                 return Ok(());
             }
         };
@@ -62,9 +62,9 @@ impl Producer {
             // Shards that refuse have pauses of their own; the others go on.
             Some(reason) if taking.is_empty() => {
                 let error = Error::unavailable(format!("{}: all records were refused for now: {reason}", self.target));
-                self.pause_until = now + self.backoff.pause(error)?;
+                self.pause_until = now + self.pause(error)?;
             }
-            _ => self.backoff.succeeded(),
+            _ => self.works(),
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Producer {
         match listed {
             Ok(routes) => self.routes = routes,
             Err(error) => {
-                self.list_at = Instant::now() + self.backoff.pause(error)?;
+                self.list_at = Instant::now() + self.pause(error)?;
                 return Ok(());
             }
         }

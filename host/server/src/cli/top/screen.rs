@@ -245,6 +245,8 @@ fn details(job: &JobStatus) -> Vec<Line> {
     lines.extend(run.stalled.iter().map(|stalled| Line(format!("stalled: {stalled}"), Look::Bad)));
     let paused = run.paused.iter().map(|paused| format!("step {} is paused: {}", paused.step, paused.reason));
     lines.extend(paused.map(|line| Line(line, Look::Bad)));
+    let remarks = run.remarks.iter().map(|remark| format!("{}: {}", remark.part, remark.remark));
+    lines.extend(remarks.map(|line| Line(line, Look::Bad)));
     let watermark = run.watermark.as_deref().unwrap_or("none");
     lines.push(Line(format!("up {}  watermark {watermark}", time(Some(run.uptime))), Look::Plain));
     if let Some(checkpoints) = &run.checkpoints {
