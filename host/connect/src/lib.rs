@@ -6,6 +6,7 @@ pub mod checkpoint_store;
 pub mod component_store;
 mod digest;
 mod disk;
+mod dynamodb;
 mod file;
 mod format;
 mod gathering;
@@ -18,6 +19,7 @@ mod mark;
 mod opensearch;
 mod partitions;
 pub mod replay;
+mod requests;
 mod retry;
 mod row_field;
 mod s3;
@@ -69,6 +71,7 @@ pub const SOURCES: &[SourceKind] = &[
 
 /// Every sink.
 pub const SINKS: &[SinkKind] = &[
+    SinkKind { name: "dynamodb", about: "items in a DynamoDB table", check: dynamodb::check },
     SinkKind { name: "file", about: "JSON lines, CSV or Parquet in files", check: file::check },
     SinkKind { name: "kinesis", about: "records in a Kinesis stream", check: kinesis::sink::check },
     SinkKind { name: "opensearch", about: "documents in an OpenSearch index", check: opensearch::check },
