@@ -22,11 +22,14 @@ pub mod replay;
 mod requests;
 mod retry;
 mod row_field;
+mod row_id;
 mod s3;
 mod saved;
 mod secret;
+mod sns;
 pub mod stdin;
 pub mod stdout;
+mod template;
 mod time_pattern;
 
 /// Writing to a Kinesis stream, for the sink of jobs and for the producer of the command line.
@@ -76,5 +79,6 @@ pub const SINKS: &[SinkKind] = &[
     SinkKind { name: "kinesis", about: "records in a Kinesis stream", check: kinesis::sink::check },
     SinkKind { name: "opensearch", about: "documents in an OpenSearch index", check: opensearch::check },
     SinkKind { name: "s3", about: "JSON lines, CSV or Parquet in objects of an S3 bucket", check: s3::check },
+    SinkKind { name: "sns", about: "messages to an SNS topic", check: sns::check },
     SinkKind { name: "stdout", about: "lines to standard output", check: stdout::check },
 ];

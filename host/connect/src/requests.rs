@@ -5,6 +5,7 @@ pub mod admission;
 pub mod delivery;
 pub mod flights;
 mod outbox;
+pub mod pace;
 pub mod permits;
 mod settings;
 mod writer;

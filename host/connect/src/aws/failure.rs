@@ -70,14 +70,14 @@ pub fn is_missing(code: &str) -> bool {
     MISSING.contains(&code)
 }
 
-/// Whether a code says who the caller is or what it may do.
-pub fn is_about_caller(code: &str) -> bool {
-    DENIED.contains(&code) || DOUBTFUL.contains(&code) || EXPIRED.contains(&code)
-}
-
 /// Whether time can cure what a code says.
 pub fn is_passing(code: &str) -> bool {
     PASSING.contains(&code)
+}
+
+/// Whether a code says who the caller is or what it may do.
+pub fn is_about_caller(code: &str) -> bool {
+    DENIED.contains(&code) || DOUBTFUL.contains(&code) || EXPIRED.contains(&code)
 }
 
 /// The host's error for a failed call. `subject` names the stream, table or topic and what was asked of it.

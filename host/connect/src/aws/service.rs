@@ -1,7 +1,7 @@
 //! What sinks have in common that write to a service of AWS through its SDK: settings, and what a failed call means for the rows that it
 //! was about.
 
-use super::{AwsAccess, AwsSettings, Doubt, check_endpoint, failure, is_missing};
+use super::{AwsAccess, AwsSettings, Doubt, check_endpoint, failure, is_about_caller, is_missing};
 use crate::requests::Answer;
 use crate::retry::Patience;
 use aws_sdk_kinesis::config::http::HttpResponse;
@@ -79,11 +79,12 @@ impl Caller {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let answer = error.as_service_error();
-        let is_gone = answer.and_then(ProvideErrorMetadata::code).is_some_and(is_missing);
+        let code = answer.and_then(ProvideErrorMetadata::code).unwrap_or_default();
+        let is_barred = is_missing(code) || is_about_caller(code);
         let reason = answer.map(|answer| reason(answer));
         let error = self.failure(what, error);
         match error.kind() {
-            ErrorKind::Invalid if is_gone => Err(Error::new(ErrorKind::Denied, error.report())),
+            _ if is_barred => Err(Error::new(ErrorKind::Denied, error.report())),
             ErrorKind::Invalid => Ok(Answer::Malformed(reason.unwrap_or_else(|| error.report()))),
             _ => Err(error),
         }
