@@ -33,7 +33,7 @@ pub use checkpoint::{
     COMPONENTS, Checkpoints, Declared, Fence, Journal, Known, Pruned, Published, ResumedFrom, RewindPoints, Status,
     fits,
 };
-pub use graph::{DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Successor, Tolerance};
+pub use graph::{ARCHIVE, DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Successor, Tolerance};
 pub use lookout::{Lookouts, SampledRow, Told, Watched};
 pub use run::{Options, Running, Stopper, start};
 pub use stall::Stall;

@@ -11,7 +11,7 @@ use wasmill_stream::config::{Problems, Section};
 pub fn read(name: String, mut table: Section<'_>, problems: &mut Problems) -> DraftNode {
     let place = table.place();
     let inputs = read_inputs(&mut table, problems);
-    let kind = kind(&mut table, problems);
+    let kind = kind(&mut table, SINKS, problems);
     let settings = kind.and_then(|kind| {
         let sink = (kind.check)(&name, &mut table, problems)?;
         Some(Settings::Sink { kind: kind.name, sink })
@@ -26,20 +26,21 @@ pub fn read(name: String, mut table: Section<'_>, problems: &mut Problems) -> Dr
 /// Reads the table `[dead_letter]`: a sink without a name and input of its own.
 pub fn read_dead_letters(mut table: Section<'_>, problems: &mut Problems) -> Option<DeadLetterSettings> {
     let late = table.optional("late", problems).unwrap_or(false);
-    let kind = kind(&mut table, problems)?;
+    let kind = kind(&mut table, SINKS, problems)?;
     let sink = (kind.check)(DEAD_LETTERS, &mut table, problems);
     table.finish(problems);
     Some(DeadLetterSettings { kind: kind.name, dead_letters: DeadLetters { sink: sink?, late } })
 }
 
-fn kind(table: &mut Section<'_>, problems: &mut Problems) -> Option<&'static SinkKind> {
+/// The kind of a sink that a table names, of those in a list.
+pub fn kind(table: &mut Section<'_>, kinds: &'static [SinkKind], problems: &mut Problems) -> Option<&'static SinkKind> {
     let (wanted, place) = table.required_located::<String>("type", problems)?;
-    let found = SINKS.iter().find(|kind| kind.name == wanted);
+    let found = kinds.iter().find(|kind| kind.name == wanted);
     if found.is_some() {
         table.reach(Reach::Sink(&wanted), place.clone(), problems);
     }
     if found.is_none() {
-        unknown_kind(table, &wanted, place, SINKS.iter().map(|kind| kind.name), problems);
+        unknown_kind(table, &wanted, place, kinds.iter().map(|kind| kind.name), problems);
     }
     found
 }
