@@ -136,3 +136,62 @@ impl Thrift<'_> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn varint(mut value: u64, to: &mut Vec<u8>) {
+        while value >= 0x80 {
+            to.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        to.push(value as u8);
+    }
+
+    /// A page of nothing with this header. `dictionary`: whether it is one.
+    fn page(unpacked: i64, packed: i64, values: i64, encoding: i64, dictionary: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut field = |head: u8, value: i64| {
+            bytes.push(head);
+            varint(((value << 1) ^ (value >> 63)) as u64, &mut bytes);
+        };
+        field(0x15, if dictionary { 2 } else { 0 });
+        field(0x15, unpacked);
+        field(0x15, packed);
+        bytes.push(if dictionary { 0x4c } else { 0x2c });
+        let mut field = |head: u8, value: i64| {
+            bytes.push(head);
+            varint(((value << 1) ^ (value >> 63)) as u64, &mut bytes);
+        };
+        field(0x15, values);
+        field(0x15, encoding);
+        bytes.extend([0, 0]);
+        bytes
+    }
+
+    /// Pages that fit, and pages that would take memory for nothing: too large, of too many values, in an encoding that takes memory
+    /// by what it says, longer than their column, negative.
+    #[test]
+    fn headers() {
+        let fits = [page(100, 0, 10, 0, false), page(40, 0, 10, 0, true)].concat();
+        assert_eq!(check(&fits, 140, 10), Ok(()));
+        for (chunk, expected) in [
+            (fits.clone(), "more than 139 bytes"),
+            (page(i64::from(i32::MAX), 0, 1, 0, false), "more than 139 bytes"),
+            (page(1, 0, 11, 0, false), "11 values"),
+            (page(100, 0, 1_000_000_000, 0, true), "1000000000 values"),
+            (page(100, 0, 26, 0, true), "26 values"),
+            (page(1, 0, 1, 5, false), "encoding 5"),
+            (page(1, 1, 1, 0, false), "behind the end"),
+            (page(-1, 0, 1, 0, false), "-1 bytes"),
+            (page(1, -1, 1, 0, false), "-1 bytes"),
+            (page(1, 0, -1, 0, false), "-1 values"),
+            (vec![0x15], "cannot be read"),
+            (vec![0x1c; 100], "cannot be read"),
+        ] {
+            let error = check(&chunk, 139, 10).expect_err(expected);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

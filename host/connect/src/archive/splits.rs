@@ -123,3 +123,68 @@ impl<R> Splits<R> {
         self.splits.iter().filter(|(_, split)| is_open(split)).map(|(part, _)| part.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(number: u64) -> Order {
+        Order { run: 1, number }
+    }
+
+    /// Splits by name, parents, and the first and the last of their files.
+    fn splits(spans: &[(&str, &[&str], u64, u64)], done: &[&str]) -> (Splits<()>, BTreeMap<String, SplitMark>) {
+        let span = |&(part, parents, first, last): &(&str, &[&str], u64, u64)| {
+            let parents = parents.iter().map(|&parent| parent.to_owned()).collect();
+            let span = Span { parents, first: order(first), last: (order(last), Position::Number(last)) };
+            (part.to_owned(), span)
+        };
+        let mark = |&part: &&str| (part.to_owned(), SplitMark { position: None, watermark: Some(7), done: true });
+        let marks = done.iter().map(mark).collect();
+        (Splits::new(spans.iter().map(span).collect(), &marks), marks)
+    }
+
+    const FAMILY: [(&str, &[&str], u64, u64); 4] =
+        [("a", &[], 1, 3), ("b", &["a"], 5, 9), ("c", &["a", "x"], 6, 9), ("d", &["b", "c"], 10, 12)];
+
+    /// A family → its roots come first, children with the end of the first parent; parents that the archive has nothing of count for
+    /// nothing.
+    #[test]
+    fn families() {
+        let (mut splits, marks) = splits(&FAMILY, &[]);
+        assert_eq!(splits.first(&marks), ["a"]);
+        assert_eq!(splits.unknown_children("a"), ["b", "c"]);
+        assert_eq!(splits.get("c").expect("known").parents, ["a"]);
+        assert_eq!(splits.unknown_children("b"), ["d"]);
+        for part in ["a", "b", "c"] {
+            splits.get(part).expect("known").state = State::Waits(());
+        }
+        assert_eq!((splits.over(order(2)), splits.over(order(3))), (vec![], vec!["a".to_owned()]));
+        assert_eq!(splits.over(order(9)), ["a", "b", "c"]);
+        assert_eq!(splits.unknown_children("a"), [""; 0]);
+    }
+
+    /// Going on when some have ended, or are announced → their children come first, and nobody who has ended.
+    #[test]
+    fn going_on() {
+        let (splits, marks) = splits(&FAMILY, &["a"]);
+        assert_eq!(splits.first(&marks), ["b", "c"]);
+        let (splits, mut marks) = self::splits(&FAMILY, &[]);
+        marks.insert("b".to_owned(), SplitMark::default());
+        assert_eq!(splits.first(&marks), ["a", "b"]);
+    }
+
+    /// A split that names no parents and begins when others have ended without children → it goes on after them, as the shards of a
+    /// stream that was created again; one that others go on after, or that is there at the same time, is not waited for.
+    #[test]
+    fn orphans() {
+        let (mut splits, marks) = splits(
+            &[("a", &[], 1, 3), ("b", &["a"], 5, 6), ("silent", &[], 1, 2), ("long", &[], 1, 20), ("a@1", &[], 7, 9)],
+            &[],
+        );
+        assert_eq!(splits.first(&marks), ["a", "long", "silent"]);
+        let orphan = splits.get("a@1").expect("known");
+        assert_eq!((orphan.parents.clone(), orphan.is_child), (vec!["b".to_owned(), "silent".to_owned()], false));
+        assert_eq!(splits.unknown_children("silent"), ["a@1"]);
+    }
+}

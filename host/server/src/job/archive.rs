@@ -12,6 +12,16 @@ pub fn read_wish(name: &str, table: &mut Section<'_>, problems: &mut Problems) -
     wanted.then(|| (name.to_owned(), place))
 }
 
+/// Whether it makes sense to archive a source.
+pub fn can_be(node: &DraftNode, (name, place): &(String, Place), problems: &mut Problems) -> bool {
+    let is_archive = matches!(&node.settings, Some(Settings::Source(source)) if source.kind == ARCHIVE);
+    if is_archive {
+        let message = format!("source {name}: its records are in an archive already");
+        problems.push_hint(place.clone(), message, "leave `archive = true` out: files can be copied as they are");
+    }
+    !is_archive
+}
+
 /// Reads the table for these sources.
 pub fn read(table: Option<Section<'_>>, archived: Vec<(String, Place)>, problems: &mut Problems) -> Option<DraftNode> {
     let Some(mut table) = table else {

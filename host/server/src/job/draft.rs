@@ -198,8 +198,10 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     let mut nodes = Vec::new();
     let mut archived = Vec::new();
     for (name, mut table) in tables(&mut root, "source", problems) {
-        archived.extend(archive::read_wish(&name, &mut table, problems));
-        nodes.push(source::read(file, name, table, problems));
+        let wish = archive::read_wish(&name, &mut table, problems);
+        let node = source::read(file, name, table, problems);
+        archived.extend(wish.filter(|wish| archive::can_be(&node, wish, problems)));
+        nodes.push(node);
     }
     for (name, table) in tables(&mut root, "step", problems) {
         nodes.push(step::read(file, name, table, problems));
