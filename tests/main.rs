@@ -9,6 +9,8 @@ mod pipeline;
 mod aggregates;
 /// Who may ask a host for what, and by which ways.
 mod api;
+/// Records as they were read, kept and read back.
+mod archive;
 /// Writing a plugin, and repairing one.
 mod author;
 /// Bad records, components and endpoints.

@@ -49,6 +49,7 @@ fn output(step: &StepLedger, port: Port) -> u64 {
         Port::Main => step.counts().written,
         Port::Late => step.counts().late,
         Port::Side(side) => step.side(side),
+        Port::Raw => step.counts().read,
         Port::Dead => unreachable!("only the sink of the dead letters reads it"),
     }
 }

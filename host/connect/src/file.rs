@@ -32,7 +32,7 @@ use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Cut, Opening, Sink, SinkWriter};
 use wasmill_stream::{Batch, Error, Guarantee, Result};
 
-pub use settings::check;
+pub use settings::{check, check_archive};
 
 /// Lines are handed to the disk in pieces of this size.
 const BUFFER: usize = 256 << 10;

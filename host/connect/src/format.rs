@@ -26,6 +26,8 @@ pub enum Format {
     Csv(Vec<ColumnSpec>, Packing),
     /// Columns in row groups, packed inside of the file.
     Parquet(ParquetSettings),
+    /// Records of sources as they were read, in Parquet with columns of its own.
+    Archive,
 }
 
 impl Format {
@@ -38,7 +40,7 @@ impl Format {
             Self::Csv(_, Packing::None) => "csv",
             Self::Csv(_, Packing::Gzip) => "csv.gz",
             Self::Csv(_, Packing::Zstd) => "csv.zst",
-            Self::Parquet(_) => "parquet",
+            Self::Parquet(_) | Self::Archive => "parquet",
         }
     }
 
@@ -49,7 +51,7 @@ impl Format {
             Self::Csv(_, Packing::None) => "text/csv",
             Self::Json(Packing::Gzip) | Self::Csv(_, Packing::Gzip) => "application/gzip",
             Self::Json(Packing::Zstd) | Self::Csv(_, Packing::Zstd) => "application/zstd",
-            Self::Parquet(_) => "application/vnd.apache.parquet",
+            Self::Parquet(_) | Self::Archive => "application/vnd.apache.parquet",
         }
     }
 
@@ -57,7 +59,7 @@ impl Format {
     pub fn packing(&self) -> Packing {
         match self {
             Self::Json(packing) | Self::Csv(_, packing) => *packing,
-            Self::Parquet(_) => Packing::None,
+            Self::Parquet(_) | Self::Archive => Packing::None,
         }
     }
 
@@ -72,13 +74,13 @@ impl Format {
 
     /// Whether files are lines, so that more of them can be appended at any time.
     pub fn has_lines(&self) -> bool {
-        !matches!(self, Self::Parquet(_))
+        !matches!(self, Self::Parquet(_) | Self::Archive)
     }
 
     /// The columns that were declared.
     pub fn columns(&self) -> &[ColumnSpec] {
         match self {
-            Self::Json(_) => &[],
+            Self::Json(_) | Self::Archive => &[],
             Self::Csv(columns, _) => columns,
             Self::Parquet(settings) => settings.columns.as_deref().unwrap_or_default(),
         }

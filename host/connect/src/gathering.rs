@@ -1,6 +1,7 @@
 //! Gathers rows in memory until they are whole files or objects, one for each partition. Memory is bounded by the size of a
 //! file; how many are open is bounded too. Where files go is not known here.
 
+use crate::archive;
 use crate::format::columns::Reader;
 use crate::format::{Body, Format};
 use crate::partitions::{Namer, Partitions};
@@ -10,10 +11,18 @@ use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::{Batch, Error, ErrorKind, Result};
 
 /// Most files that are open at a time. Rows of many partitions at once make small files, not a large process.
-const OPEN: usize = 64;
+pub const OPEN: usize = 64;
+
+/// What a sink has not handed over yet.
+pub enum Gathering {
+    /// Rows.
+    Rows(Box<Rows>),
+    /// Records as they were read.
+    Records(archive::Gathering),
+}
 
 /// Rows of a sink that are not handed over yet.
-pub struct Gathering {
+pub struct Rows {
     format: Format,
     partitions: Partitions,
     /// Reads the columns of the format and then the fields of the partitions.
@@ -37,15 +46,41 @@ pub struct Complete {
 }
 
 impl Gathering {
+    /// Nothing is open. `run`: the number of the run, or 0 in a job that does not count them.
+    pub fn new(format: Format, partitions: Partitions, limit: usize, run: u64) -> Self {
+        match format {
+            Format::Archive => Self::Records(archive::Gathering::new(partitions.head(), limit, run)),
+            format => Self::Rows(Box::new(Rows::new(format, partitions, limit))),
+        }
+    }
+
+    /// Takes the rows of a batch, and returns what has become complete by that. Rows that cannot be written are refused.
+    pub fn take(&mut self, batch: &Batch, ledger: &StepLedger) -> Result<Vec<Complete>> {
+        match self {
+            Self::Rows(rows) => rows.take(batch, ledger),
+            Self::Records(records) => records.take(batch),
+        }
+    }
+
+    /// Completes everything.
+    pub fn finish(&mut self) -> Result<Vec<Complete>> {
+        match self {
+            Self::Rows(rows) => rows.finish(),
+            Self::Records(records) => records.finish(),
+        }
+    }
+}
+
+impl Rows {
     /// Nothing is open.
-    pub fn new(format: Format, partitions: Partitions, limit: usize) -> Self {
+    fn new(format: Format, partitions: Partitions, limit: usize) -> Self {
         let reader = format.reader(partitions.fields());
         Self { format, partitions, reader, limit, open: BTreeMap::new(), bytes: 0 }
     }
 
     /// Takes the rows of a batch, and returns what has become complete by that. Rows that do not fit the format or have no
     /// partition are refused.
-    pub fn take(&mut self, batch: &Batch, ledger: &StepLedger) -> Result<Vec<Complete>> {
+    fn take(&mut self, batch: &Batch, ledger: &StepLedger) -> Result<Vec<Complete>> {
         let read = self.reader.as_mut().map(|reader| reader.read(&batch.values));
         let (read, columns) = (read.as_ref(), self.format.columns().len());
         let mut namer = Namer::new(&self.partitions);
@@ -78,7 +113,7 @@ impl Gathering {
     }
 
     /// Completes everything.
-    pub fn finish(&mut self) -> Result<Vec<Complete>> {
+    fn finish(&mut self) -> Result<Vec<Complete>> {
         let mut complete = Vec::new();
         while let Some(prefix) = self.open.keys().next().cloned() {
             complete.extend(end(&mut self.open, &mut self.bytes, &prefix)?);
@@ -110,7 +145,8 @@ fn end(open: &mut BTreeMap<String, Body>, bytes: &mut usize, prefix: &str) -> Re
     Ok(Some(Complete { prefix: prefix.to_owned(), bytes, rows }))
 }
 
-fn packing(error: io::Error) -> Error {
+/// Rows could not be packed.
+pub fn packing(error: io::Error) -> Error {
     Error::new(ErrorKind::Corrupt, "pack rows").with_source(error)
 }
 
@@ -119,9 +155,9 @@ mod tests {
     use super::*;
     use crate::format::packing::Packing;
 
-    fn gathering(pattern: &str, limit: usize) -> Gathering {
+    fn gathering(pattern: &str, limit: usize) -> Rows {
         let partitions = Partitions::parse(pattern).expect("a pattern");
-        Gathering::new(Format::Json(Packing::None), partitions, limit)
+        Rows::new(Format::Json(Packing::None), partitions, limit)
     }
 
     /// A row in each of so many partitions.

@@ -1,6 +1,7 @@
 //! Sources and sinks. Each lives in a folder or file of its own and is one line in [`SOURCES`] or [`SINKS`]; the check of
 //! job files, `--help` and the documentation walk these lists.
 
+mod archive;
 pub mod aws;
 pub mod checkpoint_store;
 pub mod component_store;
@@ -64,6 +65,11 @@ pub struct SinkKind {
 
 /// Every source.
 pub const SOURCES: &[SourceKind] = &[
+    SourceKind {
+        name: "archive",
+        about: "records that a raw archive has kept, as they were read",
+        check: archive::check,
+    },
     SourceKind { name: "kinesis", about: "all shards of a Kinesis stream", check: kinesis::check },
     SourceKind {
         name: "replay",
@@ -82,4 +88,10 @@ pub const SINKS: &[SinkKind] = &[
     SinkKind { name: "s3", about: "JSON lines, CSV or Parquet in objects of an S3 bucket", check: s3::check },
     SinkKind { name: "sns", about: "messages to an SNS topic", check: sns::check },
     SinkKind { name: "stdout", about: "lines to standard output", check: stdout::check },
+];
+
+/// Every sink that can be the raw archive: `type = "NAME"` in the table `[archive]`. It writes Parquet, whatever rows are.
+pub const ARCHIVES: &[SinkKind] = &[
+    SinkKind { name: "file", about: "records as they were read, in a folder", check: file::check_archive },
+    SinkKind { name: "s3", about: "records as they were read, in objects of an S3 bucket", check: s3::check_archive },
 ];

@@ -4,12 +4,12 @@
 pub mod bucket;
 mod orphans;
 mod prepared;
-mod settings;
+pub mod settings;
 mod store;
 mod uploads;
 mod writer;
 
-pub use settings::check;
+pub use settings::{check, check_archive};
 
 use crate::listing;
 use async_trait::async_trait;
@@ -51,6 +51,6 @@ impl Sink for S3 {
             }
             false => Outlet::AtOnce(Store::new(bucket, attributes, &name, opening.ledger.clone())),
         };
-        Ok(Box::new(Writer::new(outlet, settings, opening.ledger)))
+        Ok(Box::new(Writer::new(outlet, settings, opening.run, opening.ledger)))
     }
 }

@@ -34,6 +34,9 @@ pub struct Successor {
 /// What the node of the dead letters is called.
 pub const DEAD_LETTERS: &str = "dead_letter";
 
+/// What the sink of records as they were read is called.
+pub const ARCHIVE: &str = "archive";
+
 /// The sink of every row that leaves the pipeline.
 pub struct DeadLetters {
     /// The sink.
@@ -92,6 +95,9 @@ pub enum Port {
     Late,
     /// Dead letters. Every node has this output, and only the sink of the dead letters reads it.
     Dead,
+    /// Records of a source as they were read, each with the time of its arrival: before its decoder, and whatever becomes of them.
+    /// Only sinks read it.
+    Raw,
 }
 
 /// What a node does.

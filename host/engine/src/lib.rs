@@ -34,7 +34,7 @@ pub use checkpoint::{
     fits,
 };
 pub use graph::{
-    DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Refusable, SinkTerms, Successor, Tolerance,
+    ARCHIVE, DEAD_LETTERS, DeadLetters, Graph, Input, Node, NodeKind, Port, Refusable, SinkTerms, Successor, Tolerance,
 };
 pub use lookout::{Lookouts, SampledRow, Told, Watched};
 pub use run::{Options, Running, Stopper, start};

@@ -172,6 +172,7 @@ impl Lookouts {
                 Port::Main => Some("main".to_owned()),
                 Port::Late => Some("late".to_owned()),
                 Port::Dead => Some("dead".to_owned()),
+                Port::Raw => Some("raw".to_owned()),
                 Port::Side(number) => side(number),
             };
             let ports = node.outputs.iter().filter_map(|(port, _)| Some((called(*port)?, *port)));

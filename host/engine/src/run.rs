@@ -308,6 +308,7 @@ fn start_sources(
         let intake = Intake::new(queues.clone(), budget, verdict.stop_signal())
             .resuming(shared.resumed.sources.get(&index).cloned())
             .keeping_checkpoints(shared.reporter.is_some())
+            .asking_for_arrivals(shared.plan.nodes[index].asks_for_arrivals())
             .settling(shared.ends.clone())
             .counting(shared.plan.nodes[index].ledger.clone());
         notes.insert(index, intake.notes());

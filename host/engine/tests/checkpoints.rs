@@ -77,12 +77,12 @@ async fn readers_take_what_is_committed() {
     let running = world.start(2).await.expect("it starts");
     until("rows", || (world.raw.rows().len() > 300).then_some(())).await;
     world.store.held.store(true, SeqCst);
-    let all = |settled: Value| settled["sinks"].as_array().map(Vec::len) == Some(5);
+    let all = |settled: Value| settled["sinks"].as_array().map(Vec::len) == Some(6);
     until("all sinks to be settled", || world.settled().filter(|settled| all(settled.clone()))).await;
     running.stopper().abort(Error::internal("crash"));
     running.wait().await.expect_err("it was broken off");
     world.store.held.store(false, SeqCst);
-    for vault in [&world.tumbling, &world.sliding, &world.sessions, &world.ordered, &world.raw] {
+    for vault in [&world.tumbling, &world.sliding, &world.sessions, &world.ordered, &world.raw, &world.archive] {
         vault.take();
     }
     let whole = world.store.objects().clone();

@@ -1,6 +1,7 @@
 //! The engine with native sources, plugins and sinks: what it promises, without WebAssembly, files or a network.
 
 mod answers;
+mod archive;
 mod barriers;
 mod bounds;
 mod candidates;

@@ -19,6 +19,8 @@ pub struct World {
     pub sessions: Vault,
     pub ordered: Vault,
     pub raw: Vault,
+    /// The records as they were read.
+    pub archive: Vault,
     pub lists: Vec<Vec<Event>>,
     pub pause: Duration,
 }
@@ -48,6 +50,7 @@ impl World {
         let number = job.node("number", &[(source, Port::Main)], number);
         job.lock_up("numbers", number, &self.ordered);
         job.lock_up("raw", source, &self.raw);
+        job.node("archive", &[(source, Port::Raw)], NodeKind::Sink { sink: Box::new(self.archive.clone()) });
         job
     }
 
@@ -64,6 +67,7 @@ impl World {
         let all = self.all();
         assert_eq!(self.tumbling.rows(), counts(all.clone(), 1_000));
         assert_eq!(self.raw.rows(), lines(&all));
+        assert_eq!(self.archive.rows(), lines(&all));
         assert_eq!(self.ordered.rows(), numbered(all.clone()));
         assert_eq!(self.sliding.rows(), sliding_counts(&all, 2_000, 500));
         assert_eq!(self.sessions.rows(), session_counts(all, 150));

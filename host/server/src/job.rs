@@ -2,6 +2,7 @@
 //! loaded. Nothing is opened or run in here.
 
 mod approval;
+mod archive;
 mod checkpoint;
 pub mod diff;
 mod draft;
@@ -35,12 +36,12 @@ pub use swap::{OpenWindows, SwapSettings};
 pub use trust::Trust;
 pub use uses::Uses;
 
-use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Settings, SourceSettings, WindowSettings};
+use draft::{DeadLetterSettings, Draft, DraftNode, PluginUse, Role, Settings, SourceSettings, WindowSettings};
 use plugins::StepPlugin;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wasmill_engine::{Declared, Graph, Input, Node, NodeKind, Options, Tolerance};
+use wasmill_engine::{Declared, Graph, Input, Node, NodeKind, Options, Port, Tolerance};
 use wasmill_plugin::Grants;
 use wasmill_stream::config::{Place, Problem, Problems};
 use wasmill_stream::plugin::Version;
@@ -224,6 +225,8 @@ struct Loaded {
     kind: Option<NodeKind>,
     tolerance: Tolerance,
     outputs: Outputs,
+    /// Which output of a node it reads if it names no other.
+    reads: Port,
 }
 
 fn load_node(node: DraftNode, plugins: &mut Plugins, problems: &mut Problems) -> Loaded {
@@ -256,7 +259,8 @@ fn load_node(node: DraftNode, plugins: &mut Plugins, problems: &mut Problems) ->
         }
     };
     let outputs = Outputs::of(role, kind.as_ref());
-    Loaded { name, place, about, kind, tolerance, outputs }
+    let reads = if role == Role::Archive { Port::Raw } else { Port::Main };
+    Loaded { name, place, about, kind, tolerance, outputs, reads }
 }
 
 fn load_step(

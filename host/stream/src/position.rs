@@ -1,34 +1,78 @@
 //! Where a record came from: a split of a source and a place in that split. Positions order within a split only.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// One ordered part of a source: a Kinesis shard, one of the N splits of a replay, standard input.
-/// Printed as `source/part`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SplitId(Arc<str>);
+/// Printed as `source/part`. Two with the same name are the same, whatever they know of their parents.
+#[derive(Debug, Clone)]
+pub struct SplitId(Arc<Named>);
+
+#[derive(Debug)]
+struct Named {
+    name: Box<str>,
+    parents: Box<[String]>,
+}
 
 impl SplitId {
     /// The split `part` of the source called `source` in the job file.
     pub fn new(source: &str, part: impl fmt::Display) -> Self {
-        Self(format!("{source}/{part}").into())
+        Self::behind(source, part, Vec::new())
+    }
+
+    /// The same, of a split that goes on after others, which are given by their names within the source.
+    pub fn behind(source: &str, part: impl fmt::Display, parents: Vec<String>) -> Self {
+        Self(Arc::new(Named { name: format!("{source}/{part}").into(), parents: parents.into() }))
     }
 
     /// `source/part`
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.name
     }
 
     /// Its name within its source. Names of sources have no slash.
     pub fn part(&self) -> &str {
-        self.0.split_once('/').map_or("", |(_, part)| part)
+        self.0.name.split_once('/').map_or("", |(_, part)| part)
+    }
+
+    /// The splits that it goes on after, by their names within the source, as far as the source has said.
+    pub fn parents(&self) -> &[String] {
+        &self.0.parents
+    }
+}
+
+impl PartialEq for SplitId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for SplitId {}
+
+impl PartialOrd for SplitId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SplitId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for SplitId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
 impl fmt::Display for SplitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

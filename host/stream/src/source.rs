@@ -29,6 +29,8 @@ pub struct Chunk {
     pub values: Binary,
     /// One position per record.
     pub positions: Positions,
+    /// When each record arrived in the source, in milliseconds, if the source knows and [`Intake::wants_arrivals`].
+    pub arrivals: Option<Vec<i64>>,
 }
 
 /// What a split has to say.

@@ -13,7 +13,9 @@ EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 def plain(value):
-    """Times as milliseconds."""
+    """Times as milliseconds, bytes as their digits."""
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, datetime.datetime):
         value = value.replace(tzinfo=value.tzinfo or datetime.timezone.utc)
         return (value - EPOCH) // datetime.timedelta(milliseconds=1)

@@ -4,7 +4,7 @@ use super::FileSink;
 use super::roller::{Rolling, Target};
 use crate::format::{Format, Named};
 use crate::partitions::Partitions;
-use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::config::{Place, Problems, Section};
 use wasmill_stream::sink::Sink;
 use wasmill_stream::units::{ByteCount, Period};
 
@@ -56,26 +56,15 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
             let message = format!("{title}: `overwrite` is for one file that ends in .jsonl or .csv");
             problems.push_hint(place, message, "a folder keeps its files; new ones get the next numbers");
         }
-        let interval = roll_interval.map_or(Period::from_millis(60_000), |(interval, place)| {
-            if interval.millis() == 0 {
-                problems.push(place, format!("{title}: `roll_interval` must be longer than 0"));
-            }
-            interval
-        });
+        let interval = check_interval(roll_interval, title, problems);
         let rolling = Rolling { bytes: 128 << 20, interval: interval.duration() };
         let lists = lists.is_some_and(|(lists, _)| lists);
         let mut target = Target::Folder { path, format, rolling, partitions, lists };
         let gathers = target.gathers();
         if let Target::Folder { rolling, .. } = &mut target {
             rolling.bytes = match roll_bytes {
-                Some((bytes, place)) => {
-                    if gathers && !(1..=LARGEST_GATHERED).contains(&bytes.bytes()) {
-                        let most = ByteCount::new(LARGEST_GATHERED);
-                        let message = format!("{title}: `roll_bytes` must be 1 to {most} here, found {bytes}");
-                        problems.push_hint(place, message, "such a file is gathered in memory");
-                    }
-                    bytes.bytes()
-                }
+                Some(roll_bytes) if gathers => check_gathered(roll_bytes, title, problems),
+                Some((bytes, _)) => bytes.bytes(),
                 None if gathers => 32 << 20,
                 None => 128 << 20,
             };
@@ -83,6 +72,43 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
         target
     };
     (problems.len() == before).then(|| Box::new(FileSink { name: name.to_owned(), target }) as Box<dyn Sink>)
+}
+
+/// Reads the table `[archive]` with `type = "file"`: `path`, which is a folder, `roll_bytes` (32 MiB), `roll_interval` (1 m) and
+/// `manifests`, as in a folder of files that are gathered in memory.
+pub fn check_archive(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
+    let before = problems.len();
+    let path = section.required_path("path", problems);
+    let roll_bytes = section.located::<ByteCount>("roll_bytes", problems);
+    let roll_interval = section.located::<Period>("roll_interval", problems);
+    let lists = section.optional("manifests", problems).unwrap_or(false);
+    let title = section.title();
+    let rolling = Rolling {
+        bytes: roll_bytes.map_or(32 << 20, |roll_bytes| check_gathered(roll_bytes, title, problems)),
+        interval: check_interval(roll_interval, title, problems).duration(),
+    };
+    let (format, partitions) = (Format::Archive, Partitions::default());
+    let target = Target::Folder { path: path?, format, rolling, partitions, lists };
+    (problems.len() == before).then(|| Box::new(FileSink { name: name.to_owned(), target }) as Box<dyn Sink>)
+}
+
+/// The size of a file that is gathered in memory.
+fn check_gathered((bytes, place): (ByteCount, Place), title: &str, problems: &mut Problems) -> u64 {
+    if !(1..=LARGEST_GATHERED).contains(&bytes.bytes()) {
+        let most = ByteCount::new(LARGEST_GATHERED);
+        let message = format!("{title}: `roll_bytes` must be 1 to {most} here, found {bytes}");
+        problems.push_hint(place, message, "such a file is gathered in memory");
+    }
+    bytes.bytes()
+}
+
+fn check_interval(interval: Option<(Period, Place)>, title: &str, problems: &mut Problems) -> Period {
+    interval.map_or(Period::from_millis(60_000), |(interval, place)| {
+        if interval.millis() == 0 {
+            problems.push(place, format!("{title}: `roll_interval` must be longer than 0"));
+        }
+        interval
+    })
 }
 
 fn check_prefix(is_file: bool, section: &mut Section<'_>, problems: &mut Problems) -> Partitions {

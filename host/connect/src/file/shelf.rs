@@ -66,7 +66,7 @@ impl Shelf {
             // A folder that cannot be written is found at once.
             place.begin("")?.discard()?;
         }
-        let gathering = Gathering::new(format, partitions, usize::try_from(bytes).unwrap_or(usize::MAX));
+        let gathering = Gathering::new(format, partitions, usize::try_from(bytes).unwrap_or(usize::MAX), run);
         Ok(Self { gathering, complete: VecDeque::new(), part: None, place, ledger })
     }
 

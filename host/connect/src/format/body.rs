@@ -34,6 +34,7 @@ impl Body {
                 Some(columns) => Content::Parquet(Box::new(Encoder::new(settings, columns)?)),
                 None => Content::Inferred(Box::new(Inference::new(settings.clone()))),
             },
+            Format::Archive => return Err(io::Error::other("records have no rows")),
         };
         Ok(Self { content, rows: 0 })
     }

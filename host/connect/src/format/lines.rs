@@ -21,7 +21,7 @@ impl<W: Write> Lines<W> {
         match format {
             Format::Json(_) => Some(Self::Json(to, Vec::new())),
             Format::Csv(columns, _) => Some(Self::Csv(Box::new(csv::Writer::from_writer(to)), columns.len())),
-            Format::Parquet(_) => None,
+            Format::Parquet(_) | Format::Archive => None,
         }
     }
 

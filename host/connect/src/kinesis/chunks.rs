@@ -12,6 +12,8 @@ pub struct Part {
     pub values: Binary,
     /// Where they stand.
     pub positions: Positions,
+    /// When they arrived, if that is known of the page. User records arrived when theirs did.
+    pub arrivals: Option<Vec<i64>>,
     /// Where the last of them stands.
     pub last: ExtendedSequence,
 }
@@ -23,6 +25,8 @@ pub struct Records {
     pub values: Binary,
     /// Their sequence numbers.
     pub sequences: Vec<Sequence>,
+    /// When they arrived, in milliseconds, if somebody asked for it and the server says.
+    pub arrivals: Option<Vec<i64>>,
     /// Whether one of them may be an aggregate.
     pub may_have_aggregates: bool,
 }
@@ -65,23 +69,26 @@ impl<'a> Chunks<'a> {
 
     /// The page as it is, but for its first record if that was handed on.
     fn whole(&mut self) -> Option<Part> {
-        let Records { mut values, mut sequences, .. } = std::mem::take(&mut self.records);
+        let Records { mut values, mut sequences, mut arrivals, .. } = std::mem::take(&mut self.records);
         let first = sequences.first().copied().map(ExtendedSequence::from);
         if first.is_some_and(|first| self.after.is_some_and(|after| after.covers(&first))) {
             sequences.remove(0);
+            arrivals.as_mut().map(|arrivals| arrivals.remove(0));
             values = values.select(&(1..values.len() as u32).collect::<Vec<_>>());
         }
         let last = (*sequences.last()?).into();
-        Some(Part { values, positions: Positions::Sequences(sequences), last })
+        Some(Part { values, positions: Positions::Sequences(sequences), arrivals, last })
     }
 
     /// The next rows, aggregates unpacked.
     fn part(&mut self) -> Option<Part> {
         let (mut values, mut places) = (BinaryBuilder::default(), Vec::new());
+        let mut arrivals = self.records.arrivals.is_some().then(Vec::new);
         while places.len() < self.rows
             && let Some(&sequence) = self.records.sequences.get(self.at)
         {
             let record = self.records.values.get(self.at);
+            let arrived = self.records.arrivals.as_ref().and_then(|arrivals| arrivals.get(self.at)).copied();
             let is_new = |place| !self.after.is_some_and(|after| after.covers(&place));
             let (place, bytes) = match &mut self.begun {
                 Some(rest) => match rest.next() {
@@ -113,10 +120,11 @@ impl<'a> Chunks<'a> {
             if is_new(place) {
                 values.push(bytes);
                 places.push(place);
+                arrivals.as_mut().zip(arrived).into_iter().for_each(|(arrivals, arrived)| arrivals.push(arrived));
             }
         }
         let last = *places.last()?;
-        Some(Part { values: values.finish(), positions: Positions::Extended(places), last })
+        Some(Part { values: values.finish(), positions: Positions::Extended(places), arrivals, last })
     }
 }
 

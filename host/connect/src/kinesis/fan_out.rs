@@ -27,6 +27,7 @@ pub struct Consumer {
 pub struct Subscription {
     events: EventReceiver<SubscribeToShardEventStream, SubscribeToShardEventStreamError>,
     begun: Instant,
+    dated: bool,
     /// Whether records came of it that were not handed on before.
     pub has_given: bool,
 }
@@ -89,7 +90,12 @@ impl Stream {
         let answer = answer.map_err(|_| silent(&format!("{self}: {what}"), patience))?;
         let answer =
             answer.inspect(|_| self.connection.was_taken()).map_err(|error| self.connection.failure(&what, error))?;
-        Ok(Subscription { events: answer.event_stream, begun: Instant::now(), has_given: false })
+        Ok(Subscription {
+            events: answer.event_stream,
+            begun: Instant::now(),
+            dated: self.is_dated(),
+            has_given: false,
+        })
     }
 }
 
@@ -102,7 +108,7 @@ impl Subscription {
             // Whatever it is, the next subscription may do, and if not, asking for it tells why.
             match event.map_err(|error| Error::unavailable(subject).with_source(error))? {
                 Some(SubscribeToShardEventStream::SubscribeToShardEvent(event)) => {
-                    return Page::pushed(event).map(Pushed::Page);
+                    return Page::pushed(event, self.dated).map(Pushed::Page);
                 }
                 // News of a kind that came after this was written.
                 Some(_) => {}

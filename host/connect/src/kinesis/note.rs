@@ -2,6 +2,7 @@
 //! it, and what proves that nothing was missed. It is part of every checkpoint, but not cut at an epoch as positions are:
 //! nothing in it may claim that a record was taken in.
 
+use super::connection::Shard;
 use super::gap::Gap;
 use super::stream::Identity;
 use crate::saved;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmill_stream::source::{Intake, Resume};
-use wasmill_stream::{ExtendedSequence, Result};
+use wasmill_stream::{ExtendedSequence, Result, SplitId};
 
 /// Gaps that are kept: enough for an audit, and no more than a checkpoint can carry.
 const MAX_GAPS: usize = 100;
@@ -81,6 +82,11 @@ impl Note {
             0 => shard.to_owned(),
             generation => format!("{shard}@{generation}"),
         }
+    }
+
+    /// The split of a shard of this source, which knows its parents.
+    pub fn split(&self, source: &str, shard: &Shard) -> SplitId {
+        SplitId::behind(source, self.part(&shard.id), shard.parents.iter().map(|parent| self.part(parent)).collect())
     }
 
     /// The shard of a split; `None`: it is one of another stream.
@@ -194,6 +200,11 @@ impl Notebook {
     /// What the split of a shard is called.
     pub fn part(&self, shard: &str) -> String {
         self.look(|note| note.part(shard))
+    }
+
+    /// The split of a shard.
+    pub fn split(&self, source: &str, shard: &Shard) -> SplitId {
+        self.look(|note| note.split(source, shard))
     }
 
     /// Another stream is read from now on. What is lost of this one is noted already.

@@ -33,8 +33,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// Reads an answer.
-    pub fn of(answer: GetRecordsOutput) -> Result<Self> {
+    /// Reads an answer. `dated`: each record with the time of its arrival.
+    pub fn of(answer: GetRecordsOutput, dated: bool) -> Result<Self> {
         let children = answer.child_shards;
         // A shard that seems closed would never be read again. The service says with every answer how far behind it is; what
         // says neither that nor how to go on is a body that got lost on its way.
@@ -44,21 +44,27 @@ impl Page {
             ));
         }
         let next = answer.next_shard_iterator.map_or(Next::End, Next::Iterator);
-        Self::new(&answer.records, next, answer.millis_behind_latest, children)
+        Self::new(&answer.records, dated, next, answer.millis_behind_latest, children)
     }
 
-    /// Reads an event of a subscription.
-    pub fn pushed(event: SubscribeToShardEvent) -> Result<Self> {
+    /// Reads an event of a subscription. `dated`: as in an answer.
+    pub fn pushed(event: SubscribeToShardEvent, dated: bool) -> Result<Self> {
         let children = event.child_shards;
         // Only the last event of a closed shard has no place to go on from. One that names children has one all the same with
         // some servers.
         let names_children = children.as_ref().is_some_and(|children| !children.is_empty());
         let is_end = names_children || event.continuation_sequence_number.is_empty();
         let next = if is_end { Next::End } else { Next::Event };
-        Self::new(&event.records, next, Some(event.millis_behind_latest), children)
+        Self::new(&event.records, dated, next, Some(event.millis_behind_latest), children)
     }
 
-    fn new(records: &[Record], next: Next, lag: Option<i64>, children: Option<Vec<ChildShard>>) -> Result<Self> {
+    fn new(
+        records: &[Record],
+        dated: bool,
+        next: Next,
+        lag: Option<i64>,
+        children: Option<Vec<ChildShard>>,
+    ) -> Result<Self> {
         let bytes = records.iter().map(|record| record.data.as_ref().len()).sum();
         let mut values = BinaryBuilder::with_capacity(records.len(), bytes);
         let mut sequences = Vec::with_capacity(records.len());
@@ -71,10 +77,12 @@ impl Page {
             values.push(record.data.as_ref());
             sequences.push(sequence);
         }
-        let arrived = |record: Option<&Record>| record?.approximate_arrival_timestamp?.to_millis().ok();
+        let arrived = |record: &Record| record.approximate_arrival_timestamp?.to_millis().ok();
+        // What some do not say is known of none.
+        let arrivals = if dated { records.iter().map(arrived).collect() } else { None };
         Ok(Self {
-            arrived: [arrived(records.first()), arrived(records.last())],
-            records: Records { values: values.finish(), sequences, may_have_aggregates },
+            arrived: [records.first(), records.last()].map(|record| arrived(record?)),
+            records: Records { values: values.finish(), sequences, arrivals, may_have_aggregates },
             next,
             lag,
             children: children.map(|all| all.into_iter().map(Shard::from).collect()),
@@ -97,7 +105,7 @@ mod tests {
             let children = (0..children).map(|_| child().expect("a child")).collect();
             let event = SubscribeToShardEvent::builder().set_records(Some(Vec::new())).millis_behind_latest(0);
             let event = event.continuation_sequence_number(continuation).set_child_shards(Some(children));
-            let page = Page::pushed(event.build().expect("an event")).expect("a page");
+            let page = Page::pushed(event.build().expect("an event"), false).expect("a page");
             assert_eq!(matches!(page.next, Next::End), is_last, "{continuation:?}");
         }
     }

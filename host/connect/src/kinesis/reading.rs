@@ -52,7 +52,7 @@ enum News {
 impl Reading {
     /// Connects, finds out what to read, and opens it.
     pub async fn begin(name: String, settings: Arc<Settings>, intake: Arc<Intake>) -> Result<Self> {
-        let stream = Arc::new(Stream::connect(&settings.connection).await?);
+        let stream = Arc::new(Stream::connect(&settings.connection, intake.wants_arrivals()).await?);
         let (description, plan) = look(&stream, &settings, intake.resume(), |_| ()).await?;
         let Plan { open, gone, gaps, note } = plan;
         let (finished, pins_start) = (note.finished.clone(), note.start.is_some());
@@ -60,8 +60,8 @@ impl Reading {
         let shared = Arc::new(Shared::begin(stream, description, settings, notebook).await);
         gaps.into_iter().try_for_each(|gap| shared.judge(gap))?;
         tracing::info!(shards = open.len(), finished = finished.len(), "reading {}", shared.stream);
-        let ids = gone.iter().chain(open.iter().map(|(shard, _)| &shard.id));
-        let ids = ids.map(|id| SplitId::new(&name, shared.notebook.part(id))).collect();
+        let gone_ids = gone.iter().map(|id| SplitId::new(&name, shared.notebook.part(id)));
+        let ids = gone_ids.chain(open.iter().map(|(shard, _)| shared.notebook.split(&name, shard))).collect();
         let mut senders = intake.open(ids).await?.into_iter();
         for sender in senders.by_ref().take(gone.len()) {
             sender.done().await?;
@@ -225,7 +225,7 @@ impl Reading {
     /// that is about the shards that were there at the start.
     async fn announce(&mut self, mut shards: Vec<Shard>) -> Result<()> {
         shards.retain(|shard| !self.lineage.knows(&shard.id));
-        let ids = shards.iter().map(|shard| SplitId::new(&self.name, self.shared.notebook.part(&shard.id))).collect();
+        let ids = shards.iter().map(|shard| self.shared.notebook.split(&self.name, shard)).collect();
         let senders = self.intake.open_more(ids).await?;
         for (shard, sender) in shards.into_iter().zip(senders) {
             tracing::info!(shard = shard.id, "{}: a new shard", self.shared.stream);

@@ -1,7 +1,7 @@
 //! Reads one shard: iterator, page, unpack, hand on, next page. Whatever time can cure is waited for, the rest ends the job.
 
 use super::aggregate::Hashes;
-use super::chunks::Chunks;
+use super::chunks::{Chunks, Part};
 use super::connection::Shard;
 use super::note::{Notebook, Silence};
 use super::pace::{self, Empties};
@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use wasmill_stream::source::{CaughtUp, SplitSender};
+use wasmill_stream::source::{CaughtUp, Chunk, SplitSender};
 use wasmill_stream::{Error, ExtendedSequence, Result};
 
 /// How often a shard that is silent says so in the note, which the retention of hours is compared with, and how often the
@@ -274,8 +274,9 @@ impl ShardReader {
         let chunks = Chunks::new(records, max_records as usize, self.hashes.as_ref(), after);
         let mut chunks = chunks.leaving_out(leave_out);
         for part in &mut chunks {
-            self.sender.rows(part.values, part.positions).await?;
-            cursor.place = Place::At(part.last);
+            let Part { values, positions, arrivals, last } = part;
+            self.sender.chunk(Chunk { values, positions, arrivals }).await?;
+            cursor.place = Place::At(last);
         }
         self.note_elsewhere(chunks.elsewhere(), cursor);
         match next {

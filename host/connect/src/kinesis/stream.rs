@@ -17,6 +17,8 @@ use wasmill_stream::{Error, ExtendedSequence, Result};
 pub struct Stream {
     pub(super) connection: Connection,
     clock: ServerClock,
+    /// Whether each record comes with the time of its arrival.
+    dated: bool,
 }
 
 /// What tells a stream from another one that had, or has, the same name.
@@ -96,15 +98,21 @@ pub enum Fetched {
 
 impl Stream {
     /// Resolves region and credentials. Sends nothing to the stream's server.
-    pub async fn connect(settings: &ConnectionSettings) -> Result<Self> {
+    /// `dated`: each record is to come with the time of its arrival.
+    pub async fn connect(settings: &ConnectionSettings, dated: bool) -> Result<Self> {
         let clock = ServerClock::default();
         let connection = Connection::open(settings, Some(SharedInterceptor::new(clock.clone()))).await?;
-        Ok(Self { connection, clock })
+        Ok(Self { connection, clock, dated })
     }
 
     /// Milliseconds since 1970 by the clock of the service, as far as it has answered.
     pub fn now(&self) -> i64 {
         self.clock.now()
+    }
+
+    /// Whether each record comes with the time of its arrival.
+    pub fn is_dated(&self) -> bool {
+        self.dated
     }
 
     /// Which stream it is.
@@ -188,7 +196,10 @@ impl Stream {
         let request = self.connection.client.get_records().shard_iterator(iterator).limit(limit);
         match request.set_stream_arn(self.connection.stream_arn()).send().await.inspect(|_| self.connection.was_taken())
         {
-            Ok(answer) => Page::of(answer).map(Fetched::Page).map_err(|error| error.context(shard).context(self)),
+            Ok(answer) => {
+                let page = Page::of(answer, self.dated).map(Fetched::Page);
+                page.map_err(|error| error.context(shard).context(self))
+            }
             Err(error) if is_expired_iterator(&error) => Ok(Fetched::Expired),
             Err(error) if is_not_found(&error) => {
                 Ok(Fetched::Gone(self.connection.failure(&format!("read {shard}"), error)))

@@ -1,6 +1,7 @@
 //! What a stream is when reading begins, and what becomes of a job whose stream is deleted: with `on_gap = "skip"` it goes on
 //! with the next stream of the same name.
 
+use super::connection::Shard;
 use super::lineage::Lineage;
 use super::plan::{Known, Plan};
 use super::reading::Reading;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmill_stream::checkpoint::SplitMark;
 use wasmill_stream::source::{Resume, SplitSender};
-use wasmill_stream::{Error, ExtendedSequence, Position, Result, SplitId};
+use wasmill_stream::{Error, ExtendedSequence, Position, Result};
 
 /// What is left of a shard whose stream is gone.
 pub struct Lost {
@@ -89,15 +90,15 @@ impl Reading {
         let notebook = self.shared.notebook.clone();
         let mut senders: BTreeMap<_, _> =
             lost.into_iter().map(|lost| (lost.sender.split().clone(), lost.sender)).collect();
-        let split = |id: &str| SplitId::new(&self.name, plan.note.part(id));
+        let split = |shard: &Shard| plan.note.split(&self.name, shard);
         // Before the old splits are done: in between nothing would hold the watermark. After a false alarm they are the same.
-        let new = plan.open.iter().map(|(shard, _)| split(&shard.id)).filter(|split| !senders.contains_key(split));
+        let new = plan.open.iter().map(|(shard, _)| split(shard)).filter(|split| !senders.contains_key(split));
         let opened = self.intake.open_more(new.collect()).await?;
         senders.extend(opened.into_iter().map(|sender| (sender.split().clone(), sender)));
         let shared = Shared::begin(stream, description, settings, notebook.clone()).await;
         let mut lineage = Lineage::new(plan.note.finished.iter().cloned().chain(plan.gone).collect());
         for (shard, place) in plan.open {
-            let Some(sender) = senders.remove(&split(&shard.id)) else { continue };
+            let Some(sender) = senders.remove(&split(&shard)) else { continue };
             sender.remark(shared.refusal());
             lineage.announce(shard, (sender, place));
         }

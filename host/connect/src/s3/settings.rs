@@ -56,6 +56,44 @@ pub fn check(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> 
     (problems.len() == before).then(|| Box::new(sink) as Box<dyn Sink>)
 }
 
+/// Reads the table `[archive]` with `type = "s3"`: `bucket`, `prefix` (a folder, without times and fields: records have their own
+/// folders below it), `object_bytes`, `roll_interval`, `manifests`, and what [`BucketSettings`] reads.
+pub fn check_archive(name: &str, section: &mut Section<'_>, problems: &mut Problems) -> Option<Box<dyn Sink>> {
+    let before = problems.len();
+    let (bucket, prefix) = check_folder(section, problems);
+    let settings = Settings {
+        partitions: Partitions::parse(&prefix).unwrap_or_default(),
+        bucket: BucketSettings::check(bucket, section, problems),
+        format: Format::Archive,
+        object_bytes: check_object_bytes(section, problems),
+        roll_interval: check_roll_interval(section, problems),
+        lists: section.optional("manifests", problems).unwrap_or(false),
+    };
+    let sink = S3 { name: name.to_owned(), settings };
+    (problems.len() == before).then(|| Box::new(sink) as Box<dyn Sink>)
+}
+
+/// Reads `bucket`, and `prefix` as the name of a folder in it.
+pub fn check_folder(section: &mut Section<'_>, problems: &mut Problems) -> (String, String) {
+    let bucket = section.required_located::<String>("bucket", problems);
+    let (bucket, place) = bucket.unwrap_or_else(|| (String::new(), section.place()));
+    let prefix = section.located::<String>("prefix", problems);
+    let place = prefix.as_ref().map_or(place, |(_, place)| place.clone());
+    let prefix = prefix.map(|(prefix, _)| prefix).unwrap_or_default();
+    section.reach(Reach::Objects { bucket: &bucket, prefix: &prefix }, place.clone(), problems);
+    let is_folder = prefix.is_empty() || prefix.ends_with('/');
+    let is_key = || Path::parse(format!("{prefix}x")).is_ok() && Partitions::parse(&prefix).is_ok();
+    if !is_folder || prefix.contains(['{', '*']) || !is_key() {
+        let message = format!("{}: `prefix`: \"{prefix}\" is no folder of an archive", section.title());
+        problems.push_hint(
+            place,
+            message,
+            "write it like \"archive/\": sources and hours have folders of their own in it",
+        );
+    }
+    (bucket, prefix)
+}
+
 fn check_prefix(bucket: (&str, Place), section: &mut Section<'_>, problems: &mut Problems) -> Partitions {
     let prefix = section.located::<String>("prefix", problems);
     let (bucket, place) = bucket;

@@ -35,11 +35,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer with nothing open.
-    pub fn new(outlet: Outlet, settings: Settings, ledger: Arc<StepLedger>) -> Self {
+    /// A writer with nothing open. `run`: the number of the run, or 0 in a job that does not count them.
+    pub fn new(outlet: Outlet, settings: Settings, run: u64, ledger: Arc<StepLedger>) -> Self {
         let Settings { partitions, format, object_bytes, roll_interval, .. } = settings;
         let suffix = format.suffix();
-        let gathering = Arc::new(Mutex::new(Gathering::new(format, partitions, object_bytes)));
+        let gathering = Arc::new(Mutex::new(Gathering::new(format, partitions, object_bytes, run)));
         Self { outlet, ledger, suffix, roll_interval, gathering }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use toml::de::DeTable;
 use wasmill_connect::checkpoint_store::{self, StorePlace};
-use wasmill_connect::{SINKS, SOURCES};
+use wasmill_connect::{ARCHIVES, SINKS, SOURCES};
 use wasmill_stream::config::{Problem, Problems, Section};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::Sink;
@@ -35,6 +35,12 @@ pub fn source(kind: &str, settings: &str) -> Result<Box<dyn Source>, Vec<Problem
 pub fn sink(kind: &str, settings: &str) -> Result<Box<dyn Sink>, Vec<Problem>> {
     let kind = SINKS.iter().find(|sink| sink.name == kind).expect("a listed kind of sink");
     checked("sink out", settings, |section, problems| (kind.check)("out", section, problems))
+}
+
+/// An archive of this kind, or every problem with its settings.
+pub fn archive(kind: &str, settings: &str) -> Result<Box<dyn Sink>, Vec<Problem>> {
+    let kind = ARCHIVES.iter().find(|sink| sink.name == kind).expect("a listed kind of archive");
+    checked("archive", settings, |section, problems| (kind.check)("archive", section, problems))
 }
 
 /// A place for checkpoints, or every problem with its settings.

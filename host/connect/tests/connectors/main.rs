@@ -2,6 +2,7 @@
 //! must do; each connector has a file that calls them and adds what is its own.
 
 mod aggregates;
+mod archive;
 mod checkpoint_store;
 mod component_store;
 mod crash_suite;

@@ -27,7 +27,9 @@ pub struct Intake {
     name: Arc<str>,
     ledger: Arc<StepLedger>,
     tolerance: Tolerance,
-    keeps_records: bool,
+    keeps_letters: bool,
+    /// Records as they were read, if somebody takes them.
+    raw: Option<Vec<Batch>>,
     discards: Discards,
     plugin: Option<Predecoder>,
     /// A version of the plugin that is about to take over.
@@ -103,7 +105,8 @@ impl Intake {
             name: node.name.clone(),
             ledger: node.ledger.clone(),
             tolerance: node.tolerance,
-            keeps_records: node.keeps_dead_letters(),
+            keeps_letters: node.keeps_dead_letters(),
+            raw: node.keeps_records().then(Vec::new),
             discards: Discards::new(node, node.identity()),
             plugin: None,
             tried: None,
@@ -119,7 +122,7 @@ impl Intake {
 
     fn predecoder(&self, version: Version, logic: Box<dyn Transform>) -> Predecoder {
         let needs = version.plugin().needs().clone();
-        let guard = Guard::new(self.ledger.clone(), self.tolerance, self.keeps_records);
+        let guard = Guard::new(self.ledger.clone(), self.tolerance, self.keeps_letters);
         Predecoder { logic: IsolatedTransform::new(logic, guard), decoder: Decoder::new(&needs.fields), needs, version }
     }
 
@@ -127,15 +130,23 @@ impl Intake {
     pub fn take(&mut self, split: &SplitId, chunk: Chunk, clock: &mut SplitClock, now: i64) -> Result<Option<Batch>> {
         StepLedger::add(&self.ledger.read, chunk.values.len());
         StepLedger::add(&self.ledger.bytes, chunk.values.total_bytes());
-        let bytes = self.keeps_records.then(|| chunk.values.clone());
-        let lineage = Lineage { split: split.clone(), positions: Arc::new(chunk.positions), records: None, bytes };
+        let lineage =
+            Lineage { split: split.clone(), positions: Arc::new(chunk.positions), records: None, bytes: None };
         let mut batch = Batch {
             step: self.name.clone(),
-            times: vec![now; chunk.values.len()],
+            times: chunk.arrivals.unwrap_or_else(|| vec![now; chunk.values.len()]),
             values: chunk.values,
             lineage: Some(lineage),
             ..Batch::default()
         };
+        if let Some(raw) = &mut self.raw {
+            raw.push(batch.clone());
+        }
+        if self.keeps_letters
+            && let Some(lineage) = &mut batch.lineage
+        {
+            lineage.bytes = Some(batch.values.clone());
+        }
         if let Some(plugin) = &mut self.plugin {
             batch = plugin.admit(batch, &mut self.discards);
         }
@@ -184,6 +195,11 @@ impl Intake {
         StepLedger::add(&self.ledger.emitted, emitted);
         StepLedger::add(&self.ledger.written, batch.len());
         Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    /// The records since the last call as they were read, if somebody takes them.
+    pub fn take_raw(&mut self) -> Vec<Batch> {
+        self.raw.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The dead letters since the last call.

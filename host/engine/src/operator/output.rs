@@ -31,7 +31,7 @@ impl Outputs {
                 Some(side) => format!("{}.{}", node.name, side.name).into(),
                 None => node.name.clone(),
             },
-            Port::Main | Port::Late | Port::Dead => node.name.clone(),
+            Port::Main | Port::Late | Port::Dead | Port::Raw => node.name.clone(),
         };
         let output = |(port, emits): &(Port, crate::plan::Emits)| Output {
             port: *port,

@@ -330,7 +330,10 @@ pub fn build<'s>(
                 }
             }
             if !blocked && !ended && !pauses.under_way() {
-                match step.turn(*to_news.time()) {
+                let turn = step.turn(*to_news.time());
+                // Whatever becomes of them.
+                step.intake.take_raw().into_iter().for_each(|records| exits.give(pass, Port::Raw, records));
+                match turn {
                     Ok(Turn::Rows(batch)) => {
                         exits.give(pass, Port::Main, batch);
                         activator.activate();

@@ -4,6 +4,7 @@ use super::{Emits, PlanKind, PlanNode, process_shape, window_shape};
 use crate::graph::{Input, Port};
 use wasmill_stream::field::FieldSpec;
 use wasmill_stream::plugin::{Identity, Needs, Plugin, Version};
+use wasmill_stream::watermark::EventTime;
 
 impl PlanNode {
     /// Where the wanted fields are in batches from `from`.
@@ -25,6 +26,16 @@ impl PlanNode {
     /// Whether somebody takes its dead letters.
     pub fn keeps_dead_letters(&self) -> bool {
         self.emits(Port::Dead).is_some()
+    }
+
+    /// Whether somebody takes its records as they were read.
+    pub fn keeps_records(&self) -> bool {
+        self.emits(Port::Raw).is_some()
+    }
+
+    /// Whether it matters when its records arrived.
+    pub fn asks_for_arrivals(&self) -> bool {
+        self.keeps_records() || matches!(&self.kind, PlanKind::Source { time: EventTime::Arrival, .. })
     }
 
     /// Who its plugin is.
@@ -92,7 +103,7 @@ impl PlanNode {
             Port::Main => needs.writes_values,
             Port::Side(side) => needs.sides.get(side as usize).is_some_and(|side| side.writes_values),
             Port::Late => false,
-            Port::Dead => true,
+            Port::Dead | Port::Raw => true,
         };
         match &self.kind {
             PlanKind::Source { .. } | PlanKind::Sink => false,

@@ -33,6 +33,7 @@ pub(super) fn check(graph: &Graph) -> Result<()> {
             };
             let is_there = match (input.port, &from.kind) {
                 (Port::Main, _) | (Port::Dead, _) => true,
+                (Port::Raw, NodeKind::Source { .. }) => matches!(node.kind, NodeKind::Sink { .. }),
                 (Port::Late, NodeKind::Aggregate { .. }) => true,
                 (Port::Late, NodeKind::Process { order, .. }) => *order == Order::EventTime,
                 (Port::Side(side), NodeKind::Transform { plugin }) => (side as usize) < plugin.needs().sides.len(),

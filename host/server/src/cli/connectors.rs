@@ -1,7 +1,7 @@
 //! `wasmill connectors`: the types of sources and sinks, from the lists that job files are checked against.
 
 use super::{Exit, stdout};
-use wasmill_connect::{SINKS, SOURCES};
+use wasmill_connect::{ARCHIVES, SINKS, SOURCES};
 use wasmill_stream::Result;
 
 /// Prints them.
@@ -12,6 +12,10 @@ pub fn run() -> Result<Exit> {
     }
     stdout::line("Sinks: [sink.NAME] type = …")?;
     for kind in SINKS {
+        stdout::line(format_args!("  {:12} {}", kind.name, kind.about))?;
+    }
+    stdout::line("Archives: [archive] type = …")?;
+    for kind in ARCHIVES {
         stdout::line(format_args!("  {:12} {}", kind.name, kind.about))?;
     }
     Ok(Exit::Done)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use wasmill_engine::{Graph, Node, NodeKind};
+use wasmill_engine::{Graph, Node, NodeKind, Port};
 use wasmill_stream::binary::BinaryBuilder;
 use wasmill_stream::dead_letter::DeadLetter;
 use wasmill_stream::source::{Intake, Source, SplitSender};
@@ -103,6 +103,8 @@ impl Replay {
     /// Puts the records in the place of a job's sources. Records of sources that the job does not have are left out.
     pub fn feed(&mut self, graph: &mut Graph) {
         let mut sources = std::mem::take(&mut self.sources);
+        // It has the records that letters tell of. It stands behind all others.
+        graph.nodes.retain(|node| !is_archive(node));
         for node in &mut graph.nodes {
             if let NodeKind::Source { source, .. } = &mut node.kind {
                 let splits = sources.remove(&node.name).unwrap_or_default();
@@ -143,7 +145,7 @@ impl Concerns {
                 reached(graph, |node| matches!(node.kind, NodeKind::Source { .. }), |node| node.name == *place)
             })
             .collect();
-        for (at, node) in graph.nodes.iter().enumerate() {
+        for (at, node) in graph.nodes.iter().enumerate().filter(|(_, node)| !is_archive(node)) {
             let name = || node.name.clone();
             match &node.kind {
                 NodeKind::Aggregate { .. } => concerns.windows.push(name()),
@@ -157,6 +159,11 @@ impl Concerns {
         }
         concerns
     }
+}
+
+/// Whether a node keeps records as they are read.
+fn is_archive(node: &Node) -> bool {
+    node.inputs.iter().any(|input| input.port == Port::Raw)
 }
 
 /// Which nodes are reached from some, on ways that are not barred. Nodes stand behind their inputs.

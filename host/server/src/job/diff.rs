@@ -80,7 +80,7 @@ impl Difference {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         match path[..] {
             ["sink", _, _, ..] => true,
-            ["dead_letter", ..] => self.before.is_some(),
+            ["dead_letter" | "archive", ..] => self.before.is_some(),
             _ => false,
         }
     }

@@ -2,14 +2,14 @@
 
 use super::checkpoint::{self, CheckpointSettings};
 use super::swap::{self, SwapSettings};
-use super::{JobFile, Origin, Parameters, Trust, engine, sink, source, step};
+use super::{JobFile, Origin, Parameters, Trust, archive, engine, sink, source, step};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 use wasmill_connect::component_store::FetchSettings;
-use wasmill_engine::{DeadLetters, Options, SinkTerms, Tolerance};
+use wasmill_engine::{ARCHIVE, DeadLetters, Options, SinkTerms, Tolerance};
 use wasmill_plugin::{Grants, Limits};
 use wasmill_stream::access::{Access, Anything};
 use wasmill_stream::config::{ForeignSettings, Place, Problems, Section};
@@ -88,15 +88,23 @@ pub enum Role {
     Aggregation,
     /// `[sink.NAME]`
     Sink,
+    /// `[archive]`
+    Archive,
 }
 
 impl Role {
+    /// Whether nothing can read it.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Sink | Self::Archive)
+    }
+
     /// What it is called in messages.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Source => "source",
             Self::Step | Self::Aggregation => "step",
             Self::Sink => "sink",
+            Self::Archive => "archive",
         }
     }
 }
@@ -114,7 +122,7 @@ pub enum Settings {
     },
     /// `[step.NAME]` with a window. `None` if there are problems with that.
     Aggregate(PluginUse, Option<WindowSettings>),
-    /// `[sink.NAME]`
+    /// `[sink.NAME]` or `[archive]`
     Sink {
         /// Its `type`.
         kind: &'static str,
@@ -190,8 +198,12 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     let name = root.optional("name", problems).unwrap_or_else(|| file.stem());
     let options = root.table("engine", problems).map(|table| engine::read(table, problems)).unwrap_or_default();
     let mut nodes = Vec::new();
-    for (name, table) in tables(&mut root, "source", problems) {
-        nodes.push(source::read(file, name, table, problems));
+    let mut archived = Vec::new();
+    for (name, mut table) in tables(&mut root, "source", problems) {
+        let wish = archive::read_wish(&name, &mut table, problems);
+        let node = source::read(file, name, table, problems);
+        archived.extend(wish.filter(|wish| archive::can_be(&node, wish, problems)));
+        nodes.push(node);
     }
     for (name, table) in tables(&mut root, "step", problems) {
         nodes.push(step::read(file, name, table, problems));
@@ -200,6 +212,7 @@ pub fn read(file: &JobFile, parameters: &Parameters, problems: &mut Problems) ->
     for (name, table) in tables(&mut root, "sink", problems) {
         nodes.push(sink::read(name, table, dead_letters.is_some(), problems));
     }
+    nodes.extend(archive::read(root.table(ARCHIVE, problems), archived, problems));
     if root.optional("locked", problems).unwrap_or(false) {
         let plugins = nodes.iter_mut().filter_map(|node| node.settings.as_mut()?.plugin_mut());
         plugins.for_each(|plugin| plugin.locked = true);

@@ -112,6 +112,7 @@ impl Drawing<'_> {
                 Port::Late => "late→ ".to_owned(),
                 Port::Side(number) => format!("{}→ ", side(*number)),
                 Port::Dead => "dead→ ".to_owned(),
+                Port::Raw => "raw→ ".to_owned(),
             };
             self.node(*reader, &format!("{trunk}{elbow}{port}"), &format!("{trunk}{below}"));
         }

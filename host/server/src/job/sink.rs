@@ -17,7 +17,7 @@ const OUTAGE: Duration = Duration::from_secs(60);
 pub fn read(name: String, mut table: Section<'_>, has_dead_letters: bool, problems: &mut Problems) -> DraftNode {
     let place = table.place();
     let inputs = read_inputs(&mut table, problems);
-    let kind = kind(&mut table, problems);
+    let kind = kind(&mut table, SINKS, problems);
     let settings = kind.and_then(|kind| {
         let sink = (kind.check)(&name, &mut table, problems);
         let terms = read_terms(&mut table, sink.as_deref(), has_dead_letters, problems);
@@ -33,9 +33,9 @@ pub fn read(name: String, mut table: Section<'_>, has_dead_letters: bool, proble
 /// Reads the table `[dead_letter]`: a sink without a name and input of its own.
 pub fn read_dead_letters(mut table: Section<'_>, problems: &mut Problems) -> Option<DeadLetterSettings> {
     let late = table.optional("late", problems).unwrap_or(false);
-    let kind = kind(&mut table, problems)?;
+    let kind = kind(&mut table, SINKS, problems)?;
     let sink = (kind.check)(DEAD_LETTERS, &mut table, problems);
-    let terms = SinkTerms { queue: read_queue(&mut table, problems), ..SinkTerms::default() };
+    let terms = read_waiting_terms(&mut table, problems);
     table.finish(problems);
     Some(DeadLetterSettings { kind: kind.name, dead_letters: DeadLetters { sink: sink?, terms, late } })
 }
@@ -88,6 +88,11 @@ fn check_giving_up(
     }
 }
 
+/// The terms of a sink for which rows always wait.
+pub fn read_waiting_terms(table: &mut Section<'_>, problems: &mut Problems) -> SinkTerms {
+    SinkTerms { queue: read_queue(table, problems), ..SinkTerms::default() }
+}
+
 fn read_queue(table: &mut Section<'_>, problems: &mut Problems) -> ByteCount {
     table.optional("queue_bytes", problems).unwrap_or(SinkTerms::default().queue)
 }
@@ -107,14 +112,15 @@ fn read_refusable(mut table: Section<'_>, problems: &mut Problems) -> Refusable 
     refusable
 }
 
-fn kind(table: &mut Section<'_>, problems: &mut Problems) -> Option<&'static SinkKind> {
+/// The kind of a sink that a table names, of those in a list.
+pub fn kind(table: &mut Section<'_>, kinds: &'static [SinkKind], problems: &mut Problems) -> Option<&'static SinkKind> {
     let (wanted, place) = table.required_located::<String>("type", problems)?;
-    let found = SINKS.iter().find(|kind| kind.name == wanted);
+    let found = kinds.iter().find(|kind| kind.name == wanted);
     if found.is_some() {
         table.reach(Reach::Sink(&wanted), place.clone(), problems);
     }
     if found.is_none() {
-        unknown_kind(table, &wanted, place, SINKS.iter().map(|kind| kind.name), problems);
+        unknown_kind(table, &wanted, place, kinds.iter().map(|kind| kind.name), problems);
     }
     found
 }

@@ -396,3 +396,57 @@ fn warnings() {
     assert_eq!(job.graph.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["trips", "cell", "out"]);
     assert_eq!(job.name, "job");
 }
+
+/// Sources that are archived: where, and what is no archive. The source that reads one.
+#[test]
+fn archives() {
+    let archived = |table: &str| job(table).replace("type = \"replay\"", "type = \"replay\"\narchive = true");
+    expect(
+        &archived("[archive]\ntype = \"file\"\npath = \"raw\"\nroll_bytes = \"1 MiB\"\nroll_interval = \"5s\""),
+        &[],
+    );
+    expect(&archived("[archive]\ntype = \"s3\"\nbucket = \"b\"\nprefix = \"raw/\"\nmanifests = true"), &[]);
+    expect(
+        &archived(""),
+        &[
+            "3:11 source trips: `archive` needs a table [archive] that says where records go (for example [archive] with type = \
+           \"s3\", bucket = \"my-bucket\" and prefix = \"archive/\"; or with type = \"file\" and path = \"archive\")",
+        ],
+    );
+    expect(
+        &job("[archive]\ntype = \"file\"\npath = \"raw\""),
+        &["11:1 no source is archived (write archive = true into the [source.NAME] whose records are to be kept)"],
+    );
+    expect(
+        &archived("[archive]\ntype = \"stdout\""),
+        &["13:8 archive: there is no type `stdout` (known types: file, s3)"],
+    );
+    expect(
+        &archived("[archive]\ntype = \"s3\"\nbucket = \"b\"\nprefix = \"raw/{+%Y}\"\nformat = \"csv\""),
+        &[
+            "15:10 archive: `prefix`: \"raw/{+%Y}\" is no folder of an archive (write it like \"archive/\": sources and hours have \
+             folders of their own in it)",
+            "16:1 archive: unknown setting `format` (did you mean `profile`?)",
+        ],
+    );
+    let source = |settings: &str| {
+        job("").replace("type = \"replay\"\npath = \"trips.jsonl\"", &format!("type = \"archive\"\n{settings}"))
+    };
+    expect(&source("path = \"raw\"\nfrom = \"2013-01-01T00:00:00Z\"\nuntil = \"2013-01-02T00:00:00Z\""), &[]);
+    expect(&source("bucket = \"b\"\nprefix = \"raw/\"\nsource = \"rides\""), &[]);
+    expect(
+        &source("path = \"raw\"\nfrom = \"2013-01-02T00:00:00Z\"\nuntil = \"2013-01-01T00:00:00Z\""),
+        &["1:1 source trips: `from` is not before `until`"],
+    );
+    expect(
+        &source("path = \"raw\"\nfrom = \"yesterday\""),
+        &["4:8 source trips: `from`: \"yesterday\" is not a time (write it like \"2013-01-01T00:00:00Z\")"],
+    );
+    let both = source("path = \"raw\"\narchive = true") + "[archive]\ntype = \"file\"\npath = \"raw\"";
+    let [said, _] = &problems(&both)[..] else { panic!("two problems") };
+    assert!(said.contains("its records are in an archive already"), "{said}");
+    expect(
+        &archived("[archive]\ntype = \"file\"\npath = \"raw\"\n[sink.more]\ninput = \"archive\"\ntype = \"stdout\""),
+        &["16:9 sink more: input `archive` is a sink, which has no output"],
+    );
+}

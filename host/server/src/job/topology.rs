@@ -28,7 +28,9 @@ pub struct Wire {
 /// Resolves all inputs. Reports every problem.
 pub fn resolve(nodes: &[DraftNode], problems: &mut Problems) -> Topology {
     for (role, group) in [(Role::Source, "source"), (Role::Sink, "sink")] {
-        if !nodes.iter().any(|node| node.role == role) {
+        // A job may do nothing but archive.
+        let is_there = |node: &DraftNode| node.role == role || (role == Role::Sink && node.role == Role::Archive);
+        if !nodes.iter().any(is_there) {
             problems.push_hint(0..0, format!("the job has no {group}"), format!("add a table [{group}.NAME]"));
         }
     }
@@ -45,7 +47,7 @@ pub fn resolve(nodes: &[DraftNode], problems: &mut Problems) -> Topology {
 /// One warning for each source or step whose rows go nowhere.
 pub fn unread(nodes: &[DraftNode], topology: &Topology) -> Vec<Problem> {
     let is_read = |at: usize| topology.inputs.iter().flatten().any(|input| input.node == at);
-    let unread = nodes.iter().enumerate().filter(|(at, node)| node.role != Role::Sink && !is_read(*at));
+    let unread = nodes.iter().enumerate().filter(|(at, node)| !node.role.is_end() && !is_read(*at));
     unread
         .map(|(_, node)| Problem {
             message: format!("nothing reads {} `{}`: its rows are dropped", node.role.noun(), node.name),
@@ -115,7 +117,7 @@ fn input<'w>(
         None => (wanted, None),
     };
     let Some(&at) = by_name.get(name) else {
-        let outputs = nodes.iter().filter(|node| node.role != Role::Sink).map(|node| node.name.as_str());
+        let outputs = nodes.iter().filter(|node| !node.role.is_end()).map(|node| node.name.as_str());
         let hint = match strsim_best(name, outputs.clone()) {
             Some(best) => format!("did you mean `{best}`?"),
             None => format!("there are: {}", outputs.collect::<Vec<_>>().join(", ")),
@@ -123,7 +125,7 @@ fn input<'w>(
         return Err((format!("input `{name}` is neither a source nor a step"), Some(hint)));
     };
     match nodes[at].role {
-        Role::Sink => Err((format!("input `{name}` is a sink, which has no output"), None)),
+        Role::Sink | Role::Archive => Err((format!("input `{name}` is a sink, which has no output"), None)),
         _ => Ok((at, output)),
     }
 }

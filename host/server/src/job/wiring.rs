@@ -24,7 +24,7 @@ impl Outputs {
         let names = |sides: &[Side]| Some(sides.iter().map(|side| side.name.clone()).collect());
         let (late, sides) = match (role, kind) {
             (Role::Aggregation, _) => (true, Some(Vec::new())),
-            (Role::Source | Role::Sink, _) => (false, Some(Vec::new())),
+            (Role::Source | Role::Sink | Role::Archive, _) => (false, Some(Vec::new())),
             (Role::Step, Some(NodeKind::Transform { plugin })) => (false, names(&plugin.needs().sides)),
             (Role::Step, Some(NodeKind::Process { plugin, order })) => {
                 (*order == Order::EventTime, names(&plugin.needs().sides))
@@ -57,9 +57,9 @@ impl Outputs {
 
 /// Finds the output of every edge. Reports those that are not there.
 pub fn connect(nodes: &[Loaded], wires: &[Vec<Wire>], problems: &mut Problems) -> Vec<Vec<Input>> {
-    let connect = |wire: &Wire| {
+    let mut connect = |reader: usize, wire: &Wire| {
         let from = &nodes[wire.node];
-        let Some(name) = &wire.output else { return Some(Input { node: wire.node, port: Port::Main }) };
+        let Some(name) = &wire.output else { return Some(Input { node: wire.node, port: nodes[reader].reads }) };
         let port = from.outputs.port(name);
         if port.is_none() {
             let (message, hint) = missing(from, name);
@@ -67,8 +67,8 @@ pub fn connect(nodes: &[Loaded], wires: &[Vec<Wire>], problems: &mut Problems) -
         }
         port.map(|port| Input { node: wire.node, port })
     };
-    let mut connect = connect;
-    wires.iter().map(|wires| wires.iter().filter_map(&mut connect).collect()).collect()
+    let inputs = wires.iter().enumerate();
+    inputs.map(|(reader, wires)| wires.iter().filter_map(|wire| connect(reader, wire)).collect()).collect()
 }
 
 fn missing(from: &Loaded, name: &str) -> (String, String) {

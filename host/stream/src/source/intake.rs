@@ -1,5 +1,7 @@
 //! Where a source opens its splits.
 
+#[cfg(doc)]
+use super::Chunk;
 use super::queue::{closed, taken, wait_for_stop};
 use super::{Delivery, Ends, HoldUps, Resume, SourceNote, SplitSender, WorkerQueue, deliver};
 use crate::checkpoint::SplitMark;
@@ -22,6 +24,7 @@ pub struct Intake {
     ends: Ends,
     ledger: Arc<StepLedger>,
     keeps_checkpoints: bool,
+    wants_arrivals: bool,
     /// How many splits were opened.
     opened: AtomicUsize,
 }
@@ -40,6 +43,7 @@ impl Intake {
             ends: Ends::default(),
             ledger: Arc::default(),
             keeps_checkpoints: false,
+            wants_arrivals: false,
             opened: AtomicUsize::new(0),
         }
     }
@@ -54,6 +58,12 @@ impl Intake {
     /// The same, in a job whose notes come into checkpoints: whoever writes those says when.
     pub fn keeping_checkpoints(mut self, keeps: bool) -> Self {
         self.keeps_checkpoints = keeps;
+        self
+    }
+
+    /// The same, in a job that asks when records arrived.
+    pub fn asking_for_arrivals(mut self, wants: bool) -> Self {
+        self.wants_arrivals = wants;
         self
     }
 
@@ -93,6 +103,16 @@ impl Intake {
     /// the source is still the same, before the first record is sent.
     pub fn note(&self, note: Value) {
         self.note.set(note);
+    }
+
+    /// Whether somebody wants to know when records arrived. A source that knows says so in [`Chunk::arrivals`].
+    pub fn wants_arrivals(&self) -> bool {
+        self.wants_arrivals
+    }
+
+    /// The counters of the source.
+    pub fn ledger(&self) -> &Arc<StepLedger> {
+        &self.ledger
     }
 
     /// Counts records that are lost and says which, for people: they were not read in time, and the source goes on.

@@ -37,11 +37,19 @@ impl SplitSender {
 
     /// Hands over records. Waits while the job has too many bytes in flight: this is where back-pressure reaches a source.
     pub async fn rows(&self, values: Binary, positions: Positions) -> Result<()> {
+        self.chunk(Chunk { values, positions, arrivals: None }).await
+    }
+
+    /// The same, of a source that knows when they arrived, if somebody wants to know.
+    pub async fn chunk(&self, chunk: Chunk) -> Result<()> {
+        let Chunk { values, positions, arrivals } = chunk;
         if values.is_empty() {
             return Ok(());
         }
         // Many records may have few bytes, or none; where they stood is in memory as long as they are.
-        let cost = ((values.total_bytes() + positions.bytes()) as u64).clamp(1, u64::from(self.budget_bytes)) as u32;
+        let times = arrivals.as_ref().map_or(0, |arrivals| size_of_val(arrivals.as_slice()));
+        let bytes = values.total_bytes() + positions.bytes() + times;
+        let cost = (bytes as u64).clamp(1, u64::from(self.budget_bytes)) as u32;
         let permit = match self.budget.clone().try_acquire_many_owned(cost) {
             Ok(permit) => permit,
             Err(_) => {
@@ -54,7 +62,7 @@ impl SplitSender {
             }
         };
         let values = values.guard(|bytes| Bytes::from_owner(Budgeted { bytes, _permit: permit }));
-        self.send(SplitEvent::Rows(Chunk { values, positions })).await
+        self.send(SplitEvent::Rows(Chunk { values, positions, arrivals })).await
     }
 
     /// Says that the split goes on after others: what their watermark says of them holds for it, too. To be called before

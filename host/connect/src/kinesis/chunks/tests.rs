@@ -12,7 +12,9 @@ fn chunks<'a>(records: &[Vec<u8>], hashes: Option<&'a Hashes>, after: Option<&st
     let may_have_aggregates = records.iter().any(|record| aggregate::has_magic(record));
     let values = records.iter().collect();
     let sequences = numbers.take(records.len()).collect();
-    Chunks::new(Records { values, sequences, may_have_aggregates }, ROWS, hashes, after.map(place))
+    // Each arrived at its number.
+    let arrivals = Some((7..).take(records.len()).collect());
+    Chunks::new(Records { values, sequences, arrivals, may_have_aggregates }, ROWS, hashes, after.map(place))
 }
 
 /// All rows as `place value`.
@@ -23,6 +25,9 @@ fn rows(chunks: &mut Chunks<'_>) -> Vec<String> {
         rows.extend((0..part.values.len()).map(row));
         assert_eq!(part.positions.text(part.values.len() - 1), part.last.to_string());
         assert_eq!(part.positions.get(part.values.len()), None, "as many positions as rows");
+        let numbers = (0..part.values.len()).map(|row| part.positions.text(row));
+        let numbers = numbers.map(|text| text.split(':').next().and_then(|number| number.parse::<i64>().ok()));
+        assert_eq!(numbers.collect(), part.arrivals, "each has the time of its record");
     }
     rows
 }
