@@ -20,16 +20,6 @@ impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.head, name)
     }
-
-    /// The same request with another body.
-    pub fn with_body(&self, body: impl Into<Vec<u8>>) -> Self {
-        let body = body.into();
-        let is_length = |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
-        let kept: String = self.head.split_inclusive("\r\n").filter(|line| !is_length(line)).collect();
-        let head =
-            format!("{}content-length: {}\r\n\r\n", kept.trim_end_matches("\r\n").to_owned() + "\r\n", body.len());
-        Self { head, method: self.method.clone(), target: self.target.clone(), body }
-    }
 }
 
 /// Names, in lower case, and values.

@@ -68,6 +68,8 @@ subjects! {
     kinesis_fake: kinesis::Records = fake;
     kinesis_mock: kinesis::Records = kinesis_mock;
     kinesis_kinesalite: kinesis::Records = kinesalite;
+    kinesis_packed: kinesis::Records = packed;
+    kinesis_kinesalite_packed: kinesis::Records = kinesalite_packed;
 }
 
 /// Every sink has a subject in the suite.

@@ -17,7 +17,6 @@ fn applies<T>(case: &str, what: Applies<T>) -> Option<T> {
     what.inspect_err(|reason| eprintln!("DOES NOT APPLY: {case}: {reason}")).ok()
 }
 
-/// A case that is not tested over this subject.
 fn guarantee(subject: &impl Subject) -> Guarantee {
     subject.sink("").guarantee()
 }
@@ -73,14 +72,11 @@ pub async fn bounds_of_bytes(subject: &impl Subject) {
     let Some(Bound { settings, most }) = applies("bytes of a piece", subject.bound_of_bytes()) else { return };
     let mut run = Run::start(subject, settings).await;
     run.pad = most / 40;
+    let batch = 3 * (run.pad + 200);
     run.write_in(0..160, 3).await;
     run.close().await;
-    assert_batched(subject, |parcel| parcel.bytes, most, 3 * (run_pad(most) + 200)).await;
+    assert_batched(subject, |parcel| parcel.bytes, most, batch).await;
     assert_eq!(seen(subject).await, all(0..160));
-}
-
-fn run_pad(most: usize) -> usize {
-    most / 40
 }
 
 async fn assert_batched(subject: &impl Subject, size: fn(&Parcel) -> usize, most: usize, slack: usize) {
@@ -260,15 +256,15 @@ pub async fn bound_of_memory(subject: &impl Subject) {
     if applies("another side that answers nobody", subject.freeze(true)).is_none() {
         return;
     }
-    run.pad = most / 64;
-    let mut rows = 0;
+    let (pad, mut rows) = (most / 64, 0);
+    run.pad = pad;
     loop {
         let batch = rows..rows + 8;
-        rows = batch.end;
-        let mut write = Box::pin(run.write(batch));
+        let mut write = Box::pin(run.write(batch.clone()));
         // A write that takes longer than this waits, most probably; if it does not, less is tested.
         let waits = tokio::time::timeout(Duration::from_secs(1), &mut write).await.is_err();
-        assert!(waits || (rows - 8) * (most / 64) <= most, "takes {rows} rows of {most} bytes in 64");
+        assert!(waits || rows * pad <= most, "it takes more than {rows} rows of {pad} bytes");
+        rows = batch.end;
         if waits {
             subject.freeze(false).expect("it was frozen");
             break write.await;

@@ -69,7 +69,8 @@ impl Subject for Files {
 
     fn bound_of_bytes(&self) -> Applies<Bound> {
         match self.format {
-            "" => Ok(Bound { settings: "roll_bytes = \"4KiB\"", most: 4 << 10 }),
+            // The sink hands over 256 KiB at a time.
+            "" => Ok(Bound { settings: "roll_bytes = \"512KiB\"", most: 768 << 10 }),
             _ => {
                 Err("what a file takes once it is packed, or without most of its rows, is not what is gathered for it")
             }

@@ -1,6 +1,6 @@
 //! Streams: of our fake, of kinesis-mock and of kinesalite. What is written is read back by the source.
 
-use super::network::{Dialect, Network, Parcel, answer_with, body_of};
+use super::network::{Dialect, Network, Parcel, answer_with, body_of, request_with};
 use super::run::number;
 use super::subject::{Applies, Bound, Order, Subject};
 use crate::fake_kinesis::{FakeKinesis, STREAM};
@@ -43,7 +43,7 @@ fn partly(request: &Request, send: &dyn Fn(&Request) -> Vec<u8>) -> Vec<u8> {
     let mut results = Vec::new().into_iter();
     if !taken.is_empty() {
         body["Records"] = taken.into();
-        let answer = body_of(&send(&request.with_body(body.to_string())));
+        let answer = body_of(&send(&request_with(request, body.to_string())));
         let answer: Value = serde_json::from_slice(&answer).expect("the server answers in JSON");
         results = answer["Records"].as_array().expect("results").clone().into_iter();
     }
@@ -60,13 +60,19 @@ pub struct Records {
     url: String,
     stream: String,
     fake: Option<FakeKinesis>,
+    /// Whether rows are packed into few records.
+    packs: bool,
 }
 
 impl Records {
     pub async fn fake() -> Option<Self> {
         let fake = FakeKinesis::with_shards(16);
         let (url, stream) = (fake.url.clone(), STREAM.to_owned());
-        Some(Self { network: Network::to(&url, DIALECT), url, stream, fake: Some(fake) })
+        Some(Self { network: Network::to(&url, DIALECT), url, stream, fake: Some(fake), packs: false })
+    }
+
+    pub async fn packed() -> Option<Self> {
+        Self::fake().await.map(|fake| Self { packs: true, ..fake })
     }
 
     pub async fn kinesis_mock() -> Option<Self> {
@@ -77,12 +83,16 @@ impl Records {
         Self::on(&KINESALITE).await
     }
 
+    pub async fn kinesalite_packed() -> Option<Self> {
+        Self::kinesalite().await.map(|server| Self { packs: true, ..server })
+    }
+
     async fn on(server: &Server) -> Option<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let url = server.url()?.to_owned();
         let stream = format!("suite-{}", NUMBER.fetch_add(1, Relaxed));
         KinesisStream::create(&url, &stream, 2).await;
-        Some(Self { network: Network::to(&url, DIALECT), url, stream, fake: None })
+        Some(Self { network: Network::to(&url, DIALECT), url, stream, fake: None, packs: false })
     }
 
     fn settings(&self, url: &str) -> String {
@@ -95,7 +105,7 @@ impl Subject for Records {
     const KIND: &'static str = "kinesis";
 
     fn sink(&self, more: &str) -> Box<dyn Sink> {
-        let text = self.settings(&self.network.url) + more;
+        let text = format!("{}aggregate = {}\n{more}", self.settings(&self.network.url), self.packs);
         harness::sink_of_role(Self::KIND, &text, &self.network.lender).expect("good settings")
     }
 
@@ -113,8 +123,11 @@ impl Subject for Records {
     }
 
     fn bound_of_rows(&self) -> Applies<Bound> {
-        // A limit of the service, and not a setting.
-        Ok(Bound { settings: "", most: 500 })
+        match self.packs {
+            // A limit of the service, and not a setting.
+            false => Ok(Bound { settings: "", most: 500 }),
+            true => Err("a packed record has as many rows as its bytes allow"),
+        }
     }
 
     fn bound_of_bytes(&self) -> Applies<Bound> {
@@ -126,8 +139,12 @@ impl Subject for Records {
     }
 
     fn bound_of_memory(&self) -> Applies<Bound> {
-        let most = 18 << 20;
-        self.fake.as_ref().map(|_| Bound { settings: "aggregate = true", most }).ok_or("emulators are slow with 18 MiB")
+        match (&self.fake, self.packs) {
+            (Some(_), true) => Ok(Bound { settings: "", most: 18 << 20 }),
+            _ => {
+                Err("18 MiB take emulators long, and as many records take anybody long: it is tested with packed ones")
+            }
+        }
     }
 
     fn order(&self) -> Applies<Order> {

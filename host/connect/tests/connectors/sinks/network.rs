@@ -159,6 +159,15 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no thread panics in here")
 }
 
+/// The same request with another body.
+pub fn request_with(request: &Request, body: impl Into<Vec<u8>>) -> Request {
+    let body = body.into();
+    let is_length = |line: &str| line.to_ascii_lowercase().starts_with("content-length:");
+    let lines: Vec<_> = request.head.lines().filter(|line| !line.is_empty() && !is_length(line)).collect();
+    let head = format!("{}\r\ncontent-length: {}\r\n\r\n", lines.join("\r\n"), body.len());
+    Request { head, method: request.method.clone(), target: request.target.clone(), body }
+}
+
 /// An answer with another body.
 pub fn answer_with(status: u16, body: impl Into<Vec<u8>>) -> Vec<u8> {
     render(status, &vec![("content-type", "application/json".to_owned())], &body.into())

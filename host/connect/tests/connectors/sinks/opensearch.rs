@@ -1,6 +1,6 @@
 //! Indexes: on our fake, and on a real server.
 
-use super::network::{Dialect, Network, Parcel, answer_with, body_of};
+use super::network::{Dialect, Network, Parcel, answer_with, body_of, request_with};
 use super::run::number;
 use super::subject::{Applies, Bound, Order, Subject};
 use crate::fake_search::FakeSearch;
@@ -34,7 +34,7 @@ fn partly(request: &Request, send: &dyn Fn(&Request) -> Vec<u8>) -> Vec<u8> {
     let lines: Vec<_> = request.body.split_inclusive(|byte| *byte == b'\n').collect();
     let documents: Vec<_> = lines.chunks(2).map(<[_]>::concat).collect();
     let taken: Vec<_> = documents.chunks(3).flat_map(|three| &three[..three.len().min(2)]).cloned().collect();
-    let answer = body_of(&send(&request.with_body(taken.concat())));
+    let answer = body_of(&send(&request_with(request, taken.concat())));
     let mut answer: Value = serde_json::from_slice(&answer).expect("the server answers in JSON");
     let mut items = answer["items"].as_array().expect("items").clone().into_iter();
     let refused = || json!({"index": {"status": 429, "error": {"type": "rejected_execution_exception"}}});

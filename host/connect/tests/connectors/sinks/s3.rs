@@ -53,7 +53,8 @@ impl Objects {
 
     pub async fn moto() -> Option<Self> {
         let moto = Moto::start()?;
-        Some(Self { network: Network::to(&moto.address, DIALECT), server: Server::Moto(moto) })
+        let exchanged = Dialect { expired: || failure(403, "InvalidAccessKeyId"), ..DIALECT };
+        Some(Self { network: Network::to(&moto.address, exchanged), server: Server::Moto(moto) })
     }
 }
 
