@@ -4,7 +4,7 @@ use crate::harness::bucket::Bucket;
 use crate::harness::data::{generated_trips, json_lines};
 use crate::harness::job::Job;
 use crate::harness::kinesis::ACCESS;
-use crate::harness::server::MOTO;
+use crate::harness::server::{MOTO, S3S_FS, start};
 use crate::harness::tool::tool;
 use crate::oracle::calendar;
 use serde_json::{Value, json};
@@ -166,4 +166,24 @@ fn objects() {
     let found = ask(&readers, &["pyarrow", url, &format!("{}/lake", bucket.name)]);
     assert!(sorted(&found) == expected, "pyarrow has other rows");
     assert!(bucket.uploads().is_empty());
+}
+
+/// A bucket of a server that checks every signature, and every checksum → the rows of committed objects are there, once, and
+/// pyarrow reads them with signatures of its own; without the right key the job does not begin.
+#[test]
+fn signed_objects() {
+    let (Some(_), Some(readers)) = (S3S_FS.url(), readers()) else { return };
+    let root = tempfile::tempdir().expect("a folder");
+    fs::create_dir(root.path().join("lake")).expect("a bucket");
+    let server = start("s3s-fs", &[("S3_ROOT", &root.path().display().to_string())]).expect("it could be had before");
+    let dir = tempfile::tempdir().expect("a folder");
+    let expected = input(dir.path());
+    let sink =
+        format!("type = \"s3\"\nendpoint = \"{}\"\nbucket = \"lake\"\nstart_timeout = \"2s\"\n{ACCESS}", server.url);
+    let wrong = sink.replace("secret_access_key = \"${KEY}\"", "secret_access_key = \"${WRONG}\"");
+    let refused = job(dir.path(), &wrong).set("KEY", "test").set("WRONG", "tset").try_run().expect_err("it is refused");
+    assert!(refused.text().contains("SignatureDoesNotMatch"), "{}", refused.text());
+    run(dir.path(), &sink);
+    let found = ask(&readers, &["pyarrow", &server.url, "lake/lake"]);
+    assert!(sorted(&found) == expected, "pyarrow has other rows");
 }

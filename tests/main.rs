@@ -80,6 +80,8 @@ mod replays;
 mod reshards;
 /// What instances and tenants leave behind for others: nothing.
 mod residue;
+/// A server that dies, and comes back, while a job writes to it.
+mod restarts;
 /// Jobs that go back to before a version came.
 mod rewinds;
 /// Versions that fail, put into a running job.

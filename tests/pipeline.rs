@@ -343,7 +343,11 @@ pub fn all(search: &std::sync::Arc<Search>, bucket: Option<Bucket>) -> Vec<Outle
     let index = Outlet::Index { search: search.clone(), url: search.url.clone() };
     let objects = bucket.iter().flat_map(|bucket| {
         let (url, bucket) = (bucket.url.clone(), bucket.clone());
-        [Outlet::Objects { url: url.clone(), bucket: bucket.clone() }, Outlet::LakeObjects { url, bucket }]
+        [
+            Outlet::Objects { url: url.clone(), bucket: bucket.clone() },
+            Outlet::LakeObjects { url: url.clone(), bucket: bucket.clone() },
+            Outlet::TableObjects { url, bucket },
+        ]
     });
-    local().into_iter().chain([Outlet::Lake, index]).chain(objects).collect()
+    local().into_iter().chain([Outlet::Lake, Outlet::Table, index]).chain(objects).collect()
 }

@@ -37,31 +37,36 @@ pub enum Turn {
     BadGateway,
     /// It is done, and the answer takes its time.
     Late,
-    /// It is not done: status and body of the answer.
-    Refused(u16, String),
+    /// It is not done, and this is the answer.
+    Refused(Reply),
+    /// Whoever is given the request and the way to the server makes the answer. Wanted by the tests of the connectors.
+    #[allow(dead_code)]
+    Changed(fn(&Request, &dyn Fn(&Request) -> Vec<u8>) -> Vec<u8>),
 }
 
 impl Turn {
     /// Kinesis is asked for too much.
     pub fn throttle() -> Self {
         let body = r#"{"__type":"ProvisionedThroughputExceededException","message":"by plan"}"#;
-        Self::Refused(400, body.to_owned())
+        Self::Refused(Reply::Json(400, body.to_owned()))
     }
 
     /// Kinesis is broken.
     pub fn server_error() -> Self {
-        Self::Refused(500, r#"{"__type":"InternalFailure","message":"by plan"}"#.to_owned())
+        Self::Refused(Reply::Json(500, r#"{"__type":"InternalFailure","message":"by plan"}"#.to_owned()))
     }
 }
 
 impl Proxy {
     /// In front of `upstream`, which is `http://HOST:PORT`. Of a hundred writes it loses the answers of `percent`: half
     /// of them without a word, the others in the middle or behind an error of a gateway.
-    pub fn start(upstream: &str, percent: usize, mut chance: Chance) -> Self {
-        Self::serve(upstream, move |request| {
+    pub fn start(upstream: &str, percent: usize, chance: Chance) -> Self {
+        let chance = Mutex::new(chance);
+        Self::before(upstream, move |request| {
             if !matches!(request.method.as_str(), "PUT" | "POST" | "DELETE") {
                 return None;
             }
+            let mut chance = chance.lock().expect("no thread panics in here");
             if chance.below(100) >= percent {
                 return Some(Turn::Pass);
             }
@@ -74,25 +79,27 @@ impl Proxy {
     }
 
     /// In front of a service of AWS: the plan is asked for each operation.
-    pub fn planned(upstream: &str, mut plan: impl FnMut(&str) -> Turn + Send + 'static) -> Self {
-        Self::serve(upstream, move |request| {
+    pub fn planned(upstream: &str, plan: impl FnMut(&str) -> Turn + Send + 'static) -> Self {
+        let plan = Mutex::new(plan);
+        Self::before(upstream, move |request| {
             let target = request.header("x-amz-target").unwrap_or_default();
+            let mut plan = plan.lock().expect("no thread panics in here");
             Some(plan(target.rsplit('.').next().unwrap_or_default()))
         })
     }
 
-    /// `plan` says nothing about requests that do not count.
-    fn serve(upstream: &str, plan: impl FnMut(&Request) -> Option<Turn> + Send + 'static) -> Self {
+    /// In front of any server. `plan` says nothing about requests that do not count; it may take its time.
+    pub fn before(upstream: &str, plan: impl Fn(&Request) -> Option<Turn> + Send + Sync + 'static) -> Self {
         let host = upstream.strip_prefix("http://").expect("a plain URL").to_owned();
         let counts = Arc::new(Counts::default());
-        let (counted, plan) = (counts.clone(), Mutex::new(plan));
+        let counted = counts.clone();
         let url = loopback::serve(move |request| {
-            let turn = (plan.lock().expect("no thread panics in here"))(&request);
-            let Some(turn) = turn else { return Reply::Last(answer(&host, &request)) };
+            let Some(turn) = plan(&request) else { return Reply::Last(answer(&host, &request)) };
             counted.planned.fetch_add(1, Relaxed);
             counted.disturbed.fetch_add(usize::from(!matches!(turn, Turn::Pass)), Relaxed);
             match turn {
-                Turn::Refused(status, body) => Reply::Json(status, body),
+                Turn::Refused(reply) => reply,
+                Turn::Changed(change) => Reply::Last(change(&request, &|request| answer(&host, request))),
                 Turn::Pass => Reply::Last(answer(&host, &request)),
                 Turn::Late => {
                     let answer = answer(&host, &request);

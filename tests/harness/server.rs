@@ -24,6 +24,14 @@ pub struct Running {
     pub url: String,
     /// The script; holds the pipe.
     child: Child,
+    start: Start,
+}
+
+/// How a server was started, so that it can be again.
+struct Start {
+    script: String,
+    port: u16,
+    variables: Vec<(String, String)>,
 }
 
 /// A real OpenSearch server.
@@ -34,6 +42,8 @@ pub static KINESIS_LOCAL: Server = Server::of("kinesis-local");
 pub static KINESALITE: Server = Server::of("kinesalite");
 /// An OCI registry by distribution.
 pub static OCI: Server = Server::of("oci");
+/// S3 by s3s-fs, which checks signatures.
+pub static S3S_FS: Server = Server::of("s3s-fs");
 /// S3 by moto.
 pub static MOTO: Server = Server::of("moto");
 
@@ -44,7 +54,12 @@ impl Server {
 
     /// One for a test alone; `None`, and a message, as with [`Server::url`].
     pub fn another(&self) -> Option<Running> {
-        self.url().and_then(|_| start(self.script, &[]))
+        self.another_with(&[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn another_with(&self, variables: &[(&str, &str)]) -> Option<Running> {
+        self.url().and_then(|_| start(self.script, variables))
     }
 
     /// Its URL, without a slash at the end. Starts it if no test has yet; `None`, and a message, if it cannot be had here.
@@ -62,6 +77,23 @@ impl Server {
 impl Running {
     /// Lets the server stand still where it is, or go on. The script goes on in any case, and ends the server with it.
     pub fn stand_still(&self, still: bool) {
+        self.signal(if still { "-STOP" } else { "-CONT" });
+    }
+
+    /// Kills the server, which has no time to do anything about it.
+    pub fn kill(&mut self) {
+        self.signal("-KILL");
+        self.child.wait().expect("the script ends with it");
+    }
+
+    /// Starts it again, where it was, with what it has kept.
+    pub fn start_again(&mut self) {
+        let again = self.start.start().expect("it could be had before");
+        assert_eq!(again.url, self.url);
+        *self = again;
+    }
+
+    fn signal(&self, signal: &str) {
         let script = self.child.id();
         let children =
             std::fs::read_to_string(format!("/proc/{script}/task/{script}/children")).expect("it runs, on Linux");
@@ -70,33 +102,44 @@ impl Running {
             !matches!(name.trim(), "bash" | "cat" | "sh")
         };
         let server = children.split_whitespace().find(is_server).expect("the script has started a server");
-        let status = Command::new("kill").args([if still { "-STOP" } else { "-CONT" }, server]).status();
+        let status = Command::new("kill").args([signal, server]).status();
         assert!(status.expect("kill is there").success(), "the server still runs");
     }
 }
 
 /// Starts a server with these variables in its environment; `None` if it cannot be had here.
 pub fn start(name: &str, variables: &[(&str, &str)]) -> Option<Running> {
-    let script = root().join(format!("tests/servers/{name}.sh"));
-    let mut child = Command::new(&script)
-        .arg(free_port().to_string())
-        .env("WASMILL_STOP_AT_EOF", "1")
-        .envs(variables.iter().copied())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        // A Ctrl-C in the terminal is for the tests; the servers follow them.
-        .process_group(0)
-        .spawn()
-        .unwrap_or_else(|error| panic!("start {}: {error}", script.display()));
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("standard output is piped");
-    BufReader::new(stdout).read_line(&mut line).expect("the script speaks UTF-8");
-    match line.trim().strip_prefix("READY ") {
-        Some(url) => Some(Running { url: url.to_owned(), child }),
-        None => {
-            let status = child.wait().expect("the script was started");
-            assert_eq!(status.code(), Some(CANNOT_BE_HAD), "{name} did not start, see above");
-            None
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Start { script: name.to_owned(), port: free_port(), variables }.start()
+}
+
+impl Start {
+    fn start(&self) -> Option<Running> {
+        let Self { script: name, port, variables } = self;
+        let script = root().join(format!("tests/servers/{name}.sh"));
+        let mut child = Command::new(&script)
+            .arg(port.to_string())
+            .env("WASMILL_STOP_AT_EOF", "1")
+            .envs(variables.clone())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A Ctrl-C in the terminal is for the tests; the servers follow them.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("start {}: {error}", script.display()));
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("standard output is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the script speaks UTF-8");
+        match line.trim().strip_prefix("READY ") {
+            Some(url) => {
+                let start = Self { script: name.clone(), port: *port, variables: variables.clone() };
+                Some(Running { url: url.to_owned(), child, start })
+            }
+            None => {
+                let status = child.wait().expect("the script was started");
+                assert_eq!(status.code(), Some(CANNOT_BE_HAD), "{name} did not start, see above");
+                None
+            }
         }
     }
 }

@@ -10,9 +10,11 @@ use crate::harness::parquet_rows;
 use crate::harness::search::Search;
 use crate::oracle::calendar;
 use crate::oracle::deviation::Alert;
+use serde_json::{Map, Value};
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the job has to say.
@@ -38,6 +40,10 @@ pub enum Outlet {
     Lake,
     /// Objects of Parquet in partitions, written through `url`.
     LakeObjects { url: String, bucket: Bucket },
+    /// A folder of CSV.
+    Table,
+    /// Objects of CSV, written through `url`.
+    TableObjects { url: String, bucket: Bucket },
     /// Documents, written through `url`.
     Index { url: String, search: Arc<Search> },
 }
@@ -57,6 +63,15 @@ impl Stream {
         }
     }
 
+    /// The columns of a table with it. What a version calls otherwise by mistake has a column of its own.
+    fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Raw => &[],
+            Self::Averages => &["cell_lon", "cell_lat", "count", "average", "avarage", "window_start", "window_end"],
+            Self::Alerts => &["key", "time", "value", "count", "mean"],
+        }
+    }
+
     /// What lines say, without what may differ between runs of the same answer.
     pub fn facts(self, lines: &[String]) -> Vec<String> {
         match self {
@@ -69,7 +84,7 @@ impl Stream {
     }
 }
 
-fn alert(row: &serde_json::Value) -> Alert {
+fn alert(row: &Value) -> Alert {
     Alert {
         key: row["key"].as_str().expect("text").to_owned(),
         time: row["time"].as_str().and_then(calendar::millis).expect("a time"),
@@ -92,7 +107,7 @@ impl Outlet {
         match self {
             Self::Folder | Self::File | Self::Objects { .. } => &Stream::ALL,
             Self::Index { .. } => &Stream::ALL[..2],
-            Self::Lake | Self::LakeObjects { .. } => &Stream::ALL[1..],
+            Self::Lake | Self::LakeObjects { .. } | Self::Table | Self::TableObjects { .. } => &Stream::ALL[1..],
         }
     }
 
@@ -117,6 +132,16 @@ impl Outlet {
                     let place =
                         format!("endpoint = \"{url}\"\nbucket = \"{}\"\nprefix = \"lake-{node}/{LAKE}\"", bucket.name);
                     format!("type = \"s3\"\nformat = \"parquet\"\nobject_bytes = \"16 KiB\"\n{place}\n{ACCESS}")
+                }
+                Self::Table => {
+                    let columns = columns(*stream);
+                    format!("type = \"file\"\npath = \"{dir}/table-{node}\"\n{columns}\nroll_interval = \"{roll}\"")
+                }
+                Self::TableObjects { url, bucket } => {
+                    let columns = columns(*stream);
+                    let place =
+                        format!("endpoint = \"{url}\"\nbucket = \"{}\"\nprefix = \"table-{node}/\"", bucket.name);
+                    format!("type = \"s3\"\nobject_bytes = \"16 KiB\"\n{columns}\n{place}\n{ACCESS}")
                 }
                 Self::Index { url, .. } => {
                     let batches = "batch_rows = 200\nflush_interval = \"50ms\"";
@@ -144,10 +169,11 @@ impl Outlet {
             text.map(|text| Piece { name: path.display().to_string(), tag: String::new(), text: Some(text) })
         };
         match self {
-            Self::Folder => {
-                let entries = fs::read_dir(dir.join(node)).into_iter().flatten().flatten().map(|entry| entry.path());
-                let complete = entries.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
-                complete.map(|path| file(&path).expect("whole rows")).collect()
+            Self::Folder => complete(&dir.join(node), "jsonl").map(|path| file(&path).expect("whole rows")).collect(),
+            Self::Table => {
+                let tables = complete(&dir.join(format!("table-{node}")), "csv");
+                let piece = tables.map(|path| file(&path).expect("whole rows"));
+                piece.map(|piece| Piece { text: piece.text.map(|text| rows_of(&text, stream)), ..piece }).collect()
             }
             Self::File => file(&dir.join(format!("{node}.jsonl"))).into_iter().collect(),
             Self::Lake => {
@@ -161,12 +187,21 @@ impl Outlet {
                 });
                 pieces
             }
-            Self::Objects { bucket, .. } | Self::LakeObjects { bucket, .. } => {
-                let is_lake = matches!(self, Self::LakeObjects { .. });
-                let listed = bucket.list(&format!("{}{node}/", if is_lake { "lake-" } else { "" })).into_iter();
+            Self::Objects { bucket, .. } | Self::LakeObjects { bucket, .. } | Self::TableObjects { bucket, .. } => {
+                let head = match self {
+                    Self::LakeObjects { .. } => "lake-",
+                    Self::TableObjects { .. } => "table-",
+                    _ => "",
+                };
+                let listed = bucket.list(&format!("{head}{node}/")).into_iter();
+                let text = |bytes| String::from_utf8(bytes).expect("text");
                 let fetch = |key: &str| {
                     let bytes = bucket.object(&key.replace('%', "%25")).expect("it is listed");
-                    if is_lake { parquet_rows::lines(bytes) } else { String::from_utf8(bytes).expect("text") }
+                    match self {
+                        Self::LakeObjects { .. } => parquet_rows::lines(bytes),
+                        Self::TableObjects { .. } => rows_of(&text(bytes), stream),
+                        _ => text(bytes),
+                    }
                 };
                 listed
                     .map(|(key, tag)| {
@@ -198,7 +233,9 @@ impl Outlet {
     /// The bucket, if it is one.
     pub fn bucket(&self) -> Option<&Bucket> {
         match self {
-            Self::Objects { bucket, .. } | Self::LakeObjects { bucket, .. } => Some(bucket),
+            Self::Objects { bucket, .. } | Self::LakeObjects { bucket, .. } | Self::TableObjects { bucket, .. } => {
+                Some(bucket)
+            }
             _ => None,
         }
     }
@@ -212,7 +249,36 @@ impl fmt::Display for Outlet {
             Self::Objects { .. } => "objects",
             Self::Lake => "lake",
             Self::LakeObjects { .. } => "lake_objects",
+            Self::Table => "table",
+            Self::TableObjects { .. } => "table_objects",
             Self::Index { .. } => "index",
         })
     }
+}
+
+/// The files of a folder that are complete.
+fn complete(folder: &Path, ending: &str) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let ending = OsString::from(ending);
+    entries.filter(move |path| path.extension() == Some(&ending))
+}
+
+/// The setting for the columns of a table.
+fn columns(stream: Stream) -> String {
+    let columns: Vec<_> = stream.columns().iter().map(|name| format!("/{name}")).collect();
+    format!("format = \"csv\"\ncolumns = {columns:?}")
+}
+
+/// The rows of a table as JSON lines; it must be whole. None of the values has to be quoted.
+fn rows_of(text: &str, stream: Stream) -> String {
+    let mut lines = text.split_terminator("\r\n");
+    assert!(text.ends_with("\r\n") && !text.contains('"'), "whole lines of plain values: {text}");
+    assert_eq!(lines.next(), Some(stream.columns().join(",").as_str()), "each has its header, once");
+    let row = |line: &str| {
+        let cells = line.split(',').zip(stream.columns()).filter(|(cell, _)| !cell.is_empty());
+        let value = |cell: &str| cell.parse().map_or_else(|_| Value::from(cell), Value::Number);
+        let row: Map<_, _> = cells.map(|(cell, name)| ((*name).to_owned(), value(cell))).collect();
+        Value::Object(row).to_string() + "\n"
+    };
+    lines.map(row).collect()
 }

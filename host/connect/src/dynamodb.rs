@@ -30,13 +30,17 @@ impl Sink for DynamoDb {
         Guarantee::EffectivelyOnce
     }
 
+    fn gives_up(&self) -> bool {
+        true
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Settings { requests, rows, .. } = &self.settings;
         let table = Table::open(&self.settings, opening.ledger.clone()).await?;
         let items = Items::new(rows, table.keys())?;
         // The table decides between versions, in whatever order they come.
         let repeats = if rows.version.is_some() { Repeats::Together } else { Repeats::Supersede };
-        let outbox = Outbox::new(table, opening.ledger.clone(), requests, SIZE, repeats);
+        let outbox = Outbox::new(table, &opening, requests, SIZE, repeats);
         Ok(Box::new(RowWriter::new(items, outbox, opening.ledger, requests.flush_interval)))
     }
 }

@@ -60,6 +60,10 @@ impl Sink for FileSink {
         }
     }
 
+    fn keeps_rows(&self) -> bool {
+        self.target.format().keeps_rows()
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Self { name, target } = *self;
         listing::check(target.lists(), opening.commits)?;

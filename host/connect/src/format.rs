@@ -77,6 +77,11 @@ impl Format {
         !matches!(self, Self::Parquet(_) | Self::Archive)
     }
 
+    /// Whether every value is there as it is.
+    pub fn keeps_rows(&self) -> bool {
+        matches!(self, Self::Json(_))
+    }
+
     /// The columns that were declared.
     pub fn columns(&self) -> &[ColumnSpec] {
         match self {

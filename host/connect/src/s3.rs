@@ -2,6 +2,7 @@
 //! memory, so nobody ever sees half of one. In a job with checkpoints it is visible when the checkpoint with its rows is published.
 
 pub mod bucket;
+mod listening;
 mod orphans;
 mod prepared;
 pub mod settings;
@@ -36,6 +37,10 @@ impl Sink for S3 {
 
     fn withdraws(&self) -> bool {
         true
+    }
+
+    fn keeps_rows(&self) -> bool {
+        self.settings.format.keeps_rows()
     }
 
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {

@@ -29,10 +29,14 @@ impl Sink for Sns {
         Guarantee::AtLeastOnce
     }
 
+    fn gives_up(&self) -> bool {
+        true
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Settings { requests, .. } = &self.settings;
         let topic = Topic::open(&self.settings).await?;
-        let outbox = Outbox::new(topic, opening.ledger.clone(), requests, SIZE, Repeats::Apart);
+        let outbox = Outbox::new(topic, &opening, requests, SIZE, Repeats::Apart);
         let interval = requests.flush_interval;
         let messages = Messages::new(self.settings.rows, opening.job);
         Ok(Box::new(RowWriter::new(messages, outbox, opening.ledger, interval)))

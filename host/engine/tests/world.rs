@@ -5,7 +5,7 @@ use crate::vault::{Memory, Vault, checkpoints, start};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmill_engine::{Checkpoints, Journal, NodeKind, Port, Running};
+use wasmill_engine::{Checkpoints, Journal, NodeKind, Port, Running, SinkTerms};
 use wasmill_stream::process::Order;
 use wasmill_stream::units::Period;
 use wasmill_stream::window::WindowSpec;
@@ -50,7 +50,11 @@ impl World {
         let number = job.node("number", &[(source, Port::Main)], number);
         job.lock_up("numbers", number, &self.ordered);
         job.lock_up("raw", source, &self.raw);
-        job.node("archive", &[(source, Port::Raw)], NodeKind::Sink { sink: Box::new(self.archive.clone()) });
+        job.node(
+            "archive",
+            &[(source, Port::Raw)],
+            NodeKind::Sink { sink: Box::new(self.archive.clone()), terms: SinkTerms::default() },
+        );
         job
     }
 

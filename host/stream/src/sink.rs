@@ -123,6 +123,11 @@ pub trait Sink: Send {
         None
     }
 
+    /// Whether all that a row has can be read again from what it writes, whatever that is. Dead letters are for no other sink.
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
     /// Opens it: creates the folder, the index, the connection. An error ends the job before it has read anything.
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>>;
 }

@@ -12,12 +12,13 @@ use wasmill_stream::ErrorKind;
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What one client has heard about its credentials.
+#[derive(Debug)]
 pub struct Doubt {
     credentials: CachedCredentials,
     heard: Mutex<Heard>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Heard {
     /// Whether the server has ever taken them.
     was_taken: bool,

@@ -3,6 +3,7 @@
 
 use super::admission::{Admission, Admissions};
 use super::permits::Permit;
+use crate::outage::Outage;
 use crate::retry::{Backoff, Patience};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,11 @@ pub trait Service: Send + Sync + 'static {
 
     /// The next request has fresh credentials, if there are some.
     fn renew_credentials(&self) {}
+
+    /// Asks for something small: whether the other side is there. Where there is nothing small, the next request shows it.
+    fn is_there(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 }
 
 /// What the other side said about a request.
@@ -67,11 +73,13 @@ pub struct Entry<I> {
 /// What all requests of a sink share.
 pub struct Delivery<S> {
     /// Where they go.
-    pub service: S,
+    pub service: Arc<S>,
     /// The sink's counters.
     pub ledger: Arc<StepLedger>,
     /// Whether it is let in.
     pub admissions: Arc<Admissions>,
+    /// Whether it takes anything.
+    pub outage: Arc<Outage>,
 }
 
 /// Why items have to be sent again.
@@ -96,12 +104,20 @@ impl<S: Service> Delivery<S> {
         let mut admission = self.admissions.of_request();
         let mut requests: Vec<Vec<usize>> = vec![(0..entries.len()).collect()];
         while let Some(numbers) = requests.pop() {
+            if let Some(reason) = self.outage.turns_away() {
+                requests.push(numbers);
+                self.give_up(&entries, &requests, &reason);
+                return Ok(());
+            }
             let (sent, mut at_least) = (Instant::now(), Duration::ZERO);
             let items: Vec<_> = numbers.iter().filter_map(|&number| Some(&entries.get(number)?.item)).collect();
             let answer = self.service.send(&items).await;
             let failure = match answer {
                 Ok(Answer::Items(fates)) => {
                     let left = self.settle(&mut entries, &numbers, fates);
+                    if left.numbers.len() < numbers.len() {
+                        self.outage.is_over();
+                    }
                     let failure = self.judge(&left, &mut admission);
                     if !left.numbers.is_empty() {
                         requests.push(left.numbers);
@@ -130,20 +146,26 @@ impl<S: Service> Delivery<S> {
                 continue;
             };
             permit.refused(sent);
-            match backoff.pause(error) {
-                Ok(pause) => tokio::time::sleep(pause.max(at_least)).await,
-                Err(error) => return self.give_up(&entries, &requests, error),
+            if let Some(reason) = self.outage.failed(&error) {
+                self.give_up(&entries, &requests, &reason);
+                return Ok(());
             }
+            tokio::time::sleep(backoff.pause(error)?.max(at_least)).await;
         }
         Ok(())
     }
 
-    /// The one end of requests that are not sent again although they have failed: `requests` has the items, by number, that have
-    /// met no fate yet.
-    fn give_up(&self, entries: &[Entry<S::Item>], requests: &[Vec<usize>], error: Error) -> Result<()> {
-        let left = requests.iter().flatten().filter_map(|&number| entries.get(number));
-        let rows: usize = left.map(Entry::rows).sum();
-        Err(error.context(format!("{rows} rows are not written")))
+    /// Makes dead letters of the rows of items that have met no fate yet, in the order in which they came. `requests` has those, by
+    /// number.
+    fn give_up(&self, entries: &[Entry<S::Item>], requests: &[Vec<usize>], reason: &str) {
+        let mut numbers: Vec<usize> = requests.iter().flatten().copied().collect();
+        numbers.sort_unstable();
+        for entry in numbers.into_iter().filter_map(|number| entries.get(number)) {
+            let older = entry.older.iter().flat_map(|(_, origins)| origins);
+            for (batch, row) in older.chain(&entry.origins) {
+                self.ledger.give_up(batch, *row, reason);
+            }
+        }
     }
 
     /// Counts the items whose fate is known. The others are left.

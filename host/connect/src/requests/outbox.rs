@@ -6,10 +6,11 @@ use super::delivery::{Delivery, Entry, Service};
 use super::flights::Flights;
 use super::permits::Permits;
 use super::settings::{RequestSettings, Size};
+use crate::outage::{Ask, Outage};
 use std::collections::HashMap;
 use std::sync::Arc;
 use wasmill_stream::Result;
-use wasmill_stream::ledger::StepLedger;
+use wasmill_stream::sink::Opening;
 
 /// What becomes of an item about something of which there is one in the request already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +39,12 @@ pub struct Outbox<S: Service> {
 
 impl<S: Service> Outbox<S> {
     /// Nothing waits, and nothing is on its way.
-    pub fn new(service: S, ledger: Arc<StepLedger>, settings: &RequestSettings, size: Size, repeats: Repeats) -> Self {
+    pub fn new(service: S, opening: &Opening, settings: &RequestSettings, size: Size, repeats: Repeats) -> Self {
+        let (service, ledger) = (Arc::new(service), opening.ledger.clone());
         let admissions = Admissions::new(ledger.clone());
+        let outage = Outage::new(opening.on_outage, ledger.clone(), is_there(&service));
         Self {
-            delivery: Arc::new(Delivery { service, ledger, admissions }),
+            delivery: Arc::new(Delivery { service, ledger, admissions, outage }),
             permits: Permits::new(settings.concurrency, settings.in_flight_bytes),
             flights: Flights::default(),
             size,
@@ -99,4 +102,13 @@ impl<S: Service> Outbox<S> {
         self.flights.depart(self.delivery.clone().deliver(entries, permit), orders);
         Ok(())
     }
+}
+
+/// Asks whether the other side is there.
+fn is_there<S: Service>(service: &Arc<S>) -> Ask {
+    let service = service.clone();
+    Box::new(move || {
+        let service = service.clone();
+        Box::pin(async move { service.is_there().await })
+    })
 }

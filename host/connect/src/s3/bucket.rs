@@ -1,7 +1,8 @@
 //! A bucket as the job file names it, for the sink and for checkpoints: its settings, the client, the proof at start that
 //! it is there, and what a failure means. Nothing is tried again in here except at start.
 
-use crate::aws::{AwsSettings, check_endpoint};
+use super::listening::Listening;
+use crate::aws::{AwsSettings, Doubt, check_endpoint};
 use crate::retry::{Backoff, Patience};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
@@ -26,6 +27,12 @@ const HOPELESS: [&str; 7] = [
     "InvalidRequest",
     "KeyTooLongError",
 ];
+
+/// What a server says to credentials that have expired.
+const EXPIRED: [&str; 2] = ["ExpiredToken", "TokenRefreshRequired"];
+
+/// What it says to credentials that it does not know, which may have been exchanged.
+const DOUBTFUL: [&str; 3] = ["InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"];
 
 /// Where a bucket is and who may use it.
 #[derive(Debug, Clone)]
@@ -66,6 +73,7 @@ pub struct Bucket {
     pub name: String,
     /// The bucket and where it is, for messages.
     pub place: String,
+    doubt: Arc<Doubt>,
 }
 
 impl Bucket {
@@ -79,6 +87,7 @@ impl Bucket {
         if let Some(way) = &settings.aws.way_out {
             options = options.with_proxy_url(way.url());
         }
+        let doubt = Arc::new(Doubt::new(access.credentials.clone()));
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&name)
             .with_region(&access.region)
@@ -95,9 +104,10 @@ impl Bucket {
         }
         let s3 = builder
             .with_client_options(options.clone())
+            .with_http_connector(Listening::new(&doubt))
             .build()
             .map_err(|error| Error::invalid(place.clone()).with_source(error))?;
-        Ok(Self { s3, options, name, place })
+        Ok(Self { s3, options, name, place, doubt })
     }
 
     /// Asks the server for the bucket, as often as it takes.
@@ -114,12 +124,9 @@ impl Bucket {
         let probe = Path::from(format!("{prefix}.wasmill-probe"));
         let Err(error) = self.s3.get(&probe).await else { return Ok(()) };
         let said = error.to_string();
-        let wrong_keys = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"];
         match &error {
             _ if is_absent(&error) => Ok(()),
-            object_store::Error::PermissionDenied { .. } if !wrong_keys.iter().any(|code| said.contains(code)) => {
-                Ok(())
-            }
+            object_store::Error::PermissionDenied { .. } if !has_code(&said, &DOUBTFUL) => Ok(()),
             _ => Err(self.failure("look into it", error)),
         }
     }
@@ -129,14 +136,20 @@ impl Bucket {
         Path::parse(key).map_err(|error| Error::invalid(format!("{}: key \"{key}\"", self.place)).with_source(error))
     }
 
-    /// What a failed request means.
+    /// What a failed request means. If it was for its credentials, the next one has fresh ones.
     pub fn failure(&self, what: &str, error: object_store::Error) -> Error {
         use object_store::Error as E;
+        let said = error.to_string();
         let kind = match &error {
+            _ if has_code(&said, &EXPIRED) => {
+                self.doubt.expired();
+                ErrorKind::Unavailable
+            }
+            _ if has_code(&said, &DOUBTFUL) => self.doubt.refused(),
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => ErrorKind::Denied,
             // Another write to the key is on its way; ours may go first the next time.
             E::Precondition { .. } | E::AlreadyExists { .. } => ErrorKind::Unavailable,
-            E::Generic { .. } => generic_kind(&error.to_string()),
+            E::Generic { .. } => generic_kind(&said),
             _ => ErrorKind::Invalid,
         };
         // Servers answer with pages of XML; a message is one line.
@@ -150,13 +163,17 @@ pub fn is_absent(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::NotFound { .. }) && !error.to_string().contains("NoSuchBucket")
 }
 
+/// Whether a server has given one of these codes.
+fn has_code(said: &str, codes: &[&str]) -> bool {
+    codes.iter().any(|code| said.contains(&format!("<Code>{code}</Code>")))
+}
+
 /// The kind of a failure that the client does not tell apart, by what the server said, if it said anything.
 fn generic_kind(said: &str) -> ErrorKind {
     let is_status = |status: &str| said.contains(&format!("status code: {status}"));
-    let is_hopeless = || HOPELESS.iter().any(|code| said.contains(&format!("<Code>{code}</Code>")));
     if is_status("401") || is_status("403") {
         ErrorKind::Denied
-    } else if is_status("404") || (is_status("400") && is_hopeless()) {
+    } else if is_status("404") || (is_status("400") && has_code(said, &HOPELESS)) {
         ErrorKind::Invalid
     } else {
         ErrorKind::Unavailable

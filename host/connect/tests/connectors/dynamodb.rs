@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use wasmill_stream::Guarantee;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Opening, Sink};
 
@@ -37,16 +36,6 @@ fn versions(fake: &FakeDynamoDb) -> BTreeMap<usize, usize> {
 /// The last version of each key.
 fn expected(count: usize, keys: usize) -> BTreeMap<usize, usize> {
     (0..count).map(|at| (at % keys, at)).collect()
-}
-
-/// What every sink must do, this one does: the twelve rows are ten items.
-#[tokio::test]
-async fn keeps_the_promises_of_a_sink() {
-    let fake = FakeDynamoDb::start(&NUMBER).await;
-    assert_eq!(sink(fake.address(), "").guarantee(), Guarantee::EffectivelyOnce);
-    sink_suite::counts_what_is_safe(sink(fake.address(), "")).await;
-    let items: Vec<_> = fake.state().items.values().cloned().collect();
-    assert_eq!(items, (0..10).map(|n| json!({"n": {"N": n.to_string()}})).collect::<Vec<_>>());
 }
 
 /// Throttles, broken servers, items that are left out, lost answers and expired keys, in many batches → each row counts once, and

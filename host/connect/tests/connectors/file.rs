@@ -40,22 +40,22 @@ pub fn all_lines(folder: &Path) -> Vec<String> {
     names(folder).iter().flat_map(|name| lines(&folder.join(name))).collect()
 }
 
-/// Rows are counted when they are flushed and are all in the files at the end, plain, compressed and in one file.
+/// All rows are in the files at the end, plain, compressed and in one file.
 #[tokio::test]
-async fn counts_and_contents() {
+async fn contents() {
     let folder = tempdir().expect("a folder");
     for (name, settings) in [("plain", ""), ("packed", "compression = \"gzip\""), ("zstd", "compression = \"zstd\"")] {
         let path = folder.path().join("new").join(name);
-        let expected = sink_suite::counts_what_is_safe(to(&path, settings)).await;
-        assert_eq!(all_lines(&path), expected);
+        write_all(to(&path, settings), &rows(10), 4).await;
+        assert_eq!(all_lines(&path), rows(10));
     }
     assert_eq!(names(&folder.path().join("new/plain")), ["part-000001.jsonl"]);
     assert_eq!(names(&folder.path().join("new/packed")), ["part-000001.jsonl.gz"]);
     assert_eq!(names(&folder.path().join("new/zstd")), ["part-000001.jsonl.zst"]);
     for name in ["one.jsonl", "one.jsonl.gz", "one.jsonl.zst"] {
         let path = folder.path().join("single").join(name);
-        let expected = sink_suite::counts_what_is_safe(to(&path, "")).await;
-        assert_eq!(lines(&path), expected);
+        write_all(to(&path, ""), &rows(10), 4).await;
+        assert_eq!(lines(&path), rows(10));
     }
 }
 

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use toml::de::DeTable;
 use wasmill_connect::checkpoint_store::{self, StorePlace};
 use wasmill_connect::{ARCHIVES, SINKS, SOURCES};
-use wasmill_stream::config::{Problem, Problems, Section};
+use wasmill_stream::access::{Access, Role};
+use wasmill_stream::config::{Parameters, Problem, Problems, Section};
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::Sink;
 use wasmill_stream::source::{
@@ -28,35 +29,74 @@ pub const SECRET: &str = "hunter2";
 /// A source called `in` of this kind, or every problem with its settings.
 pub fn source(kind: &str, settings: &str) -> Result<Box<dyn Source>, Vec<Problem>> {
     let kind = SOURCES.iter().find(|source| source.name == kind).expect("a listed kind of source");
-    checked("source in", settings, |section, problems| (kind.check)("in", section, problems))
+    checked("source in", settings, &parameters, |section, problems| (kind.check)("in", section, problems))
 }
 
 /// A sink called `out` of this kind, or every problem with its settings.
 pub fn sink(kind: &str, settings: &str) -> Result<Box<dyn Sink>, Vec<Problem>> {
     let kind = SINKS.iter().find(|sink| sink.name == kind).expect("a listed kind of sink");
-    checked("sink out", settings, |section, problems| (kind.check)("out", section, problems))
+    checked("sink out", settings, &parameters, |section, problems| (kind.check)("out", section, problems))
+}
+
+/// The same in a job with the rights of a role, whose credentials are lent at this address.
+pub fn sink_of_role(kind: &str, settings: &str, lent_at: &str) -> Result<Box<dyn Sink>, Vec<Problem>> {
+    let kind = SINKS.iter().find(|sink| sink.name == kind).expect("a listed kind of sink");
+    let role = Role {
+        arn: "arn:aws:iam::123456789012:role/suite".to_owned(),
+        session: "suite".to_owned(),
+        external_id: None,
+        policy: None,
+        lent_at: Some(lent_at.to_owned()),
+    };
+    checked("sink out", settings, &OfRole(role), |section, problems| (kind.check)("out", section, problems))
+}
+
+/// What is around a job with the rights of a role.
+#[derive(Debug)]
+struct OfRole(Role);
+
+impl Access for OfRole {
+    fn role(&self) -> Option<Role> {
+        Some(self.0.clone())
+    }
+}
+
+impl Parameters for OfRole {
+    fn get(&self, name: &str) -> Option<String> {
+        parameters(name)
+    }
+
+    fn access(&self) -> &dyn Access {
+        self
+    }
+}
+
+fn parameters(name: &str) -> Option<String> {
+    (name == "SECRET").then(|| SECRET.to_owned())
 }
 
 /// An archive of this kind, or every problem with its settings.
 pub fn archive(kind: &str, settings: &str) -> Result<Box<dyn Sink>, Vec<Problem>> {
     let kind = ARCHIVES.iter().find(|sink| sink.name == kind).expect("a listed kind of archive");
-    checked("archive", settings, |section, problems| (kind.check)("archive", section, problems))
+    checked("archive", settings, &parameters, |section, problems| (kind.check)("archive", section, problems))
 }
 
 /// A place for checkpoints, or every problem with its settings.
 pub fn store_place(settings: &str) -> Result<StorePlace, Vec<Problem>> {
-    checked("checkpoint", settings, |section, problems| checkpoint_store::check(section, "checkpoints", problems))
+    checked("checkpoint", settings, &parameters, |section, problems| {
+        checkpoint_store::check(section, "checkpoints", problems)
+    })
 }
 
 fn checked<T>(
     title: &str,
     settings: &str,
+    parameters: &dyn Parameters,
     check: impl FnOnce(&mut Section<'_>, &mut Problems) -> Option<T>,
 ) -> Result<T, Vec<Problem>> {
-    let parameters = |name: &str| (name == "SECRET").then(|| SECRET.to_owned());
     let table = DeTable::parse(settings).expect("valid TOML");
     let place = table.span();
-    let mut section = Section::new(title, place, table.into_inner(), &parameters);
+    let mut section = Section::new(title, place, table.into_inner(), parameters);
     let mut problems = Problems::default();
     let made = check(&mut section, &mut problems);
     let own_problems = !problems.is_empty();

@@ -1,16 +1,11 @@
-//! The `kinesis` sink against the fake, which refuses by script and by its limits, and against servers that others wrote.
-//! What was written is read back by the source.
+//! The `kinesis` sink against the fake, which refuses by script and by its limits. What was written is read back by the source.
 
 use crate::fake_kinesis::{FakeKinesis, FakeShard, Limits, PutFault, hash_key};
 use crate::harness::{self, Listener};
 use crate::kinesis::{listen, settings, source};
-use crate::kinesis_stream::KinesisStream;
-use crate::servers::{KINESALITE, KINESIS_LOCAL, Server};
 use crate::sink_suite::{self, records, write_all, write_batches};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering::Relaxed;
-use wasmill_stream::Guarantee;
 use wasmill_stream::sink::Sink;
 
 const KEYS: usize = 8;
@@ -54,37 +49,6 @@ fn assert_in_order(read: &[String], rows: usize) {
 }
 
 const BY_KEY: &str = "partition_key = \"/key\"\n";
-
-/// What every sink must do, this one does, with records as they are and packed.
-#[tokio::test]
-async fn keeps_the_promises_of_a_sink() {
-    for packs in [false, true] {
-        let fake = FakeKinesis::with_shards(3);
-        let more = format!("aggregate = {packs}");
-        assert_eq!(sink(&fake.url, &more).guarantee(), Guarantee::AtLeastOnce);
-        let mut expected = sink_suite::counts_what_is_safe(sink(&fake.url, &more)).await;
-        let mut stored = read(&fake).await;
-        expected.sort();
-        stored.sort();
-        assert_eq!(stored, expected);
-    }
-}
-
-/// Requests of which a third or a half of the records are refused, or that fail as a whole → every row once, and those of a
-/// key in order.
-#[tokio::test]
-async fn refused_records_keep_their_order() {
-    for packs in [false, true] {
-        let fake = FakeKinesis::with_shards(4);
-        let faults = [Some(PutFault::Every(3)), Some(PutFault::Broken), None, Some(PutFault::Half)];
-        fake.state().puts_meet(faults.into_iter().cycle().take(200));
-        let ledger = write_all(sink(&fake.url, &format!("{BY_KEY}aggregate = {packs}")), &rows(1_600), 300).await;
-        assert!(ledger.retries.load(Relaxed) > 0, "it has tried again, which is told");
-        assert_in_order(&read(&fake).await, 1_600);
-        let kept = fake.state().shards.values().map(|shard| shard.records.len()).sum::<usize>();
-        assert_eq!(packs, kept < 400, "{kept} records of 1,600 rows");
-    }
-}
 
 /// Answers that are lost behind what was stored → rows come twice, with the ids that they had before, and what comes first of
 /// each is in order.
@@ -222,36 +186,4 @@ fn settings_are_checked() {
     for key in ["`stream`", "`endpoint`", "`partition_key`", "`shards`"] {
         assert!(messages.iter().any(|message| message.contains(key)), "{key}: {messages:?}");
     }
-}
-
-/// Rows with records as they are and packed, into two shards of a server that others wrote → the source reads each once, and
-/// those of a key in order.
-async fn into_a_server(server: &Server, stream: &str) {
-    let Some(url) = server.url() else { return };
-    KinesisStream::create(url, stream, 2).await;
-    let rows = rows(800);
-    let there = |more: &str| {
-        let text = settings(url, more).replace("\"trips\"", &format!("\"{stream}\""));
-        text.replace("eu-west-1", "us-east-1")
-    };
-    for (packs, rows) in [false, true].into_iter().zip(rows.chunks(400)) {
-        let text = there(&format!("{BY_KEY}aggregate = {packs}"));
-        let text = text.replace("read_interval = \"1ms\"\n", "").replace("poll_interval = \"1ms\"\n", "");
-        write_all(harness::sink("kinesis", &text).expect("good settings"), rows, 100).await;
-    }
-    let mut listener = listen(harness::source("kinesis", &there("until = \"tip\"")).expect("good settings"));
-    listener.finish().await.expect("all is read");
-    assert_in_order(&listener.records, 800);
-}
-
-/// The sink on kinesis-mock, read by the source.
-#[tokio::test]
-async fn kinesis_mock() {
-    into_a_server(&KINESIS_LOCAL, "sunk").await;
-}
-
-/// The sink on kinesalite, read by the source.
-#[tokio::test]
-async fn kinesalite() {
-    into_a_server(&KINESALITE, "sunk").await;
 }

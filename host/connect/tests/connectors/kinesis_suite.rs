@@ -5,6 +5,7 @@ mod server;
 
 use crate::harness::{self, Heard, Listener};
 use crate::kinesis_stream::{KinesisStream, hashes};
+use crate::loopback::Reply;
 use crate::proxies::{Chance, Proxy, Turn};
 use crate::source_suite;
 use md5::{Digest, Md5};
@@ -234,7 +235,8 @@ async fn survives_a_bad_network(server: &impl KinesisServer) {
     for number in 0..10 {
         put(&stream, number).await;
     }
-    let expired = || Turn::Refused(400, r#"{"__type":"ExpiredIteratorException","message":"by plan"}"#.to_owned());
+    let expired =
+        || Turn::Refused(Reply::Json(400, r#"{"__type":"ExpiredIteratorException","message":"by plan"}"#.to_owned()));
     let mut chance = Chance::seeded(7);
     let proxy = Proxy::planned(&stream.url, move |operation| match (operation, chance.below(10)) {
         ("GetRecords", 0) => expired(),

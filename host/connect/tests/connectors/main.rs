@@ -1,5 +1,5 @@
-//! Every connector against the promises of `wasmill_stream::{source, sink}`. `source_suite` and `sink_suite` hold what all
-//! must do; each connector has a file that calls them and adds what is its own.
+//! Every connector against the promises of `wasmill_stream::{source, sink}`. What all sources must do is in `source_suite`, what
+//! all sinks must do in `sinks`; each connector has a file besides with what is its own.
 
 mod aggregates;
 mod archive;
@@ -56,6 +56,7 @@ mod s3;
 mod s3_commits;
 mod servers;
 mod sink_suite;
+mod sinks;
 mod sns;
 mod source_suite;
 mod stdin;

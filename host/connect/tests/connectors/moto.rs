@@ -26,6 +26,15 @@ impl Moto {
         Some(moto)
     }
 
+    /// All objects, in the order of their keys.
+    pub fn objects(&self) -> Vec<Vec<u8>> {
+        let objects = self.list("?list-type=2", "Key").into_iter().map(|key| {
+            let answer = self.send("GET", &format!("/{key}?Signature=any"));
+            answer.split_once("\r\n\r\n").map(|(_, body)| body.as_bytes().to_vec()).expect("a body")
+        });
+        objects.collect()
+    }
+
     /// What the server answers to an unsigned request for something in the bucket.
     pub fn send(&self, method: &str, target: &str) -> String {
         let host = self.address.trim_start_matches("http://");

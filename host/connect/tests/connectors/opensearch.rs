@@ -1,6 +1,6 @@
 //! The `opensearch` sink against a fake that fails by script, and against a real server.
 
-use crate::fake_search::{FakeSearch, Loss, Turn};
+use crate::fake_search::{FakeSearch, Turn};
 use crate::harness;
 use crate::http::refusing_address;
 use crate::servers::OPENSEARCH;
@@ -24,18 +24,6 @@ pub fn documents(range: std::ops::Range<usize>) -> Vec<String> {
 pub fn counts(ledger: &StepLedger) -> (u64, u64) {
     assert_eq!(ledger.counts().in_flight(), 0, "{}", ledger.counts());
     (ledger.written.load(Relaxed), ledger.rejected.load(Relaxed))
-}
-
-/// What every sink must do, this one does; a row that comes twice is one document.
-#[tokio::test]
-async fn keeps_the_promises_of_a_sink() {
-    let fake = FakeSearch::start().await;
-    let mut expected = sink_suite::counts_what_is_safe(sink(&fake.server.address, "batch_rows = 4")).await;
-    let mut stored: Vec<_> = fake.state().documents.values().cloned().collect();
-    expected.sort();
-    expected.dedup();
-    stored.sort();
-    assert_eq!(stored, expected);
 }
 
 /// One answer with a stored, a conflicting, a malformed, two busy and a failing document → only what may pass is sent
@@ -121,25 +109,6 @@ async fn malformed_is_halved() {
     assert_eq!(counts(&ledger), (3, 1));
     assert_eq!(fake.state().bulk_sizes(), [4, 2, 1, 1, 2]);
     assert!(ledger.rejects().examples[0].ends_with("parse_exception: bad line"));
-}
-
-/// Throttled and failing servers and lost answers, some after the documents were stored → everything is sent again and
-/// nothing is doubled, for the ids are ours.
-#[tokio::test]
-async fn lost_answers_double_nothing() {
-    let fake = FakeSearch::start().await;
-    fake.state().script = [
-        Turn::Refuse(429, ""),
-        Turn::Lost(Loss::Cut),
-        Turn::Lost(Loss::Html),
-        Turn::Refuse(503, "<html>bad gateway</html>"),
-        Turn::Lost(Loss::HungUp),
-    ]
-    .into();
-    let ledger =
-        write_batches(sink(&fake.server.address, ""), &[records(0, documents(0..5))]).await.expect("nothing fatal");
-    assert_eq!(counts(&ledger), (5, 0));
-    assert_eq!(fake.state().documents.values().cloned().collect::<Vec<_>>(), documents(0..5));
 }
 
 /// Values that are no JSON object are rejected with their position and never reach the server; a pretty-printed one does.

@@ -3,7 +3,7 @@
 use crate::formats::parquet_rows;
 use crate::harness;
 use crate::http::{Reply, Request, Server, refusing_address};
-use crate::sink_suite::{self, records, write_batches};
+use crate::sink_suite::{records, write_batches};
 use flate2::read::GzDecoder;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
@@ -51,17 +51,6 @@ fn unzip(bytes: &[u8]) -> String {
     let mut text = String::new();
     GzDecoder::new(bytes).read_to_string(&mut text).expect("gzip");
     text
-}
-
-/// What every sink must do, this one does.
-#[tokio::test]
-async fn keeps_the_promises_of_a_sink() {
-    let (server, bucket) = start("NoSuchKey", []).await;
-    let expected = sink_suite::counts_what_is_safe(sink(&server.address, "")).await;
-    let objects = &bucket.lock().expect("no test panics in here").objects;
-    let stored: Vec<_> =
-        objects.values().flat_map(|bytes| std::str::from_utf8(bytes).expect("UTF-8").lines()).collect();
-    assert_eq!(stored, expected);
 }
 
 /// Rows of two hours go to two prefixes as zipped lines; a busy server, a lost answer and a broken one change nothing.

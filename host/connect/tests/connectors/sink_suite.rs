@@ -1,5 +1,4 @@
-//! What every sink must do. A test of a connector calls these functions with sinks that are not opened yet, and reads back
-//! what they wrote.
+//! Writes rows to a sink that is not opened yet, as the engine does. What every sink must do is in `sinks`.
 
 use crate::harness::PATIENCE;
 use std::sync::Arc;
@@ -51,22 +50,6 @@ pub async fn write_batches(sink: Box<dyn Sink>, batches: &[Arc<Batch>]) -> Resul
         Ok(ledger)
     };
     tokio::time::timeout(PATIENCE, write).await.expect("the sink writes in time")
-}
-
-/// Rows count as written once they are flushed, each exactly once, and a selection of a batch is written as selected.
-pub async fn counts_what_is_safe(sink: Box<dyn Sink>) -> Vec<String> {
-    let (mut writer, ledger) = open(sink).await;
-    let all = rows(10);
-    writer.write(batch(&all)).await.expect("a write");
-    writer.write(Arc::new(batch(&all).select(&[7, 2]))).await.expect("a write of a selection");
-    writer.flush().await.expect("a flush");
-    assert_settled(&ledger, 12);
-    writer.flush().await.expect("a flush of nothing");
-    assert_settled(&ledger, 12);
-    writer.close().await.expect("the end");
-    assert_settled(&ledger, 12);
-    let selected = [7, 2].map(|row| all[row].clone());
-    all.into_iter().chain(selected).collect()
 }
 
 /// The sink cannot be opened, and says so with these words.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use url::form_urlencoded;
-use wasmill_stream::Guarantee;
 use wasmill_stream::ledger::StepLedger;
 use wasmill_stream::sink::{Opening, Sink};
 
@@ -28,19 +27,6 @@ fn sink(address: &str, more: &str) -> Box<dyn Sink> {
 
 fn fifo(address: &str, more: &str) -> Box<dyn Sink> {
     harness::sink("sns", &settings("arn:aws:sns:eu-west-1:1:alarms.fifo", address, more)).expect("good settings")
-}
-
-/// What every sink must do, this one does: a message for each row, in requests of up to ten.
-#[tokio::test]
-async fn keeps_the_promises_of_a_sink() {
-    let fake = FakeSns::start().await;
-    assert_eq!(sink(fake.address(), "").guarantee(), Guarantee::AtLeastOnce);
-    let mut expected = sink_suite::counts_what_is_safe(sink(fake.address(), "")).await;
-    let mut texts = fake.texts();
-    expected.sort();
-    texts.sort();
-    assert_eq!(texts, expected);
-    assert!(fake.state().requests.contains(&10), "{:?}", fake.state().requests);
 }
 
 /// Throttles, broken servers, requests that are taken in part, lost answers and expired keys → every row is there, and counts once; only

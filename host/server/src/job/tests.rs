@@ -44,6 +44,31 @@ fn expect(text: &str, expected: &[&str]) {
     assert_eq!(problems(text), expected, "in\n{text}");
 }
 
+/// Dead letters in columns, by a format or by the name of a file → refused with the reason; as lines they are as good as before.
+#[test]
+fn dead_letters_are_lines() {
+    let place = job("").lines().count() + 1;
+    let refused = format!(
+        "{place}:1 dead_letter: a dead letter may hold anything, and one that fits no columns would be lost (write them \
+         as JSON: `wasmill dead-letter` reads nothing else)"
+    );
+    let s3 = "type = \"s3\"\nbucket = \"lake\"\nregion = \"eu-west-1\"";
+    let csv = "format = \"csv\"\ncolumns = [\"/reason\"]";
+    for settings in [
+        "type = \"file\"\npath = \"dead\"\nformat = \"parquet\"",
+        "type = \"file\"\npath = \"dead.csv\"\ncolumns = [\"/reason\"]",
+        &format!("{s3}\nformat = \"parquet\""),
+        &format!("{s3}\n{csv}"),
+    ] {
+        expect(&job(&format!("[dead_letter]\n{settings}\n")), &[&refused]);
+    }
+    for settings in
+        ["type = \"file\"\npath = \"dead.jsonl.gz\"", "type = \"file\"\npath = \"dead\"", s3, "type = \"stdout\""]
+    {
+        expect(&job(&format!("[dead_letter]\n{settings}\n")), &[]);
+    }
+}
+
 /// The job that the other cases vary has no problem itself, also with everything optional in it.
 #[test]
 fn good_jobs() {
