@@ -52,9 +52,11 @@ fn a_node_that_stands_still() {
         std::thread::sleep(Duration::from_millis(100));
     }
     node.stand_still(false);
-    let (left, since) = (rows().saturating_sub(count(&node)), Instant::now());
+    let (there, over) = (count(&node), Instant::now());
+    let (there, since) = (reach("rows again", rows().min(there + 1)), Instant::now());
+    let pause = since - over;
     let status = running.wait().expect("it ends");
-    let drained = left as f64 / since.elapsed().as_secs_f64();
+    let drained = rows().saturating_sub(there) as f64 / since.elapsed().as_secs_f64();
     let log = fs::read_to_string(dir.path().join("log")).expect("a log");
     assert!(status.success(), "{log}");
 
@@ -66,7 +68,11 @@ fn a_node_that_stands_still() {
     let (requests, lost) = proxy.counts();
     assert!(lost > 0, "{requests} answers");
     report(&format!("0 lost, 0 doubled of {} rows; {lost} answers of {requests} were lost", rows()));
-    report(&format!("{peak:.0} rows a second before it, {drained:.0} after it: {:.0} %", 100.0 * drained / peak));
+    report(&format!(
+        "{peak:.0} rows a second before it; the first ones {:.1} s after it, then {drained:.0} a second: {:.0} %",
+        pause.as_secs_f64(),
+        100.0 * drained / peak
+    ));
     assert_flat(&memory);
 }
 
