@@ -31,9 +31,13 @@ impl Sink for CloudWatch {
         Guarantee::AtLeastOnce
     }
 
+    fn gives_up(&self) -> bool {
+        true
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let metrics = Metrics::open(&self.settings).await?;
-        let outbox = Outbox::new(metrics, opening.ledger.clone(), &self.settings.requests, SIZE, Repeats::Together);
+        let outbox = Outbox::new(metrics, &opening, &self.settings.requests, SIZE, Repeats::Together);
         Ok(Box::new(Writer::new(self.settings, outbox, opening.ledger)))
     }
 }

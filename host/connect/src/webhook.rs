@@ -27,11 +27,15 @@ impl Sink for Webhook {
         Guarantee::AtLeastOnce
     }
 
+    fn gives_up(&self) -> bool {
+        true
+    }
+
     async fn open(self: Box<Self>, opening: Opening) -> Result<Box<dyn SinkWriter>> {
         let Settings { requests, batch_rows, batch_bytes, .. } = &self.settings;
         let server = Server::open(&self.settings).await?;
         let size = Size { items: *batch_rows, bytes: *batch_bytes };
-        let outbox = Outbox::new(server, opening.ledger.clone(), requests, size, Repeats::Together);
+        let outbox = Outbox::new(server, &opening, requests, size, Repeats::Together);
         let interval = requests.flush_interval;
         let payloads = Payloads::new(self.settings.order_by, opening.job);
         Ok(Box::new(RowWriter::new(payloads, outbox, opening.ledger, interval)))
