@@ -34,7 +34,7 @@ pub static KINESIS_LOCAL: Server = Server::of("kinesis-local");
 pub static KINESALITE: Server = Server::of("kinesalite");
 /// An OCI registry by distribution.
 pub static OCI: Server = Server::of("oci");
-/// S3 by moto.
+/// S3, DynamoDB, SNS, SQS and CloudWatch by moto.
 pub static MOTO: Server = Server::of("moto");
 
 impl Server {
