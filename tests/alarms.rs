@@ -20,7 +20,9 @@ fn ask(url: &str, service: &str, action: Option<&str>, body: &str) -> String {
     let target = action.map(|action| format!("DynamoDB_20120810.{action}"));
     let mut headers = vec![("Authorization", scope.as_str())];
     match &target {
-        Some(target) => headers.extend([("X-Amz-Target", target.as_str()), ("Content-Type", "application/x-amz-json-1.0")]),
+        Some(target) => {
+            headers.extend([("X-Amz-Target", target.as_str()), ("Content-Type", "application/x-amz-json-1.0")])
+        }
         None => headers.push(("Content-Type", "application/x-www-form-urlencoded")),
     }
     let (status, _, text) = http::send_with("POST", &format!("{url}/"), &headers, body.as_bytes());
@@ -37,7 +39,8 @@ fn element(text: &str, name: &str) -> Vec<String> {
 fn reading(n: usize, now: i64) -> Value {
     let station = format!("s{:02}", n * 7 % STATIONS);
     let severity = if n.is_multiple_of(3) { "high" } else { "low" };
-    let mut reading = json!({"n": n, "station": station, "severity": severity, "level": n % 17, "t": now - 60_000 + n as i64});
+    let mut reading =
+        json!({"n": n, "station": station, "severity": severity, "level": n % 17, "t": now - 60_000 + n as i64});
     if n % 100 == 99 {
         reading["station"] = Value::Null;
     }
@@ -66,7 +69,14 @@ fn metrics(requests: &[loopback::Request]) -> BTreeMap<String, (f64, f64)> {
         for point in cbor::read(&body)["MetricData"].as_array().expect("data points") {
             let station = point["Dimensions"][0]["Value"].as_str().expect("a station").to_owned();
             let sum = sums.entry(station).or_default();
-            let numbers = |name: &str| point[name].as_array().expect("a list").iter().map(|n| n.as_f64().expect("a number")).collect::<Vec<_>>();
+            let numbers = |name: &str| {
+                point[name]
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .map(|n| n.as_f64().expect("a number"))
+                    .collect::<Vec<_>>()
+            };
             for (value, count) in numbers("Values").into_iter().zip(numbers("Counts")) {
                 *sum = (sum.0 + count, sum.1 + count * value);
             }
@@ -86,12 +96,26 @@ fn each_reading_gets_where_it_should() {
     let create = json!({"TableName": "readings", "AttributeDefinitions": types, "KeySchema": schema, "BillingMode": "PAY_PER_REQUEST"});
     ask(moto, "dynamodb", Some("CreateTable"), &create.to_string());
     let topic = element(&ask(moto, "sns", None, "Action=CreateTopic&Name=high"), "TopicArn").remove(0);
-    let queue = element(&ask(moto, "sqs", None, "Action=CreateQueue&QueueName=high&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=43200"), "QueueUrl").remove(0);
+    let queue = element(
+        &ask(
+            moto,
+            "sqs",
+            None,
+            "Action=CreateQueue&QueueName=high&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=43200",
+        ),
+        "QueueUrl",
+    )
+    .remove(0);
     let arn = topic.replace(":sns:", ":sqs:");
     ask(moto, "sns", None, &format!("Action=Subscribe&TopicArn={topic}&Protocol=sqs&Endpoint={arn}"));
     let (hook, hooked) = collecting(|| Reply::Json(200, "{}".to_owned()));
-    let (cloudwatch, counted) =
-        collecting(|| Reply::Full(200, vec![("content-type", "application/cbor".to_owned()), ("smithy-protocol", "rpc-v2-cbor".to_owned())], vec![0xa0]));
+    let (cloudwatch, counted) = collecting(|| {
+        Reply::Full(
+            200,
+            vec![("content-type", "application/cbor".to_owned()), ("smithy-protocol", "rpc-v2-cbor".to_owned())],
+            vec![0xa0],
+        )
+    });
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis() as i64;
     let readings: Vec<_> = (0..READINGS).map(|n| reading(n, now)).collect();
@@ -120,7 +144,11 @@ fn each_reading_gets_where_it_should() {
         let counts = ledger.step(sink).expect("a sink").counts();
         (counts.written as usize, counts.filtered as usize, counts.rejected as usize)
     };
-    let high: BTreeSet<_> = readings.iter().filter(|reading| reading["severity"] == "high").map(|reading| reading["n"].to_string()).collect();
+    let high: BTreeSet<_> = readings
+        .iter()
+        .filter(|reading| reading["severity"] == "high")
+        .map(|reading| reading["n"].to_string())
+        .collect();
     assert_eq!(counts("table"), (READINGS - nobodys, 0, nobodys));
     assert_eq!(counts("topic"), (high.len(), READINGS - high.len(), 0));
     assert_eq!(counts("hook"), (READINGS, 0, 0));
@@ -128,15 +156,22 @@ fn each_reading_gets_where_it_should() {
     let dead = fs::read_to_string(dir.path().join("dead.jsonl")).expect("dead letters");
     assert_eq!(dead.lines().count(), 2 * nobodys);
 
-    let found: Value = serde_json::from_str(&ask(moto, "dynamodb", Some("Scan"), "{\"TableName\":\"readings\"}")).expect("JSON");
+    let found: Value =
+        serde_json::from_str(&ask(moto, "dynamodb", Some("Scan"), "{\"TableName\":\"readings\"}")).expect("JSON");
     let items: BTreeMap<_, _> = found["Items"]
         .as_array()
         .expect("items")
         .iter()
-        .map(|item| (item["station"]["S"].as_str().expect("a station").to_owned(), item["n"]["N"].as_str().expect("a number").to_owned()))
+        .map(|item| {
+            (
+                item["station"]["S"].as_str().expect("a station").to_owned(),
+                item["n"]["N"].as_str().expect("a number").to_owned(),
+            )
+        })
         .collect();
     let station = |reading: &Value| reading["station"].as_str().expect("a station").to_owned();
-    let latest: BTreeMap<_, _> = readings.iter().filter(is_somebody).map(|reading| (station(reading), reading["n"].to_string())).collect();
+    let latest: BTreeMap<_, _> =
+        readings.iter().filter(is_somebody).map(|reading| (station(reading), reading["n"].to_string())).collect();
     assert_eq!(items, latest);
 
     let mut messages = Vec::new();
@@ -147,9 +182,12 @@ fn each_reading_gets_where_it_should() {
             break;
         }
         // Received once, a message is not seen again for hours.
-        messages.extend(bodies.iter().map(|body| serde_json::from_str::<Value>(&body.replace("&quot;", "\"")).expect("JSON")));
+        messages.extend(
+            bodies.iter().map(|body| serde_json::from_str::<Value>(&body.replace("&quot;", "\"")).expect("JSON")),
+        );
     }
-    let numbers: BTreeSet<_> = messages.iter().map(|message| message["Message"].as_str().expect("a text").to_owned()).collect();
+    let numbers: BTreeSet<_> =
+        messages.iter().map(|message| message["Message"].as_str().expect("a text").to_owned()).collect();
     assert_eq!(numbers, high);
     for message in &messages {
         let n: usize = message["Message"].as_str().expect("a text").parse().expect("a number");
@@ -158,8 +196,15 @@ fn each_reading_gets_where_it_should() {
     }
 
     let hooked = hooked.lock().expect("no test panics in here");
-    assert!(hooked.iter().all(|request| request.header("webhook-signature").is_some_and(|signature| signature.starts_with("v1,"))));
-    let sent: Vec<Value> = hooked.iter().flat_map(|request| serde_json::from_slice::<Vec<Value>>(&request.body).expect("an array")).collect();
+    assert!(
+        hooked
+            .iter()
+            .all(|request| request.header("webhook-signature").is_some_and(|signature| signature.starts_with("v1,")))
+    );
+    let sent: Vec<Value> = hooked
+        .iter()
+        .flat_map(|request| serde_json::from_slice::<Vec<Value>>(&request.body).expect("an array"))
+        .collect();
     assert_eq!(sent, readings, "in order");
 
     let mut sums = BTreeMap::<String, (f64, f64)>::new();

@@ -2,6 +2,8 @@
 //! must do; each connector has a file that calls them and adds what is its own.
 
 mod aggregates;
+/// What CloudWatch is sent, read from the side.
+#[path = "../../../../tests/harness/cbor.rs"]
 mod cbor;
 mod checkpoint_store;
 mod cloudwatch;
