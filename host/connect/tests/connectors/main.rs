@@ -53,6 +53,7 @@ mod opensearch_load;
 mod opensearch_preflight;
 mod opensearch_undo;
 mod proxies;
+mod reaches;
 mod replay;
 mod replay_resume;
 mod reshards;
