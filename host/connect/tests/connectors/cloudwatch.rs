@@ -266,8 +266,8 @@ async fn into_moto() {
             .expect("nothing fatal");
         for station in 0..4 {
             let station = format!("s{station}");
-            let (start, end) = (minute() - 600, minute() + 600);
-            let time = |second: i64| jiff::Timestamp::from_second(second).expect("a time").to_string();
+            let time = |ahead: i64| jiff::Timestamp::from_second(minute() + ahead).expect("a time").to_string();
+            let (from, to) = (time(-600), time(600));
             let form = form_urlencoded::Serializer::new(String::new())
                 .extend_pairs([
                     ("Action", "GetMetricStatistics"),
@@ -275,8 +275,11 @@ async fn into_moto() {
                     ("MetricName", "pm25"),
                     ("Period", "3600"),
                 ])
-                .extend_pairs([("Dimensions.member.1.Name", "station"), ("Dimensions.member.1.Value", &station)])
-                .extend_pairs([("StartTime", &time(start)), ("EndTime", &time(end))])
+                .extend_pairs([
+                    ("Dimensions.member.1.Name", "station"),
+                    ("Dimensions.member.1.Value", station.as_str()),
+                ])
+                .extend_pairs([("StartTime", from.as_str()), ("EndTime", to.as_str())])
                 .extend_pairs([
                     ("Statistics.member.1", "Sum"),
                     ("Statistics.member.2", "SampleCount"),

@@ -69,7 +69,7 @@ fn reply(status: u16, body: Vec<u8>) -> Reply {
 }
 
 fn failure(status: u16, code: &str) -> Reply {
-    let text = |text: &str| [&[0x78, text.len() as u8], text.as_bytes()].concat();
+    let text = |text: &str| [&[0x78, text.len() as u8][..], text.as_bytes()].concat();
     reply(status, [&[0xa2][..], &text("__type"), &text(code), &text("message"), &text("why")].concat())
 }
 
