@@ -182,7 +182,7 @@ mod tests {
             ("{/a}!", "x\ny!"),
             ("{/n}{/n}", "-1.50-1.50"),
             ("{\"p\": {/o/p}, {}", "{\"p\": [1,2], {}"),
-            ("{key} at {time} {/z?}{/none?}.", "k at 1970-01-01T00:00:01Z ."),
+            ("{key} at {time} {/z?}{/none?}.", "k at 1970-01-01T00:00:01.000Z ."),
             ("{/none|/a}", "x\ny"),
         ] {
             assert_eq!(filled(template, row).as_deref(), Ok(expected), "{template}");
