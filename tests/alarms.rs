@@ -31,8 +31,9 @@ fn ask(url: &str, service: &str, action: Option<&str>, body: &str) -> String {
 }
 
 fn element(text: &str, name: &str) -> Vec<String> {
-    let parts = text.split(&format!("<{name}>")).skip(1);
-    parts.filter_map(|rest| Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())).collect()
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    let parts = text.split(&open).skip(1);
+    parts.filter_map(|rest| Some(rest.split_once(&close)?.0.to_owned())).collect()
 }
 
 /// A reading in three is high, and one in a hundred is of nobody.
