@@ -4,6 +4,7 @@
 pub mod balance;
 pub mod bucket;
 pub mod builds;
+pub mod cbor;
 pub mod cells;
 pub mod chance;
 pub mod client;

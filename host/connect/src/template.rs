@@ -4,7 +4,7 @@
 use crate::format::columns::{Cell, ColumnSpec, Read};
 use std::borrow::Cow;
 use wasmill_stream::Batch;
-use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::config::{Place, Problems, Section};
 use wasmill_stream::time::iso8601;
 
 /// Fields that a sink reads, each once.
@@ -73,7 +73,28 @@ impl Template {
         section: &mut Section<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let (text, place) = section.located::<String>(key, problems)?;
+        let setting = section.located::<String>(key, problems)?;
+        Self::check_text(key, setting, fields, section, problems)
+    }
+
+    /// Reads a setting that must be there.
+    pub fn check_required(
+        key: &'static str,
+        fields: &mut Fields,
+        section: &mut Section<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let setting = section.required_located::<String>(key, problems)?;
+        Self::check_text(key, setting, fields, section, problems)
+    }
+
+    fn check_text(
+        key: &str,
+        (text, place): (String, Place),
+        fields: &mut Fields,
+        section: &Section<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         match Self::parse(&text, fields) {
             Ok(template) => Some(template),
             Err(message) => {
@@ -161,7 +182,7 @@ mod tests {
             ("{/a}!", "x\ny!"),
             ("{/n}{/n}", "-1.50-1.50"),
             ("{\"p\": {/o/p}, {}", "{\"p\": [1,2], {}"),
-            ("{key} at {time} {/z?}{/none?}.", "k at 1970-01-01T00:00:01Z ."),
+            ("{key} at {time} {/z?}{/none?}.", "k at 1970-01-01T00:00:01.000Z ."),
             ("{/none|/a}", "x\ny"),
         ] {
             assert_eq!(filled(template, row).as_deref(), Ok(expected), "{template}");

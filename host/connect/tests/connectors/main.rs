@@ -3,10 +3,15 @@
 
 mod aggregates;
 mod archive;
+/// What CloudWatch is sent, read from the side.
+#[path = "../../../../tests/harness/cbor.rs"]
+mod cbor;
 mod checkpoint_store;
+mod cloudwatch;
 mod component_store;
 mod crash_suite;
 mod dynamodb;
+mod fake_cloudwatch;
 mod fake_dynamodb;
 /// The tests of whole jobs need other parts of it.
 #[allow(dead_code, unused_imports)]
@@ -22,6 +27,7 @@ mod file_commits;
 mod formats;
 mod harness;
 mod http;
+mod http_sink;
 mod kinesis;
 /// The fake itself, asked by the SDK of AWS.
 mod kinesis_fake;
@@ -49,6 +55,7 @@ mod opensearch_preflight;
 mod opensearch_undo;
 mod outages;
 mod proxies;
+mod reaches;
 mod replay;
 mod replay_resume;
 mod reshards;

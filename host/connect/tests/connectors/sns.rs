@@ -114,7 +114,7 @@ async fn messages_are_as_they_were_meant() {
         assert!(reasons.keys().any(|found| found.contains(reason)), "{reason}: {reasons:?}");
     }
     let (_, message) = fake.state().messages.pop().expect("a message");
-    assert_eq!(message["Message"], "Level 7 at Köln\n (1970-01-01T00:00:00Z).");
+    assert_eq!(message["Message"], "Level 7 at Köln\n (1970-01-01T00:00:00.000Z).");
     assert_eq!(message["Subject"], "high at K?ln");
     let attributes: BTreeSet<_> = (1..=2)
         .map(|at| {

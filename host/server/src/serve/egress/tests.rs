@@ -230,7 +230,7 @@ async fn rebinding() {
     assert_eq!(case.gate.egress().counts(), (2, 1));
 }
 
-/// The servers of AWS → those of streams and buckets that may be used, and no others; names that only look like them are none.
+/// The servers of AWS → those of what may be used, and no others; names that only look like them are none.
 #[tokio::test]
 async fn servers_of_aws() {
     let names = Names { answers: BTreeMap::new(), asked: AtomicUsize::new(0) };
@@ -239,6 +239,22 @@ async fn servers_of_aws() {
         Settings::read(&file).expect("settings").rules
     };
     let (streams, objects) = (rules("streams = [\"acme-*\"]"), rules("objects = [\"s3://acme.data/in/\"]"));
+    let more = [
+        (rules("tables = [\"acme-*\"]"), "dynamodb.eu-west-1.amazonaws.com"),
+        (rules("tables = [\"acme-*\"]"), "123456789012.ddb.eu-west-1.amazonaws.com"),
+        (rules("topics = [\"arn:aws:sns:eu-west-1:1:acme-*\"]"), "sns.eu-west-1.amazonaws.com"),
+        (rules("namespaces = [\"acme\"]"), "monitoring.cn-north-1.amazonaws.com.cn"),
+    ];
+    for (rules, own) in &more {
+        for host in more.iter().map(|(_, host)| *host).chain(["sts.eu-west-1.amazonaws.com"]) {
+            let failed = Destination::parse(host, 443).expect("a host").addresses(rules, &names).await;
+            let service = |host: &str| host.replace("123456789012.ddb", "dynamodb");
+            let is_allowed = matches!(failed, Err(Failed::Absent(_)));
+            assert_eq!(is_allowed, service(host) == service(own), "{own}: {host}");
+        }
+        let plain = Destination::parse(own, 80).expect("a host");
+        assert!(matches!(plain.addresses(rules, &names).await, Err(Failed::Barred(_))));
+    }
     for (host, of_streams, of_objects) in [
         ("kinesis.eu-west-1.amazonaws.com", true, false),
         ("123456789012.data-kinesis.eu-west-1.amazonaws.com", true, false),

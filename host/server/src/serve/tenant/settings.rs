@@ -18,6 +18,9 @@
 //! sinks = ["file", "opensearch"]
 //! servers = ["https://search.acme.example"]
 //! streams = ["acme-*"]               # names or ARNs
+//! tables = ["acme-*"]                # of DynamoDB: likewise
+//! topics = ["arn:aws:sns:eu-west-1:123456789012:acme-*"]
+//! namespaces = ["acme"]              # of CloudWatch metrics
 //! objects = ["s3://acme-data/in/"]
 //! artifacts = ["registry.example/acme/"]
 //! networks = ["10.1.0.0/16"]         # to which the names of servers may lead, beside public addresses
@@ -239,6 +242,7 @@ fn read_aws(file: &JobFile, mut table: Section<'_>, problems: &mut Problems) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmill_stream::access::Reach;
 
     fn read(text: &str) -> Result<Settings, Vec<String>> {
         let file = JobFile::new("tenants/acme.toml", text);
@@ -262,6 +266,28 @@ mod tests {
         read("").expect("nothing has to be there").set_limits(&quota);
         assert!(quota.pools().iter().all(|(_, pool)| pool.limit().is_none()));
         assert!(quota.rates().iter().all(|(_, rate)| rate.limit().is_none()));
+    }
+
+    /// Tables, topics and namespaces that are named, wholly or by how they begin, may be used; others are refused with those that are.
+    #[test]
+    fn what_sinks_may_use() {
+        let text =
+            "[allow]\ntables = [\"acme-*\"]\ntopics = [\"arn:aws:sns:eu-west-1:1:acme-*\"]\nnamespaces = [\"acme\"]\n";
+        let rules = read(text).expect("it can be read").rules;
+        for (own, other, key) in [
+            (Reach::Table("acme-readings"), Reach::Table("readings"), "`tables`"),
+            (
+                Reach::Topic("arn:aws:sns:eu-west-1:1:acme-a"),
+                Reach::Topic("arn:aws:sns:eu-west-1:2:acme-a"),
+                "`topics`",
+            ),
+            (Reach::Namespace("acme"), Reach::Namespace("acme2"), "`namespaces`"),
+        ] {
+            assert_eq!(rules.allow("tenant acme", own), Ok(()));
+            let barred = rules.allow("tenant acme", other).expect_err("it is not named");
+            assert!(barred.message.contains("tenant acme may not use") && barred.hint.contains(key), "{barred:?}");
+            assert!(Rules::default().allow("tenant acme", own).is_err());
+        }
     }
 
     /// What is wrong → all of it is said, by key.
