@@ -3,12 +3,16 @@
 
 mod credentials;
 mod doubt;
+mod failure;
 mod lent;
+mod service;
 
 use crate::secret::Secret;
 pub use credentials::CachedCredentials;
 pub use doubt::Doubt;
+pub use failure::{failure, is_about_caller, is_missing, is_passing};
 pub use lent::Lender;
+pub use service::{Caller, ServiceSettings};
 
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;

@@ -6,6 +6,7 @@ pub mod checkpoint_store;
 pub mod component_store;
 mod digest;
 mod disk;
+mod dynamodb;
 mod file;
 mod format;
 mod gathering;
@@ -18,13 +19,17 @@ mod mark;
 mod opensearch;
 mod partitions;
 pub mod replay;
+mod requests;
 mod retry;
 mod row_field;
+mod row_id;
 mod s3;
 mod saved;
 mod secret;
+mod sns;
 pub mod stdin;
 pub mod stdout;
+mod template;
 mod time_pattern;
 
 /// Writing to a Kinesis stream, for the sink of jobs and for the producer of the command line.
@@ -69,9 +74,11 @@ pub const SOURCES: &[SourceKind] = &[
 
 /// Every sink.
 pub const SINKS: &[SinkKind] = &[
+    SinkKind { name: "dynamodb", about: "items in a DynamoDB table", check: dynamodb::check },
     SinkKind { name: "file", about: "JSON lines, CSV or Parquet in files", check: file::check },
     SinkKind { name: "kinesis", about: "records in a Kinesis stream", check: kinesis::sink::check },
     SinkKind { name: "opensearch", about: "documents in an OpenSearch index", check: opensearch::check },
     SinkKind { name: "s3", about: "JSON lines, CSV or Parquet in objects of an S3 bucket", check: s3::check },
+    SinkKind { name: "sns", about: "messages to an SNS topic", check: sns::check },
     SinkKind { name: "stdout", about: "lines to standard output", check: stdout::check },
 ];

@@ -5,17 +5,14 @@
 //! with checkpoints they carry an external version, so that the newest result stays, whatever arrives last. Records never
 //! change and need none. A data stream takes each id once and no versions: there a correction is a document of its own.
 
-mod admission;
 mod answer;
 mod bulk;
 mod collisions;
 mod creation;
 mod delivery;
 mod endpoints;
-mod flights;
 mod identity;
 mod mappings;
-mod permits;
 mod preflight;
 mod server;
 mod settings;
@@ -25,6 +22,7 @@ mod writer;
 
 pub use settings::check;
 
+use crate::requests::{admission, flights, permits};
 use async_trait::async_trait;
 use bulk::Action;
 use server::Server;

@@ -24,6 +24,12 @@ pub enum Reach<'a> {
         #[allow(missing_docs)]
         prefix: &'a str,
     },
+    /// A DynamoDB table, by name or ARN.
+    Table(&'a str),
+    /// An SNS topic, by ARN.
+    Topic(&'a str),
+    /// A namespace of CloudWatch metrics.
+    Namespace(&'a str),
     /// An artifact of a registry, as `registry/repository`.
     Artifact(&'a str),
     /// A profile of the machine, or the rights that it has by itself.

@@ -2,8 +2,7 @@
 //! list of its shards, and what a failed call means. Nothing is tried again in here.
 
 use super::aggregate::Hashes;
-use super::failure::failure;
-use crate::aws::{AwsSettings, Doubt, check_endpoint, is_region};
+use crate::aws::{AwsSettings, Doubt, check_endpoint, failure, is_region};
 use crate::retry::Patience;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::SharedInterceptor;

@@ -5,12 +5,15 @@ mod aggregates;
 mod checkpoint_store;
 mod component_store;
 mod crash_suite;
+mod dynamodb;
+mod fake_dynamodb;
 /// The tests of whole jobs need other parts of it.
 #[allow(dead_code, unused_imports)]
 #[path = "../../../../tests/harness/fake_kinesis/mod.rs"]
 mod fake_kinesis;
 mod fake_s3;
 mod fake_search;
+mod fake_sns;
 mod fan_out;
 mod file;
 mod file_changes;
@@ -52,6 +55,7 @@ mod s3_commits;
 mod servers;
 mod sink_suite;
 mod sinks;
+mod sns;
 mod source_suite;
 mod stdin;
 mod stdout;

@@ -3,12 +3,12 @@
 use super::settings::RowSettings;
 use crate::json_object::with_member;
 use crate::kinesis::producer::{Outgoing, RECORD_BYTES, is_key};
-use crate::row_field;
+use crate::{row_field, row_id};
 use bytes::Bytes;
 use std::sync::Arc;
+use wasmill_stream::Batch;
 use wasmill_stream::checkpoint::Digest;
 use wasmill_stream::field::Decoder;
-use wasmill_stream::{Batch, Pane};
 
 /// Makes records of rows.
 pub struct Rows {
@@ -33,7 +33,7 @@ impl Rows {
         let keys = self.settings.partition_key.as_ref().and_then(|_| columns.next());
         let hashes = self.settings.hash_key.as_ref().and_then(|_| columns.next());
         let needs_id = self.settings.dedup.is_some() || keys.is_none() && batch.keys.is_none();
-        let ids = needs_id.then(|| self.ids(batch));
+        let ids = needs_id.then(|| row_id::of(&self.job, batch));
         let id = |row: usize| ids.as_ref().and_then(|ids| ids.get(row)).map_or("", String::as_str);
         (0..batch.len())
             .map(|row| {
@@ -63,17 +63,6 @@ impl Rows {
                 Ok(record)
             })
             .collect()
-    }
-
-    /// Ids that a replay gives again. A correction of a window is a record of its own.
-    fn ids(&self, batch: &Batch) -> Vec<String> {
-        let mut ids = batch.row_ids();
-        for (row, id) in ids.iter_mut().enumerate() {
-            let is_correction = batch.firings.as_ref().is_some_and(|firings| firings[row].pane == Pane::Late);
-            let correction = is_correction.then(|| format!("|{}", Digest::of(batch.values.get(row))));
-            *id = format!("{}|{id}{}", self.job, correction.unwrap_or_default());
-        }
-        ids
     }
 }
 

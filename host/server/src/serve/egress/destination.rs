@@ -101,7 +101,7 @@ impl Destination {
         }
     }
 
-    /// Whether it is the server of AWS for streams or buckets that may be used. Who may do what there is for AWS to say.
+    /// Whether it is the server of AWS for streams, buckets, tables, topics or metrics that may be used. Who may do what there is for AWS to say.
     fn is_of_aws(&self, rules: &Rules) -> bool {
         let Host::Domain(name) = &self.host else { return false };
         let Some(name) = AWS.iter().find_map(|ending| name.strip_suffix(ending)) else { return false };
@@ -119,6 +119,13 @@ impl Destination {
             }
             _ => false,
         };
-        self.port == HTTPS && ((is_kinesis && rules.has_streams()) || is_s3)
+        let is_of_rule = match labels.as_slice() {
+            // The second form has the account in front.
+            ["dynamodb" | "dynamodb-fips", _] | [_, "ddb", _] => rules.has_tables(),
+            ["sns" | "sns-fips", _] => rules.has_topics(),
+            ["monitoring" | "monitoring-fips", _] => rules.has_namespaces(),
+            _ => false,
+        };
+        self.port == HTTPS && ((is_kinesis && rules.has_streams()) || is_s3 || is_of_rule)
     }
 }

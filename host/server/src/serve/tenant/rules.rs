@@ -17,6 +17,12 @@ pub struct Rules {
     servers: Vec<String>,
     /// Names or ARNs of streams; `*` at the end stands for anything.
     streams: Vec<String>,
+    /// Names or ARNs of DynamoDB tables; `*` likewise.
+    tables: Vec<String>,
+    /// ARNs of SNS topics; `*` likewise.
+    topics: Vec<String>,
+    /// Namespaces of CloudWatch metrics; `*` likewise.
+    namespaces: Vec<String>,
     /// Buckets, and what keys begin with.
     objects: Vec<(String, String)>,
     /// What `registry/repository` begins with.
@@ -44,6 +50,9 @@ impl Rules {
         let (sinks, _) = list("sinks");
         let (servers, at_servers) = list("servers");
         let (streams, _) = list("streams");
+        let (tables, _) = list("tables");
+        let (topics, _) = list("topics");
+        let (namespaces, _) = list("namespaces");
         let (objects, at_objects) = list("objects");
         let (artifacts, at_artifacts) = list("artifacts");
         let (networks, at_networks) = list("networks");
@@ -58,7 +67,7 @@ impl Rules {
             let message = format!("allow: `networks`: \"{text}\" is not a network");
             problems.push_hint(at_networks.clone(), message, "write it like \"10.1.0.0/16\" or \"fd00:1::/32\"");
         }
-        Self { sources, sinks, servers, streams, objects, artifacts, networks, aws: None }
+        Self { sources, sinks, servers, streams, tables, topics, namespaces, objects, artifacts, networks, aws: None }
     }
 
     /// Servers by name and port, as far as they are named one by one: those of `servers`, and the registries of `artifacts`.
@@ -80,6 +89,21 @@ impl Rules {
     /// Whether there are streams that may be used.
     pub fn has_streams(&self) -> bool {
         !self.streams.is_empty()
+    }
+
+    /// Whether there are tables that may be used.
+    pub fn has_tables(&self) -> bool {
+        !self.tables.is_empty()
+    }
+
+    /// Whether there are topics that may be used.
+    pub fn has_topics(&self) -> bool {
+        !self.topics.is_empty()
+    }
+
+    /// Whether there are namespaces of metrics that may be used.
+    pub fn has_namespaces(&self) -> bool {
+        !self.namespaces.is_empty()
     }
 
     /// The buckets that may be used.
@@ -118,6 +142,24 @@ impl Rules {
                 format!("use the stream {stream}"),
                 "streams",
                 &self.streams,
+            ),
+            Reach::Table(table) => (
+                self.tables.iter().any(|one| fits(one, table)),
+                format!("use the table {table}"),
+                "tables",
+                &self.tables,
+            ),
+            Reach::Topic(topic) => (
+                self.topics.iter().any(|one| fits(one, topic)),
+                format!("use the topic {topic}"),
+                "topics",
+                &self.topics,
+            ),
+            Reach::Namespace(namespace) => (
+                self.namespaces.iter().any(|one| fits(one, namespace)),
+                format!("use the namespace {namespace}"),
+                "namespaces",
+                &self.namespaces,
             ),
             Reach::Objects { bucket, prefix } => {
                 let may = self.objects.iter().any(|(b, p)| b == bucket && prefix.starts_with(p.as_str()));
