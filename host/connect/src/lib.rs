@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod checkpoint_store;
+mod cloudwatch;
 pub mod component_store;
 mod digest;
 mod disk;
@@ -31,6 +32,7 @@ pub mod stdin;
 pub mod stdout;
 mod template;
 mod time_pattern;
+mod webhook;
 
 /// Writing to a Kinesis stream, for the sink of jobs and for the producer of the command line.
 pub use kinesis::{pack, producer};
@@ -74,8 +76,10 @@ pub const SOURCES: &[SourceKind] = &[
 
 /// Every sink.
 pub const SINKS: &[SinkKind] = &[
+    SinkKind { name: "cloudwatch", about: "CloudWatch metrics", check: cloudwatch::check },
     SinkKind { name: "dynamodb", about: "items in a DynamoDB table", check: dynamodb::check },
     SinkKind { name: "file", about: "JSON lines, CSV or Parquet in files", check: file::check },
+    SinkKind { name: "http", about: "signed requests to a server, with rows as JSON", check: webhook::check },
     SinkKind { name: "kinesis", about: "records in a Kinesis stream", check: kinesis::sink::check },
     SinkKind { name: "opensearch", about: "documents in an OpenSearch index", check: opensearch::check },
     SinkKind { name: "s3", about: "JSON lines, CSV or Parquet in objects of an S3 bucket", check: s3::check },

@@ -13,6 +13,11 @@ impl Secret {
         section.secret(key, problems).map(Self)
     }
 
+    /// Reads a table of secrets by name.
+    pub fn check_all(key: &'static str, section: &mut Section<'_>, problems: &mut Problems) -> Vec<(String, Self)> {
+        section.secrets(key, problems).into_iter().map(|(name, value)| (name, Self(value))).collect()
+    }
+
     /// The value, for the one call that needs it.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -180,6 +180,26 @@ impl<'a> Section<'a> {
         self.optional(key, problems)
     }
 
+    /// A table of settings with names chosen by the user, none of which may stand in the job file itself.
+    pub fn secrets(&mut self, key: &'static str, problems: &mut Problems) -> BTreeMap<String, String> {
+        if let Some(entry) = self.entries.get(key)
+            && let DeValue::Table(table) = entry.value.get_ref()
+        {
+            for (name, value) in table {
+                if matches!(value.get_ref(), DeValue::String(text) if !text.starts_with("${")) {
+                    let name = name.get_ref();
+                    let message = format!("{}: `{key}.{name}` must not be written into the job file", self.title);
+                    problems.push_hint(
+                        value.span(),
+                        message,
+                        format!("write {name} = \"${{NAME}}\" and set NAME outside"),
+                    );
+                }
+            }
+        }
+        self.optional(key, problems).unwrap_or_default()
+    }
+
     /// A path that must be there.
     pub fn required_path(&mut self, key: &'static str, problems: &mut Problems) -> Option<PathBuf> {
         let (path, place) = self.required_located(key, problems)?;
@@ -404,5 +424,11 @@ mod tests {
         });
         assert_eq!(found.len(), 1);
         assert!(!found[0].message.contains("hunter2") && found[0].message.contains("`key`"), "{found:?}");
+        let found = read("keys = { a = \"hunter2\", b = \"${SPLITS}\" }", |section, problems| {
+            let values = section.secrets("keys", problems);
+            assert_eq!(values["b"], "8");
+        });
+        assert_eq!(found.len(), 1);
+        assert!(!found[0].message.contains("hunter2") && found[0].message.contains("`keys.a`"), "{found:?}");
     }
 }

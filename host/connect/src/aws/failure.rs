@@ -111,7 +111,8 @@ where
 }
 
 fn kind(code: &str, status: u16) -> ErrorKind {
-    if PASSING.contains(&code) || status >= 500 || matches!(status, 0 | 408 | 429) {
+    // An answer that is neither a success nor a refusal comes from somebody else on the way.
+    if PASSING.contains(&code) || status < 400 || status >= 500 || matches!(status, 408 | 429) {
         ErrorKind::Unavailable
     } else if DENIED.contains(&code) || matches!(status, 401 | 403) {
         ErrorKind::Denied
@@ -132,6 +133,7 @@ mod tests {
             ("InternalFailure", 500, ErrorKind::Unavailable),
             ("an answer without a code", 503, ErrorKind::Unavailable),
             ("AccessDeniedException", 400, ErrorKind::Denied),
+            ("an answer without a code", 200, ErrorKind::Unavailable),
             ("an answer without a code", 403, ErrorKind::Denied),
             ("ResourceNotFoundException", 400, ErrorKind::Invalid),
         ];

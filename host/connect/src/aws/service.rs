@@ -79,12 +79,14 @@ impl Caller {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let answer = error.as_service_error();
-        let code = answer.and_then(ProvideErrorMetadata::code).unwrap_or_default();
-        let is_barred = is_missing(code) || is_about_caller(code);
+        let code = answer.and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
+        let is_barred = is_missing(&code) || is_about_caller(&code);
         let reason = answer.map(|answer| reason(answer));
         let error = self.failure(what, error);
         match error.kind() {
             _ if is_barred => Err(Error::new(ErrorKind::Denied, error.report())),
+            // Whatever has answered was not the service.
+            ErrorKind::Invalid if code.is_empty() && reason.is_some() => Err(Error::unavailable(error.report())),
             ErrorKind::Invalid => Ok(Answer::Malformed(reason.unwrap_or_else(|| error.report()))),
             _ => Err(error),
         }
