@@ -4,6 +4,7 @@
 mod cases;
 mod dynamodb;
 mod file;
+mod http;
 mod kinesis;
 mod network;
 mod opensearch;
@@ -75,6 +76,7 @@ subjects! {
     dynamodb_moto: dynamodb::Tables = moto;
     sns_standard: sns::Topic = standard;
     sns_fifo: sns::Topic = fifo;
+    http_lines: http::Webhook = start;
 }
 
 /// Every sink has a subject in the suite.
