@@ -7,6 +7,8 @@ mod pipeline;
 
 /// User records that a producer has packed into records of Kinesis.
 mod aggregates;
+/// Readings that become items, messages, requests and metrics.
+mod alarms;
 /// Who may ask a host for what, and by which ways.
 mod api;
 /// Writing a plugin, and repairing one.

@@ -37,6 +37,17 @@ fn examples_are_valid() {
             "tumbling 10m",
         ),
         ("examples/alerts/job.toml", vec!["--set=out=y"], "process in the order of event time"),
+        (
+            "examples/alerts/notify.toml",
+            vec![
+                "--set=stream=s",
+                "--set=topic=arn:aws:sns:eu-west-1:1:alerts",
+                "--set=table=alerts",
+                "--set=hook=https://hooks.example.com/in",
+                "--set=secret=hush",
+            ],
+            "process in the order of event time",
+        ),
         ("examples/hot-swap/job.toml", vec![], "tumbling 1m"),
     ];
     for (job, parameters, expected) in cases {

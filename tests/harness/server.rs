@@ -44,7 +44,7 @@ pub static KINESALITE: Server = Server::of("kinesalite");
 pub static OCI: Server = Server::of("oci");
 /// S3 by s3s-fs, which checks signatures.
 pub static S3S_FS: Server = Server::of("s3s-fs");
-/// S3 by moto.
+/// S3, DynamoDB, SNS, SQS and CloudWatch by moto.
 pub static MOTO: Server = Server::of("moto");
 
 impl Server {

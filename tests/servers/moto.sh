@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# S3 by moto, which keeps everything in memory and accepts any credentials.
+# S3, DynamoDB, SNS, SQS and CloudWatch by moto, which keeps everything in memory and accepts any credentials.
 
 . "$(dirname "$0")/serve.sh"
 need python3

@@ -4,7 +4,7 @@
 use crate::format::columns::{Cell, ColumnSpec, Read};
 use std::borrow::Cow;
 use wasmill_stream::Batch;
-use wasmill_stream::config::{Problems, Section};
+use wasmill_stream::config::{Place, Problems, Section};
 use wasmill_stream::time::iso8601;
 
 /// Fields that a sink reads, each once.
@@ -73,7 +73,28 @@ impl Template {
         section: &mut Section<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let (text, place) = section.located::<String>(key, problems)?;
+        let setting = section.located::<String>(key, problems)?;
+        Self::check_text(key, setting, fields, section, problems)
+    }
+
+    /// Reads a setting that must be there.
+    pub fn check_required(
+        key: &'static str,
+        fields: &mut Fields,
+        section: &mut Section<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let setting = section.required_located::<String>(key, problems)?;
+        Self::check_text(key, setting, fields, section, problems)
+    }
+
+    fn check_text(
+        key: &str,
+        (text, place): (String, Place),
+        fields: &mut Fields,
+        section: &Section<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         match Self::parse(&text, fields) {
             Ok(template) => Some(template),
             Err(message) => {

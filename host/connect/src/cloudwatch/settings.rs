@@ -84,11 +84,7 @@ fn check_namespace(section: &mut Section<'_>, problems: &mut Problems) -> String
 /// `None`: the value is missing, which is a problem.
 fn check_rows(section: &mut Section<'_>, problems: &mut Problems) -> Option<RowSettings> {
     let mut fields = Fields::default();
-    let metric = Template::check("metric", &mut fields, section, problems);
-    if metric.is_none() {
-        // It may be there and wrong, which has been said then.
-        section.required::<String>("metric", problems).into_iter().for_each(drop);
-    }
+    let metric = Template::check_required("metric", &mut fields, section, problems);
     let unit = check_unit(section, problems);
     let dimensions = check_dimensions(&mut fields, section, problems);
     let resolution = check_choice("resolution", 60, &[1, 60], section, problems);

@@ -79,7 +79,7 @@ fn answer(state: &mut State, request: &Request) -> Reply {
         return match state.looks {
             Some((status, code)) => failure(status, code),
             None => {
-                Reply::Full(200, "<R><GetTopicAttributesResult><Attributes/></GetTopicAttributesResult></R>".to_owned())
+                Reply::Full(200, "<GetTopicAttributesResponse><GetTopicAttributesResult><Attributes/></GetTopicAttributesResult></GetTopicAttributesResponse>".to_owned())
             }
         };
     }
@@ -114,7 +114,7 @@ fn answer(state: &mut State, request: &Request) -> Reply {
         _ => Reply::Full(
             200,
             format!(
-                "<R><PublishBatchResult><Successful>{done}</Successful><Failed>{failed}</Failed></PublishBatchResult></R>"
+                "<PublishBatchResponse><PublishBatchResult><Successful>{done}</Successful><Failed>{failed}</Failed></PublishBatchResult></PublishBatchResponse>"
             ),
         ),
     }

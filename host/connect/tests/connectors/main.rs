@@ -2,10 +2,13 @@
 //! all sinks must do in `sinks`; each connector has a file besides with what is its own.
 
 mod aggregates;
+mod cbor;
 mod checkpoint_store;
+mod cloudwatch;
 mod component_store;
 mod crash_suite;
 mod dynamodb;
+mod fake_cloudwatch;
 mod fake_dynamodb;
 /// The tests of whole jobs need other parts of it.
 #[allow(dead_code, unused_imports)]
@@ -21,6 +24,7 @@ mod file_commits;
 mod formats;
 mod harness;
 mod http;
+mod http_sink;
 mod kinesis;
 /// The fake itself, asked by the SDK of AWS.
 mod kinesis_fake;

@@ -2,6 +2,7 @@
 //! there are any; what they do not do by themselves happens on the way to them.
 
 mod cases;
+mod cloudwatch;
 mod dynamodb;
 mod file;
 mod http;
@@ -77,6 +78,7 @@ subjects! {
     sns_standard: sns::Topic = standard;
     sns_fifo: sns::Topic = fifo;
     http_lines: http::Webhook = start;
+    cloudwatch_fake: cloudwatch::Metrics = fake;
 }
 
 /// Every sink has a subject in the suite.
