@@ -44,8 +44,12 @@ def by_pyarrow(place, prefix=None):
             access_key="test", secret_key="test", region="us-east-1", scheme="http",
             endpoint_override=place.removeprefix("http://"),
         )
-    # What a job has not finished begins with a dot, and is left alone.
-    found = dataset.dataset(prefix or place, format="parquet", partitioning="hive", filesystem=files)
+    # What a job has not finished begins with a dot, and is left alone. A bucket has no folders that could be asked for.
+    found = place
+    if files is not None:
+        found = [info.path for info in files.get_file_info(fs.FileSelector(prefix, recursive=True)) if info.is_file]
+    hive = dataset.partitioning(flavor="hive")
+    found = dataset.dataset(found, format="parquet", partitioning=hive, filesystem=files, partition_base_dir=prefix)
     return found.to_table().to_pylist()
 
 

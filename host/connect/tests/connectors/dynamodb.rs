@@ -173,7 +173,8 @@ fn settings_are_checked() {
     assert!(missing.iter().any(|problem| problem.message.contains("`table` is missing")), "{missing:?}");
 }
 
-fn moto(action: &str, body: &Value) -> Option<Value> {
+/// What moto answers.
+pub fn moto(action: &str, body: &Value) -> Option<Value> {
     let headers = [
         ("X-Amz-Target", format!("DynamoDB_20120810.{action}")),
         ("Content-Type", "application/x-amz-json-1.0".to_owned()),

@@ -2,12 +2,16 @@
 //! there are any; what they do not do by themselves happens on the way to them.
 
 mod cases;
+mod cloudwatch;
+mod dynamodb;
 mod file;
+mod http;
 mod kinesis;
 mod network;
 mod opensearch;
 mod run;
 mod s3;
+mod sns;
 mod stdout;
 mod subject;
 
@@ -70,6 +74,11 @@ subjects! {
     kinesis_kinesalite: kinesis::Records = kinesalite;
     kinesis_packed: kinesis::Records = packed;
     kinesis_kinesalite_packed: kinesis::Records = kinesalite_packed;
+    dynamodb_moto: dynamodb::Tables = moto;
+    sns_standard: sns::Topic = standard;
+    sns_fifo: sns::Topic = fifo;
+    http_lines: http::Webhook = start;
+    cloudwatch_fake: cloudwatch::Metrics = fake;
 }
 
 /// Every sink has a subject in the suite.

@@ -216,7 +216,7 @@ fn settings_are_checked() {
 }
 
 /// Asks moto something, for a service.
-fn ask(service: &str, pairs: &[(&str, &str)]) -> Option<String> {
+pub fn ask(service: &str, pairs: &[(&str, &str)]) -> Option<String> {
     let scope = format!("AWS4-HMAC-SHA256 Credential=k/20260101/eu-west-1/{service}/aws4_request");
     let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Authorization", scope.as_str())];
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
