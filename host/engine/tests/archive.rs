@@ -1,7 +1,6 @@
 //! Records as they were read: a sink has them whatever becomes of them.
 
 use crate::parts::*;
-use std::sync::Arc;
 use wasmill_engine::{NodeKind, Port};
 use wasmill_stream::Error;
 use wasmill_stream::watermark::{EventTime, WatermarkSpec};

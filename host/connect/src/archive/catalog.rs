@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmill_stream::checkpoint::SplitMark;
@@ -121,14 +122,21 @@ impl Catalog {
         let is_read = splits.iter().all(|(part, share)| is_behind(part, share.last));
         for (part, share) in splits {
             let span = self.splits.entry(part).or_insert_with(|| Span {
-                parents: share.parents,
+                parents: Vec::new(),
                 first: order,
                 last: (order, share.last),
             });
-            span.first = span.first.min(order);
-            if order > span.last.0 {
-                span.last = (order, share.last);
+            // A run that went on late may not have heard of them.
+            if span.parents.len() < share.parents.len() {
+                span.parents = share.parents;
             }
+            span.first = span.first.min(order);
+            // What is there again does not come again.
+            span.last = match share.last.partial_cmp(&span.last.1) {
+                Some(Ordering::Greater) => (order, share.last),
+                Some(Ordering::Equal) => (order.min(span.last.0), share.last),
+                _ => span.last,
+            };
         }
         if !is_read {
             self.files.push(Entry { found, order });
