@@ -10,7 +10,6 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmill_stream::checkpoint::SplitMark;
@@ -131,12 +130,15 @@ impl Catalog {
                 span.parents = share.parents;
             }
             span.first = span.first.min(order);
-            // What is there again does not come again.
-            span.last = match share.last.partial_cmp(&span.last.1) {
-                Some(Ordering::Greater) => (order, share.last),
-                Some(Ordering::Equal) => (order.min(span.last.0), share.last),
-                _ => span.last,
+            let is_later = match share.last {
+                // Whoever comes by numbers that begin anew has to see them.
+                Position::Number(_) => order > span.last.0,
+                // What is there again does not come again.
+                last => last > span.last.1 || (last == span.last.1 && order < span.last.0),
             };
+            if is_later {
+                span.last = (order, share.last);
+            }
         }
         if !is_read {
             self.files.push(Entry { found, order });
