@@ -116,22 +116,25 @@ impl Sequence {
 
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut limbs = self.limbs;
-        let mut digits = Vec::new();
-        while limbs != [0; 3] {
+        // The most decimal digits of which all numbers fit into a limb.
+        const DIGITS: u128 = 10_000_000_000_000_000_000;
+        let (mut limbs, mut groups, mut count) = (self.limbs, [0u64; 4], 0);
+        for group in &mut groups {
             let mut rest = 0u128;
             for limb in &mut limbs {
                 let wide = (rest << 64) | u128::from(*limb);
-                *limb = (wide / 10) as u64;
-                rest = wide % 10;
+                *limb = (wide / DIGITS) as u64;
+                rest = wide % DIGITS;
             }
-            digits.push(b'0' + rest as u8);
+            *group = rest as u64;
+            count += 1;
+            if limbs == [0; 3] {
+                break;
+            }
         }
-        if digits.is_empty() {
-            digits.push(b'0');
-        }
-        digits.reverse();
-        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+        let mut groups = groups.iter().take(count).rev();
+        groups.next().map_or(Ok(()), |first| write!(f, "{first}"))?;
+        groups.try_for_each(|group| write!(f, "{group:019}"))
     }
 }
 
@@ -277,6 +280,11 @@ mod tests {
         let sequence = Sequence::parse(text).expect("56 digits fit");
         assert_eq!(sequence.to_string(), text);
         assert!(Sequence::parse("9") < Sequence::parse("10"));
+        let largest = Sequence { limbs: [u64::MAX; 3] };
+        assert_eq!(largest.to_string(), "6277101735386680763835789423207666416102355444464034512895");
+        for text in ["0", "10000000000000000000", "100000000000000000000000000000000000000"] {
+            assert_eq!(Sequence::parse(text).map(|number| number.to_string()).as_deref(), Some(text));
+        }
         assert_eq!(Sequence::parse("12a"), None);
         assert_eq!(Sequence::parse(&"9".repeat(60)), None);
     }

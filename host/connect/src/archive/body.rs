@@ -12,6 +12,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
 use wasmill_stream::{Position, SplitId};
 
@@ -119,10 +120,13 @@ impl Body {
 
 impl Columns {
     fn push(&mut self, split: &SplitId, record: &Record<'_>) {
-        self.data.push(|bytes| bytes.extend_from_slice(record.data));
+        self.data.bytes.extend_from_slice(record.data);
+        self.data.end();
         let part = split.part().as_bytes();
         // Records of one split come together.
-        let shard = match self.shards.iter().rev().find(|shard| shard.data() == part) {
+        let is_it = |shard: &&ByteArray| shard.data() == part;
+        let last = self.shard.last().filter(is_it);
+        let shard = match last.or_else(|| self.shards.iter().find(is_it)) {
             Some(shard) => shard.clone(),
             None => {
                 let shard = ByteArray::from(part.to_vec());
@@ -131,11 +135,16 @@ impl Columns {
             }
         };
         self.shard.push(shard);
-        let (number, sub) = match record.position {
-            Position::Number(number) => (number.to_string(), None),
-            Position::Sequence(place) => (place.sequence.to_string(), place.sub),
+        let sub = match record.position {
+            Position::Number(_) => None,
+            Position::Sequence(place) => place.sub,
         };
-        self.sequences.push(|bytes| bytes.extend_from_slice(number.as_bytes()));
+        // Writing into memory does not fail.
+        let _ = match record.position {
+            Position::Number(number) => write!(self.sequences.bytes, "{number}"),
+            Position::Sequence(place) => write!(self.sequences.bytes, "{}", place.sequence),
+        };
+        self.sequences.end();
         self.subsequences.extend(sub.map(i64::from));
         self.levels.push(i16::from(sub.is_some()));
         self.arrived.push(record.arrived);
@@ -149,8 +158,8 @@ impl Columns {
 }
 
 impl Texts {
-    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
+    /// What was written since the last text is one.
+    fn end(&mut self) {
         self.ends.push(self.bytes.len());
     }
 

@@ -121,12 +121,22 @@ impl Catalog {
         let is_read = splits.iter().all(|(part, share)| is_behind(part, share.last));
         for (part, share) in splits {
             let span = self.splits.entry(part).or_insert_with(|| Span {
-                parents: share.parents,
+                parents: Vec::new(),
                 first: order,
                 last: (order, share.last),
             });
+            // A run that went on late may not have heard of them.
+            if span.parents.len() < share.parents.len() {
+                span.parents = share.parents;
+            }
             span.first = span.first.min(order);
-            if order > span.last.0 {
+            let is_later = match share.last {
+                // Whoever comes by numbers that begin anew has to see them.
+                Position::Number(_) => order > span.last.0,
+                // What is there again does not come again.
+                last => last > span.last.1 || (last == span.last.1 && order < span.last.0),
+            };
+            if is_later {
                 span.last = (order, share.last);
             }
         }

@@ -48,21 +48,25 @@ impl Gathering {
     pub fn take(&mut self, batch: &Batch) -> Result<Vec<Complete>> {
         let foreign = || Error::internal("rows in an archive that are no records of a source");
         let lineage = batch.lineage.as_ref().ok_or_else(foreign)?;
-        let mut complete = Vec::new();
+        let (mut complete, split) = (Vec::new(), &lineage.split);
+        let mut at = Hour { source: batch.step.to_string(), hour: i64::MIN };
+        at.hour = self.hours.get(split).copied().unwrap_or(i64::MIN);
         for (row, &arrived) in batch.times.iter().enumerate() {
             let record = Record { data: batch.values.get(row), position: position(lineage, row)?, arrived };
-            let hour = self.hour(&lineage.split, arrived);
-            let at = Hour { source: batch.step.to_string(), hour };
+            at.hour = at.hour.max(arrived.div_euclid(STEP_MILLIS));
             let body = match self.open.get_mut(&at) {
                 Some(body) => body,
                 None => self.open.entry(at.clone()).or_insert(Body::new().map_err(corrupt)?),
             };
             let before = body.bytes();
-            body.push(&lineage.split, &record).map_err(corrupt)?;
+            body.push(split, &record).map_err(corrupt)?;
             self.bytes = self.bytes + body.bytes() - before;
             if let Some(due) = self.due(&at) {
                 self.end(&due, &mut complete)?;
             }
+        }
+        if !batch.is_empty() {
+            self.hours.insert(split.clone(), at.hour);
         }
         Ok(complete)
     }
@@ -74,20 +78,6 @@ impl Gathering {
             self.end(&last, &mut complete)?;
         }
         Ok(complete)
-    }
-
-    fn hour(&mut self, split: &SplitId, arrived: i64) -> i64 {
-        let hour = arrived.div_euclid(STEP_MILLIS);
-        match self.hours.get_mut(split) {
-            Some(latest) => {
-                *latest = hour.max(*latest);
-                *latest
-            }
-            None => {
-                self.hours.insert(split.clone(), hour);
-                hour
-            }
-        }
     }
 
     /// What has to go: the file that was just written if it is large, the largest if there is too much in all.

@@ -110,6 +110,7 @@ impl<'i> Reading<'i> {
         let before = Before { newest: note.newest, marks: &resume.splits };
         let Catalog { files, splits, newest } = Catalog::read(&place, &settings, &before, intake.ledger()).await?;
         note.newest = note.newest.or(newest);
+        // In every checkpoint that has any of them; before the first one, another start may find more.
         intake.note(serde_json::to_value(&note).unwrap_or_default());
         tracing::info!(files = files.len(), splits = splits.len(), "reading {}", place.name(""));
         let splits = Splits::new(splits, &resume.splits);
@@ -119,10 +120,6 @@ impl<'i> Reading<'i> {
         let ids = first.iter().map(|part| reading.id(part)).collect();
         let senders = intake.open(ids).await?;
         reading.announced(first, senders);
-        // Another start would find more files.
-        if was.is_none() {
-            intake.note_kept().await?;
-        }
         Ok((reading, files))
     }
 
@@ -232,9 +229,9 @@ impl<'i> Reading<'i> {
 
     async fn send(&mut self, piece: Piece) -> Result<()> {
         let Some(State::Reads(sender)) = self.splits.get(&piece.part).map(|split| &split.state) else { return Ok(()) };
-        let arrivals = self.intake.wants_arrivals().then_some(piece.arrivals);
         let (values, positions) = (piece.values.finish(), positions(piece.positions));
-        sender.chunk(Chunk { values, positions, arrivals }).await
+        // Whatever asked when they arrived in the stream is to see the same.
+        sender.chunk(Chunk { values, positions, arrivals: Some(piece.arrivals) }).await
     }
 
     /// The first record of a split has come: those that it goes on after come to their ends before.

@@ -77,7 +77,11 @@ impl Page {
             values.push(record.data.as_ref());
             sequences.push(sequence);
         }
-        let arrived = |record: &Record| record.approximate_arrival_timestamp?.to_millis().ok();
+        // The service tells milliseconds, in seconds: no float is exactly most of these.
+        let arrived = |record: &Record| {
+            let nanos = record.approximate_arrival_timestamp?.as_nanos();
+            i64::try_from((nanos + 500_000).div_euclid(1_000_000)).ok()
+        };
         // What some do not say is known of none.
         let arrivals = if dated { records.iter().map(arrived).collect() } else { None };
         Ok(Self {
