@@ -4,7 +4,7 @@ use crate::harness::bucket::Bucket;
 use crate::harness::data::{generated_trips, json_lines};
 use crate::harness::job::Job;
 use crate::harness::kinesis::ACCESS;
-use crate::harness::server::{MOTO, S3S_FS, start};
+use crate::harness::server::{MINIO, MOTO, S3S_FS, Server};
 use crate::harness::tool::tool;
 use crate::oracle::calendar;
 use serde_json::{Value, json};
@@ -109,7 +109,11 @@ fn sorted(rows: &[Value]) -> Vec<String> {
 
 /// Runs the job and sees that the rows that do not fit are dead letters.
 fn run(dir: &Path, sink: &str) {
-    let ledger = job(dir, sink).set("KEY", "test").workers(2).run();
+    run_with("test", dir, sink);
+}
+
+fn run_with(key: &str, dir: &Path, sink: &str) {
+    let ledger = job(dir, sink).set("KEY", key).workers(2).run();
     let counts = ledger.step("lake").expect("it is in the job").counts();
     assert_eq!((counts.written, counts.rejected), (12_000, 2));
     let letters = json_lines(&fs::read_to_string(dir.join("dead.jsonl")).expect("the sink wrote it"));
@@ -170,20 +174,29 @@ fn objects() {
 
 /// A bucket of a server that checks every signature, and every checksum → the rows of committed objects are there, once, and
 /// pyarrow reads them with signatures of its own; without the right key the job does not begin.
-#[test]
-fn signed_objects() {
-    let (Some(_), Some(readers)) = (S3S_FS.url(), readers()) else { return };
+fn signed_objects(server: &Server, key: &str) {
+    let Some(readers) = readers() else { return };
     let root = tempfile::tempdir().expect("a folder");
     fs::create_dir(root.path().join("lake")).expect("a bucket");
-    let server = start("s3s-fs", &[("S3_ROOT", &root.path().display().to_string())]).expect("it could be had before");
+    let Some(server) = server.another_with(&[("S3_ROOT", &root.path().display().to_string())]) else { return };
     let dir = tempfile::tempdir().expect("a folder");
     let expected = input(dir.path());
     let sink =
         format!("type = \"s3\"\nendpoint = \"{}\"\nbucket = \"lake\"\nstart_timeout = \"2s\"\n{ACCESS}", server.url);
     let wrong = sink.replace("secret_access_key = \"${KEY}\"", "secret_access_key = \"${WRONG}\"");
-    let refused = job(dir.path(), &wrong).set("KEY", "test").set("WRONG", "tset").try_run().expect_err("it is refused");
+    let refused = job(dir.path(), &wrong).set("KEY", key).set("WRONG", "wrong").try_run().expect_err("it is refused");
     assert!(refused.text().contains("SignatureDoesNotMatch"), "{}", refused.text());
-    run(dir.path(), &sink);
-    let found = ask(&readers, &["pyarrow", &server.url, "lake/lake"]);
+    run_with(key, dir.path(), &sink);
+    let found = ask(&readers, &["pyarrow", &server.url, "lake/lake", key]);
     assert!(sorted(&found) == expected, "pyarrow has other rows");
+}
+
+#[test]
+fn s3s_fs() {
+    signed_objects(&S3S_FS, "test");
+}
+
+#[test]
+fn minio() {
+    signed_objects(&MINIO, "testtest");
 }

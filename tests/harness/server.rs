@@ -42,6 +42,8 @@ pub static KINESIS_LOCAL: Server = Server::of("kinesis-local");
 pub static KINESALITE: Server = Server::of("kinesalite");
 /// An OCI registry by distribution.
 pub static OCI: Server = Server::of("oci");
+/// S3 by MinIO, which checks signatures.
+pub static MINIO: Server = Server::of("minio");
 /// S3 by s3s-fs, which checks signatures.
 pub static S3S_FS: Server = Server::of("s3s-fs");
 /// S3, DynamoDB, SNS, SQS and CloudWatch by moto.

@@ -2,7 +2,8 @@
 
     client.py duckdb FOLDER SQL          the rows of a query of the view `rows`, a JSON object a line
     client.py pyarrow FOLDER             all rows of the data set
-    client.py pyarrow URL BUCKET/PREFIX  the same from a bucket, where any keys will do
+    client.py pyarrow URL BUCKET/PREFIX [KEY]
+                                         the same from a bucket; KEY is the id and the secret of those who may
 """
 
 import datetime
@@ -35,13 +36,13 @@ def by_duckdb(folder, sql):
     return [dict(zip(names, row)) for row in found.fetchall()]
 
 
-def by_pyarrow(place, prefix=None):
+def by_pyarrow(place, prefix=None, key="test"):
     from pyarrow import dataset, fs
 
     files = None
     if prefix is not None:
         files = fs.S3FileSystem(
-            access_key="test", secret_key="test", region="us-east-1", scheme="http",
+            access_key=key, secret_key=key, region="us-east-1", scheme="http",
             endpoint_override=place.removeprefix("http://"),
         )
     # What a job has not finished begins with a dot, and is left alone. A bucket has no folders that could be asked for.
