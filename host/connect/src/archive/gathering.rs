@@ -54,10 +54,12 @@ impl Gathering {
         for (row, &arrived) in batch.times.iter().enumerate() {
             let record = Record { data: batch.values.get(row), position: position(lineage, row)?, arrived };
             at.hour = at.hour.max(arrived.div_euclid(STEP_MILLIS));
-            let body = match self.open.get_mut(&at) {
-                Some(body) => body,
-                None => self.open.entry(at.clone()).or_insert(Body::new().map_err(corrupt)?),
-            };
+            if !self.open.contains_key(&at) {
+                let body = Body::new().map_err(corrupt)?;
+                self.bytes += body.bytes();
+                self.open.insert(at.clone(), body);
+            }
+            let Some(body) = self.open.get_mut(&at) else { continue };
             let before = body.bytes();
             body.push(split, &record).map_err(corrupt)?;
             self.bytes = self.bytes + body.bytes() - before;

@@ -121,6 +121,33 @@ async fn a_family() {
     assert!(end("a") < end("b").min(end("c")) && end("b").max(end("c")) < end("d"), "{ended:?}");
 }
 
+/// A job with checkpoints → no record of a child comes before the ends of all its parents are in a published one.
+#[tokio::test]
+async fn children_wait_for_checkpoints() {
+    let dir = tempdir().expect("a folder");
+    write(dir.path(), 3, FAMILY).await;
+    let mut listener = Listener::with_checkpoints(back(dir.path(), ""), 2, 1 << 20, None);
+    let mut settled: Vec<String> = Vec::new();
+    loop {
+        let awaited = listener.awaited();
+        tokio::select! {
+            biased;
+            more = listener.try_hear_next(0) => if !more { break },
+            () = awaited => {
+                let checkpoint = listener.checkpoint();
+                listener.publish(&checkpoint);
+                settled = checkpoint.splits.into_iter().filter(|(_, mark)| mark.done).map(|(part, _)| part).collect();
+            }
+        }
+        for (child, parents) in [("b", &["a"][..]), ("c", &["a"]), ("d", &["b", "c"])] {
+            let has_begun =
+                listener.splits.iter().any(|(split, heard)| split.part() == child && !heard.records.is_empty());
+            assert!(!has_begun || parents.iter().all(|parent| settled.iter().any(|part| part == parent)), "{child}");
+        }
+    }
+    assert_eq!(heard(&listener.splits), expected(FAMILY));
+}
+
 /// Runs that go on from wherever the one before was, with what has become visible meanwhile left alone → every record of the
 /// first start once.
 #[tokio::test]

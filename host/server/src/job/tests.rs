@@ -440,18 +440,17 @@ fn archives() {
     );
     expect(
         &job("[archive]\ntype = \"file\"\npath = \"raw\""),
-        &["11:1 no source is archived (write archive = true into the [source.NAME] whose records are to be kept)"],
+        &["11:2 no source is archived (write archive = true into the [source.NAME] whose records are to be kept)"],
     );
     expect(
         &archived("[archive]\ntype = \"stdout\""),
         &["13:8 archive: there is no type `stdout` (known types: file, s3)"],
     );
     expect(
-        &archived("[archive]\ntype = \"s3\"\nbucket = \"b\"\nprefix = \"raw/{+%Y}\"\nformat = \"csv\""),
+        &archived("[archive]\ntype = \"s3\"\nbucket = \"b\"\nprefix = \"raw/{+%Y}\""),
         &[
             "15:10 archive: `prefix`: \"raw/{+%Y}\" is no folder of an archive (write it like \"archive/\": sources and hours have \
              folders of their own in it)",
-            "16:1 archive: unknown setting `format` (did you mean `profile`?)",
         ],
     );
     let source = |settings: &str| {
@@ -461,7 +460,7 @@ fn archives() {
     expect(&source("bucket = \"b\"\nprefix = \"raw/\"\nsource = \"rides\""), &[]);
     expect(
         &source("path = \"raw\"\nfrom = \"2013-01-02T00:00:00Z\"\nuntil = \"2013-01-01T00:00:00Z\""),
-        &["1:1 source trips: `from` is not before `until`"],
+        &["1:9 source trips: `from` is not before `until`"],
     );
     expect(
         &source("path = \"raw\"\nfrom = \"yesterday\""),
