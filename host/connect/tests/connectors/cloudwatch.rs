@@ -4,7 +4,7 @@ use crate::fake_cloudwatch::{FakeCloudWatch, Turn, ask};
 use crate::fake_s3::texts;
 use crate::harness::{self, PATIENCE};
 use crate::servers::MOTO;
-use crate::sink_suite::{self, records, write_batches};
+use crate::sink_suite::{records, write_batches};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
