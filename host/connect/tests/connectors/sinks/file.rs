@@ -85,6 +85,10 @@ impl Subject for Files {
         Err(NO_NETWORK)
     }
 
+    fn complete_pieces(&self) -> &'static str {
+        "roll_bytes = \"1B\""
+    }
+
     fn order(&self) -> Applies<Order> {
         Ok(Order::Kept("roll_bytes = \"1KiB\""))
     }

@@ -67,6 +67,11 @@ pub trait Subject: Send + Sync {
     /// Most bytes of rows that are taken and not written.
     fn bound_of_memory(&self) -> Applies<Bound>;
 
+    /// Settings with which what a checkpoint has is visible as soon as it is committed.
+    fn complete_pieces(&self) -> &'static str {
+        ""
+    }
+
     /// How order shows.
     fn order(&self) -> Applies<Order>;
 
