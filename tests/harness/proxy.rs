@@ -25,6 +25,9 @@ struct Counts {
     disturbed: AtomicUsize,
 }
 
+/// Passes a request on and returns the answer.
+pub type Upstream<'a> = dyn Fn(&Request) -> Vec<u8> + 'a;
+
 /// What becomes of a request.
 pub enum Turn {
     /// It is passed on, and so is the answer.
@@ -41,7 +44,7 @@ pub enum Turn {
     Refused(Reply),
     /// Whoever is given the request and the way to the server makes the answer. Wanted by the tests of the connectors.
     #[allow(dead_code)]
-    Changed(fn(&Request, &dyn Fn(&Request) -> Vec<u8>) -> Vec<u8>),
+    Changed(fn(&Request, &Upstream<'_>) -> Vec<u8>),
 }
 
 impl Turn {

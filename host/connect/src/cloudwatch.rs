@@ -31,6 +31,10 @@ impl Sink for CloudWatch {
         Guarantee::AtLeastOnce
     }
 
+    fn keeps_rows(&self) -> bool {
+        false
+    }
+
     fn gives_up(&self) -> bool {
         true
     }

@@ -2,6 +2,7 @@
 //! end, the timely operator around it.
 
 pub mod aggregate;
+mod alarm;
 pub mod at_work;
 mod epochs;
 mod exits;

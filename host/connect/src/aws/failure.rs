@@ -112,7 +112,7 @@ where
 
 fn kind(code: &str, status: u16) -> ErrorKind {
     // An answer that is neither a success nor a refusal comes from somebody else on the way.
-    if PASSING.contains(&code) || status < 400 || status >= 500 || matches!(status, 408 | 429) {
+    if PASSING.contains(&code) || !(400..500).contains(&status) || matches!(status, 408 | 429) {
         ErrorKind::Unavailable
     } else if DENIED.contains(&code) || matches!(status, 401 | 403) {
         ErrorKind::Denied

@@ -33,6 +33,7 @@ pub struct Subscription {
 }
 
 /// What came next.
+#[expect(clippy::large_enum_variant, reason = "one lives on the stack for the length of a call")]
 pub enum Pushed {
     /// Records, or the news that there are none.
     Page(Page),

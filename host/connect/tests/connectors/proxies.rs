@@ -10,7 +10,7 @@ mod chance;
 mod proxy;
 
 pub use chance::Chance;
-pub use proxy::{Proxy, Turn};
+pub use proxy::{Proxy, Turn, Upstream};
 
 use crate::loopback;
 

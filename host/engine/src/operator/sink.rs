@@ -1,6 +1,7 @@
 //! A sink on one worker: hands batches to the sink's writer, and the barriers of checkpoints between them. While the writer
 //! has no room, batches wait here and hold their epoch open, which in the end makes the sources wait.
 
+use super::alarm::Alarm;
 use super::{Epoch, Rows};
 use crate::checkpoint::{FINAL, Reporter};
 use crate::parcel::Parcel;
@@ -17,8 +18,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use wasmill_stream::Batch;
 use wasmill_stream::ledger::StepLedger;
 
-/// How often a full writer is asked again.
-const RETRY: Duration = Duration::from_millis(1);
+/// How long it takes until a full writer is asked again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
 /// What waits for the writer.
 struct Outbox {
@@ -76,7 +77,8 @@ pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, way: (Sender<Mes
     let mut builder = OperatorBuilder::new(ledger.name.clone(), scope);
     let mut input = builder.new_input(rows, Pipeline);
     let (_output, taken) = builder.new_output::<Parcel>();
-    let activator = scope.activator_for(builder.operator_info().address);
+    let mut alarm = Alarm::new(scope.activator_for(builder.operator_info().address));
+    let mut retry = RETRY.0;
     let (writer, room) = way;
     let mut outbox = Outbox { worker: scope.index(), writer, room, reporter, rows: VecDeque::new(), passed: None };
     builder.build(move |mut capabilities| {
@@ -104,8 +106,11 @@ pub fn build<'s>(rows: Rows<'s>, shared: &Shared, index: usize, way: (Sender<Mes
             }
             match outbox.send(open) {
                 Ok(()) if open.is_none() => stay = None,
-                Ok(()) => {}
-                Err(TrySendError::Full(())) => activator.activate_after(RETRY),
+                Ok(()) => retry = RETRY.0,
+                Err(TrySendError::Full(())) => {
+                    alarm.set(retry);
+                    retry = (retry * 2).min(RETRY.1);
+                }
                 // The writer has ended with an error, which is the job's.
                 Err(TrySendError::Closed(())) => {
                     outbox.rows.clear();

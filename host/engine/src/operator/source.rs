@@ -2,6 +2,7 @@
 //! its splits whenever an epoch closes.
 
 use super::Epoch;
+use super::alarm::Alarm;
 use super::at_work::Shift;
 use super::exits::{Exits, Pass, Streams};
 use super::intake::Intake;
@@ -18,11 +19,10 @@ use crate::worker::Shared;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe;
 use timely::dataflow::{Scope, Stream};
-use timely::scheduling::Activator;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use wasmill_stream::checkpoint::SplitMark;
@@ -245,24 +245,6 @@ impl SourceStep {
     }
 }
 
-/// A timer of an operator. Timely keeps every activation that it is asked for, so at most one is asked for at a time.
-struct Alarm {
-    activator: Activator,
-    due: Option<Instant>,
-}
-
-impl Alarm {
-    fn set(&mut self, delay: Duration) {
-        let now = Instant::now();
-        let due = now + delay;
-        let pending = self.due.is_some_and(|set| set > now && set <= due);
-        if !pending {
-            self.due = Some(due);
-            self.activator.activate_after(delay);
-        }
-    }
-}
-
 /// Builds the operator: its rows, and its announcements.
 pub fn build<'s>(
     scope: Scope<'s, Epoch>,
@@ -300,7 +282,7 @@ pub fn build<'s>(
     let activator = scope.activator_for(address.clone());
     let mut pauses = Pauses::new(scope.activator_for(address.clone()), step.shared.verdict.clone(), name.clone());
     let (shift, ledger) = (Shift::new(&plan.nodes[index].ledger), plan.nodes[index].ledger.clone());
-    let mut alarm = Alarm { activator: scope.activator_for(address), due: None };
+    let mut alarm = Alarm::new(scope.activator_for(address));
     let mut retry = RETRY.0;
     builder.build(move |mut capabilities| {
         // The last output is that of the news.

@@ -36,7 +36,8 @@ pub fn read_dead_letters(mut table: Section<'_>, problems: &mut Problems) -> Opt
     let kind = kind(&mut table, SINKS, problems)?;
     let sink = (kind.check)(DEAD_LETTERS, &mut table, problems);
     if sink.as_ref().is_some_and(|sink| !sink.keeps_rows()) {
-        let message = "dead_letter: a dead letter may hold anything, and one that fits no columns would be lost";
+        let message =
+            "dead_letter: a dead letter may hold anything, and this sink does not keep whatever comes as it is";
         problems.push_hint(table.place(), message, "write them as JSON: `wasmill dead-letter` reads nothing else");
     }
     let terms = read_waiting_terms(&mut table, problems);

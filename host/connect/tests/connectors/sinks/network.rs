@@ -2,7 +2,7 @@
 //! lends the credentials that requests are signed with.
 
 use crate::loopback::{self, Reply, Request, render};
-use crate::proxies::{Proxy, Turn};
+use crate::proxies::{Proxy, Turn, Upstream};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -22,7 +22,7 @@ pub struct Dialect {
     pub expired: fn() -> Reply,
     /// Lets some of the rows of a request be refused for now; `None`: a request is taken as a whole. It is given the way to the
     /// server.
-    pub partly: Option<fn(&Request, &dyn Fn(&Request) -> Vec<u8>) -> Vec<u8>>,
+    pub partly: Option<fn(&Request, &Upstream<'_>) -> Vec<u8>>,
 }
 
 /// Rows that came together.

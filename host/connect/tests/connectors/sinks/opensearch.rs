@@ -26,7 +26,7 @@ const DIALECT: Dialect = Dialect {
 /// Two lines for each document.
 fn parcel(request: &Request) -> Option<Parcel> {
     let rows = request.body.iter().filter(|byte| **byte == b'\n').count() / 2;
-    request.target.contains("_bulk").then(|| Parcel { rows, bytes: request.body.len() })
+    request.target.contains("_bulk").then_some(Parcel { rows, bytes: request.body.len() })
 }
 
 /// Every third document is refused.

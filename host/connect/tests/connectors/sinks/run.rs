@@ -24,7 +24,7 @@ pub struct Run<'a, S> {
 impl<'a, S: Subject> Run<'a, S> {
     /// Of a job without checkpoints.
     pub async fn start(subject: &'a S, settings: &str) -> Self {
-        Self::open(subject, settings, |ledger| Opening::new(ledger)).await
+        Self::open(subject, settings, Opening::new).await
     }
 
     /// Of a job with checkpoints: the run with this number, from the checkpoint for which this was prepared.

@@ -44,7 +44,7 @@ fn messages(request: &Request) -> Vec<BTreeMap<String, String>> {
 
 fn parcel(request: &Request) -> Option<Parcel> {
     let rows = messages(request).len();
-    (rows > 0).then(|| Parcel { rows, bytes: request.body.len() })
+    (rows > 0).then_some(Parcel { rows, bytes: request.body.len() })
 }
 
 /// Every third message fails, the first among them.
