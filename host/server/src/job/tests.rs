@@ -49,7 +49,7 @@ fn expect(text: &str, expected: &[&str]) {
 fn dead_letters_are_lines() {
     let place = job("").lines().count() + 1;
     let refused = format!(
-        "{place}:1 dead_letter: a dead letter may hold anything, and this sink does not keep whatever comes as it is (write them \
+        "{place}:2 dead_letter: a dead letter may hold anything, and this sink does not keep whatever comes as it is (write them \
          as JSON: `wasmill dead-letter` reads nothing else)"
     );
     let s3 = "type = \"s3\"\nbucket = \"lake\"\nregion = \"eu-west-1\"";
