@@ -321,6 +321,8 @@ pub fn build<'s>(
                         activator.activate();
                     }
                     Ok(Turn::More) => activator.activate(),
+                    // An epoch that is over and may not be closed yet is looked at again below, and not at once.
+                    Ok(Turn::Idle) if clock.is_over() => {}
                     Ok(Turn::Idle) => alarm.set(step.rest()),
                     Ok(Turn::Ended) => ended = true,
                     Err(error) if step.intake.guard().is_some_and(|guard| pauses.begin(guard, &error)) => {}
