@@ -8,7 +8,7 @@ use crate::sink_suite::{records, write_batches};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use wasmill_stream::ledger::StepLedger;
@@ -259,27 +259,37 @@ async fn three_in_ten_fail() {
         let (status, kind) = KINDS[below(5) as usize];
         (below(10) < 3).then_some((*name, status, kind))
     };
-    fake.state().script = (0..60).map(|_| Turn::Except(names.iter().filter_map(&mut failing).collect())).collect();
+    let seconds = std::env::var("WASMILL_FAILING").map_or(0, |seconds| seconds.parse().expect("a number of seconds"));
+    let (since, lasts) = (Instant::now(), Duration::from_secs(seconds));
     let (mut writer, ledger) = open(sink(&fake.server.address, "batch_rows = 20"), 0).await;
-    let write = async {
-        write(&mut writer, &ledger, records(0, documents(0..400))).await;
-        writer.close().await.expect("nothing fatal");
-    };
-    let watch = async {
-        loop {
-            let counts = ledger.counts();
-            assert!(counts.emitted + counts.rejected <= 400 && counts.written == counts.emitted, "{counts}");
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    let (mut rows, mut written) = (0, 0);
+    while rows == 0 || since.elapsed() < lasts {
+        fake.state().script = (0..60).map(|_| Turn::Except(names.iter().filter_map(&mut failing).collect())).collect();
+        rows += 400;
+        let write = async {
+            write(&mut writer, &ledger, records(0, documents(0..400))).await;
+            writer.flush().await.expect("nothing fatal");
+        };
+        let watch = async {
+            loop {
+                let counts = ledger.counts();
+                let settled = counts.emitted + counts.rejected;
+                assert!((rows - 400..=rows).contains(&settled) && counts.written == counts.emitted, "{counts}");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            () = write => {}
+            () = watch => {}
         }
-    };
-    tokio::select! {
-        () = write => {}
-        () = watch => {}
+        // The rows of the next round have the same ids.
+        let stored: BTreeSet<_> = std::mem::take(&mut fake.state().documents).into_values().collect();
+        written += stored.len() as u64;
+        assert_eq!(counts(&ledger), (written, rows - written), "{:?}", ledger.rejects());
     }
-    let (written, rejected) = counts(&ledger);
-    let stored: BTreeSet<_> = fake.state().documents.values().cloned().collect();
-    assert!(rejected > 0 && ledger.retries.load(Relaxed) > 0);
-    assert_eq!((written + rejected, stored.len() as u64), (400, written), "{:?}", ledger.rejects());
+    writer.close().await.expect("nothing fatal");
+    assert!(rows > written && ledger.retries.load(Relaxed) > 0);
+    eprintln!("{rows} rows in {:?}: {written} written, the others rejected", since.elapsed());
 }
 
 /// An answer that breaks off at any of its bytes → the request is sent again, and nothing is doubled or lost.
