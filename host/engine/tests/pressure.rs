@@ -4,7 +4,7 @@ use crate::parts::*;
 use crate::shelf::Shelf;
 use std::sync::atomic::Ordering::SeqCst;
 use wasmill_engine::{NodeKind, Port, SinkTerms};
-use wasmill_stream::units::Period;
+use wasmill_stream::units::{ByteCount, Period};
 use wasmill_stream::window::WindowSpec;
 
 /// A sink much slower than its source → at no time is more than the budget of bytes on the way between them.
@@ -46,6 +46,31 @@ async fn a_budget_of_one_chunk_is_enough() {
     assert_balance(&ledger);
     assert_eq!(taken.sorted(), counts(list, 1_000));
     assert_eq!(late.sorted(), Vec::<String>::new());
+}
+
+/// The same where what waits for the sink are results, which no source has in its budget → the source stops a few epochs ahead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_that_wait_hold_their_source() {
+    let (mut job, deaf) = (Job::default(), Shelf { writes: Gate::shut(), ..Shelf::default() });
+    let lists = vec![events(1, 80_000, 0), events(2, 80_000, 0)];
+    let total: usize = lists.iter().flatten().map(|(time, key)| format!("{time} {key}").len()).sum();
+    let held = Lists { chunk: 50, ..Lists::new(lists) };
+    let free = Lists { chunk: 50, ..Lists::new(vec![events(3, 80_000, 0), events(4, 80_000, 0)]) };
+    let sent = held.sent.clone();
+    let held = job.source_named("held", held, 0, Mood::Well);
+    let free = job.source_named("free", free, 0, Mood::Well);
+    let size = WindowSpec::Tumbling { size: Period::from_millis(1), offset: Period::default() };
+    let count = job.count("count", held, size);
+    let terms = SinkTerms { queue: ByteCount::new(1), ..SinkTerms::default() };
+    job.node("shelf", &[(count, Port::Main)], NodeKind::Sink { sink: Box::new(deaf.clone()), terms });
+    let taken = job.keep("out", &[(free, Port::Main)]);
+    let running = wasmill_engine::start(job.graph(), options(1)).await.expect("it starts");
+    let rows = || taken.rows.lock().expect("not poisoned").len();
+    until("the rows of the other branch", || (rows() == 160_000).then_some(())).await;
+    let waiting = sent.load(SeqCst);
+    assert!(waiting < total / 2, "{waiting} of {total} bytes were sent");
+    deaf.writes.set(true);
+    assert_balance(&running.wait().await.expect("it ends"));
 }
 
 /// Two branches, each with a source and a sink of its own, one sink takes nothing → all rows of the other branch arrive, many
