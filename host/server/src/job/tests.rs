@@ -1,5 +1,8 @@
 //! Bad job files and everything that `check` says about them.
 
+mod sinks;
+mod time;
+
 use super::{Examined, JobFile, Parameters, Plugins, draft, examine, topology};
 use crate::build;
 use crate::report::line_and_column;
@@ -42,31 +45,6 @@ type = \"stdout\"
 #[track_caller]
 fn expect(text: &str, expected: &[&str]) {
     assert_eq!(problems(text), expected, "in\n{text}");
-}
-
-/// Dead letters in columns, by a format or by the name of a file → refused with the reason; as lines they are as good as before.
-#[test]
-fn dead_letters_are_lines() {
-    let place = job("").lines().count() + 1;
-    let refused = format!(
-        "{place}:2 dead_letter: a dead letter may hold anything, and this sink does not keep whatever comes as it is (write them \
-         as JSON: `wasmill dead-letter` reads nothing else)"
-    );
-    let s3 = "type = \"s3\"\nbucket = \"lake\"\nregion = \"eu-west-1\"";
-    let csv = "format = \"csv\"\ncolumns = [\"/reason\"]";
-    for settings in [
-        "type = \"file\"\npath = \"dead\"\nformat = \"parquet\"",
-        "type = \"file\"\npath = \"dead.csv\"\ncolumns = [\"/reason\"]",
-        &format!("{s3}\nformat = \"parquet\""),
-        &format!("{s3}\n{csv}"),
-    ] {
-        expect(&job(&format!("[dead_letter]\n{settings}\n")), &[&refused]);
-    }
-    for settings in
-        ["type = \"file\"\npath = \"dead.jsonl.gz\"", "type = \"file\"\npath = \"dead\"", s3, "type = \"stdout\""]
-    {
-        expect(&job(&format!("[dead_letter]\n{settings}\n")), &[]);
-    }
 }
 
 /// The job that the other cases vary has no problem itself, also with everything optional in it.
@@ -179,100 +157,6 @@ fn names() {
     expect(
         &job("[step.\"a.late\"]\ninput = \"cell\"\nplugin = \"x\"\n"),
         &["11:7 the name `a.late` may only have letters, digits, `_` and `-`"],
-    );
-}
-
-/// Event times, watermarks and windows that cannot work are refused with the reason.
-#[test]
-fn time() {
-    let event_time = |value: &str| job("").replace("\"/dropoff_datetime: time\"", value);
-    expect(
-        &event_time("\"/dropoff_datetime: s64\""),
-        &[
-            "4:14 source trips: `event_time`: the field must be of type `time`, as in \"/timestamp: time\", found \"/dropoff_datetime: s64\"",
-        ],
-    );
-    expect(
-        &event_time("\"/dropoff_datetime: tim\""),
-        &["4:14 source trips: `event_time`: field `/dropoff_datetime: tim`: unknown type `tim`: did you mean `time`?"],
-    );
-    expect(
-        &event_time("\"/dropoff_datetime: time?\""),
-        &[
-            "4:14 source trips: `event_time`: the field may not be optional: a row without an event time belongs nowhere",
-        ],
-    );
-    expect(
-        &event_time("\"dropoff_datetime\""),
-        &[
-            "4:14 source trips: `event_time`: expected a field such as \"/timestamp: time\", \"decoder\", or \"arrival\", found \"dropoff_datetime\"",
-        ],
-    );
-    expect(&event_time("\"decoder\""), &["4:14 source trips: `event_time`: there is no `decoder` that could set it"]);
-    expect(
-        &job("").replace("event_time", "#"),
-        &[
-            "1:9 source trips: `event_time` is missing (it is a field such as \"/timestamp: time\", \"decoder\", or \"arrival\")",
-        ],
-    );
-    let watermark = |value: &str| job("").replace("[step.cell]", &format!("watermark = {value}\n[step.cell]"));
-    expect(
-        &watermark("{ disorder = \"60s\", markers = true }"),
-        &["5:26 source trips watermark: `disorder` and `markers` exclude each other"],
-    );
-    expect(
-        &watermark("{ disorder = 60, idle = \"soon\" }"),
-        &[
-            "5:26 source trips watermark: `disorder`: invalid type: integer `60`, expected a duration like \"10s\"",
-            "5:37 source trips watermark: `idle`: expected a duration like \"250ms\", \"10s\", \"10m\" or \"1h 30m\", found \"soon\"",
-        ],
-    );
-}
-
-/// A window is of exactly one sort, and what belongs to another sort does not go with it.
-#[test]
-fn windows() {
-    let window = |value: &str| job("").replace("plugin = \"cell\"", &format!("plugin = \"cell\"\nwindow = {value}"));
-    expect(&window("\"10m\""), &["8:1 step cell: `window` must be a table, found string"]);
-    expect(
-        &window("{}"),
-        &[
-            "8:1 step cell window: exactly one of `tumbling`, `sliding` and `session` must be there (such as { tumbling = \"10m\" }, { sliding = \"1h\", every = \"5m\" } or { session = \"15m\" })",
-        ],
-    );
-    expect(
-        &window("{ tumbling = \"10m\", session = \"1m\" }"),
-        &[
-            "8:1 step cell window: exactly one of `tumbling`, `sliding` and `session` must be there (such as { tumbling = \"10m\" }, { sliding = \"1h\", every = \"5m\" } or { session = \"15m\" })",
-        ],
-    );
-    expect(
-        &window("{ sliding = \"1h\" }"),
-        &[
-            "8:1 step cell window: `sliding` needs `every` (such as { tumbling = \"10m\" }, { sliding = \"1h\", every = \"5m\" } or { session = \"15m\" })",
-        ],
-    );
-    expect(
-        &window("{ sliding = \"1h\", every = \"2h\" }"),
-        &[
-            "8:1 step cell window: slide must be at most size (1h), or rows fall between windows; found 2h (the size of a window is `tumbling` or `sliding`, its slide is `every`, the gap of sessions is `session`)",
-        ],
-    );
-    expect(
-        &window("{ tumbling = \"0s\" }"),
-        &[
-            "8:1 step cell window: size must be more than zero (the size of a window is `tumbling` or `sliding`, its slide is `every`, the gap of sessions is `session`)",
-        ],
-    );
-    expect(&window("{ tumbling = \"10m\", every = \"1m\" }"), &["8:38 step cell window: `every` belongs to `sliding`"]);
-    expect(&window("{ session = \"10m\", offset = \"1m\" }"), &["8:38 step cell window: sessions have no `offset`"]);
-    expect(
-        &window("{ tumbing = \"10m\" }"),
-        &["8:12 step cell window: unknown key `tumbing` (did you mean `tumbling`?)"],
-    );
-    expect(
-        &job("").replace("plugin = \"cell\"", "plugin = \"cell\"\nallowed_lateness = \"1m\""),
-        &["8:20 step cell: `allowed_lateness` needs a `window`"],
     );
 }
 
@@ -420,57 +304,4 @@ fn warnings() {
     let job = found.job.expect("warnings are no problems");
     assert_eq!(job.graph.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["trips", "cell", "out"]);
     assert_eq!(job.name, "job");
-}
-
-/// Sources that are archived: where, and what is no archive. The source that reads one.
-#[test]
-fn archives() {
-    let archived = |table: &str| job(table).replace("type = \"replay\"", "type = \"replay\"\narchive = true");
-    expect(
-        &archived("[archive]\ntype = \"file\"\npath = \"raw\"\nroll_bytes = \"1 MiB\"\nroll_interval = \"5s\""),
-        &[],
-    );
-    expect(&archived("[archive]\ntype = \"s3\"\nbucket = \"b\"\nprefix = \"raw/\"\nmanifests = true"), &[]);
-    expect(
-        &archived(""),
-        &[
-            "3:11 source trips: `archive` needs a table [archive] that says where records go (for example [archive] with type = \
-           \"s3\", bucket = \"my-bucket\" and prefix = \"archive/\"; or with type = \"file\" and path = \"archive\")",
-        ],
-    );
-    expect(
-        &job("[archive]\ntype = \"file\"\npath = \"raw\""),
-        &["11:2 no source is archived (write archive = true into the [source.NAME] whose records are to be kept)"],
-    );
-    expect(
-        &archived("[archive]\ntype = \"stdout\""),
-        &["13:8 archive: there is no type `stdout` (known types: file, s3)"],
-    );
-    expect(
-        &archived("[archive]\ntype = \"s3\"\nbucket = \"b\"\nprefix = \"raw/{+%Y}\""),
-        &[
-            "15:10 archive: `prefix`: \"raw/{+%Y}\" is no folder of an archive (write it like \"archive/\": sources and hours have \
-             folders of their own in it)",
-        ],
-    );
-    let source = |settings: &str| {
-        job("").replace("type = \"replay\"\npath = \"trips.jsonl\"", &format!("type = \"archive\"\n{settings}"))
-    };
-    expect(&source("path = \"raw\"\nfrom = \"2013-01-01T00:00:00Z\"\nuntil = \"2013-01-02T00:00:00Z\""), &[]);
-    expect(&source("bucket = \"b\"\nprefix = \"raw/\"\nsource = \"rides\""), &[]);
-    expect(
-        &source("path = \"raw\"\nfrom = \"2013-01-02T00:00:00Z\"\nuntil = \"2013-01-01T00:00:00Z\""),
-        &["1:9 source trips: `from` is not before `until`"],
-    );
-    expect(
-        &source("path = \"raw\"\nfrom = \"yesterday\""),
-        &["4:8 source trips: `from`: \"yesterday\" is not a time (write it like \"2013-01-01T00:00:00Z\")"],
-    );
-    let both = source("path = \"raw\"\narchive = true") + "[archive]\ntype = \"file\"\npath = \"raw\"";
-    let [said, _] = &problems(&both)[..] else { panic!("two problems") };
-    assert!(said.contains("its records are in an archive already"), "{said}");
-    expect(
-        &archived("[archive]\ntype = \"file\"\npath = \"raw\"\n[sink.more]\ninput = \"archive\"\ntype = \"stdout\""),
-        &["16:9 sink more: input `archive` is a sink, which has no output"],
-    );
 }
